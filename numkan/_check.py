@@ -1,0 +1,142 @@
+"""Argument checks: one sentence that names the argument, the rule and the value.
+
+Every public entry point of numkan passes its arguments through this module before anything is changed, so that a call
+that fails leaves the model as it was. The grammar of every message is ``Argument `name` must ..., not value.``
+"""
+
+from __future__ import annotations
+
+import difflib
+import numbers
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+__all__ = [
+    "FloatArray",
+    "as_float_array",
+    "as_samples",
+    "check_dtype",
+    "check_finite",
+    "check_integer",
+    "check_length",
+    "check_number",
+    "check_option",
+]
+
+FloatArray = NDArray[np.floating[Any]]
+
+#: Integers up to 2^53 are exact in float64; beyond, a cast would silently change the value.
+_LARGEST_EXACT_INTEGER = 2**53
+
+
+def check_integer(name: str, value: object, minimum: int) -> int:
+    """Return `value` as an int, or say that `name` must be an integer >= `minimum`."""
+    if isinstance(value, bool | np.bool_) or not isinstance(value, numbers.Integral):
+        raise TypeError(f"Argument `{name}` must be an integer, not {value!r}.")
+    if value < minimum:
+        raise ValueError(f"Argument `{name}` must be at least {minimum}, not {int(value)}.")
+    return int(value)
+
+
+def check_number(
+    name: str,
+    value: object,
+    minimum: float = -np.inf,
+    maximum: float = np.inf,
+    *,
+    exclusive: bool = False,
+) -> float:
+    """Return `value` as a finite float in [minimum, maximum] (with `exclusive`, without the lower end)."""
+    if isinstance(value, bool | np.bool_) or not isinstance(value, numbers.Real):
+        raise TypeError(f"Argument `{name}` must be a real number, not {value!r}.")
+    number = float(value)
+    inside = minimum < number <= maximum if exclusive else minimum <= number <= maximum
+    if not np.isfinite(number) or not inside:
+        if maximum < np.inf:
+            rule = f"lie in {'(' if exclusive else '['}{minimum:g}, {maximum:g}]"
+        elif minimum > -np.inf:
+            rule = f"be {'greater than' if exclusive else 'at least'} {minimum:g}"
+        else:
+            rule = "be finite"
+        raise ValueError(f"Argument `{name}` must {rule}, not {value!r}.")
+    return number
+
+
+def check_option(name: str, value: object, options: Iterable[str]) -> str:
+    """Return `value` if it is one of `options`; otherwise list them, and name the nearest."""
+    known = list(options)
+    if isinstance(value, str) and value in known:
+        return value
+    listed = ", ".join(repr(option) for option in known)
+    near = difflib.get_close_matches(value.lower(), known, n=1, cutoff=0.5) if isinstance(value, str) else []
+    hint = f" Did you mean {near[0]!r}?" if near else ""
+    error = ValueError if isinstance(value, str) else TypeError
+    raise error(f"Argument `{name}` must be one of {listed}, not {value!r}.{hint}")
+
+
+def check_dtype(value: DTypeLike) -> np.dtype[Any]:
+    """Return float32 or float64 as a native dtype."""
+    try:
+        dtype = np.dtype(value)
+    except TypeError:
+        raise TypeError(f"Argument `dtype` must be float32 or float64, not {value!r}.") from None
+    if dtype.newbyteorder("=") not in (np.dtype(np.float32), np.dtype(np.float64)):
+        raise ValueError(f"Argument `dtype` must be float32 or float64, not {dtype}.")
+    return dtype.newbyteorder("=")
+
+
+def check_length(name: str, value: Any, length: int, of: str) -> None:
+    """Say that `name` must have `length` entries, `of` telling what each of them is for."""
+    if len(value) != length:
+        raise ValueError(f"Argument `{name}` must have {length} entries, one for each {of}, not {len(value)}.")
+
+
+def as_float_array(name: str, value: Any, dtype: DTypeLike) -> FloatArray:
+    """Return `value` as a C-contiguous, aligned, native array of `dtype`: the same bits from any container.
+
+    Lists, tuples, integers, data frames, and arrays of any order, stride or byte order are welcome. What would lose
+    something silently is not: masked entries, complex parts, objects, strings, and integers beyond 2^53.
+    """
+    if isinstance(value, np.ma.MaskedArray):
+        raise TypeError(f"Argument `{name}` must not be a masked array: fill or drop the masked entries first.")
+    try:
+        array = np.asarray(value)
+    except ValueError:
+        raise ValueError(f"Argument `{name}` must have rows of equal length, not a ragged sequence.") from None
+    if array.dtype.kind not in "fiub":
+        raise TypeError(f"Argument `{name}` must hold real numbers, not dtype {array.dtype}.")
+    if array.dtype.kind in "iu" and array.dtype.itemsize == 8 and array.size:
+        widest = max(int(array.max()), -int(array.min()))
+        if widest > _LARGEST_EXACT_INTEGER:
+            raise ValueError(f"Argument `{name}` must hold integers of at most 2^53 in magnitude, not {widest}.")
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+        return np.require(array, dtype=np.dtype(dtype), requirements=["C", "A"])
+
+
+def as_samples(name: str, value: Any, n_columns: int | None, dtype: DTypeLike) -> FloatArray:
+    """Return `value` as a canonical array of shape (n, n_columns); a 1-D array is an error, never a guess."""
+    array = as_float_array(name, value, dtype)
+    if array.ndim != 2:
+        want = "n_columns" if n_columns is None else str(n_columns)
+        hint = f" Use {name}[:, None] for n samples of one number." if array.ndim == 1 else ""
+        raise ValueError(f"Argument `{name}` must have shape (n, {want}), not {array.shape}.{hint}")
+    if n_columns is not None and array.shape[1] != n_columns:
+        raise ValueError(f"Argument `{name}` must have shape (n, {n_columns}), not {array.shape}.")
+    return array
+
+
+def check_finite(name: str, array: FloatArray) -> None:
+    """Say how many entries of `array` are NaN or infinite, and where the first one is."""
+    finite = np.isfinite(array)
+    if finite.all():
+        return
+    count = int(finite.size - np.count_nonzero(finite))
+    first = tuple(int(index) for index in np.argwhere(~finite)[0])
+    where = first[0] if len(first) == 1 else first
+    raise ValueError(
+        f"Argument `{name}` must be finite, not with {count} NaN or infinite "
+        f"{'entry' if count == 1 else 'entries'}, the first ({array[first]}) at {where}."
+    )

@@ -1,0 +1,185 @@
+r"""Base functions: the smooth part :math:`b(x)` of every edge.
+
+An edge of a KAN is :math:`\phi(x) = s_b\, b(x) + s_s\, \mathrm{spline}(x)`. By default
+:math:`b(x) = \mathrm{silu}(x) = x / (1 + e^{-x})`. The exponential is written out here, because a loop over it must
+vectorize: on a host without Intel's vector mathematics library, ``exp`` costs as much as the whole rest of an edge.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from numkan._check import FloatArray, check_option
+from numkan._jit import kernel
+
+__all__ = ["BASE_FUNCTIONS", "BaseFunction", "base_function", "fill_silu", "silu"]
+
+#: How kernels tell base functions apart; GIVEN means that values and slopes come as arrays.
+ZERO, IDENTITY, SILU, GIVEN = range(4)
+
+#: The base functions that have a name.
+BASE_FUNCTIONS = {"silu": SILU, "identity": IDENTITY, "zero": ZERO}
+
+Function = Callable[[FloatArray], FloatArray]
+
+
+class BaseFunction(NamedTuple):
+    """A base function as the layers see it."""
+
+    kind: int
+    name: str
+    value: Function | None = None
+    derivative: Function | None = None
+
+
+def base_function(base_fun: str | tuple[Function, Function] | BaseFunction) -> BaseFunction:
+    """Return the base function of a name, or of a user's pair (value, derivative) of functions of an array.
+
+    Raises
+    ------
+    ValueError
+        If the name is unknown.
+    TypeError
+        If it is neither a name nor a pair of callables.
+    """
+    if isinstance(base_fun, BaseFunction):
+        return base_fun
+    if isinstance(base_fun, str):
+        return BaseFunction(BASE_FUNCTIONS[check_option("base_fun", base_fun, BASE_FUNCTIONS)], base_fun)
+    if isinstance(base_fun, tuple) and len(base_fun) == 2 and all(callable(function) for function in base_fun):
+        return BaseFunction(GIVEN, "given", *base_fun)
+    raise TypeError(
+        "Argument `base_fun` must be 'silu', 'identity', 'zero' or a pair (value, derivative) of functions, "
+        f"not {base_fun!r}."
+    )
+
+
+# --- the exponential, float64 and float32 ---------------------------------------------------------------------------
+#
+# exp(x) = 2^n exp(r), n = round(x / log 2), |r| <= log(2) / 2 (Cody and Waite 1980, ch. 6): log 2 is split in two so that
+# x - n log 2 is exact to the last bit, exp(r) is its Taylor polynomial, and 2^n is put together from its bits. Adding
+# 1.5 * 2^52 (2^23) rounds to an integer and leaves it in the low bits of the sum.
+
+_MAGIC_64 = 1.5 * 2.0**52
+_LOG2E = 1.4426950408889634
+_LN2_HIGH_64 = 0.6931471803691238
+_LN2_LOW_64 = 1.9082149292705877e-10
+_CLAMP_64 = 708.0  # beyond, 2^n leaves the normal range
+
+_MAGIC_32 = np.float32(1.5 * 2.0**23)
+_LOG2E_32 = np.float32(_LOG2E)
+_LN2_HIGH_32 = np.float32(0.693359375)
+_LN2_LOW_32 = np.float32(-2.12194440e-4)
+_CLAMP_32 = np.float32(87.0)
+_ONE_32 = np.float32(1)
+_TAYLOR_32 = tuple(np.float32(1 / d) for d in (5040, 720, 120, 24, 6, 2))
+_C7, _C6, _C5, _C4, _C3, _C2 = _TAYLOR_32
+
+
+@kernel
+def _exp64(x):  # type: ignore[no-untyped-def]
+    """Return exp(x) for abs(x) <= 708, within 1.5 units in the last place."""
+    shifted = np.float64(x * _LOG2E + _MAGIC_64)
+    n = shifted - _MAGIC_64
+    r = (x - n * _LN2_HIGH_64) - n * _LN2_LOW_64
+    p = 1.0 / 6227020800.0
+    p = p * r + 1.0 / 479001600.0
+    p = p * r + 1.0 / 39916800.0
+    p = p * r + 1.0 / 3628800.0
+    p = p * r + 1.0 / 362880.0
+    p = p * r + 1.0 / 40320.0
+    p = p * r + 1.0 / 5040.0
+    p = p * r + 1.0 / 720.0
+    p = p * r + 1.0 / 120.0
+    p = p * r + 1.0 / 24.0
+    p = p * r + 1.0 / 6.0
+    p = p * r + 0.5
+    p = p * (r * r) + r + 1.0
+    exponent = np.int64(((shifted.view(np.int64) + np.int64(1023)) & np.int64(0x7FF)) << np.int64(52))
+    return p * exponent.view(np.float64)
+
+
+@kernel
+def _exp32(x):  # type: ignore[no-untyped-def]
+    """Return exp(x) for abs(x) <= 87, within 1.5 units in the last place."""
+    shifted = np.float32(x * _LOG2E_32 + _MAGIC_32)
+    n = shifted - _MAGIC_32
+    r = (x - n * _LN2_HIGH_32) - n * _LN2_LOW_32
+    p = _C7
+    p = p * r + _C6
+    p = p * r + _C5
+    p = p * r + _C4
+    p = p * r + _C3
+    p = p * r + _C2
+    p = p * (r * r) + r + _ONE_32
+    exponent = np.int32(((shifted.view(np.int32) + np.int32(127)) & np.int32(0xFF)) << np.int32(23))
+    return p * exponent.view(np.float32)
+
+
+@kernel
+def _silu64(x, count, start, value, slope):  # type: ignore[no-untyped-def]
+    for s in range(count):
+        at = x[s]
+        # NaN fails both comparisons and goes through.
+        inside = -_CLAMP_64 if at < -_CLAMP_64 else (_CLAMP_64 if at > _CLAMP_64 else at)
+        e = _exp64(-inside)
+        sigmoid = 1.0 / (1.0 + e)
+        value[start + s] = 0.0 if at < -_CLAMP_64 else at * sigmoid
+        slope[start + s] = 0.0 if at < -_CLAMP_64 else sigmoid + sigmoid * (inside * (e * sigmoid))
+
+
+@kernel
+def _silu32(x, count, start, value, slope):  # type: ignore[no-untyped-def]
+    zero = np.float32(0)
+    for s in range(count):
+        at = x[s]
+        inside = -_CLAMP_32 if at < -_CLAMP_32 else (_CLAMP_32 if at > _CLAMP_32 else at)
+        e = _exp32(-inside)
+        sigmoid = _ONE_32 / (_ONE_32 + e)
+        value[start + s] = zero if at < -_CLAMP_32 else at * sigmoid
+        slope[start + s] = zero if at < -_CLAMP_32 else sigmoid + sigmoid * (inside * (e * sigmoid))
+
+
+def fill_silu(dtype: np.dtype[Any]) -> Any:
+    """Return the kernel ``(x, count, start, value, slope)`` of a dtype.
+
+    It fills value and slope from `start` on with silu and silu' at the first `count` points of x. (Arrays and offsets, not
+    slices: making a slice in compiled code costs two atomic operations.)
+    """
+    return _silu32 if dtype == np.float32 else _silu64
+
+
+def silu(x: FloatArray | float) -> FloatArray:
+    r"""Return :math:`x / (1 + e^{-x})`, elementwise, in the dtype of x (float64 unless x is float32).
+
+    Parameters
+    ----------
+    x : array_like
+        Any shape.
+
+    Returns
+    -------
+    ndarray
+        Same shape. NaN stays NaN, ``silu(-inf)`` is 0.
+
+    References
+    ----------
+    S. Elfwing, E. Uchibe, K. Doya, "Sigmoid-weighted linear units for neural network function approximation in
+    reinforcement learning", Neural Networks 107 (2018).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import numkan
+    >>> numkan.silu(np.array([-1.0, 0.0, 1.0])).round(6)
+    array([-0.268941,  0.      ,  0.731059])
+    """
+    array = np.asarray(x)
+    array = array if array.dtype == np.float32 else array.astype(np.float64)
+    flat = np.ascontiguousarray(array).reshape(-1)
+    value, slope = np.empty_like(flat), np.empty_like(flat)
+    fill_silu(flat.dtype)(flat, flat.size, 0, value, slope)
+    return value.reshape(array.shape)

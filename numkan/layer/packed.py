@@ -1,0 +1,100 @@
+"""A layer packed for evaluation: immutable arrays and the kernels that read them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from numkan._check import FloatArray
+from numkan.base import GIVEN, BaseFunction
+from numkan.layer.backward import backward_kernel
+from numkan.layer.forward import forward_kernel, tangent_kernel
+from numkan.layer.jacobian import delta_kernel
+from numkan.layer.prepare import Work, workspace
+from numkan.spline.pieces import Pieces
+
+__all__ = ["PackedLayer", "given_base"]
+
+
+def given_base(base: BaseFunction, x: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return b(x) and b'(x) where a user's functions compute them, else two empty arrays that no kernel reads."""
+    if base.kind != GIVEN or base.value is None or base.derivative is None:
+        empty = np.empty((0, 0), x.dtype)
+        return empty, empty
+    values = []
+    for role, function in (("value", base.value), ("derivative", base.derivative)):
+        # A user's function sees a copy: whatever it does, the samples stay as they are.
+        out = np.asarray(function(x.copy()))
+        if out.shape != x.shape or out.dtype.kind not in "fiub":
+            raise ValueError(
+                f"Argument `base_fun` must have a {role} that maps an array of shape {x.shape} to real numbers of the "
+                f"same shape, not to shape {out.shape} of dtype {out.dtype}."
+            )
+        values.append(np.ascontiguousarray(out, x.dtype))
+    return values[0], values[1]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PackedLayer:
+    """One layer as its kernels read it.
+
+    Attributes
+    ----------
+    k : int
+        Degree.
+    n_out : int
+        Number of outputs; `coefs` has more columns, padded with zeros.
+    base : BaseFunction
+    pieces : Pieces
+        Local polynomials of the grid under the layer's extrapolation policy.
+    coefs : ndarray, shape (n_in, G + k + 1, width)
+        Effective coefficients, see ``pack.py``.
+    """
+
+    k: int
+    n_out: int
+    base: BaseFunction
+    pieces: Pieces
+    coefs: Any
+
+    @property
+    def work(self) -> Work:
+        """This thread's scratch memory for the layer."""
+        return workspace(self.coefs.dtype, self.pieces.poly.shape[3], self.coefs.shape[2])
+
+    def forward(self, x: FloatArray) -> FloatArray:
+        """Return the outputs (n, n_out) at x (n, n_in)."""
+        y = np.empty((x.shape[0], self.n_out), x.dtype)
+        given, slope = given_base(self.base, x)
+        kernel = forward_kernel(self.k, x.dtype)
+        kernel(x, self.pieces, self.base.kind, given, slope, self.coefs, self.work, y)
+        return y
+
+    def backward(
+        self, x: FloatArray, y_bar: FloatArray, grad: FloatArray, *, coefs: bool = True, inputs: bool = True
+    ) -> FloatArray:
+        """Add the cotangents of the packed coefficients to `grad`, and return those of x (n, n_in) where asked for."""
+        x_bar = np.empty(x.shape if inputs else (0, 0), x.dtype)
+        given, slope = given_base(self.base, x)
+        kernel = backward_kernel(self.k, x.dtype)
+        kernel(x, y_bar, self.pieces, self.base.kind, given, slope, self.coefs, self.work, grad, x_bar, coefs, inputs)
+        return x_bar
+
+    def tangent(self, x: FloatArray, x_dot: FloatArray, coefs_dot: FloatArray) -> FloatArray:
+        """Return the directional derivative (n, n_out) along tangents of x and of the packed coefficients."""
+        y_dot = np.empty((x.shape[0], self.n_out), x.dtype)
+        given, slope = given_base(self.base, x)
+        kernel = tangent_kernel(self.k, x.dtype)
+        kernel(x, x_dot, self.pieces, self.base.kind, given, slope, self.coefs, coefs_dot, self.work, y_dot)
+        return y_dot
+
+    def pull_back(self, x: FloatArray, delta: FloatArray) -> FloatArray:
+        """Return derivatives by the inputs, (n, n_q, n_in), from those by the outputs, delta (n, n_q, n_out)."""
+        below = np.empty((*delta.shape[:2], x.shape[1]), x.dtype)
+        given, slope = given_base(self.base, x)
+        row = np.zeros(self.coefs.shape[2], x.dtype)
+        kernel = delta_kernel(self.k, x.dtype)
+        kernel(x, delta, self.pieces, self.base.kind, given, slope, self.coefs, self.work, row, below)
+        return below

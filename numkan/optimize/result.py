@@ -1,0 +1,123 @@
+"""How a run ended, in a number and a sentence; and the loop that drives any stepper to its end.
+
+A *stepper* holds the last accepted state and knows one verb, ``step``. :func:`numkan.optimize.lbfgs` and
+:func:`numkan.optimize.adam` are :func:`drive` around a stepper; whoever needs more say (training, which writes every
+accepted step into a model, watches the clock and changes the grid) uses the steppers themselves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import IntEnum
+from typing import Any, Protocol
+
+import numpy as np
+
+from numkan._check import FloatArray
+
+__all__ = ["Status", "StepState", "Stepper", "drive"]
+
+
+class Status(IntEnum):
+    """Why a run ended. What is below ``STEPS`` counts as success."""
+
+    GRADIENT = 0
+    DECREASE = 1
+    ROUNDING = 2
+    FINISHED = 3
+    STEPS = 4
+    CALLBACK = 5
+    STALLED = 6
+    NONFINITE = 7
+
+    @property
+    def success(self) -> bool:
+        """Whether the run ended as it was meant to."""
+        return self < Status.STEPS
+
+    @property
+    def message(self) -> str:
+        """What happened, and what to do about it."""
+        return _MESSAGES[self]
+
+
+_MESSAGES = {
+    Status.GRADIENT: "Converged: no entry of the gradient is larger than `gtol`.",
+    Status.DECREASE: "Converged: five steps together lowered the loss by no more than `ftol` times its size.",
+    Status.ROUNDING: "Converged: the next step is lost in the rounding of x. A wider dtype may go further.",
+    Status.FINISHED: "All steps were taken, as asked: Adam has no test of convergence.",
+    Status.STEPS: "Stopped: all steps were used before the run converged. Raise `steps` to go on.",
+    Status.CALLBACK: "Stopped: the callback raised StopIteration.",
+    Status.STALLED: (
+        "Stopped: no step lowers the loss, not even along the gradient. Either the loss has reached its rounding "
+        "floor (float64 may go further), or the gradient is not that of the loss (check it)."
+    ),
+    Status.NONFINITE: (
+        "Stopped: the loss or its gradient is NaN or infinite at the next point, however short the step; x is the "
+        "last point where both are finite. Smaller steps (Adam: `learning_rate`) or better scaled data may help."
+    ),
+}
+
+
+class StepState(Protocol):
+    """What every accepted state tells."""
+
+    @property
+    def x(self) -> FloatArray: ...  # noqa: D102
+    @property
+    def fun(self) -> float: ...  # noqa: D102
+    @property
+    def grad(self) -> FloatArray: ...  # noqa: D102
+    @property
+    def step(self) -> int: ...  # noqa: D102
+
+
+class Stepper(Protocol):
+    """One accepted iteration at a time."""
+
+    @property
+    def state(self) -> Any: ...  # noqa: D102
+    @property
+    def status(self) -> Status | None: ...  # noqa: D102
+    @property
+    def nfev(self) -> int: ...  # noqa: D102
+    def step(self) -> bool: ...  # noqa: D102
+
+
+def drive(stepper: Stepper, steps: int, callback: Callable[[Any], object] | None, at_the_end: Status) -> Any:
+    """Take up to `steps` steps, show each to `callback`, and return a ``scipy.optimize.OptimizeResult``.
+
+    `at_the_end` is the status of a run that used all its steps. The result holds ``x, fun, jac, nit, nfev, njev,
+    success, status, message`` and ``history``, the losses of the start and of every accepted step.
+    """
+    if callback is not None and not callable(callback):
+        raise TypeError(f"Argument `callback` must be callable or None, not {callback!r}.")
+    # scipy.optimize takes long to import, and only its result class is used.
+    from scipy.optimize import OptimizeResult
+
+    history = [stepper.state.fun]
+    status = stepper.status
+    while status is None and len(history) <= steps and stepper.step():
+        history.append(stepper.state.fun)
+        if callback is not None:
+            try:
+                callback(stepper.state)
+            except StopIteration:
+                status = Status.CALLBACK
+    if status is None:
+        status = at_the_end if stepper.status is None else stepper.status
+    state = stepper.state
+    result = OptimizeResult()
+    result.update(
+        x=np.array(state.x),
+        fun=state.fun,
+        jac=np.array(state.grad),
+        nit=len(history) - 1,
+        nfev=stepper.nfev,
+        njev=stepper.nfev,
+        success=status.success,
+        status=int(status),
+        message=status.message,
+        history=np.array(history),
+    )
+    return result

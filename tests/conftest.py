@@ -1,0 +1,24 @@
+"""Hypothesis profiles: "default", "nojit" where kernels are plain Python, "soak" for long searches.
+
+``pytest --hypothesis-profile=soak`` or ``HYPOTHESIS_PROFILE=soak`` picks one; NUMBA_DISABLE_JIT=1 picks "nojit".
+"""
+
+from __future__ import annotations
+
+import os
+
+from hypothesis import HealthCheck, settings
+
+# the fixtures that property tests of this suite use are never written to
+_SUPPRESSED = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large]
+
+settings.register_profile(
+    "default", deadline=None, derandomize=True, max_examples=50, database=None, suppress_health_check=_SUPPRESSED
+)
+settings.register_profile("nojit", settings.get_profile("default"), max_examples=8)
+settings.register_profile(
+    "soak", deadline=None, derandomize=False, max_examples=2000, print_blob=True, suppress_health_check=_SUPPRESSED
+)
+
+_JIT_OFF = os.environ.get("NUMBA_DISABLE_JIT", "0") not in ("", "0")
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "nojit" if _JIT_OFF else "default"))
