@@ -95,11 +95,16 @@ def check_length(name: str, value: Any, length: int, of: str) -> None:
 
 
 def as_float_array(name: str, value: Any, dtype: DTypeLike) -> FloatArray:
-    """Return `value` as a C-contiguous, aligned, native array of `dtype`: the same bits from any container.
+    """Return `value` as a canonical array of `dtype`: the same bits from any container.
+
+    An array that is all that already is returned itself, so do not write into the result. (Kernels are compiled once,
+    for writable arrays; a read-only one is copied.)
 
     Lists, tuples, integers, data frames, and arrays of any order, stride or byte order are welcome. What would lose
     something silently is not: masked entries, complex parts, objects, strings, and integers beyond 2^53.
     """
+    if type(value) is np.ndarray and value.dtype == dtype and value.flags.carray:
+        return value
     if isinstance(value, np.ma.MaskedArray):
         raise TypeError(f"Argument `{name}` must not be a masked array: fill or drop the masked entries first.")
     try:
@@ -113,7 +118,7 @@ def as_float_array(name: str, value: Any, dtype: DTypeLike) -> FloatArray:
         if widest > _LARGEST_EXACT_INTEGER:
             raise ValueError(f"Argument `{name}` must hold integers of at most 2^53 in magnitude, not {widest}.")
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):
-        return np.require(array, dtype=np.dtype(dtype), requirements=["C", "A"])
+        return np.require(array, dtype=np.dtype(dtype), requirements=["C", "A", "W"])
 
 
 def as_samples(name: str, value: Any, n_columns: int | None, dtype: DTypeLike) -> FloatArray:

@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from functools import cache
 from typing import Any, NamedTuple
 
 import llvmlite.binding
@@ -49,6 +50,7 @@ class VectorOps(NamedTuple):
     total: Callable[..., Any]
 
 
+@cache
 def vector_width() -> int:
     """Return the width of a vector register in bits: forced by ``NUMKAN_VECTOR_WIDTH``, or what the host has."""
     forced = os.environ.get("NUMKAN_VECTOR_WIDTH", "")

@@ -82,8 +82,8 @@ if hasattr(os, "register_at_fork"):
 def run_tasks(task: Callable[[int], None], n_tasks: int, *, serial: bool = False) -> None:
     """Call ``task(0), ..., task(n_tasks - 1)``, each once, in any order and on any thread.
 
-    The caller works too. When a task raises (or Ctrl-C arrives), no new task begins, those under way are waited for, and
-    the error goes on to the caller.
+    The caller works too. When a task raises (or Ctrl-C arrives), no new task begins, those under way are waited for,
+    and the error goes on to the caller.
     """
     helpers = min(get_threads(), n_tasks) - 1
     if serial or helpers < 1:

@@ -57,10 +57,11 @@ def base_function(base_fun: str | tuple[Function, Function] | BaseFunction) -> B
     )
 
 
-# --- the exponential, float64 and float32 ---------------------------------------------------------------------------
+# --- the exponential, float64 and float32 -------------------------------------------------------------------------
 #
-# exp(x) = 2^n exp(r), n = round(x / log 2), |r| <= log(2) / 2 (Cody and Waite 1980, ch. 6): log 2 is split in two so that
-# x - n log 2 is exact to the last bit, exp(r) is its Taylor polynomial, and 2^n is put together from its bits. Adding
+# exp(x) = 2^n exp(r), n = round(x / log 2), |r| <= log(2) / 2 (Cody and Waite 1980, ch. 6): log 2 is split in two so
+# that x - n log 2 is exact to the last bit, exp(r) is its Taylor polynomial, and 2^n is put together from its bits.
+# Adding
 # 1.5 * 2^52 (2^23) rounds to an integer and leaves it in the low bits of the sum.
 
 _MAGIC_64 = 1.5 * 2.0**52
@@ -146,8 +147,7 @@ def _silu32(x, count, start, value, slope):  # type: ignore[no-untyped-def]
 def fill_silu(dtype: np.dtype[Any]) -> Any:
     """Return the kernel ``(x, count, start, value, slope)`` of a dtype.
 
-    It fills value and slope from `start` on with silu and silu' at the first `count` points of x. (Arrays and offsets, not
-    slices: making a slice in compiled code costs two atomic operations.)
+    It fills value and slope from `start` on with silu and silu' at the first `count` points of x.
     """
     return _silu32 if dtype == np.float32 else _silu64
 

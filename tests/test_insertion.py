@@ -197,6 +197,15 @@ def test_bad_refinements_are_named(finer: Any, sentence: str) -> None:
         refinement_matrix(np.arange(8.0), finer, 2)
 
 
-def test_a_coarse_end_of_empty_support_is_named() -> None:
-    with pytest.raises(ValueError, match="Argument `grid_row` must have no knot more than k"):
-        refinement_matrix([0.0, 0, 0, 0, 1, 2, 3], [-2.0, -1, 0, 0, 1, 2, 3], 2)
+@pytest.mark.parametrize("k", [2, 3, 5])
+def test_repeats_at_the_domains_start_survive_another_padding(k: int) -> None:
+    """Functions that end where the domain begins have free coefficients; all others are exact."""
+    rng = np.random.default_rng(k)
+    inner = np.array([0.0, 0.0, 1.0, 3.0])
+    coarse = np.concatenate([np.arange(-k + 1.0, 0), [0.0], inner, 3 + np.arange(1.0, k + 1)])
+    finer = np.concatenate([np.arange(-k, 0) / 3, inner[:2], [0.5], inner[2:], 3 + np.arange(1, k + 1) / 3])
+    matrix = refinement_matrix(coarse, finer, k)
+    coef = rng.uniform(-1, 1, len(coarse) - k - 1)
+    x = np.linspace(0, 3, 31)[:, None]
+    before, after = B_batch(x, coarse[None], k)[:, 0] @ coef, B_batch(x, finer[None], k)[:, 0] @ (matrix @ coef)
+    np.testing.assert_allclose(after, before, rtol=0, atol=1e-14 * np.abs(matrix).sum(axis=1).max())

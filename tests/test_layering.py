@@ -25,6 +25,7 @@ TIERS = {
     "interop": 5,
     "io": 5,
     "plot": 5,
+    "kan": 6,  # the class that gathers network, training and files; numkan/__init__ stands above it
 }
 
 
@@ -75,7 +76,7 @@ def upward_imports(edges: dict[str, set[str]]) -> list[str]:
             if not own:
                 continue  # the package itself gathers everything
             if not other:
-                allowed = target not in edges or tier(own) == 5  # only the top may ask the package as a whole
+                allowed = target not in edges or tier(own) >= 5  # only the top may ask the package as a whole
             elif own == "optimize":
                 allowed = other == own or tier(other) == 0
             else:
@@ -107,7 +108,7 @@ def circle(edges: dict[str, set[str]]) -> list[str]:
 
 def test_every_module_has_a_tier() -> None:
     for name in {part(module) for module in graph(PACKAGE)} - {""}:
-        assert 0 <= tier(name) <= 5
+        assert 0 <= tier(name) <= 6
 
 
 def test_no_import_runs_upward() -> None:

@@ -1,11 +1,14 @@
 r"""Backward through one layer: from the cotangents of its outputs to those of its coefficients and inputs.
 
-The layer is :math:`y_o = \sum_i \big( \sum_r B_{f + r}(x_i)\, C_{i, f + r, o} + b(x_i)\, C_{i, base, o} \big)`, linear in C.
-With :math:`\bar y_o = \partial L / \partial y_o`, summed over the samples n for the coefficients:
+The layer is linear in its packed coefficients C; f is the first of the k + 1 functions that do not vanish at x_i:
 
-1. :math:`\bar C_{i, f + r, o} \mathrel{+}= B_{f + r}(x_{ni})\, \bar y_{no}`
-2. :math:`\bar C_{i, base, o} \mathrel{+}= b(x_{ni})\, \bar y_{no}`
-3. :math:`\bar x_{ni} = \sum_o \bar y_{no} \big( \sum_r B_{f + r}'(x_{ni})\, C_{i, f + r, o} + b'(x_{ni})\, C_{i, base, o} \big)`
+.. math:: y_o = \sum_i \Big( \sum_r B_{f+r}(x_i)\, C_{i,f+r,o} + b(x_i)\, C_{i,base,o} \Big)
+
+With :math:`\bar y_o = \partial L / \partial y_o`, and summed over the samples n for the coefficients:
+
+1. :math:`\bar C_{i,f+r,o} \mathrel{+}= B_{f+r}(x_{ni})\, \bar y_{no}`
+2. :math:`\bar C_{i,base,o} \mathrel{+}= b(x_{ni})\, \bar y_{no}`
+3. :math:`\bar x_{ni} = \sum_o \bar y_{no} \big( \sum_r B_{f+r}'(x_{ni}) C_{i,f+r,o} + b'(x_{ni}) C_{i,base,o} \big)`
 """
 
 from __future__ import annotations

@@ -1,8 +1,11 @@
-r"""Forward through one layer: :math:`y_o = \sum_i \big( \sum_r B_{first + r}(x_i)\, C_{i, first + r, o} + b(x_i)\, C_{i, base, o} \big)`.
+r"""Forward through one layer.
 
-C are the packed coefficients (``pack.py``). Each output is one chain of fused multiply-adds, over the inputs in order, for
-each input over its k + 1 functions and then the base: that order is the layer's definition of a sum, whatever the batch,
-the block, or the other outputs. Four samples go side by side, because one chain alone would wait for itself.
+.. math:: y_o = \sum_i \Big( \sum_{r=0}^{k} B_{f+r}(x_i)\, C_{i,f+r,o} + b(x_i)\, C_{i,base,o} \Big)
+
+C are the packed coefficients (``pack.py``), f is the first of the k + 1 functions that do not vanish at x_i. Each
+output is one chain of fused multiply-adds, over the inputs in order, for each input over its k + 1 functions and then
+the base: that order is the layer's definition of a sum, whatever the batch, the block, or the other outputs. Four
+samples go side by side, because one chain alone would wait for itself.
 """
 
 from __future__ import annotations
@@ -91,8 +94,8 @@ def tangent_kernel(k: int, dtype: np.dtype[Any]) -> Any:
 
     .. math:: \dot y_o = \sum_i \big( \phi_{io}'(x_i)\, \dot x_i + \dot\phi_{io}(x_i) \big)
 
-    where the second term is the layer with the tangent of its packed coefficients: two contractions, one of slopes times
-    the tangent of x with C, one of values with the tangent of C.
+    where the second term is the layer with the tangent of its packed coefficients: two contractions, one of slopes
+    times the tangent of x with C, one of values with the tangent of C.
     """
     lanes = max(4, 1 << k.bit_length())
     prepare, contract = prepare_kernel(k, dtype), _contract_kernel(k, dtype)

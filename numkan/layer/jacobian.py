@@ -1,7 +1,8 @@
 r"""Rows of the Jacobian by the parameters, and the products of layer Jacobians by the inputs.
 
-Let :math:`\delta_{qo} = \partial y^{net}_q / \partial y_o` for the outputs o of one layer and the outputs q of the network,
-for one sample. With :math:`S_{io} = \sum_r c_{i, f + r, o} B_{f + r}(x_i)` (the spline) the layer's parameters contribute
+Let :math:`\delta_{qo} = \partial y^{net}_q / \partial y_o` for the outputs o of one layer and the outputs q of the
+network, for one sample. With the spline :math:`S_{io} = \sum_r c_{i,f+r,o} B_{f+r}(x_i)` the layer's parameters
+contribute
 
 1. :math:`\partial y_q / \partial c_{i, f + r, o} = \delta_{qo}\, m_{io}\, s^{sp}_{io}\, B_{f + r}(x_i)`
 2. :math:`\partial y_q / \partial s^{base}_{io} = \delta_{qo}\, m_{io}\, b(x_i)`

@@ -7,8 +7,8 @@ With the mask m and the two scales merged, an edge is linear in *effective* coef
     \phi_{io}(x) = \sum_p E_{i p o}\, B_p(x) + E_{i, G + k, o}\, b(x), \qquad
     E_{i p o} = m_{io}\, s^{sp}_{io}\, c_{iop}, \quad E_{i, G + k, o} = m_{io}\, s^{base}_{io}.
 
-Rows are padded with zeros to whole vectors. Packing costs one pass over the parameters; the gradient by E is unpacked by
-the chain rule in another:
+Rows are padded with zeros to whole vectors. Packing costs one pass over the parameters; the gradient by E is unpacked
+by the chain rule in another:
 
 .. math::
 

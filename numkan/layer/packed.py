@@ -13,7 +13,7 @@ from numkan.layer.backward import backward_kernel
 from numkan.layer.forward import forward_kernel, tangent_kernel
 from numkan.layer.jacobian import delta_kernel
 from numkan.layer.prepare import Work, workspace
-from numkan.spline.pieces import Pieces
+from numkan.spline.pieces import Pieces, check_inside
 
 __all__ = ["PackedLayer", "given_base"]
 
@@ -51,6 +51,8 @@ class PackedLayer:
         Local polynomials of the grid under the layer's extrapolation policy.
     coefs : ndarray, shape (n_in, G + k + 1, width)
         Effective coefficients, see ``pack.py``.
+    inside : ndarray or None
+        The knots, where the policy is `"raise"`: points outside their domain are an error.
     """
 
     k: int
@@ -58,14 +60,17 @@ class PackedLayer:
     base: BaseFunction
     pieces: Pieces
     coefs: Any
+    inside: FloatArray | None = None
 
     @property
     def work(self) -> Work:
-        """This thread's scratch memory for the layer."""
+        """Scratch memory of the calling thread."""
         return workspace(self.coefs.dtype, self.pieces.poly.shape[3], self.coefs.shape[2])
 
-    def forward(self, x: FloatArray) -> FloatArray:
-        """Return the outputs (n, n_out) at x (n, n_in)."""
+    def forward(self, x: FloatArray, name: str = "x") -> FloatArray:
+        """Return the outputs (n, n_out) at x (n, n_in), which errors call `name`."""
+        if self.inside is not None:
+            check_inside(name, x, self.inside, self.k)
         y = np.empty((x.shape[0], self.n_out), x.dtype)
         given, slope = given_base(self.base, x)
         kernel = forward_kernel(self.k, x.dtype)

@@ -1,8 +1,8 @@
 """The first half of every layer kernel: from the points of a block of samples to basis functions and base values.
 
-A layer kernel works through blocks of ``BLOCK`` samples, and within a block through groups of ``INPUTS`` inputs, so that
-what it prepares stays in the second-level cache. For one input it reads the points, finds their pieces, evaluates the
-k + 1 local polynomials (and their slopes) by Horner, and b(x).
+A layer kernel works through blocks of ``BLOCK`` samples, and within a block through groups of ``INPUTS`` inputs, so
+that what it prepares stays in the second-level cache. For one input it reads the points, finds their pieces, evaluates
+the k + 1 local polynomials (and their slopes) by Horner, and b(x).
 """
 
 from __future__ import annotations
@@ -46,7 +46,8 @@ def aligned_empty(size: int, dtype: np.dtype[Any]) -> Any:
     return raw[offset : offset + size * dtype.itemsize].view(dtype)
 
 
-_, _load4, _store4, *_ = vector_ops(4)
+_OPS = vector_ops(4)
+_load4, _store4 = _OPS.load, _OPS.store
 
 
 @kernel

@@ -26,10 +26,13 @@ from numkan.spline.pieces import EXTRAPOLATIONS, Pieces, local_pieces, piece_bas
 
 __all__ = ["project", "refit"]
 
-#: What the integral sees less than this of (the outermost function where the first span is a millionth of the padding's
-#: step, as ties make it) keeps its value at the Greville abscissa: rounding errors divided by less would be taken for
-#: coefficients of 1e12. The scaled basis on ordinary knots has singular values above 1e-4.
-_PROJECTION_COND = 1e-9
+#: What the integral sees less than this of keeps its value at the Greville abscissa. Beside a span of a thousandth of
+#: the padding's step, the outermost function is as small as that; its best coefficient is then a large number that
+#: gains nothing. On uniform knots the singular values of the scaled basis are above 5e-5 of the largest up to degree 5.
+_PROJECTION_COND = 1e-6
+
+#: Where the start of a correction is so many times larger than its result, rounding errors of the start count.
+_LARGE_START = 16
 
 
 def refit(
@@ -105,15 +108,25 @@ def refit(
 
 def _closest(x: FloatArray, old: Pieces, packed: FloatArray, new: Pieces, near: FloatArray, cond: float) -> FloatArray:
     """Return the least-squares solution (p, n_out) on sorted samples x (n,) of one input that is nearest to `near`."""
+    solution = near + _correction(x, old, packed, new, near, cond)
+    if abs(near).max() > _LARGE_START * abs(solution).max():
+        solution += _correction(x, old, packed, new, solution, cond)
+    return solution
+
+
+def _correction(
+    x: FloatArray, old: Pieces, packed: FloatArray, new: Pieces, start: FloatArray, cond: float
+) -> FloatArray:
+    """Return A^+ (y - A start) on sorted samples, block by block."""
     k_new = new.poly.shape[2] - 1
-    problem = LocalLeastSquares(*_sizes(near, k_new))
-    step = rows_per_block(near.shape[1] + k_new + 1)
-    for start in range(0, len(x), step):
-        points = x[start : start + step, None]
+    problem = LocalLeastSquares(*_sizes(start, k_new))
+    step = rows_per_block(start.shape[1] + k_new + 1)
+    for begin in range(0, len(x), step):
+        points = x[begin : begin + step, None]
         values, first = piece_basis(points, new)
-        left = combine(*piece_basis(points, old), packed) - combine(values, first, near[None])
+        left = combine(*piece_basis(points, old), packed) - combine(values, first, start[None])
         problem.add(first[:, 0], values[:, 0], left[:, 0])
-    return near + problem.solve(cond).solution
+    return problem.solve(cond).solution
 
 
 def _sizes(coef: FloatArray, k: int) -> tuple[int, int, int]:

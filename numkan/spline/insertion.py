@@ -189,17 +189,27 @@ def _new_interior_knots(coarse: FloatArray, finer: FloatArray, k: int) -> FloatA
 def _repad(knots: FloatArray, matrix: FloatArray, k: int, padding: FloatArray) -> None:
     """Exchange knots t_1 ... t_{k-1} of the left padding for `padding`, in place: same polynomials on the domain.
 
-    From the inside out, each new knot z enters beside the domain as one more argument of the blossom and pushes out the
-    outermost old one. The widths are at least those from the old padding to the domain: no cancellation.
+    Where the padding nests, the knots that are missing enter at their places and push out the outermost: Boehm's convex
+    combinations. Otherwise all of them enter beside the domain, from the inside out.
     """
-    if np.array_equal(knots[1:k], padding):
-        return
-    for s in range(1, k):
-        z = padding[k - 1 - s]
-        for i in range(k - s):  # F(t_{i+1}, S) and F(S, t_{i+k+1}) -> F(S, z)
-            low, high = knots[i + 1], knots[i + k + 1]
-            if low == high:
-                raise ValueError(f"Argument `grid_row` must have no knot more than k + 1 = {k + 1} times, not {low}.")
+    old, wanted = knots[1:k].tolist(), padding.tolist()
+    missing = sorted((Counter(wanted) - Counter(old)).elements())
+    if sorted(old + missing)[len(missing) :] == wanted:
+        for z in missing:
+            _enter(knots, matrix, k, z, bisect_right(knots[1:k].tolist(), z))
+    else:
+        for place in range(k - 1, 0, -1):
+            _enter(knots, matrix, k, wanted[place - 1], place)
+
+
+def _enter(knots: FloatArray, matrix: FloatArray, k: int, z: float, place: int) -> None:
+    """Let `z` become knot number `place` of the left padding, and push out t_1; S is what two neighbours share.
+
+    F(t_{i+1}, S) and F(S, t_{i+k+1}) give F(S, z). The widths reach from the padding into the domain: no cancellation.
+    """
+    for i in range(place):
+        low, high = knots[i + 1], knots[i + k + 1]
+        if low < high:  # else the function is zero on the domain, and its coefficient free
             matrix[i] = (high - z) / (high - low) * matrix[i] + (z - low) / (high - low) * matrix[i + 1]
-        knots[1 : k - s] = knots[2 : k - s + 1]
-        knots[k - s] = z
+    knots[1:place] = knots[2 : place + 1]
+    knots[place] = z

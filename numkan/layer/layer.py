@@ -1,0 +1,407 @@
+"""One layer of a KAN: a grid for each input, an edge from every input to every output."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from numkan._check import (
+    FloatArray,
+    as_float_array,
+    as_samples,
+    check_dtype,
+    check_finite,
+    check_integer,
+    check_number,
+    check_option,
+)
+from numkan.base import Function, base_function
+from numkan.layer.grid import Coverage, coverage, grid_from_samples, refined_grid
+from numkan.layer.initialize import INITIALIZATIONS, draw
+from numkan.layer.pack import new_packed, pack
+from numkan.layer.packed import PackedLayer
+from numkan.layer.refine import grid_from_parent, refine_coef
+from numkan.layer.refit import refit
+from numkan.spline.knots import check_grid, extend_grid
+from numkan.spline.pieces import EXTRAPOLATIONS, Pieces, local_pieces
+
+__all__ = ["KANLayer"]
+
+
+class KANLayer:
+    r"""A layer of a Kolmogorov-Arnold network.
+
+    .. math::
+
+        y_o = \sum_i \phi_{io}(x_i), \qquad
+        \phi_{io}(x) = m_{io} \Big( s^{base}_{io}\, b(x) + s^{sp}_{io} \sum_{p=0}^{G+k-1} c_{iop}\, B_{p,k}(x; t_i)
+        \Big)
+
+    Parameters
+    ----------
+    n_in, n_out : int
+        Number of inputs and outputs.
+    grid : int
+        Number of grid intervals G.
+    k : int
+        Degree of the splines.
+    noise_scale : float
+        Size of the noise that the splines start from, see `init`.
+    scale_base_mu, scale_base_sigma : float
+        Mean and spread of the base scales under ``init="pykan"``.
+    base_fun : {"silu", "identity", "zero"} or (callable, callable)
+        The base function b, or a pair (value, derivative) of functions of an array.
+    grid_eps : float in [0, 1]
+        How grid updates lay knots: 1 uniform, 0 at the quantiles of the samples.
+    grid_range : (float, float)
+        Domain of the first grid.
+    sp_trainable, sb_trainable : bool
+        Whether `scale_sp` and `scale_base` are among the trainable parameters.
+    extrapolate : {"continue", "fade", "linear", "clamp", "nan", "raise"}
+        What stands for a spline outside its grid: the end polynomial for 3 % of the domain and then a straight line,
+        pykan's padded basis, a straight line, the end value, NaN, or an error.
+    init : {"pykan", "power"}
+        How parameters are drawn, see :mod:`numkan.layer.initialize`: the scheme of pykan, or the power law of Rigas et
+        al. (arXiv 2509.03417).
+    seed : int, numpy.random.Generator or None
+        Source of the random numbers; no global state is read or written.
+    dtype : float32 or float64
+
+    Attributes
+    ----------
+    coef : ndarray, shape (n_in, n_out, G + k)
+        Live view: writing into it changes the layer.
+    scale_base, scale_sp, mask : ndarray, shape (n_in, n_out)
+        Live views.
+    grid : ndarray, shape (n_in, G + 2k + 1)
+        Knots, read-only; assign a whole new array to change them.
+
+    Raises
+    ------
+    ValueError, TypeError
+        One sentence that names the argument, its rule and its value.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from numkan import KANLayer
+    >>> layer = KANLayer(2, 3, grid=4, k=2, seed=0)
+    >>> layer.coef.shape, layer.grid.shape
+    ((2, 3, 6), (2, 9))
+    >>> layer(np.zeros((5, 2))).shape
+    (5, 3)
+    """
+
+    def __init__(
+        self,
+        n_in: int,
+        n_out: int,
+        grid: int = 5,
+        k: int = 3,
+        *,
+        noise_scale: float = 0.3,
+        scale_base_mu: float = 0.0,
+        scale_base_sigma: float = 1.0,
+        base_fun: str | tuple[Function, Function] = "silu",
+        grid_eps: float = 1.0,
+        grid_range: tuple[float, float] = (-1.0, 1.0),
+        sp_trainable: bool = True,
+        sb_trainable: bool = True,
+        extrapolate: str = "continue",
+        init: str = "pykan",
+        seed: int | np.random.Generator | None = 1,
+        dtype: DTypeLike = np.float64,
+    ) -> None:
+        n_in, n_out = check_integer("n_in", n_in, 1), check_integer("n_out", n_out, 1)
+        n_intervals, k = check_integer("grid", grid, 1), check_integer("k", k, 0)
+        check_option("init", init, INITIALIZATIONS)
+        self._extrapolate = check_option("extrapolate", extrapolate, EXTRAPOLATIONS)
+        self._grid_eps = check_number("grid_eps", grid_eps, 0, 1)
+        self._base = base_function(base_fun)
+        self.sp_trainable, self.sb_trainable = bool(sp_trainable), bool(sb_trainable)
+        noise_scale = check_number("noise_scale", noise_scale)
+        base_mu = check_number("scale_base_mu", scale_base_mu)
+        base_sigma = check_number("scale_base_sigma", scale_base_sigma)
+        self._dtype = check_dtype(dtype)
+        knots = _first_grid(grid_range, n_in, n_intervals, k, self._dtype)
+        rng = np.random.default_rng(seed)
+        drawn = draw(init, rng, knots, k, n_out, noise_scale, base_mu, base_sigma)
+        self._k = k
+        self._allocate(knots, n_out)
+        self._coef[...] = drawn.coef
+        self._scale_base[...] = drawn.scale_base
+        self._scale_sp[...] = drawn.scale_sp
+
+    # --- storage --------------------------------------------------------------------------------------------------
+
+    def _allocate(self, knots: FloatArray, n_out: int) -> None:
+        """Take knots as they are, and make room for the numbers that go with them: coef, scale_base, scale_sp, mask."""
+        self._set_grid(knots)
+        n_in, n_basis = knots.shape[0], knots.shape[1] - self._k - 1
+        self._shape: tuple[int, int, int] = (n_in, n_basis, n_out)
+        n_fixed = (not self.sb_trainable) + (not self.sp_trainable)
+        self._fixed = np.zeros(n_fixed * n_in * n_out, self._dtype)
+        self._mask = np.ones((n_in, n_out), self._dtype)
+        self._bind(np.zeros(self.n_params, self._dtype))
+
+    def _bind(self, storage: FloatArray) -> None:
+        """Let the parameters live in `storage` (n_params,), as it is; views taken before turn read-only."""
+        self._retire()
+        n_in, _, n_out = self._shape
+        self._storage = storage
+        fixed = list(self._fixed.reshape(-1, n_in, n_out))
+        sections = self._sections(storage)
+        self._coef = sections["coef"]
+        self._scale_base = sections["scale_base"] if self.sb_trainable else fixed.pop()
+        self._scale_sp = sections["scale_sp"] if self.sp_trainable else fixed.pop()
+        self._shown = (self._coef.transpose(0, 2, 1), self._scale_base[:], self._scale_sp[:], self._mask[:])
+
+    def _sections(self, vector: FloatArray) -> dict[str, FloatArray]:
+        """Return views of a vector in the order of the parameters: coef (n_in, G + k, n_out), then the scales."""
+        n_in, n_basis, n_out = self._shape
+        at = n_in * n_basis * n_out
+        sections: dict[str, FloatArray] = {"coef": vector[:at].reshape(n_in, n_basis, n_out)}
+        for name, trainable in (("scale_base", self.sb_trainable), ("scale_sp", self.sp_trainable)):
+            if trainable:
+                sections[name] = vector[at : at + n_in * n_out].reshape(n_in, n_out)
+                at += n_in * n_out
+        return sections
+
+    def _retire(self) -> None:
+        """Turn the views that were shown read-only: what is written into them would be lost."""
+        for view in getattr(self, "_shown", ()):
+            view.flags.writeable = False
+
+    def _move_to(self, storage: FloatArray) -> None:
+        """Copy the parameters into `storage` and let them live there."""
+        storage[:] = self._storage
+        self._bind(storage)
+
+    def _set_grid(self, knots: FloatArray) -> None:
+        knots.flags.writeable = False
+        self._grid = knots
+        self._pieces: Pieces | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = self.__dict__.copy()
+        for derived in ("_coef", "_scale_base", "_scale_sp", "_shown", "_pieces"):
+            state.pop(derived, None)
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        # A copy each: joblib may hand over memory-mapped, read-only arrays.
+        self._fixed, self._mask = np.array(self._fixed), np.array(self._mask)
+        self._set_grid(np.array(self._grid))
+        self._bind(np.array(self._storage))
+
+    # --- what a layer is ------------------------------------------------------------------------------------------
+
+    @property
+    def n_in(self) -> int:
+        """Number of inputs."""
+        return int(self._shape[0])
+
+    @property
+    def n_out(self) -> int:
+        """Number of outputs."""
+        return int(self._shape[2])
+
+    @property
+    def k(self) -> int:
+        """Degree of the splines."""
+        return self._k
+
+    @property
+    def G(self) -> int:
+        """Number of grid intervals."""
+        return int(self._shape[1]) - self._k
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Dtype of all numbers of the layer."""
+        return self._dtype
+
+    @property
+    def base_fun(self) -> str | tuple[Function, Function]:
+        """The base function: its name, or the user's pair."""
+        value, derivative = self._base.value, self._base.derivative
+        return self._base.name if value is None or derivative is None else (value, derivative)
+
+    @property
+    def n_params(self) -> int:
+        """Number of trainable parameters."""
+        n_in, n_basis, n_out = self._shape
+        return n_in * n_out * (n_basis + self.sb_trainable + self.sp_trainable)
+
+    @property
+    def coef(self) -> FloatArray:
+        """Spline coefficients (n_in, n_out, G + k), a live view."""
+        return self._shown[0]
+
+    @coef.setter
+    def coef(self, value: Any) -> None:
+        self._assign("coef", self._shown[0], value)
+
+    @property
+    def scale_base(self) -> FloatArray:
+        """Scales of the base function (n_in, n_out), a live view."""
+        return self._shown[1]
+
+    @scale_base.setter
+    def scale_base(self, value: Any) -> None:
+        self._assign("scale_base", self._shown[1], value)
+
+    @property
+    def scale_sp(self) -> FloatArray:
+        """Scales of the splines (n_in, n_out), a live view."""
+        return self._shown[2]
+
+    @scale_sp.setter
+    def scale_sp(self, value: Any) -> None:
+        self._assign("scale_sp", self._shown[2], value)
+
+    @property
+    def mask(self) -> FloatArray:
+        """Factor of each edge (n_in, n_out), 1 or 0, a live view."""
+        return self._shown[3]
+
+    @mask.setter
+    def mask(self, value: Any) -> None:
+        self._assign("mask", self._shown[3], value)
+
+    def _assign(self, name: str, view: FloatArray, value: Any) -> None:
+        array = as_float_array(name, value, self._dtype)
+        if array.shape != view.shape:
+            raise ValueError(f"Argument `{name}` must have shape {view.shape}, not {array.shape}.")
+        view[...] = array
+
+    @property
+    def grid(self) -> FloatArray:
+        """Knots (n_in, G + 2k + 1), read-only. Assign a whole new array; the coefficients stay as they are."""
+        return self._grid
+
+    @grid.setter
+    def grid(self, value: Any) -> None:
+        knots = check_grid("grid", value, self._k, self._dtype)
+        if knots.shape != self._grid.shape:
+            raise ValueError(f"Argument `grid` must have shape {self._grid.shape}, not {knots.shape}.")
+        self._set_grid(np.array(knots))
+
+    @property
+    def grid_eps(self) -> float:
+        """Blend of grid updates: 1 uniform, 0 quantiles."""
+        return self._grid_eps
+
+    @grid_eps.setter
+    def grid_eps(self, value: float) -> None:
+        self._grid_eps = check_number("grid_eps", value, 0, 1)
+
+    @property
+    def extrapolate(self) -> str:
+        """Policy outside the grid."""
+        return self._extrapolate
+
+    @extrapolate.setter
+    def extrapolate(self, value: str) -> None:
+        self._extrapolate = check_option("extrapolate", value, EXTRAPOLATIONS)
+        self._pieces = None
+
+    def __repr__(self) -> str:
+        return (
+            f"KANLayer({self.n_in}, {self.n_out}, grid={self.G}, k={self.k}, extrapolate={self._extrapolate!r}, "
+            f"dtype={self._dtype})"
+        )
+
+    # --- what a layer does ----------------------------------------------------------------------------------------
+
+    @property
+    def pieces(self) -> Pieces:
+        """Local polynomials of the grid under the layer's policy."""
+        if self._pieces is None:
+            self._pieces = local_pieces(self._grid, self._k, self._extrapolate)
+        return self._pieces
+
+    def pack(self) -> PackedLayer:
+        """Return the layer as it is now in the form that kernels read."""
+        n_in, n_basis, n_out = self._shape
+        coefs = new_packed(n_in, n_basis, n_out, self._dtype)
+        pack(self._coef, self._scale_base, self._scale_sp, self._mask, coefs)
+        inside = self._grid if self._extrapolate == "raise" else None
+        return PackedLayer(self._k, n_out, self._base, self.pieces, coefs, inside)
+
+    def __call__(self, x: Any) -> FloatArray:
+        """Return the outputs (n, n_out) at x (n, n_in)."""
+        return self.pack().forward(as_samples("x", x, self.n_in, self._dtype))
+
+    def update_grid_from_samples(self, x: Any, margin: float = 0.0) -> None:
+        """Lay the grid over samples (n, n_in) and refit the coefficients, in place.
+
+        See :func:`numkan.layer.grid.grid_from_samples` and :func:`numkan.layer.refit.refit` for the rules.
+        """
+        x = self._grid_samples(x)
+        knots = grid_from_samples(x, self.G, self._k, self._grid_eps, margin, self._dtype)
+        self._replace(knots, refit(x, self._grid, self.coef, knots, self._k, extrapolate=self._extrapolate))
+
+    def initialize_grid_from_parent(self, parent: KANLayer, x: Any) -> None:
+        """Take over a parent's knots, interpolated to this layer's G, and its splines on samples (n, n_in), in place.
+
+        Of the parent's numbers the scales and the mask stay behind, as in pykan: only its splines come over.
+        """
+        x = self._grid_samples(x)
+        if (parent.n_in, parent.n_out) != (self.n_in, self.n_out):
+            raise ValueError(
+                f"Argument `parent` must have {self.n_in} inputs and {self.n_out} outputs, "
+                f"not {parent.n_in} and {parent.n_out}."
+            )
+        knots, coef = grid_from_parent(
+            x, parent.grid, parent.coef, parent.k, self.G, self._k, extrapolate=self._extrapolate
+        )
+        self._replace(knots.astype(self._dtype), coef)
+
+    def _grid_samples(self, x: Any) -> FloatArray:
+        x = as_samples("x", x, self.n_in, self._dtype)
+        if len(x) == 0:
+            raise ValueError(f"Argument `x` must have at least one row to lay a grid over, not shape {x.shape}.")
+        check_finite("x", x)
+        return x
+
+    def _replace(self, knots: FloatArray, coef: FloatArray) -> None:
+        """Take new knots and coefficients at once; everything that can fail has been done."""
+        self._set_grid(np.array(knots))
+        self.coef[...] = coef
+
+    def refine(self, grid: int) -> KANLayer:
+        """Return a new layer with `grid` intervals and the same function; see :mod:`numkan.layer.refine`."""
+        n_intervals = check_integer("grid", grid, 1)
+        knots = refined_grid(self._grid, n_intervals, self._k)
+        coef = refine_coef(self._grid, self.coef, knots, self._k, extrapolate=self._extrapolate)
+        finer = KANLayer.__new__(KANLayer)
+        for name in ("_extrapolate", "_grid_eps", "_base", "sp_trainable", "sb_trainable", "_dtype", "_k"):
+            setattr(finer, name, getattr(self, name))
+        finer._allocate(np.array(knots), self.n_out)
+        finer.coef[...] = coef
+        for name in ("_scale_base", "_scale_sp", "_mask"):
+            getattr(finer, name)[...] = getattr(self, name)
+        return finer
+
+    def coverage(self, x: Any) -> Coverage:
+        """Return the share of samples (n, n_in) outside the grid and the number of empty spans, for each input."""
+        return coverage(as_samples("x", x, self.n_in, self._dtype), self._grid, self._k)
+
+
+def _first_grid(
+    grid_range: tuple[float, float], n_in: int, n_intervals: int, k: int, dtype: np.dtype[Any]
+) -> FloatArray:
+    """Return the uniform grid of a new layer, the same for every input."""
+    if not isinstance(grid_range, tuple | list | np.ndarray) or len(grid_range) != 2:
+        raise TypeError(f"Argument `grid_range` must be a pair of numbers, not {grid_range!r}.")
+    low, high = (check_number("grid_range", float(end)) for end in grid_range)
+    if not low < high:
+        raise ValueError(f"Argument `grid_range` must be increasing, not ({low:g}, {high:g}).")
+    interior = np.linspace(low, high, n_intervals + 1)[None, :]
+    row = check_grid("grid_range", extend_grid(interior, k_extend=k).astype(dtype), k, dtype)
+    knots: FloatArray = np.repeat(row, n_in, axis=0)
+    return knots

@@ -1,0 +1,114 @@
+"""Packed layers, one after the other, over many samples: outputs, gradients, derivatives.
+
+Samples go through in chunks whose size depends on the network alone, so memory stays bounded and Ctrl-C is answered
+soon. A gradient is a sum over *pieces*, runs of chunks whose number depends on the network and the number of samples;
+threads do whole pieces, and the pieces' sums are added in order. So neither chunks nor threads change a bit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from numkan._check import FloatArray
+from numkan._threads import run_tasks
+from numkan.layer.packed import PackedLayer
+from numkan.layer.prepare import BLOCK
+from numkan.model.losses import Targets
+
+__all__ = ["activations", "backward", "chunk_rows", "forward", "loss_and_gradients", "spans"]
+
+#: About as many multiply-adds go into one chunk: half a millisecond or so, which is worth a thread's while.
+_CHUNK_WORK = 4_000_000
+_LONGEST_CHUNK = 16 * BLOCK
+
+#: A gradient is summed over at most so many pieces; each needs memory for a gradient of its own.
+_MOST_PIECES = 16
+
+#: What preparing one input of one sample (piece, basis, base function) costs, in multiply-adds.
+_PREPARE_WORK = 32
+
+
+def chunk_rows(layers: Sequence[PackedLayer]) -> int:
+    """Return how many samples go through a network at once: whole blocks, by the work that one sample is."""
+    work = sum(layer.coefs.shape[0] * (_PREPARE_WORK + (layer.k + 2) * layer.coefs.shape[2]) for layer in layers)
+    blocks = _CHUNK_WORK // (work * BLOCK)
+    return int(min(max(blocks, 1) * BLOCK, _LONGEST_CHUNK))
+
+
+def spans(n: int, size: int) -> list[slice]:
+    """Cut n rows into slices of `size`."""
+    return [slice(begin, min(begin + size, n)) for begin in range(0, n, size)]
+
+
+def _names(layers: Sequence[PackedLayer]) -> list[str]:
+    return ["x"] + [f"activations[{depth}]" for depth in range(1, len(layers))]
+
+
+def activations(layers: Sequence[PackedLayer], x: FloatArray) -> list[FloatArray]:
+    """Return x, the inputs of every further layer, and the outputs."""
+    out = [x]
+    for name, layer in zip(_names(layers), layers, strict=True):
+        out.append(layer.forward(out[-1], name))
+    return out
+
+
+def forward(layers: Sequence[PackedLayer], x: FloatArray) -> FloatArray:
+    """Return the outputs (n, n_out) at x (n, n_in)."""
+    n, size = x.shape[0], chunk_rows(layers)
+    if n <= size:
+        return activations(layers, x)[-1]
+    y = np.empty((n, layers[-1].n_out), x.dtype)
+    parts = spans(n, size)
+
+    def task(index: int) -> None:
+        y[parts[index]] = activations(layers, x[parts[index]])[-1]
+
+    run_tasks(task, len(parts))
+    return y
+
+
+def backward(
+    layers: Sequence[PackedLayer],
+    acts: Sequence[FloatArray],
+    y_bar: FloatArray,
+    grads: Sequence[FloatArray],
+    inputs: bool,
+) -> FloatArray:
+    """Add the cotangents of all packed coefficients to `grads`; return that of x, empty unless `inputs`."""
+    for depth in range(len(layers) - 1, -1, -1):
+        y_bar = layers[depth].backward(acts[depth], y_bar, grads[depth], inputs=inputs or depth > 0)
+    return y_bar
+
+
+def loss_and_gradients(
+    layers: Sequence[PackedLayer], x: FloatArray, targets: Targets
+) -> tuple[float, list[FloatArray]]:
+    """Return the loss and its gradients by the packed coefficients of every layer."""
+    n, size = x.shape[0], chunk_rows(layers)
+    chunks_per_piece = -(-n // (size * _MOST_PIECES))
+    pieces = spans(n, size * chunks_per_piece)
+    losses = np.zeros(len(pieces))
+    sums: list[list[FloatArray]] = [[] for _ in pieces]
+
+    def task(index: int) -> None:
+        piece = pieces[index]
+        grads = [np.zeros_like(layer.coefs) for layer in layers]
+        for begin in range(piece.start, piece.stop, size):
+            rows = slice(begin, min(begin + size, piece.stop))
+            acts = activations(layers, x[rows])
+            y_bar = np.empty_like(acts[-1])
+            losses[index] += targets.part(rows, acts[-1], y_bar)
+            backward(layers, acts, y_bar, grads, inputs=False)
+        sums[index] = grads
+
+    run_tasks(task, len(pieces))
+    total = sums[0]
+    for grads in sums[1:]:
+        for whole, part in zip(total, grads, strict=True):
+            whole += part
+    loss = 0.0
+    for part_loss in losses:
+        loss += float(part_loss)
+    return loss, total

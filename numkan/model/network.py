@@ -1,0 +1,473 @@
+"""A network of KAN layers: its parameters as one vector, its function, and its derivatives."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from numkan._check import FloatArray, as_float_array, as_samples, check_dtype, check_finite, check_integer
+from numkan.base import Function
+from numkan.layer.grid import Coverage
+from numkan.layer.jacobian import jacobian_kernel
+from numkan.layer.layer import KANLayer
+from numkan.layer.pack import new_packed, pack_tangent, unpack_gradient
+from numkan.layer.packed import PackedLayer, given_base
+from numkan.model.evaluate import activations, backward, chunk_rows, forward, loss_and_gradients, spans
+from numkan.model.frozen import FrozenKAN
+from numkan.model.losses import targets
+
+__all__ = ["Network"]
+
+
+class Network:
+    """Layers in a row. :class:`numkan.KAN`, which users see, adds training and files and documents the rest."""
+
+    def __init__(
+        self,
+        width: Sequence[int],
+        grid: int | Sequence[int] = 5,
+        k: int | Sequence[int] = 3,
+        *,
+        noise_scale: float = 0.3,
+        scale_base_mu: float = 0.0,
+        scale_base_sigma: float = 1.0,
+        base_fun: str | tuple[Function, Function] = "silu",
+        grid_eps: float = 1.0,
+        grid_range: tuple[float, float] = (-1.0, 1.0),
+        sp_trainable: bool = True,
+        sb_trainable: bool = True,
+        extrapolate: str = "continue",
+        init: str = "pykan",
+        seed: int | np.random.Generator | None = 1,
+        dtype: DTypeLike = np.float64,
+    ) -> None:
+        sizes = _check_width(width)
+        depth = len(sizes) - 1
+        grids, degrees = _per_layer("grid", grid, depth, 1), _per_layer("k", k, depth, 0)
+        rng = np.random.default_rng(seed)
+        self._take(
+            [
+                KANLayer(
+                    sizes[layer],
+                    sizes[layer + 1],
+                    grid=grids[layer],
+                    k=degrees[layer],
+                    noise_scale=noise_scale,
+                    scale_base_mu=scale_base_mu,
+                    scale_base_sigma=scale_base_sigma,
+                    base_fun=base_fun,
+                    grid_eps=grid_eps,
+                    grid_range=grid_range,
+                    sp_trainable=sp_trainable,
+                    sb_trainable=sb_trainable,
+                    extrapolate=extrapolate,
+                    init=init,
+                    seed=rng,
+                    dtype=check_dtype(dtype),
+                )
+                for layer in range(depth)
+            ]
+        )
+
+    # --- storage --------------------------------------------------------------------------------------------------
+
+    def _take(self, layers: list[KANLayer]) -> None:
+        """Become the network of these layers, whose parameters move into one vector."""
+        theta = np.empty(sum(layer.n_params for layer in layers), layers[0].dtype)
+        at = 0
+        for layer in layers:
+            layer._move_to(theta[at : at + layer.n_params])
+            at += layer.n_params
+        self._theta = theta
+        self.act_fun = layers
+
+    def _become(self, other: Network) -> None:
+        """Take over another network's layers, of any shape; views of this one's parameters turn read-only."""
+        for layer in self.act_fun:
+            layer._retire()
+        self._take(other.copy().act_fun)
+
+    @classmethod
+    def _of(cls, layers: list[KANLayer]) -> Self:
+        model = cls.__new__(cls)
+        model._take(layers)
+        return model
+
+    def copy(self) -> Self:
+        """Return an independent copy."""
+        return copy.deepcopy(self)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        return type(self)._of([copy.deepcopy(layer) for layer in self.act_fun])
+
+    def __copy__(self) -> Self:
+        return self.copy()  # a copy that shares the vector but not its views would be neither
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"layers": self.act_fun}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self._take(state["layers"])
+
+    # --- what a network is ----------------------------------------------------------------------------------------
+
+    @property
+    def width(self) -> list[int]:
+        """Number of nodes: inputs, hidden layers, outputs."""
+        return [self.act_fun[0].n_in] + [layer.n_out for layer in self.act_fun]
+
+    @property
+    def depth(self) -> int:
+        """Number of layers."""
+        return len(self.act_fun)
+
+    @property
+    def n_in(self) -> int:
+        """Number of inputs."""
+        return self.act_fun[0].n_in
+
+    @property
+    def n_out(self) -> int:
+        """Number of outputs."""
+        return self.act_fun[-1].n_out
+
+    @property
+    def grid(self) -> list[int]:
+        """Number of grid intervals G of each layer."""
+        return [layer.G for layer in self.act_fun]
+
+    @property
+    def k(self) -> list[int]:
+        """Degree of each layer."""
+        return [layer.k for layer in self.act_fun]
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Dtype of all numbers of the model."""
+        return self.act_fun[0].dtype
+
+    @property
+    def n_params(self) -> int:
+        """Number of trainable parameters."""
+        return int(self._theta.size)
+
+    @property
+    def params(self) -> FloatArray:
+        """All trainable parameters (n_params,), a copy; assign a whole vector to change them.
+
+        Layer by layer, in each `coef`, `scale_base`, `scale_sp`, without what is not trainable. The order inside is
+        memory's: read such a vector through :meth:`unravel`.
+        """
+        return self._theta.copy()
+
+    @params.setter
+    def params(self, value: Any) -> None:
+        self._theta[:] = self._vector("params", value)
+
+    def _vector(self, name: str, value: Any) -> FloatArray:
+        vector = as_float_array(name, value, self.dtype)
+        if vector.shape != self._theta.shape:
+            raise ValueError(f"Argument `{name}` must have shape {self._theta.shape}, not {vector.shape}.")
+        return vector
+
+    def unravel(self, vector: Any) -> list[dict[str, FloatArray]]:
+        """Read a vector in the order of `params` (a gradient, a row of the Jacobian) as arrays of their natural shape.
+
+        Parameters
+        ----------
+        vector : array_like, shape (n_params,)
+
+        Returns
+        -------
+        list of dict
+            For each layer ``coef`` (n_in, n_out, G + k), ``scale_base`` and ``scale_sp`` (n_in, n_out), as far as they
+            are trainable. Views of `vector` where it is an array of the model's dtype.
+        """
+        vector = self._vector("vector", vector)
+        out, at = [], 0
+        for layer in self.act_fun:
+            sections = layer._sections(vector[at : at + layer.n_params])
+            sections["coef"] = sections["coef"].transpose(0, 2, 1)
+            out.append(sections)
+            at += layer.n_params
+        return out
+
+    def __repr__(self) -> str:
+        first = self.act_fun[0]
+        return (
+            f"{type(self).__name__}(width={self.width}, grid={_short(self.grid)}, k={_short(self.k)}, "
+            f"extrapolate={first.extrapolate!r}, dtype={self.dtype})"
+        )
+
+    # --- the function ---------------------------------------------------------------------------------------------
+
+    def _pack(self) -> list[PackedLayer]:
+        return [layer.pack() for layer in self.act_fun]
+
+    def _samples(self, x: Any, name: str = "x") -> FloatArray:
+        return as_samples(name, x, self.n_in, self.dtype)
+
+    def __call__(self, x: Any) -> FloatArray:
+        """Return the outputs (n, n_out) at x (n, n_in), in the model's dtype."""
+        x = self._samples(x)
+        return forward(self._pack(), x)
+
+    def frozen(self) -> FrozenKAN:
+        """Return an immutable predictor with the model's numbers of this moment: the fast way to many small calls."""
+        return FrozenKAN(tuple(self._pack()), self.n_in, self.dtype)
+
+    def activations(self, x: Any) -> list[FloatArray]:
+        """Return [x, inputs of layer 1, ..., outputs]; nothing is kept on the model."""
+        return activations(self._pack(), self._samples(x))
+
+    # --- derivatives ----------------------------------------------------------------------------------------------
+
+    def loss_and_grad(self, x: Any, y: Any, loss: str = "mse", sample_weight: Any = None) -> tuple[float, FloatArray]:
+        """Return the loss at samples and its gradient by the parameters.
+
+        Parameters
+        ----------
+        x : array_like, shape (n, n_in)
+        y : array_like, shape (n, n_out), or (n,) where there is one output
+            Integer labels (n,) for cross-entropy.
+        loss : {"mse", "cross_entropy"}
+            See :mod:`numkan.model.losses` for the formulas.
+        sample_weight : array_like, shape (n,), optional
+
+        Returns
+        -------
+        loss : float
+        grad : ndarray, shape (n_params,)
+            In the order of `params`.
+        """
+        x = self._samples(x)
+        goal = targets(y, len(x), self.n_out, self.dtype, loss, sample_weight)
+        value, packed = loss_and_gradients(self._pack(), x, goal)
+        return value, self._unpack(packed)
+
+    def loss(self, x: Any, y: Any, loss: str = "mse", sample_weight: Any = None) -> float:
+        """Return the loss at samples; arguments as in :meth:`loss_and_grad`."""
+        x = self._samples(x)
+        goal = targets(y, len(x), self.n_out, self.dtype, loss, sample_weight)
+        predicted = forward(self._pack(), x)
+        return goal.part(slice(0, len(x)), predicted, np.empty_like(predicted))
+
+    def _unpack(self, packed: list[FloatArray]) -> FloatArray:
+        """Return the gradient by the parameters from those by the packed coefficients."""
+        grad = np.empty_like(self._theta)
+        at = 0
+        for layer, part in zip(self.act_fun, packed, strict=True):
+            sections = layer._sections(grad[at : at + layer.n_params])
+            unwanted = np.empty((layer.n_in, layer.n_out), self.dtype)
+            base, sp = sections.get("scale_base", unwanted), sections.get("scale_sp", unwanted)
+            unpack_gradient(part, layer._coef, layer._scale_sp, layer._mask, sections["coef"], base, sp)
+            at += layer.n_params
+        return grad
+
+    def vjp(self, x: Any, y_bar: Any) -> tuple[FloatArray, FloatArray]:
+        r"""Return the vector-Jacobian products :math:`\sum_{no} \bar y_{no}\, \partial y_{no}` by parameters and by x.
+
+        Parameters
+        ----------
+        x : array_like, shape (n, n_in)
+        y_bar : array_like, shape (n, n_out)
+
+        Returns
+        -------
+        params_bar : ndarray, shape (n_params,)
+        x_bar : ndarray, shape (n, n_in)
+        """
+        x = self._samples(x)
+        y_bar = as_samples("y_bar", y_bar, self.n_out, self.dtype)
+        _check_rows("y_bar", y_bar, x)
+        layers = self._pack()
+        packed = [np.zeros_like(layer.coefs) for layer in layers]
+        x_bar = np.empty_like(x)
+        for rows in spans(len(x), chunk_rows(layers)):
+            x_bar[rows] = backward(layers, activations(layers, x[rows]), y_bar[rows], packed, inputs=True)
+        return self._unpack(packed), x_bar
+
+    def jvp(self, x: Any, params_dot: Any = None, x_dot: Any = None) -> FloatArray:
+        """Return the Jacobian-vector product: the change of the outputs along a change of parameters and of x.
+
+        Parameters
+        ----------
+        x : array_like, shape (n, n_in)
+        params_dot : array_like, shape (n_params,), optional
+            Zero unless given.
+        x_dot : array_like, shape (n, n_in), optional
+            Zero unless given.
+
+        Returns
+        -------
+        ndarray, shape (n, n_out)
+        """
+        x = self._samples(x)
+        change = np.zeros_like(self._theta) if params_dot is None else self._vector("params_dot", params_dot)
+        dot = np.zeros_like(x) if x_dot is None else self._samples(x_dot, "x_dot")
+        _check_rows("x_dot", dot, x)
+        at = 0
+        for layer in self.act_fun:
+            packed = layer.pack()
+            tangent = new_packed(*layer._shape, self.dtype)
+            sections = layer._sections(change[at : at + layer.n_params])
+            fixed = np.zeros((layer.n_in, layer.n_out), self.dtype)
+            base, sp = sections.get("scale_base", fixed), sections.get("scale_sp", fixed)
+            pack_tangent(layer._coef, layer._scale_sp, layer._mask, sections["coef"], base, sp, tangent)
+            x, dot = packed.forward(x), packed.tangent(x, dot, tangent)
+            at += layer.n_params
+        return dot
+
+    def derivative(self, x: Any) -> FloatArray:
+        """Return the derivatives of the outputs by the inputs, dy/dx, shape (n, n_out, n_in), at x (n, n_in)."""
+        x = self._samples(x)
+        layers = self._pack()
+        out = np.empty((len(x), self.n_out, self.n_in), self.dtype)
+        for rows in spans(len(x), chunk_rows(layers)):
+            delta = self._identity(rows)
+            acts = activations(layers, x[rows])
+            for layer, inputs in zip(layers[::-1], acts[-2::-1], strict=True):
+                delta = layer.pull_back(inputs, delta)
+            out[rows] = delta
+        return out
+
+    def _identity(self, rows: slice) -> FloatArray:
+        eye = np.eye(self.n_out, dtype=self.dtype)
+        return np.ascontiguousarray(np.broadcast_to(eye, (rows.stop - rows.start, *eye.shape)))
+
+    def jacobian(self, x: Any) -> FloatArray:
+        """Return the derivatives of the outputs by the parameters, shape (n, n_out, n_params), at x (n, n_in).
+
+        Dense, though a row has only about (k + 3) entries an edge that are not zero; a masked edge has zeros.
+        """
+        x = self._samples(x)
+        layers = self._pack()
+        jac = np.zeros((len(x), self.n_out, self.n_params), self.dtype)
+        for rows in spans(len(x), chunk_rows(layers)):
+            delta = self._identity(rows)
+            acts = activations(layers, x[rows])
+            end = self.n_params
+            for depth in range(self.depth - 1, -1, -1):
+                layer, packed, inputs = self.act_fun[depth], layers[depth], acts[depth]
+                end -= layer.n_params
+                _jacobian_columns(layer, packed, inputs, delta, end, jac[rows])
+                if depth:
+                    delta = packed.pull_back(inputs, delta)
+        return jac
+
+    def residuals_and_jacobian(self, x: Any, y: Any, sample_weight: Any = None) -> tuple[FloatArray, FloatArray]:
+        r"""Return residuals r with :math:`r \cdot r` the MSE loss, and their Jacobian by the parameters.
+
+        This is what least-squares optimizers ask for. Shapes (n * n_out,) and (n * n_out, n_params).
+        """
+        x = self._samples(x)
+        goal = targets(y, len(x), self.n_out, self.dtype, "mse", sample_weight)
+        weight = goal.weight if goal.weight.size else np.ones(len(x), self.dtype)
+        root = np.sqrt(weight / self.dtype.type(goal.total))[:, None]
+        residuals = root * (forward(self._pack(), x) - goal.y)
+        jac = root[:, :, None] * self.jacobian(x)
+        return residuals.reshape(-1), jac.reshape(-1, self.n_params)
+
+    # --- grids ----------------------------------------------------------------------------------------------------
+
+    def update_grid_from_samples(self, x: Any, margin: float = 0.0) -> None:
+        """Lay the grids of all layers over samples, in place, front to back.
+
+        Each layer's grid goes over its activations, recomputed through the layers already updated, and its coefficients
+        are refit so that the function stays: the least-squares solution closest to the old one.
+
+        Parameters
+        ----------
+        x : array_like, shape (n, n_in)
+            Finite.
+        margin : float
+            Share by which the range of each grid is widened.
+        """
+        x = self._samples(x)
+        updated = [copy.deepcopy(layer) for layer in self.act_fun]
+        for depth, layer in enumerate(updated):
+            layer.update_grid_from_samples(x, margin)
+            if depth + 1 < len(updated):
+                x = forward([layer.pack()], x)
+                check_finite(f"activations[{depth + 1}]", x)
+        for layer, new in zip(self.act_fun, updated, strict=True):
+            layer._replace(new.grid, new.coef)
+
+    def initialize_grid_from_parent(self, parent: Network, x: Any) -> None:
+        """Take over the knots and splines of a parent of the same width, layer by layer, in place.
+
+        See :meth:`numkan.KANLayer.initialize_grid_from_parent`. Each layer sees the parent's activations.
+        """
+        if parent.width != self.width:
+            raise ValueError(f"Argument `parent` must have width {self.width}, not {parent.width}.")
+        acts = [self._samples(a) if not i else a.astype(self.dtype) for i, a in enumerate(parent.activations(x))]
+        updated = [copy.deepcopy(layer) for layer in self.act_fun]
+        for layer, from_layer, inputs in zip(updated, parent.act_fun, acts[:-1], strict=True):
+            layer.initialize_grid_from_parent(from_layer, inputs)
+        for layer, new in zip(self.act_fun, updated, strict=True):
+            layer._replace(new.grid, new.coef)
+
+    def refine(self, grid: int | Sequence[int]) -> Self:
+        """Return a new model with `grid` intervals (one number, or one for each layer) and the same function.
+
+        Exact inside the grids where the new number is a multiple of the old one, otherwise, and for coarser grids, the
+        best approximation in the least-squares sense. This model stays as it is.
+        """
+        grids = _per_layer("grid", grid, self.depth, 1)
+        return type(self)._of([layer.refine(n) for layer, n in zip(self.act_fun, grids, strict=True)])
+
+    def coverage(self, x: Any) -> list[Coverage]:
+        """Return, for each layer, the share of its inputs' activations outside the grid and the number of empty spans.
+
+        Returns
+        -------
+        list of Coverage
+            Named tuples ``outside`` (n_in,) and ``empty_spans`` (n_in,).
+        """
+        acts = self.activations(x)
+        return [layer.coverage(a) for layer, a in zip(self.act_fun, acts[:-1], strict=True)]
+
+
+def _jacobian_columns(
+    layer: KANLayer, packed: PackedLayer, x: FloatArray, delta: FloatArray, begin: int, jac: FloatArray
+) -> None:
+    """Write the columns of one layer, which begin at `begin`, of the rows of jac (n, n_q, n_params)."""
+    n_coef, n_edges = layer._coef.size, layer.n_in * layer.n_out
+    at_base = begin + n_coef if layer.sb_trainable else -1
+    at_sp = begin + n_coef + n_edges * layer.sb_trainable if layer.sp_trainable else -1
+    given, slope = given_base(layer._base, x)
+    kernel = jacobian_kernel(layer.k, layer.dtype)
+    columns = (begin, at_base, at_sp)
+    numbers = (layer._coef, layer._scale_sp, layer._mask)
+    kernel(x, delta, packed.pieces, layer._base.kind, given, slope, *numbers, packed.work, *columns, jac)
+
+
+def _check_rows(name: str, array: FloatArray, x: FloatArray) -> None:
+    if len(array) != len(x):
+        raise ValueError(f"Argument `{name}` must have {len(x)} rows, one for each sample, not {len(array)}.")
+
+
+def _check_width(width: Sequence[int]) -> list[int]:
+    if isinstance(width, str) or not isinstance(width, Sequence | np.ndarray):
+        raise TypeError(f"Argument `width` must be a list of integers, not {width!r}.")
+    if len(width) < 2:
+        raise ValueError(f"Argument `width` must have at least 2 entries, inputs and outputs, not {list(width)}.")
+    return [check_integer(f"width[{place}]", n, 1) for place, n in enumerate(width)]
+
+
+def _per_layer(name: str, value: int | Sequence[int], depth: int, minimum: int) -> list[int]:
+    """Return one integer for each layer, from one for all or a list."""
+    if isinstance(value, Sequence | np.ndarray) and not isinstance(value, str):
+        if len(value) != depth:
+            raise ValueError(f"Argument `{name}` must have {depth} entries, one for each layer, not {len(value)}.")
+        return [check_integer(f"{name}[{place}]", n, minimum) for place, n in enumerate(value)]
+    return [check_integer(name, value, minimum)] * depth
+
+
+def _short(values: list[int]) -> int | list[int]:
+    """Return one number where all are the same."""
+    return values[0] if len(set(values)) == 1 else values
