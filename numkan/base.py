@@ -121,7 +121,7 @@ def _exp32(x):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _silu64(x, count, start, value, slope):  # type: ignore[no-untyped-def]
+def _silu64(x, count, start, value, slope, with_slope):  # type: ignore[no-untyped-def]
     for s in range(count):
         at = x[s]
         # NaN fails both comparisons and goes through.
@@ -129,11 +129,12 @@ def _silu64(x, count, start, value, slope):  # type: ignore[no-untyped-def]
         e = _exp64(-inside)
         sigmoid = 1.0 / (1.0 + e)
         value[start + s] = 0.0 if at < -_CLAMP_64 else at * sigmoid
-        slope[start + s] = 0.0 if at < -_CLAMP_64 else sigmoid + sigmoid * (inside * (e * sigmoid))
+        if with_slope:
+            slope[start + s] = 0.0 if at < -_CLAMP_64 else sigmoid + sigmoid * (inside * (e * sigmoid))
 
 
 @kernel
-def _silu32(x, count, start, value, slope):  # type: ignore[no-untyped-def]
+def _silu32(x, count, start, value, slope, with_slope):  # type: ignore[no-untyped-def]
     zero = np.float32(0)
     for s in range(count):
         at = x[s]
@@ -141,13 +142,14 @@ def _silu32(x, count, start, value, slope):  # type: ignore[no-untyped-def]
         e = _exp32(-inside)
         sigmoid = _ONE_32 / (_ONE_32 + e)
         value[start + s] = zero if at < -_CLAMP_32 else at * sigmoid
-        slope[start + s] = zero if at < -_CLAMP_32 else sigmoid + sigmoid * (inside * (e * sigmoid))
+        if with_slope:
+            slope[start + s] = zero if at < -_CLAMP_32 else sigmoid + sigmoid * (inside * (e * sigmoid))
 
 
 def fill_silu(dtype: np.dtype[Any]) -> Any:
-    """Return the kernel ``(x, count, start, value, slope)`` of a dtype.
+    """Return the kernel ``(x, count, start, value, slope, with_slope)`` of a dtype.
 
-    It fills value and slope from `start` on with silu and silu' at the first `count` points of x.
+    It fills value, and slope where asked for, from `start` on with silu and silu' at the first `count` points of x.
     """
     return _silu32 if dtype == np.float32 else _silu64
 
@@ -181,5 +183,5 @@ def silu(x: FloatArray | float) -> FloatArray:
     array = array if array.dtype == np.float32 else array.astype(np.float64)
     flat = np.ascontiguousarray(array).reshape(-1)
     value, slope = np.empty_like(flat), np.empty_like(flat)
-    fill_silu(flat.dtype)(flat, flat.size, 0, value, slope)
+    fill_silu(flat.dtype)(flat, flat.size, 0, value, slope, False)
     return value.reshape(array.shape)

@@ -186,6 +186,14 @@ def test_the_residual_is_the_weighted_sum_of_squares() -> None:
     np.testing.assert_allclose(info.residual, np.einsum("n,nio->io", w, left**2), rtol=1e-12)
 
 
+def test_a_sample_of_weight_zero_is_not_there_to_the_bit() -> None:
+    rng = np.random.default_rng(8)
+    x, y, w = rng.uniform(-1, 1, (300, 1)), rng.normal(size=(300, 1, 2)), (rng.random(300) > 0.4).astype(float)
+    keep = w > 0
+    got = curve2coef(x, y, uniform(3), 3, sample_weight=w)
+    np.testing.assert_array_equal(got, curve2coef(x[keep], y[keep], uniform(3), 3))
+
+
 def test_many_samples_are_fitted_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     rng = np.random.default_rng(5)
     x, y, grid = rng.uniform(-1, 1, (80, 2)), rng.normal(size=(80, 2, 3)), uniform(3, n_in=2)

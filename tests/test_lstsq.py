@@ -84,6 +84,13 @@ def test_untouched_columns_stay_zero_and_shorten_the_rank() -> None:
     np.testing.assert_allclose(fit.solution[:, 0], [1, 0, 0, 0, 0.5, 0], atol=1e-15)
 
 
+def test_the_residual_counts_what_a_short_rank_leaves_in_the_factor() -> None:
+    fit = local_lstsq(np.zeros(2, int), np.ones((2, 2)), np.array([[1.0], [3.0]]), 2)
+    assert fit.rank == 1
+    np.testing.assert_allclose(fit.solution[:, 0], [1.0, 1.0], rtol=1e-14)
+    np.testing.assert_allclose(fit.residual, [2.0], rtol=1e-14)
+
+
 def test_no_rows_give_zeros_of_rank_zero() -> None:
     fit = local_lstsq(np.zeros(0, int), np.zeros((0, 2)), np.zeros((0, 1)), 3)
     assert fit.rank == 0

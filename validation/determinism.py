@@ -72,14 +72,16 @@ class Network:
         return min(self.rows, max(3, JACOBIAN_ENTRIES // (model.params.size * self.width[-1])))
 
 
+# Rows enough for several chunks, and for the wide one for several chunks in each of the pieces that a gradient is
+# summed over; few degrees, as each one compiles kernels of its own.
 SHAPES = (
-    ((1, 1), 1, 0, 257),
-    ((2, 5, 1), 5, 3, 1037),
-    ((4, 16, 16, 1), 10, 3, 2051),
-    ((3, 7, 2), 4, 5, 777),
-    ((5, 17, 3), 20, 2, 1037),
-    ((96, 72), 5, 3, 1037),
-    ((70, 33, 10), 8, 1, 517),
+    ((1, 1), 1, 0, 4501),
+    ((2, 5, 1), 5, 3, 6007),
+    ((4, 16, 16, 1), 10, 3, 4099),
+    ((3, 7, 2), 4, 5, 4777),
+    ((5, 17, 3), 20, 3, 4099),
+    ((96, 72), 5, 3, 2309),
+    ((70, 33, 10), 8, 3, 1037),
 )
 NETWORKS = tuple(Network(*shape, dtype) for shape in SHAPES for dtype in ("float32", "float64"))
 

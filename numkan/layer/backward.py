@@ -20,7 +20,7 @@ import numpy as np
 
 from numkan._jit import kernel
 from numkan._simd import lanes_of, vector_ops
-from numkan.layer.prepare import BLOCK, INPUTS, copy_rows, prepare_kernel
+from numkan.layer.prepare import BLOCK, INPUTS, MOST_SUMMED, copy_rows, prepare_kernel
 
 __all__ = ["backward_kernel"]
 
@@ -31,22 +31,57 @@ def _coefficient_kernel(k: int, dtype: np.dtype[Any]) -> Any:
     lanes = max(4, 1 << k.bit_length())
     powers = k + 1
     step, load, store, splat, fma, _, _ = vector_ops(lanes_of(dtype))
+    zero, one = dtype.type(0), dtype.type(1)
 
     @kernel
-    def add_coefficients(basis, base, place, out, low, high, count, n_rows, width, grad):  # type: ignore[no-untyped-def]
+    def add_directly(basis, base, first, out, slot, row, count, width, v, grad):  # type: ignore[no-untyped-def]
+        """Steps 1 and 2 for one input and one vector of outputs; `row` is where its rows begin in grad."""
+        on_base = splat(zero)
+        for s in range(count):
+            q = slot * BLOCK + s
+            y_bar = load(out, s * width + v)
+            for r in range(powers):
+                at = row + (first[q] + r) * width + v
+                store(grad, at, fma(splat(basis[q * lanes + r]), y_bar, load(grad, at)))
+            on_base = fma(splat(base[q]), y_bar, on_base)
+        return on_base
+
+    @kernel
+    def add_by_first(basis, base, first, sums, out, slot, row, count, n_first, width, v, grad):  # type: ignore[no-untyped-def]
+        """The same with a sum for each first function, folded at the end.
+
+        Neighbouring spans share k rows, so adding to rows directly makes nearly every sample wait for the one before.
+        """
+        for place in range(0, n_first * powers * step, step):
+            store(sums, place, splat(zero))
+        on_base = splat(zero)
+        for s in range(count):
+            q = slot * BLOCK + s
+            y_bar = load(out, s * width + v)
+            place = first[q] * (powers * step)
+            for r in range(powers):
+                at = place + r * step
+                store(sums, at, fma(splat(basis[q * lanes + r]), y_bar, load(sums, at)))
+            on_base = fma(splat(base[q]), y_bar, on_base)
+        for f in range(n_first):
+            for r in range(powers):
+                at = row + (f + r) * width + v
+                store(grad, at, fma(splat(one), load(sums, (f * powers + r) * step), load(grad, at)))
+        return on_base
+
+    @kernel
+    def add_coefficients(basis, base, first, sums, out, low, high, count, n_rows, width, grad):  # type: ignore[no-untyped-def]
         """Add the cotangents of the coefficients of inputs low ... high - 1 to grad (flat, packed)."""
+        n_first = n_rows - 1 - k
         for slot in range(high - low):
-            base_row = ((low + slot) * n_rows + n_rows - 1) * width
+            row = (low + slot) * n_rows * width
+            base_row = row + (n_rows - 1) * width
             for v in range(0, width, step):
-                on_base = load(grad, base_row + v)
-                for s in range(count):
-                    q = slot * BLOCK + s
-                    y_bar = load(out, s * width + v)
-                    for r in range(powers):  # step 1
-                        at = place[q] + r * width + v
-                        store(grad, at, fma(splat(basis[q * lanes + r]), y_bar, load(grad, at)))
-                    on_base = fma(splat(base[q]), y_bar, on_base)  # step 2
-                store(grad, base_row + v, on_base)
+                if n_first <= MOST_SUMMED:
+                    on_base = add_by_first(basis, base, first, sums, out, slot, row, count, n_first, width, v, grad)
+                else:
+                    on_base = add_directly(basis, base, first, out, slot, row, count, width, v, grad)
+                store(grad, base_row + v, fma(splat(one), on_base, load(grad, base_row + v)))
 
     return add_coefficients
 
@@ -92,6 +127,7 @@ def backward_kernel(k: int, dtype: np.dtype[Any]) -> Any:
         n_in, n_rows, width = coefs.shape
         flat, flat_grad, poly, out = coefs.reshape(-1), grad.reshape(-1), pieces.poly.reshape(-1), work.out
         basis, slope, base, base_slope, place = work.basis, work.slope, work.base, work.base_slope, work.place
+        first, sums = work.first, work.sums
         cotangents = y_bar.reshape(-1)
         out[:] = zero  # the padding stays zero
         for begin in range(0, n, BLOCK):
@@ -103,7 +139,7 @@ def backward_kernel(k: int, dtype: np.dtype[Any]) -> Any:
                     x, begin, count, low, high, width, n_rows, pieces, poly, kind, given, given_slope, with_inputs, work
                 )
                 if with_coefs:
-                    add_coefficients(basis, base, place, out, low, high, count, n_rows, width, flat_grad)
+                    add_coefficients(basis, base, first, sums, out, low, high, count, n_rows, width, flat_grad)
                 if with_inputs:
                     fill_inputs(slope, base_slope, place, out, low, high, count, n_rows, width, flat, begin, x_bar)
 

@@ -114,8 +114,11 @@ def grid_from_samples(
 
 
 def _spacing(magnitude: FloatArray, dtype: np.dtype[Any]) -> FloatArray:
-    """Return the spacing of the dtype's numbers at `magnitude`, as float64."""
-    spacing: FloatArray = np.spacing(magnitude.astype(dtype))
+    """Return the spacing of the dtype's numbers at `magnitude`, or its smallest normal number if that is more.
+
+    Below the latter, numbers are distinct but have no finite reciprocal, and local polynomials divide by spans.
+    """
+    spacing: FloatArray = np.maximum(np.spacing(magnitude.astype(dtype)), np.finfo(dtype).tiny)
     return spacing.astype(np.float64)
 
 

@@ -40,7 +40,7 @@ def new_packed(n_in: int, n_basis: int, n_out: int, dtype: np.dtype[Any]) -> Any
     """Return packed coefficients (n_in, n_basis + 1, width), all zero."""
     shape = (n_in, n_basis + 1, padded_width(n_out, dtype))
     packed = aligned_empty(shape[0] * shape[1] * shape[2], dtype)
-    packed[:] = 0
+    packed.fill(0)
     return packed.reshape(shape)
 
 

@@ -67,10 +67,10 @@ class PackedLayer:
         """Scratch memory of the calling thread."""
         return workspace(self.coefs.dtype, self.pieces.poly.shape[3], self.coefs.shape[2])
 
-    def forward(self, x: FloatArray, name: str = "x") -> FloatArray:
-        """Return the outputs (n, n_out) at x (n, n_in), which errors call `name`."""
+    def forward(self, x: FloatArray) -> FloatArray:
+        """Return the outputs (n, n_out) at x (n, n_in)."""
         if self.inside is not None:
-            check_inside(name, x, self.inside, self.k)
+            check_inside("x", x, self.inside, self.k)
         y = np.empty((x.shape[0], self.n_out), x.dtype)
         given, slope = given_base(self.base, x)
         kernel = forward_kernel(self.k, x.dtype)

@@ -14,14 +14,17 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from numkan._jit import kernel
-from numkan._simd import vector_ops
+from numkan._simd import lanes_of, vector_ops
 from numkan.base import GIVEN, IDENTITY, SILU, fill_silu
 from numkan.spline.pieces import bounded, find_pieces
 
-__all__ = ["BLOCK", "INPUTS", "Work", "aligned_empty", "copy_rows", "prepare_kernel", "workspace"]
+__all__ = ["BLOCK", "INPUTS", "MOST_SUMMED", "Work", "aligned_empty", "copy_rows", "prepare_kernel", "workspace"]
 
 BLOCK = 128  # samples; a multiple of the four that the forward contraction takes at once
 INPUTS = 16
+
+#: Up to so many different first functions, a gradient is summed for each of them before it goes to the rows they share.
+MOST_SUMMED = 32
 
 _ALIGNMENT = 64  # bytes: a cache line, and the widest vector
 
@@ -35,15 +38,17 @@ class Work(NamedTuple):
     slope: Any  # like basis: derivatives by x
     base: Any  # (INPUTS * BLOCK,) b(x)
     base_slope: Any  # (INPUTS * BLOCK,) b'(x)
-    place: Any  # (INPUTS * BLOCK,) int64: where in the packed coefficients the first function's row begins
+    first: Any  # (INPUTS * BLOCK,) int64: index of the first of the k + 1 functions
+    place: Any  # (INPUTS * BLOCK,) int64: where in the packed coefficients its row begins
+    sums: Any  # (MOST_SUMMED * lanes * step,) sums of one input's samples by first function
     out: Any  # (BLOCK * width,) outputs of the block, or their cotangents
 
 
 def aligned_empty(size: int, dtype: np.dtype[Any]) -> Any:
     """Return an uninitialized 1-D array that begins on a cache line; vectors that straddle two cost up to 25 %."""
-    raw = np.empty(size * dtype.itemsize + _ALIGNMENT, np.uint8)
-    offset = -raw.ctypes.data % _ALIGNMENT
-    return raw[offset : offset + size * dtype.itemsize].view(dtype)
+    raw = np.empty(size + _ALIGNMENT // dtype.itemsize, dtype)
+    offset = -raw.__array_interface__["data"][0] % _ALIGNMENT // dtype.itemsize
+    return raw[offset : offset + size]
 
 
 _OPS = vector_ops(4)
@@ -82,7 +87,9 @@ def workspace(dtype: np.dtype[Any], lanes: int, width: int) -> Work:
             slope=aligned_empty(many * lanes, dtype),
             base=aligned_empty(many, dtype),
             base_slope=aligned_empty(many, dtype),
+            first=np.zeros(many, np.int64),
             place=np.zeros(many, np.int64),
+            sums=aligned_empty(MOST_SUMMED * lanes * lanes_of(dtype), dtype),
             out=aligned_empty(BLOCK * width, dtype),
         )
     return work
@@ -107,7 +114,7 @@ def prepare_kernel(k: int, dtype: np.dtype[Any]) -> Any:
         with_slopes: whether derivatives are wanted as well.
         One call does a whole group, because passing so many arrays costs as much as 50 samples.
         """
-        points, piece, place, hint = work.points, work.piece, work.place, pieces.hint
+        points, piece, first, place, hint = work.points, work.piece, work.first, work.place, pieces.hint
         base, base_slope, basis, basis_slope = work.base, work.base_slope, work.basis, work.slope
         firsts, inverses, ends, per_cell = pieces.first, pieces.inverse, pieces.ends, pieces.per_cell
         centres, origin, rate = pieces.centre, pieces.origin, pieces.cells_per_unit
@@ -121,7 +128,7 @@ def prepare_kernel(k: int, dtype: np.dtype[Any]) -> Any:
                 points[s] = points[0]
             # 1. b(x) and b'(x)
             if kind == SILU:
-                silu(points, full, start, base, base_slope)
+                silu(points, full, start, base, base_slope, with_slopes)
             elif kind == GIVEN:
                 for s in range(full):
                     row = begin + (s if s < count else 0)
@@ -152,6 +159,7 @@ def prepare_kernel(k: int, dtype: np.dtype[Any]) -> Any:
                 if powers == 1:
                     value = fma(splat(zero), w, value)
                 store(basis, (start + s) * lanes, value)
+                first[start + s] = firsts[i, j]
                 place[start + s] = (i * n_rows + firsts[i, j]) * width
 
     return prepare

@@ -32,7 +32,10 @@ _PREPARE_WORK = 32
 
 def chunk_rows(layers: Sequence[PackedLayer]) -> int:
     """Return how many samples go through a network at once: whole blocks, by the work that one sample is."""
-    work = sum(layer.coefs.shape[0] * (_PREPARE_WORK + (layer.k + 2) * layer.coefs.shape[2]) for layer in layers)
+    work = 0
+    for layer in layers:
+        n_in, _, width = layer.coefs.shape
+        work += n_in * (_PREPARE_WORK + (layer.k + 2) * width)
     blocks = _CHUNK_WORK // (work * BLOCK)
     return int(min(max(blocks, 1) * BLOCK, _LONGEST_CHUNK))
 
@@ -42,23 +45,22 @@ def spans(n: int, size: int) -> list[slice]:
     return [slice(begin, min(begin + size, n)) for begin in range(0, n, size)]
 
 
-def _names(layers: Sequence[PackedLayer]) -> list[str]:
-    return ["x"] + [f"activations[{depth}]" for depth in range(1, len(layers))]
-
-
 def activations(layers: Sequence[PackedLayer], x: FloatArray) -> list[FloatArray]:
     """Return x, the inputs of every further layer, and the outputs."""
     out = [x]
-    for name, layer in zip(_names(layers), layers, strict=True):
-        out.append(layer.forward(out[-1], name))
+    for layer in layers:
+        out.append(layer.forward(out[-1]))
     return out
 
 
 def forward(layers: Sequence[PackedLayer], x: FloatArray) -> FloatArray:
     """Return the outputs (n, n_out) at x (n, n_in)."""
-    n, size = x.shape[0], chunk_rows(layers)
+    n = x.shape[0]
+    size = BLOCK if n <= BLOCK else chunk_rows(layers)
     if n <= size:
-        return activations(layers, x)[-1]
+        for layer in layers:
+            x = layer.forward(x)
+        return x
     y = np.empty((n, layers[-1].n_out), x.dtype)
     parts = spans(n, size)
 

@@ -190,7 +190,8 @@ class LocalLeastSquares:
         """Return the solution, of least norm among all where singular values below `cond` times the largest exist."""
         solution, _, rank, _ = scipy.linalg.lstsq(self._factor, self._rhs, cond=cond, lapack_driver="gelsd")
         left = self._rhs - self._factor @ solution
-        return Fit(solution, int(rank), self._residual + np.square(left).sum(axis=0))
+        with np.errstate(over="ignore"):  # residuals beyond 1e154: their squares are infinite, the solution is not
+            return Fit(solution, int(rank), self._residual + np.square(left).sum(axis=0))
 
 
 def local_lstsq(

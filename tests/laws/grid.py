@@ -63,10 +63,15 @@ class GridCase:
         return self.update(impl)[0][:, self.k : self.k + self.G + 1].astype(float)
 
 
+def _spacing(magnitude: Array, dtype: Any) -> Array:
+    """The dtype's spacing; at least its smallest normal number, below which steps have no finite reciprocal."""
+    return np.maximum(np.spacing(magnitude.astype(dtype)), np.finfo(dtype).tiny).astype(float)
+
+
 def _gap(interior: Array, dtype: Any) -> Array:
     """The least gap that a grid must keep, for each input."""
     first, last = interior[:, 0], interior[:, -1]
-    spacing = np.spacing(np.maximum(abs(first), abs(last)).astype(dtype)).astype(float)
+    spacing = _spacing(np.maximum(abs(first), abs(last)), dtype)
     return np.maximum(1e-6 * (last - first) / (interior.shape[1] - 1), 4 * spacing)
 
 
@@ -104,7 +109,7 @@ def cover(impl: Grids, case: GridCase) -> None:
     first, last = case.ordered[:, 0].astype(float), case.ordered[:, -1].astype(float)
     assert (interior[:, 0] <= first).all()
     assert (interior[:, -1] >= last).all()
-    spacing = np.spacing(np.maximum(abs(case.ordered[:, 0]), abs(case.ordered[:, -1]))).astype(float)
+    spacing = _spacing(np.maximum(abs(first), abs(last)), case.x.dtype)
     fits = last - first >= 4 * case.G * spacing
     assert_identical(interior[fits][:, [0, -1]], np.stack([first, last], axis=1)[fits], "ends")
 

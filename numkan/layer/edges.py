@@ -1,0 +1,162 @@
+r"""Moments of every edge over a batch, and the way back from them: what penalties on edges are made of.
+
+With the packed coefficients C of ``pack.py`` an edge is :math:`\phi_{io}(x) = \sum_r B_{f+r}(x) C_{i,f+r,o} + b(x)
+C_{i,base,o}`. Its sums over the samples, about a shift c,
+
+.. math:: S_{io} = \sum_n (\phi_{io}(x_{ni}) - c_{io}), \qquad Q_{io} = \sum_n (\phi_{io}(x_{ni}) - c_{io})^2,
+
+are taken twice: about 0, which gives the mean :math:`\mu`, and about the mean, which gives the variance without
+cancellation. Nothing of size (n, n_in, n_out) is ever held.
+
+Backward, with the cotangents :math:`\bar y_{no}` of the outputs and :math:`g_{io}` of :math:`Q_{io} / 2`:
+
+1. :math:`\bar\phi_{nio} = \bar y_{no} + g_{io} (\phi_{io}(x_{ni}) - \mu_{io})`
+2. :math:`\bar C_{i,f+r,o} \mathrel{+}= B_{f+r}(x_{ni})\, \bar\phi_{nio}, \quad
+   \bar C_{i,base,o} \mathrel{+}= b(x_{ni})\, \bar\phi_{nio}`
+3. :math:`\bar x_{ni} = \sum_o \bar\phi_{nio}\, \phi_{io}'(x_{ni})`
+
+(The mean in step 1 is not differentiated: :math:`\sum_n (\phi_n - \mu) = 0`.)
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from numkan._check import FloatArray
+from numkan._jit import kernel
+from numkan._simd import lanes_of, vector_ops
+from numkan.layer.packed import PackedLayer, given_base
+from numkan.layer.prepare import BLOCK, INPUTS, copy_rows, prepare_kernel
+
+__all__ = ["edge_backward", "edge_sums"]
+
+
+@cache
+def _edge_kernel(k: int, dtype: np.dtype[Any]) -> Any:
+    """Return the kernel of one vector of outputs of one edge at one prepared point: phi - c."""
+    powers = k + 1
+    _, load, _, splat, fma, _, _ = vector_ops(lanes_of(dtype))
+
+    @kernel
+    def edge(basis, at, base, q, coefs, row, base_row, minus_shift, c, width):  # type: ignore[no-untyped-def]
+        """basis[at ...]: the k + 1 values; row: of the first function; c: where in minus_shift."""
+        value = fma(splat(base[q]), load(coefs, base_row), load(minus_shift, c))
+        for r in range(powers):
+            value = fma(splat(basis[at + r]), load(coefs, row + r * width), value)
+        return value
+
+    return edge
+
+
+@cache
+def _sums_kernel(k: int, dtype: np.dtype[Any]) -> Any:
+    """Return the kernel of the moments of every edge, for degree `k` and a dtype."""
+    lanes = max(4, 1 << k.bit_length())
+    prepare, edge = prepare_kernel(k, dtype), _edge_kernel(k, dtype)
+    step, load, store, splat, fma, _, _ = vector_ops(lanes_of(dtype))
+    zero, one = dtype.type(0), dtype.type(1)
+
+    @kernel
+    def add_sums(x, pieces, kind, given, given_slope, coefs, work, minus_shift, sums, squares):  # type: ignore[no-untyped-def]
+        """Add to sums and squares (n_in * width,), flat, like minus_shift; a block is summed before it is added."""
+        n = x.shape[0]
+        n_in, n_rows, width = coefs.shape
+        flat, poly = coefs.reshape(-1), pieces.poly.reshape(-1)
+        basis, base, place = work.basis, work.base, work.place
+        for begin in range(0, n, BLOCK):
+            count = min(BLOCK, n - begin)
+            for low in range(0, n_in, INPUTS):
+                high = min(n_in, low + INPUTS)
+                prepare(x, begin, count, low, high, width, n_rows, pieces, poly, kind, given, given_slope, False, work)
+                for i in range(low, high):
+                    slot = i - low
+                    base_row = (i * n_rows + n_rows - 1) * width
+                    for v in range(0, width, step):
+                        c = i * width + v
+                        total, square = splat(zero), splat(zero)
+                        for s in range(count):
+                            q = slot * BLOCK + s
+                            row = place[q] + v
+                            d = edge(basis, q * lanes, base, q, flat, row, base_row + v, minus_shift, c, width)
+                            total = fma(splat(one), d, total)
+                            square = fma(d, d, square)
+                        store(sums, c, fma(splat(one), total, load(sums, c)))
+                        store(squares, c, fma(splat(one), square, load(squares, c)))
+
+    return add_sums
+
+
+@cache
+def _backward_kernel(k: int, dtype: np.dtype[Any]) -> Any:
+    """Return the kernel of steps 1 to 3, for degree `k` and a dtype."""
+    lanes = max(4, 1 << k.bit_length())
+    powers = k + 1
+    prepare, edge = prepare_kernel(k, dtype), _edge_kernel(k, dtype)
+    step, load, store, splat, fma, mul, total = vector_ops(lanes_of(dtype))
+    zero = dtype.type(0)
+
+    @kernel
+    def backward(x, y_bar, pieces, kind, given, given_slope, coefs, work, minus_mean, g, grad, x_bar):  # type: ignore[no-untyped-def]
+        """Add to grad (n_in, G + k + 1, width) and fill x_bar (n, n_in); y_bar (n, n_out); minus_mean, g flat."""
+        n, n_out = y_bar.shape
+        n_in, n_rows, width = coefs.shape
+        flat, flat_grad, poly, out = coefs.reshape(-1), grad.reshape(-1), pieces.poly.reshape(-1), work.out
+        basis, slope, base, base_slope, place = work.basis, work.slope, work.base, work.base_slope, work.place
+        cotangents = y_bar.reshape(-1)
+        out[:] = zero  # the padding stays zero
+        for begin in range(0, n, BLOCK):
+            count = min(BLOCK, n - begin)
+            copy_rows(cotangents, begin * n_out, n_out, out, 0, width, count, n_out)
+            for low in range(0, n_in, INPUTS):
+                high = min(n_in, low + INPUTS)
+                prepare(x, begin, count, low, high, width, n_rows, pieces, poly, kind, given, given_slope, True, work)
+                for i in range(low, high):
+                    base_row = (i * n_rows + n_rows - 1) * width
+                    for s in range(count):
+                        q = (i - low) * BLOCK + s
+                        acc = splat(zero)
+                        for v in range(0, width, step):
+                            row, c = place[q] + v, i * width + v
+                            d = edge(basis, q * lanes, base, q, flat, row, base_row + v, minus_mean, c, width)
+                            bar = fma(load(g, c), d, load(out, s * width + v))  # step 1
+                            derivative = mul(splat(base_slope[q]), load(flat, base_row + v))
+                            for r in range(powers):  # steps 2 and 3
+                                at = row + r * width
+                                store(flat_grad, at, fma(splat(basis[q * lanes + r]), bar, load(flat_grad, at)))
+                                derivative = fma(splat(slope[q * lanes + r]), load(flat, at), derivative)
+                            at = base_row + v
+                            store(flat_grad, at, fma(splat(base[q]), bar, load(flat_grad, at)))
+                            acc = fma(derivative, bar, acc)
+                        x_bar[begin + s, i] = total(acc)
+
+    return backward
+
+
+def edge_sums(layer: PackedLayer, x: FloatArray, shift: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return S and Q about `shift`, each (n_in, width), of the edges of a layer at samples x (n, n_in).
+
+    The padding beyond n_out is that of the packed coefficients, and zero.
+    """
+    sums, squares = np.zeros_like(shift), np.zeros_like(shift)
+    given, slope = given_base(layer.base, x)
+    flat = (np.ascontiguousarray(-shift).reshape(-1), sums.reshape(-1), squares.reshape(-1))
+    _sums_kernel(layer.k, x.dtype)(x, layer.pieces, layer.base.kind, given, slope, layer.coefs, layer.work, *flat)
+    return sums, squares
+
+
+def edge_backward(
+    layer: PackedLayer, x: FloatArray, y_bar: FloatArray, mean: FloatArray, g: FloatArray, grad: FloatArray
+) -> FloatArray:
+    """Add the cotangents of the packed coefficients to `grad` and return those of x, from y_bar (n, n_out) and g.
+
+    mean, g : (n_in, width), zero in the padding.
+    """
+    x_bar = np.empty(x.shape, x.dtype)
+    given, slope = given_base(layer.base, x)
+    flat = (np.ascontiguousarray(-mean).reshape(-1), np.ascontiguousarray(g).reshape(-1))
+    kernel = _backward_kernel(layer.k, x.dtype)
+    kernel(x, y_bar, layer.pieces, layer.base.kind, given, slope, layer.coefs, layer.work, *flat, grad, x_bar)
+    return x_bar

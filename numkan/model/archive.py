@@ -1,0 +1,284 @@
+"""Models on disk: one plain ``.npz``, exact in every bit, that holds no pickle and is never half written.
+
+A file is a zip of ``.npy`` members, stored as they are, so ``numpy.load(path)`` reads it as well: ``config`` (JSON as
+bytes) and, for each layer, ``layer_0.grid``, ``.coef``, ``.scale_base``, ``.scale_sp`` and ``.mask``. Members are
+sorted and bear a fixed date: the same model makes the same bytes. A file that is read is not trusted: names, dtypes,
+shapes and sizes are compared with each other and with the size of the file before any array is made.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+import os
+import secrets
+import zipfile
+from contextlib import suppress
+from itertools import pairwise
+from pathlib import Path
+from typing import IO, Any, TypeVar
+
+import numpy as np
+
+from numkan._check import FloatArray, check_integer
+from numkan.base import Function, base_function
+from numkan.layer.layer import KANLayer
+from numkan.model.network import Network
+
+__all__ = ["load", "save"]
+
+Model = TypeVar("Model", bound=Network)
+
+#: Files of this format are read; a change of the format gets the next number.
+FORMAT = 1
+
+_ARRAYS = ("coef", "grid", "mask", "scale_base", "scale_sp")
+_SETTINGS = ("G", "base_fun", "extrapolate", "grid_eps", "k", "n_in", "n_out", "sb_trainable", "sp_trainable")
+
+#: Zip's first possible moment, in every file, so that saving twice gives the same bytes.
+_DATE = (1980, 1, 1, 0, 0, 0)
+
+#: Stands for a pair (value, derivative) of functions, which cannot be saved.
+_GIVEN = "given"
+
+#: What a broken or foreign file makes zipfile, json and the checks raise.
+_BROKEN: tuple[type[Exception], ...] = (
+    zipfile.BadZipFile,
+    ArithmeticError,
+    EOFError,
+    LookupError,
+    MemoryError,
+    OSError,
+    RuntimeError,  # an encrypted member, a compression that is not built in, JSON too deep
+    TypeError,
+    ValueError,
+)
+
+_LONGEST_CONFIG = 1 << 24
+_MAGIC = b"\x93NUMPY\x01\x00"  # how a .npy of format 1.0 begins
+
+
+# --- writing ------------------------------------------------------------------------------------------------------
+
+
+def save(model: Network, path: str | os.PathLike[str]) -> None:
+    """Write a model to a file, which is complete under its name or not there at all.
+
+    Parameters
+    ----------
+    model : Network
+    path : str or path
+        Taken as it is; ``.npz`` is the usual ending.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be written; an older file of that name is untouched.
+    """
+    target = Path(os.path.realpath(path))  # behind a link, the file that it points to
+    unfinished = target.with_name(f".{target.name}.{secrets.token_hex(8)}.tmp")
+    try:
+        with open(unfinished, "xb") as file:
+            _write_members(model, file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(unfinished, target)
+    except BaseException:
+        with suppress(OSError):
+            unfinished.unlink()
+        raise
+
+
+def _write_members(model: Network, file: IO[bytes]) -> None:
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
+        for name, array in sorted(_members(model).items()):
+            info = zipfile.ZipInfo(f"{name}.npy", _DATE)
+            info.create_system = 3  # whatever the system: the bytes shall be the same
+            info.external_attr = 0o644 << 16
+            content = io.BytesIO()
+            np.lib.format.write_array(content, array, version=(1, 0), allow_pickle=False)
+            archive.writestr(info, content.getbuffer())
+
+
+def _members(model: Network) -> dict[str, Any]:
+    """Return all arrays of a model's file by name, little-endian and in C order."""
+    config = {
+        "dtype": model.dtype.name,
+        "format": FORMAT,
+        "layers": [_settings(layer) for layer in model.act_fun],
+        "program": "numkan",
+    }
+    text = json.dumps(config, sort_keys=True, allow_nan=False).encode()
+    members: dict[str, Any] = {"config": np.frombuffer(text, np.uint8)}
+    for place, layer in enumerate(model.act_fun):
+        for name in _ARRAYS:
+            array = np.ascontiguousarray(getattr(layer, name))
+            members[f"layer_{place}.{name}"] = array.astype(layer.dtype.newbyteorder("<"), copy=False)
+    return members
+
+
+def _settings(layer: KANLayer) -> dict[str, Any]:
+    settings = {name: getattr(layer, name) for name in _SETTINGS}
+    if not isinstance(layer.base_fun, str):
+        settings["base_fun"] = _GIVEN
+    return settings
+
+
+# --- reading ------------------------------------------------------------------------------------------------------
+
+
+def load(
+    path: str | os.PathLike[str], model_class: type[Model], base_fun: tuple[Function, Function] | None = None
+) -> Model:
+    """Read a model that `save` wrote; every number has the bits that it had.
+
+    Parameters
+    ----------
+    path : str or path
+    model_class : type
+        What to make of the layers.
+    base_fun : (callable, callable), optional
+        The pair (value, derivative), for a model whose base function is the user's: functions are not in the file.
+
+    Raises
+    ------
+    OSError
+        If there is no such file, or it may not be read.
+    ValueError
+        If the file is not one that numkan wrote, whole; or if `base_fun` is missing, or given without need.
+    """
+    with open(path, "rb") as file:
+        try:
+            layers, given = _read_layers(file)
+        except _BROKEN as error:
+            raise ValueError(
+                f"Argument `path` must name a model that numkan saved, not {os.fspath(path)!r}: {error}"
+            ) from error
+    if given and (base_fun is None or isinstance(base_fun, str)):
+        raise ValueError(
+            "Argument `base_fun` must be the pair (value, derivative) of functions that the saved model was made with, "
+            f"not {base_fun!r}: functions are not in the file."
+        )
+    if base_fun is not None and not given:
+        raise ValueError(
+            f"Argument `base_fun` must be left out for this file, which names the base function "
+            f"({layers[0].base_fun!r}), not {base_fun!r}."
+        )
+    for layer in given:
+        layer._base = base_function(base_fun)  # type: ignore[arg-type]
+    return model_class._of(layers)
+
+
+def _read_layers(file: IO[bytes]) -> tuple[list[KANLayer], list[KANLayer]]:
+    """Return all layers, and those among them whose base function is still to be given."""
+    with zipfile.ZipFile(file) as archive:
+        index = _index(archive, os.fstat(file.fileno()).st_size)
+        if "config.npy" not in index:
+            raise ValueError("it has no member config.npy.")
+        text = _array(archive, index["config.npy"], np.dtype(np.uint8), None)
+        dtype, settings = _check_config(json.loads(text.tobytes()))
+        shapes = {
+            f"layer_{place}.{name}.npy": shape
+            for place, layer in enumerate(settings)
+            for name, shape in _shapes(layer).items()
+        }
+        odd = sorted((set(index) - {"config.npy"}) ^ set(shapes))
+        if odd:
+            raise ValueError(f"member {odd[0]} is {'missing' if odd[0] in shapes else 'unknown'}.")
+        arrays = {name: _array(archive, index[name], dtype, shape) for name, shape in shapes.items()}
+    layers, given = [], []
+    for place, layer in enumerate(settings):
+        layers.append(_layer(layer, dtype, {name: arrays[f"layer_{place}.{name}.npy"] for name in _ARRAYS}))
+        if layer["base_fun"] == _GIVEN:
+            given.append(layers[-1])
+    return layers, given
+
+
+def _index(archive: zipfile.ZipFile, file_size: int) -> dict[str, zipfile.ZipInfo]:
+    """Return the members by name, which lie in the file as they are and fit into it."""
+    index: dict[str, zipfile.ZipInfo] = {}
+    for info in archive.infolist():
+        if info.filename in index:
+            raise ValueError(f"member {info.filename} is there twice.")
+        if info.compress_type != zipfile.ZIP_STORED or info.compress_size != info.file_size:
+            raise ValueError(f"member {info.filename} is compressed.")
+        index[info.filename] = info
+    if sum(info.file_size for info in index.values()) > file_size:
+        raise ValueError(f"its members are longer than the {file_size} bytes of the file.")
+    return index
+
+
+def _array(archive: zipfile.ZipFile, info: zipfile.ZipInfo, dtype: np.dtype[Any], shape: tuple[int, ...] | None) -> Any:
+    """Return a member as an array of just this dtype and shape; without a shape, of any number of bytes."""
+    little = dtype.newbyteorder("<")
+    with archive.open(info) as stream:
+        if stream.read(len(_MAGIC)) != _MAGIC:
+            raise ValueError(f"member {info.filename} is no array of .npy format 1.0.")
+        header = stream.read(int.from_bytes(stream.read(2), "little")).decode("latin1").strip()
+        n_bytes = info.file_size - stream.tell()
+        if shape is None:
+            shape = (min(n_bytes, _LONGEST_CONFIG),)
+        expected = f"{{'descr': {little.str!r}, 'fortran_order': False, 'shape': {shape}, }}"  # as numpy writes it
+        if header != expected:
+            raise ValueError(f"member {info.filename} has the header {header[:200]!r}, not {expected!r}.")
+        if n_bytes != math.prod(shape) * little.itemsize:
+            raise ValueError(f"member {info.filename} has {n_bytes} bytes, not those of shape {shape}.")
+        return np.frombuffer(stream.read(), little).reshape(shape)
+
+
+def _check_config(config: Any) -> tuple[np.dtype[Any], list[dict[str, Any]]]:
+    """Return the dtype and the settings of each layer, the numbers among them checked."""
+    if not isinstance(config, dict) or config.get("program") != "numkan":
+        raise ValueError("it was not written by numkan.")
+    if config.get("format") != FORMAT:
+        raise ValueError(f"its format is {config.get('format')!r}, and this version of numkan reads {FORMAT}.")
+    if config.get("dtype") not in ("float32", "float64"):
+        raise ValueError(f"its dtype is {config.get('dtype')!r}.")
+    layers = config.get("layers")
+    if not isinstance(layers, list) or not layers:
+        raise ValueError("its config has no layers.")
+    for layer in layers:
+        if not isinstance(layer, dict) or sorted(layer) != sorted(_SETTINGS):
+            raise ValueError(f"a layer has the settings {layer!r}, not {', '.join(_SETTINGS)}.")
+        for name, minimum in (("n_in", 1), ("n_out", 1), ("G", 1), ("k", 0)):
+            check_integer(name, layer[name], minimum)
+        for name in ("sp_trainable", "sb_trainable"):
+            if not isinstance(layer[name], bool):
+                raise TypeError(f"Argument `{name}` must be true or false, not {layer[name]!r}.")
+    for before, after in pairwise(layers):
+        if before["n_out"] != after["n_in"]:
+            raise ValueError(f"a layer with {before['n_out']} outputs is followed by one with {after['n_in']} inputs.")
+    return np.dtype(config["dtype"]), layers
+
+
+def _shapes(layer: dict[str, Any]) -> dict[str, tuple[int, ...]]:
+    edges = (layer["n_in"], layer["n_out"])
+    n_basis = layer["G"] + layer["k"]
+    return {
+        "coef": (*edges, n_basis),
+        "grid": (layer["n_in"], n_basis + layer["k"] + 1),
+        "mask": edges,
+        "scale_base": edges,
+        "scale_sp": edges,
+    }
+
+
+def _layer(settings: dict[str, Any], dtype: np.dtype[Any], arrays: dict[str, FloatArray]) -> KANLayer:
+    """Return a layer; a base function that is to be given is zero for now."""
+    layer = KANLayer(
+        settings["n_in"],
+        settings["n_out"],
+        settings["G"],
+        settings["k"],
+        base_fun="zero" if settings["base_fun"] == _GIVEN else settings["base_fun"],
+        grid_eps=settings["grid_eps"],
+        sp_trainable=settings["sp_trainable"],
+        sb_trainable=settings["sb_trainable"],
+        extrapolate=settings["extrapolate"],
+        init="power",  # what is drawn is overwritten, and this is the cheap one
+        dtype=dtype,
+    )
+    for name, array in arrays.items():
+        setattr(layer, name, array)
+    return layer

@@ -1,0 +1,268 @@
+"""Slow twins of layers, networks and losses: dense arrays, no kernels, every parameter an argument.
+
+Like ``tests/naive.py`` they are complex-safe, so that a complex step in any coefficient, scale or input gives its
+derivative. Functions have the names of the kernels that they are twins of. *Features* are what a layer is linear in:
+its G + k basis functions and the base function, side by side.
+
+*Sizes* are the yardstick of every comparison: the sums of the magnitudes of the terms that a result is made of, each
+hidden activation counting with the size that it has gathered itself.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tests import naive
+from tests.naive import Array
+
+STEP = 1e-30  # of the complex step: its square vanishes beside anything
+
+KINDS = ("coef", "scale_base", "scale_sp")
+
+
+class Layer(NamedTuple):
+    """A layer as its numbers."""
+
+    grid: Array  # (n_in, G + 2k + 1)
+    coef: Array  # (n_in, n_out, G + k)
+    scale_base: Array  # (n_in, n_out)
+    scale_sp: Array
+    mask: Array
+    k: int
+    base_fun: Any = "silu"
+    extrapolate: str = "continue"
+
+    def astype(self, dtype: Any) -> Layer:
+        return self._replace(**{name: getattr(self, name).astype(dtype) for name in ("grid", *KINDS, "mask")})
+
+
+# --- base functions -----------------------------------------------------------------------------------------------
+
+
+def sigmoid(x: Array) -> Array:
+    with np.errstate(over="ignore", invalid="ignore"):
+        return np.where(np.real(x) < 0, np.exp(x) / (1 + np.exp(x)), 1 / (1 + np.exp(-x)))
+
+
+def silu(x: Array) -> Array:
+    return x * sigmoid(x)
+
+
+def silu_slope(x: Array) -> Array:
+    return sigmoid(x) * (1 + x * sigmoid(-x))
+
+
+def base(x: Array, base_fun: Any, slope: bool = False) -> Array:
+    pairs = {"silu": (silu, silu_slope), "identity": (np.copy, np.ones_like), "zero": (np.zeros_like, np.zeros_like)}
+    pair = pairs[base_fun] if isinstance(base_fun, str) else base_fun
+    return pair[slope](x)
+
+
+# --- the basis under a policy -------------------------------------------------------------------------------------
+
+
+def steepness(x: Array, grid: Array, k: int) -> Array:
+    """The magnitudes of both terms of D B_p, added: (n, n_in, G + k)."""
+    if k == 0:
+        return np.zeros((*x.shape, grid.shape[1] - 1))
+    lower = naive.B_batch(x, grid, k - 1)
+    over = naive._over(lower, grid[None, :, k:] - grid[None, :, :-k])
+    return k * (over[:, :, :-1] + over[:, :, 1:])
+
+
+def basis(x: Any, grid: Any, k: int, extrapolate: str, nu: int = 0, sizes: bool = False) -> Array:
+    """D^nu of all basis functions under a policy (n, n_in, G + k): outside, Taylor's formula at the domain's end."""
+    x, grid = np.asarray(x), np.asarray(grid)
+    count = np.abs if sizes else np.asarray
+    out = count(steepness(x, grid, k) if sizes and nu == 1 else naive.B_batch(x, grid, k, nu))
+    if extrapolate == "fade":
+        return out
+    ends = grid[:, [k, grid.shape[1] - 1 - k]].T
+    length = ends[1] - ends[0]
+    derivatives = [naive.B_batch(ends, grid, k, m) for m in range(k + 1)]
+    for side, sign in enumerate((-1, 1)):
+        end, at_end = ends[side], [d[side] for d in derivatives]
+
+        def taylor(offset: Array, m: int, at_end: list[Array] = at_end) -> Array:
+            terms = [
+                count(at_end[q] * (count(offset)[..., None] ** (q - m)) / math.factorial(q - m))
+                for q in range(m, k + 1)
+            ]
+            return sum(terms, np.zeros(at_end[0].shape))
+
+        reach = sign * 0.03 * length if extrapolate == "continue" else np.zeros_like(length)
+        offset = x - end
+        slope = taylor(reach, 1) * (extrapolate != "clamp")
+        far = taylor(reach, 0) + slope * count(offset - reach)[..., None] if nu == 0 else slope * (nu == 1)
+        if extrapolate in ("nan", "raise"):
+            far = np.full_like(far, np.nan)
+        beyond, near = sign * np.real(offset) > 0, sign * np.real(offset - reach) <= 0
+        out = np.where(beyond[..., None], np.where(near[..., None], taylor(offset, nu), far), out)
+    return out
+
+
+def prepare(layer: Layer, x: Array, nu: int = 0, sizes: bool = False) -> Array:
+    """Features (n, n_in, G + k + 1), or their derivatives by x; the second derivative of b counts as its first.
+
+    A local polynomial has an absolute error: the size of each function is that of all of them at its point.
+    """
+    splines = basis(x, layer.grid, layer.k, layer.extrapolate, nu, sizes)
+    if sizes:
+        splines = np.broadcast_to(splines.sum(axis=2, keepdims=True), splines.shape)
+    smooth = base(x, layer.base_fun, nu > 0)
+    return np.concatenate([splines, (np.abs(smooth) if sizes else smooth)[..., None]], axis=2)
+
+
+# --- one layer ----------------------------------------------------------------------------------------------------
+
+
+def pack(layer: Layer) -> Array:
+    """Effective coefficients (n_in, G + k + 1, n_out)."""
+    spline = (layer.mask * layer.scale_sp)[:, None, :] * layer.coef.transpose(0, 2, 1)
+    return np.concatenate([spline, (layer.mask * layer.scale_base)[:, None, :]], axis=1)
+
+
+def pack_tangent(layer: Layer, dots: dict[str, Array]) -> Array:
+    """Tangents of the effective coefficients, by a complex step."""
+    moved = {name: getattr(layer, name) + STEP * 1j * dot for name, dot in dots.items()}
+    return np.imag(pack(layer._replace(**moved))) / STEP
+
+
+def unpack_gradient(layer: Layer, packed: Array) -> dict[str, Array]:
+    """Gradients by coef and both scales, from that by the effective coefficients."""
+    splines, smooth = packed[:, :-1].transpose(0, 2, 1), packed[:, -1]
+    return {
+        "coef": (layer.mask * layer.scale_sp)[:, :, None] * splines,
+        "scale_base": layer.mask * smooth,
+        "scale_sp": layer.mask * (layer.coef * splines).sum(axis=2),
+    }
+
+
+def edges(layer: Layer, x: Array) -> Array:
+    """phi_io(x_i): (n, n_in, n_out)."""
+    return np.einsum("nip,ipo->nio", prepare(layer, x), pack(layer))
+
+
+def forward(layer: Layer, x: Array) -> Array:
+    return edges(layer, x).sum(axis=1)
+
+
+def tangent(layer: Layer, x: Array, x_dot: Array, dots: dict[str, Array]) -> Array:
+    """Directional derivative (n, n_out), by a complex step."""
+    moved = {name: getattr(layer, name) + STEP * 1j * dot for name, dot in dots.items()}
+    return np.imag(forward(layer._replace(**moved), x + STEP * 1j * x_dot)) / STEP
+
+
+def backward(layer: Layer, x: Array, y_bar: Array) -> tuple[Array, Array]:
+    """Cotangents of the effective coefficients and of x, from those of the outputs (n, n_out)."""
+    packed = np.einsum("nip,no->ipo", prepare(layer, x), y_bar)
+    return packed, np.einsum("nip,ipo,no->ni", prepare(layer, x, 1), pack(layer), y_bar)
+
+
+def jacobian(layer: Layer, x: Array, delta: Array) -> dict[str, Array]:
+    """Derivatives by the layer's parameters, (n, n_q, ...) each, from those by its outputs, delta (n, n_q, n_out)."""
+    return _rows(layer, prepare(layer, x), delta)
+
+
+def _rows(layer: Layer, features: Array, delta: Array) -> dict[str, Array]:
+    rows = [[unpack_gradient(layer, f[:, :, None] * d) for d in ds] for f, ds in zip(features, delta, strict=True)]
+    return {name: np.array([[row[name] for row in sample] for sample in rows]) for name in KINDS}
+
+
+def pull_back(layer: Layer, x: Array, delta: Array) -> Array:
+    """Derivatives by the inputs (n, n_q, n_in), from those by the outputs."""
+    return np.einsum("nip,ipo,nqo->nqi", prepare(layer, x, 1), pack(layer), delta)
+
+
+# --- networks -----------------------------------------------------------------------------------------------------
+
+
+def activations(layers: Any, x: Array) -> list[Array]:
+    out = [np.asarray(x)]
+    for layer in layers:
+        out.append(forward(layer, out[-1]))
+    return out
+
+
+def network_forward(layers: Any, x: Array) -> Array:
+    return activations(layers, x)[-1]
+
+
+def network_jacobian(layers: Any, x: Array) -> tuple[list[dict[str, Array]], Array]:
+    """Derivatives of the outputs by every parameter, (n, n_out, ...) each, and by x, by complex steps.
+
+    One coordinate at a time is moved; the moved outputs of all of them go through the layers above as one batch.
+    """
+    acts, n = activations(layers, x), len(x)
+    n_out = acts[-1].shape[1]
+
+    def above(depth: int, moved: Array, shape: tuple[int, ...]) -> Array:
+        y = network_forward(layers[depth:], moved.reshape(len(moved) * n, -1))
+        return np.moveaxis(np.imag(y).reshape(-1, n, n_out) / STEP, 0, -1).reshape(n, n_out, *shape)
+
+    out = []
+    for depth, layer in enumerate(layers):
+        features, found = prepare(layer, acts[depth]), {}
+        for name in KINDS:
+            array = getattr(layer, name)
+            step = STEP * 1j * np.eye(array.size).reshape(-1, *array.shape)
+            packed = np.array([pack(layer._replace(**{name: array + one})) for one in step])
+            moved = np.einsum("nip,mipo->mno", features, packed)
+            found[name] = above(depth + 1, moved, array.shape)
+        out.append(found)
+    step = STEP * 1j * np.eye(acts[0].shape[1])
+    return out, above(0, acts[0] + step[:, None, :], (acts[0].shape[1],))
+
+
+def sizes(layers: Any, x: Array) -> list[Array]:
+    """Sizes of the activations: of x (0: it is given), of each layer's outputs."""
+    out = [np.zeros(np.shape(x))]
+    for layer, a in zip(layers, activations(layers, x), strict=False):
+        smooth = np.abs(prepare(layer, a, 1, sizes=True)) * out[-1][..., None]
+        out.append(np.einsum("nip,ipo->no", prepare(layer, a, sizes=True) + smooth, np.abs(pack(layer))))
+    return out
+
+
+def jacobian_sizes(layers: Any, x: Array) -> tuple[list[dict[str, Array]], Array]:
+    """Sizes of what `network_jacobian` returns."""
+    acts, gathered = activations(layers, x), sizes(layers, x)
+    delta = np.broadcast_to(np.eye(acts[-1].shape[1]), (len(x), *[acts[-1].shape[1]] * 2))
+    out: list[dict[str, Array]] = []
+    for layer, a, size in zip(layers[::-1], acts[-2::-1], gathered[-2::-1], strict=True):
+        flat = layer._replace(**{name: np.abs(getattr(layer, name)) for name in (*KINDS, "mask")})
+        f, f1, f2 = (prepare(layer, a, nu, sizes=True) for nu in range(3))
+        value, slope = f + f1 * size[..., None], f1 + f2 * size[..., None]
+        out.append(_rows(flat, value, delta))
+        delta = np.einsum("nip,ipo,nqo->nqi", slope, pack(flat), delta)
+    return out[::-1], delta
+
+
+# --- losses -------------------------------------------------------------------------------------------------------
+
+
+def mse(y: Array, target: Array, weight: Array | None = None) -> Any:
+    weight = np.ones(len(y)) if weight is None else weight
+    return (weight[:, None] * (y - target) ** 2).sum() / (y.shape[1] * weight.sum())
+
+
+def cross_entropy(y: Array, label: Array, weight: Array | None = None) -> Any:
+    weight = np.ones(len(y)) if weight is None else weight
+    top = np.real(y).max(axis=1)
+    logsum = np.log(np.exp(y - top[:, None]).sum(axis=1)) + top
+    return (weight * (logsum - y[np.arange(len(y)), label])).sum() / weight.sum()
+
+
+LOSSES = {"mse": mse, "cross_entropy": cross_entropy}
+
+
+def loss_slope(y: Array, target: Array, loss: str, weight: Array | None = None) -> Array:
+    """Derivatives of a loss by the outputs (n, n_out), by a complex step in each."""
+    out = np.empty(y.shape)
+    for place in np.ndindex(y.shape):
+        moved = y.astype(complex)
+        moved[place] += STEP * 1j
+        out[place] = np.imag(LOSSES[loss](moved, target, weight)) / STEP
+    return out
