@@ -13,7 +13,59 @@ __all__ = ["KAN"]
 
 
 class KAN(Network):
-    """A Kolmogorov-Arnold network."""
+    r"""A Kolmogorov-Arnold network: nodes add, and every edge is a function of one variable that is learned.
+
+    .. math::
+
+        y_o = \sum_i \phi_{io}(x_i), \qquad
+        \phi_{io}(x) = m_{io} \Big( s^{base}_{io}\, b(x) + s^{sp}_{io} \sum_p c_{iop}\, B_{p,k}(x; t_i) \Big)
+
+    in each layer, with B-splines of degree k on a grid of its own for every input.
+
+    Parameters
+    ----------
+    width : list of int
+        Number of nodes: inputs, hidden layers, outputs.
+    grid, k : int or list of int
+        Grid intervals G and degree, for all layers or one for each.
+    noise_scale, scale_base_mu, scale_base_sigma, base_fun, grid_eps, grid_range, sp_trainable, sb_trainable, \
+extrapolate, init, seed, dtype
+        As for every layer, see :class:`numkan.KANLayer`. `seed` feeds one local generator for all layers.
+
+    Attributes
+    ----------
+    act_fun : list of KANLayer
+        The layers. ``act_fun[0].coef`` and its like are live views; they turn read-only when the model changes its
+        shape.
+    width, depth, grid, k, dtype, n_in, n_out, n_params
+        What the network is.
+    params : ndarray, shape (n_params,)
+        All trainable parameters; a copy when read, and assignable as a whole.
+
+    Raises
+    ------
+    ValueError, TypeError
+        One sentence that names the argument, its rule and its value.
+
+    References
+    ----------
+    Z. Liu et al., "KAN: Kolmogorov-Arnold networks", arXiv 2404.19756 (2024).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from numkan import KAN
+    >>> model = KAN(width=[2, 5, 1], grid=5, k=3, seed=0)
+    >>> model
+    KAN(width=[2, 5, 1], grid=5, k=3, extrapolate='continue', dtype=float64)
+    >>> x = np.random.default_rng(0).uniform(-1, 1, (100, 2))
+    >>> y = np.exp(np.sin(np.pi * x[:, :1]) + x[:, 1:] ** 2)
+    >>> loss, grad = model.loss_and_grad(x, y)
+    >>> grad.shape == model.params.shape
+    True
+    >>> sorted(model.unravel(grad)[0])
+    ['coef', 'scale_base', 'scale_sp']
+    """
 
     # --- files ----------------------------------------------------------------------------------------------------
 

@@ -51,6 +51,12 @@ def grid_cases(draw: st.DrawFn) -> GridCase:
     return GridCase(x, grid, coef, k, G, draw(st.sampled_from([0.0, 0.02, 0.5, 1.0])))
 
 
+def uniform_layer(k: int, seed: int = 0, G: int = 5, n_in: int = 3, n_out: int = 2) -> tuple[Array, Array]:
+    """Knots of `n_in` inputs over [-1, 1], and random coefficients."""
+    grid = extend_grid(np.tile(np.linspace(-1, 1, G + 1), (n_in, 1)), k)
+    return grid, np.random.default_rng(seed).normal(size=(n_in, n_out, G + k))
+
+
 class NumkanGrids:
     """numkan's grids and fits, under one policy outside the grid."""
 

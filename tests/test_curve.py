@@ -188,7 +188,7 @@ def test_the_residual_is_the_weighted_sum_of_squares() -> None:
 
 def test_a_sample_of_weight_zero_is_not_there_to_the_bit() -> None:
     rng = np.random.default_rng(8)
-    x, y, w = rng.uniform(-1, 1, (300, 1)), rng.normal(size=(300, 1, 2)), (rng.random(300) > 0.4).astype(float)
+    x, y, w = rng.uniform(-1, 1, (900, 1)), rng.normal(size=(900, 1, 2)), (rng.random(900) > 0.4).astype(float)
     keep = w > 0
     got = curve2coef(x, y, uniform(3), 3, sample_weight=w)
     np.testing.assert_array_equal(got, curve2coef(x[keep], y[keep], uniform(3), 3))

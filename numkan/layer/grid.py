@@ -79,7 +79,8 @@ def grid_from_samples(
     An input of zero variance gets 0.01 on both sides, or more where the dtype cannot hold G distinct steps there.
     Knots that would coincide (ties, few samples) are moved apart to ``max(1e-6 (last - first) / G, 4 spacings of the
     dtype at the largest knot)``, the ends unmoved: rightwards first, and back where that runs into the last knot. Where
-    the range cannot hold G such steps, it is widened as for zero variance.
+    the range cannot hold G such steps, it is widened as for zero variance. A spacing counts as the smallest normal
+    number at least: what is narrower has no finite reciprocal.
 
     References
     ----------

@@ -25,6 +25,7 @@ from numkan.layer.packed import PackedLayer
 from numkan.layer.refine import grid_from_parent, refine_coef
 from numkan.layer.refit import refit
 from numkan.spline.knots import check_grid, extend_grid
+from numkan.spline.lstsq import COND
 from numkan.spline.pieces import EXTRAPOLATIONS, Pieces, local_pieces
 
 __all__ = ["KANLayer"]
@@ -336,14 +337,14 @@ class KANLayer:
         """Return the outputs (n, n_out) at x (n, n_in)."""
         return self.pack().forward(as_samples("x", x, self.n_in, self._dtype))
 
-    def update_grid_from_samples(self, x: Any, margin: float = 0.0) -> None:
+    def update_grid_from_samples(self, x: Any, margin: float = 0.0, cond: float = COND) -> None:
         """Lay the grid over samples (n, n_in) and refit the coefficients, in place.
 
         See :func:`numkan.layer.grid.grid_from_samples` and :func:`numkan.layer.refit.refit` for the rules.
         """
         x = self._grid_samples(x)
         knots = grid_from_samples(x, self.G, self._k, self._grid_eps, margin, self._dtype)
-        self._replace(knots, refit(x, self._grid, self.coef, knots, self._k, extrapolate=self._extrapolate))
+        self._replace(knots, refit(x, self._grid, self.coef, knots, self._k, extrapolate=self._extrapolate, cond=cond))
 
     def initialize_grid_from_parent(self, parent: KANLayer, x: Any) -> None:
         """Take over a parent's knots, interpolated to this layer's G, and its splines on samples (n, n_in), in place.

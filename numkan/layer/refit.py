@@ -64,13 +64,21 @@ def refit(
         Policy of both curves outside their domains. Under `"nan"` and `"raise"` the old curve goes on as under
         `"continue"`: there is nothing else to fit.
     cond : float
-        Singular values below `cond` times the largest count as zero.
+        Singular values below `cond` times the largest count as zero: in those directions the change is zero.
 
     Returns
     -------
     ndarray, shape (n_in, n_out, G_new + k_new)
         float32 if `coef` is float32, float64 otherwise. Inputs whose knots stay the same keep their coefficients bit
         for bit.
+
+    Notes
+    -----
+    The default `cond` gives the least-squares solution to rounding. Where few samples lie in the tails of a uniform
+    grid, that solution may bend far away between them: a function that one sample sees with weight 1e-8 gets a
+    coefficient of 1e8 residuals. ``cond=1e-3`` leaves such directions at the old function. On normal samples with
+    G = 20 it raised the residual on the samples by less than 0.1 %, and lowered the largest deviation between them by
+    factors from 10 to 1e8.
 
     Examples
     --------

@@ -19,6 +19,7 @@ from numkan.layer.packed import PackedLayer, given_base
 from numkan.model.evaluate import activations, backward, chunk_rows, forward, loss_and_gradients, spans
 from numkan.model.frozen import FrozenKAN
 from numkan.model.losses import targets
+from numkan.spline.lstsq import COND
 
 __all__ = ["Network"]
 
@@ -374,7 +375,7 @@ class Network:
 
     # --- grids ----------------------------------------------------------------------------------------------------
 
-    def update_grid_from_samples(self, x: Any, margin: float = 0.0) -> None:
+    def update_grid_from_samples(self, x: Any, margin: float = 0.0, cond: float = COND) -> None:
         """Lay the grids of all layers over samples, in place, front to back.
 
         Each layer's grid goes over its activations, recomputed through the layers already updated, and its coefficients
@@ -386,11 +387,15 @@ class Network:
             Finite.
         margin : float
             Share by which the range of each grid is widened.
+        cond : float
+            The refit takes what the samples determine by less than this share of the largest singular value as not
+            determined, and leaves it as it was. By default only what rounding hides; training uses a larger share, so
+            that a curve does not swing between a few samples in the tail of a grid.
         """
         x = self._samples(x)
         updated = [copy.deepcopy(layer) for layer in self.act_fun]
         for depth, layer in enumerate(updated):
-            layer.update_grid_from_samples(x, margin)
+            layer.update_grid_from_samples(x, margin, cond)
             if depth + 1 < len(updated):
                 x = forward([layer.pack()], x)
                 check_finite(f"activations[{depth + 1}]", x)

@@ -174,9 +174,9 @@ def _of_coefficients(layer: KANLayer, penalties: Penalties, grad: FloatArray) ->
 
 
 class _Moments(NamedTuple):
-    """A layer's edges over the batch, all in float64: (n_in, width), the padding zero; and its inputs (n_in,)."""
+    """A layer's edges over the batch, (n_in, width), the padding zero; and its inputs (n_in,). float64 but the mean."""
 
-    mean: FloatArray
+    mean: FloatArray  # of the dtype
     std: FloatArray
     input_mean: FloatArray
     input_std: FloatArray
@@ -213,8 +213,7 @@ def _with_edges(
             y_bar = np.empty_like(acts[-1][rows])
             losses[index] += goal.part(rows, acts[-1][rows], y_bar)
             for depth in range(len(layers) - 1, -1, -1):
-                mean = moments[depth].mean.astype(x.dtype)
-                g, on_input = bars[depth]
+                mean, (g, on_input) = moments[depth].mean, bars[depth]
                 inputs = acts[depth][rows]
                 y_bar = edge_backward(layers[depth], inputs, y_bar, mean, g.astype(x.dtype), grads[depth])
                 y_bar += on_input.astype(x.dtype) * (inputs - moments[depth].input_mean.astype(x.dtype))
@@ -239,29 +238,39 @@ def _over(pieces: Sequence[slice], task: Any) -> None:
 def _moments(layers: Sequence[PackedLayer], acts: Sequence[FloatArray], pieces: Sequence[slice]) -> list[_Moments]:
     """Return mean and std of every edge and every input: two sweeps, the second about the means of the first."""
     n = acts[0].shape[0]
-    shifts = [np.zeros((layer.coefs.shape[0], layer.coefs.shape[2])) for layer in layers]
-    squares = shifts
-    for _ in range(2):
-        parts: list[Any] = [None] * len(pieces)
-
-        def task(index: int, parts: list[Any] = parts, shifts: list[FloatArray] = shifts) -> None:
-            rows = pieces[index]
-            parts[index] = [
-                edge_sums(layer, act[rows], shift.astype(act.dtype))
-                for layer, act, shift in zip(layers, acts[:-1], shifts, strict=True)
-            ]
-
-        run_tasks(task, len(pieces))
-        sums = [np.sum([part[depth][0] for part in parts], axis=0, dtype=np.float64) for depth in range(len(layers))]
-        squares = [np.sum([part[depth][1] for part in parts], axis=0, dtype=np.float64) for depth in range(len(layers))]
-        means, shifts = shifts, [shift + total / n for shift, total in zip(shifts, sums, strict=True)]
-    degrees = max(n - 1, 1)  # of one sample the std is 0, because its square is
+    shifts = [np.zeros((layer.coefs.shape[0], layer.coefs.shape[2]), layer.coefs.dtype) for layer in layers]
+    first = _sums(layers, acts, pieces, shifts)
+    shifts = [(total / n).astype(shift.dtype) for shift, (total, _) in zip(shifts, first, strict=True)]
     out = []
-    for mean, square, act in zip(means, squares, acts[:-1], strict=True):
+    for shift, (total, square), act in zip(shifts, _sums(layers, acts, pieces, shifts), acts[:-1], strict=True):
+        spread = np.maximum(square - total**2 / n, 0)  # the mean is rounded: what is left of it goes out here
         input_mean = act.mean(axis=0, dtype=np.float64)
-        spread = np.square(act - input_mean).sum(axis=0)
-        out.append(_Moments(mean, np.sqrt(square / degrees), input_mean, np.sqrt(spread / degrees)))
+        input_spread = np.square(act - input_mean).sum(axis=0)
+        degrees = max(n - 1, 1)  # of one sample the std is 0, because its spread is
+        out.append(_Moments(shift, np.sqrt(spread / degrees), input_mean, np.sqrt(input_spread / degrees)))
     return out
+
+
+def _sums(
+    layers: Sequence[PackedLayer], acts: Sequence[FloatArray], pieces: Sequence[slice], shifts: Sequence[FloatArray]
+) -> list[tuple[FloatArray, FloatArray]]:
+    """Return the sums of every layer's edges about the shifts, and of their squares, in float64."""
+    parts: list[list[tuple[FloatArray, FloatArray]]] = [[] for _ in pieces]
+
+    def task(index: int) -> None:
+        rows = pieces[index]
+        parts[index] = [
+            edge_sums(layer, act[rows], shift) for layer, act, shift in zip(layers, acts[:-1], shifts, strict=True)
+        ]
+
+    run_tasks(task, len(pieces))
+    zeros = [np.zeros(shift.shape) for shift in shifts]
+    totals = [(zero, zero.copy()) for zero in zeros]
+    for part in parts:
+        for whole, some in zip(totals, part, strict=True):
+            whole[0][...] += some[0]
+            whole[1][...] += some[1]
+    return totals
 
 
 def _of_edges(moments: _Moments, n_out: int, penalties: Penalties) -> tuple[float, FloatArray]:

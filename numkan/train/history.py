@@ -1,0 +1,147 @@
+"""What a fit tells: while it runs, and when it is over."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from enum import StrEnum
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from numkan._check import FloatArray
+
+__all__ = ["FitResult", "FitState", "FitStatus", "History", "Recorder", "Stage"]
+
+
+class FitStatus(StrEnum):
+    """Why a fit ended."""
+
+    FINISHED = "finished"
+    EARLY = "early stopping"
+    TIME = "time limit"
+    CALLBACK = "callback"
+    NONFINITE = "non-finite"
+
+
+@dataclass(frozen=True, slots=True)
+class FitState:
+    """What a callback sees after every accepted step; the model itself is at that step."""
+
+    step: int  #: accepted steps since the fit began
+    stage: int  #: index into the ladder of grids
+    grid: int  #: grid intervals G of the stage
+    loss: float  #: of the training samples, or of the mini-batch, without penalties
+    objective: float  #: what is minimised: loss and penalties
+    validation: float  #: loss of the validation samples, as last measured; NaN where there are none
+    seconds: float  #: since the fit began
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class History:
+    """One entry for the start of every stage and for every accepted step (mini-batches: for every epoch).
+
+    Attributes
+    ----------
+    step, stage, grid : ndarray of int, shape (n_records,)
+        Steps taken, index of the stage, and its grid intervals G.
+    train, objective, validation : ndarray, shape (n_records,)
+        Loss of the training samples; with the penalties; loss of the validation samples (NaN without them).
+    seconds : ndarray, shape (n_records,)
+        Since the fit began.
+    """
+
+    step: NDArray[np.int64]
+    stage: NDArray[np.int64]
+    grid: NDArray[np.int64]
+    train: FloatArray
+    objective: FloatArray
+    validation: FloatArray
+    seconds: FloatArray
+
+    def __len__(self) -> int:
+        return len(self.step)
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One rung of the ladder of grids."""
+
+    grid: int
+    steps: int
+    loss: float  #: of the training samples, at its end
+    validation: float  #: NaN without validation samples
+    seconds: float  #: that it took
+    ended: str  #: why
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FitResult:
+    """What :meth:`numkan.KAN.fit` returns. Printed, it is a table of the stages.
+
+    Attributes
+    ----------
+    success : bool
+        False only where the loss became NaN or infinite.
+    status : FitStatus
+        ``"finished"``, ``"early stopping"``, ``"time limit"``, ``"callback"`` or ``"non-finite"`` (compares with
+        strings).
+    message : str
+        What happened, in a sentence.
+    loss, validation_loss : float
+        Of the model as it is now, which has the best parameters met.
+    best_step : int
+        The step that they come from.
+    steps, evaluations : int
+        Accepted steps, and evaluations of loss and gradient.
+    seconds : float
+    stages : tuple of Stage
+    history : History
+    chosen : mapping of str to str
+        What was chosen where the caller said ``"auto"`` or nothing, and why.
+    """
+
+    success: bool
+    status: FitStatus
+    message: str
+    loss: float
+    validation_loss: float
+    best_step: int
+    steps: int
+    evaluations: int
+    seconds: float
+    stages: tuple[Stage, ...]
+    history: History
+    chosen: Mapping[str, str]
+
+    def __str__(self) -> str:
+        rows = [f"{'grid':>5} {'steps':>6} {'loss':>10} {'validation':>10} {'seconds':>8}  ended"]
+        rows += [
+            f"{stage.grid:5d} {stage.steps:6d} {stage.loss:10.3e} {stage.validation:10.3e} {stage.seconds:8.2f}  "
+            f"{stage.ended}"
+            for stage in self.stages
+        ]
+        return "\n".join([*rows, self.message])
+
+
+class Recorder:
+    """Collects the history of a fit."""
+
+    def __init__(self) -> None:
+        self._rows: list[tuple[Any, ...]] = []
+
+    def add(self, state: FitState) -> None:
+        """Append one record."""
+        self._rows.append(tuple(getattr(state, name) for name in _RECORDED))
+
+    def history(self) -> History:
+        """Return what has been recorded."""
+        columns = zip(*self._rows, strict=True) if self._rows else [()] * len(_RECORDED)
+        return History(*(np.array(column, dtype) for column, dtype in zip(columns, _DTYPES, strict=True)))
+
+
+#: Fields of FitState in the order of those of History.
+_RECORDED = ("step", "stage", "grid", "loss", "objective", "validation", "seconds")
+_DTYPES = (np.int64,) * 3 + (np.float64,) * 4
+assert len(_RECORDED) == len(fields(History))

@@ -1,0 +1,81 @@
+"""What the optimizers see: a function of z, where params = unit * z, in units of the loss of the best constant."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from numkan._check import FloatArray
+from numkan.model.evaluate import activations
+from numkan.model.network import Network
+from numkan.model.regularization import Objective, Penalties, penalized
+from numkan.train.samples import Samples
+
+__all__ = ["TrainingObjective", "where_not_finite"]
+
+
+class TrainingObjective:
+    """The objective of one model on all samples, or on a new mini-batch at every call.
+
+    Every call writes its point into the model, which belongs to training. The unscaled parts of the objective are kept
+    until the next :meth:`forget`, because a line search does not end at the last point that it tries.
+    """
+
+    def __init__(
+        self,
+        model: Network,
+        samples: Samples,
+        penalties: Penalties,
+        unit: FloatArray,
+        scale: float,
+        batches: Iterator[Samples] | None = None,
+    ) -> None:
+        self.model = model
+        self.unit = unit
+        self.scale = scale
+        self._samples = samples
+        self._penalties = penalties
+        self._batches = batches
+        self._parts: dict[float, Objective] = {}
+
+    def __call__(self, z: FloatArray) -> tuple[float, FloatArray]:
+        """Return the objective at z and its gradient by z."""
+        self.model._theta[:] = self.unit * z
+        samples = self._samples if self._batches is None else next(self._batches)
+        with np.errstate(over="ignore", invalid="ignore"):
+            parts = penalized(self.model, samples.x, samples.goal, self._penalties)
+            value = parts.value / self.scale
+            self._parts[value] = parts
+            return value, parts.grad * (self.unit / self.unit.dtype.type(self.scale))
+
+    def parts(self, value: float) -> Objective:
+        """Return loss and regularization at the point where the objective was `value`."""
+        return self._parts[value]
+
+    def forget(self, value: float) -> None:
+        """Forget all points but the accepted one."""
+        self._parts = {value: self._parts[value]}
+
+    def start(self) -> FloatArray:
+        """Return z of the model as it is."""
+        return self.model._theta / self.unit
+
+    def everywhere(self) -> Objective:
+        """Return the objective on all samples at the model's point; without a gradient to speak of."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            return penalized(self.model, self._samples.x, self._samples.goal, self._penalties)
+
+
+def where_not_finite(model: Network, samples: Samples) -> str:
+    """Return where NaN or infinity begins at the model's point, in words."""
+    if not np.isfinite(model._theta).all():
+        return "the parameters"
+    acts = activations(model._pack(), samples.x)
+    for depth, act in enumerate(acts[1:]):
+        bad = ~np.isfinite(act)
+        if bad.any():
+            row, output = (int(index) for index in np.argwhere(bad)[0])
+            return f"the outputs of layer {depth}, first in sample {row}, output {output}"
+    largest = float(np.abs(acts[-1]).max())
+    return f"the loss or its gradient, with outputs of magnitude up to {largest:.3g}"

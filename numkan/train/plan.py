@@ -1,0 +1,138 @@
+"""What a fit is going to do, decided before it begins: method, ladder of grids, steps, batches; and why."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from numkan._check import check_integer, check_number, check_option
+from numkan.model.network import Network
+
+__all__ = ["METHODS", "Plan", "holdout", "make_plan"]
+
+METHODS = ("auto", "lbfgs", "adam")
+
+#: Multiply-adds of one evaluation of loss and gradient up to which L-BFGS runs on all samples: about 0.1 s on a core.
+_FULL_BATCH_WORK = 300_000_000
+
+#: L-BFGS: steps in a stage. It ends earlier where the loss falls no further.
+_LBFGS_STEPS = 500
+
+#: Adam: passes over the samples in a stage, and their batches.
+_EPOCHS = 60
+_FEWEST_ADAM_STEPS = 500
+_BATCH = 256
+
+#: The ladder ``grids="auto"`` doubles the grid while there are so many numbers in the targets for each parameter.
+_NUMBERS_PER_PARAMETER = 2.5
+_FINEST_GRID = 80
+
+#: Held out for ``validation="auto"`` with ``grids="auto"``, where there are samples enough.
+_HELD_OUT = 0.15
+_FEWEST_TO_HOLD_OUT = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The decisions. `chosen` says those that the caller left open, with their reasons."""
+
+    method: str
+    grids: tuple[int, ...]
+    steps: int
+    batch_size: int | None
+    learning_rate: float
+    patience: int
+    chosen: dict[str, str] = field(default_factory=dict)
+
+
+def holdout(validation: Any, grids: Any, n: int) -> float | None:
+    """Return what ``validation="auto"`` holds out: a share where the ladder is automatic too, and data are enough."""
+    automatic = isinstance(grids, str) and n >= _FEWEST_TO_HOLD_OUT
+    return _HELD_OUT if automatic else None
+
+
+def make_plan(
+    model: Network,
+    n: int,
+    method: str,
+    grids: Any,
+    steps: Any,
+    batch_size: Any,
+    learning_rate: Any,
+    patience: Any,
+) -> Plan:
+    """Check what was asked for, and decide the rest for `n` training samples."""
+    check_option("method", method, METHODS)
+    chosen: dict[str, str] = {}
+    if batch_size is not None:
+        batch_size = min(check_integer("batch_size", batch_size, 1), n)
+        if method == "lbfgs":
+            raise ValueError(f"Argument `batch_size` must be None for method 'lbfgs', not {batch_size}: use 'adam'.")
+    ladder = _ladder(model, n, grids, chosen)
+    if method == "auto":
+        method = _method(model, n, batch_size, chosen)
+    if method == "adam" and batch_size is None:
+        batch_size = min(n, _BATCH)
+        chosen["batch_size"] = f"{batch_size}: at most {_BATCH} of {n} samples"
+    steps = _steps(n, method, batch_size, steps, chosen)
+    rate = 0.01 if learning_rate is None else check_number("learning_rate", learning_rate, 0.0, exclusive=True)
+    if patience is None:
+        patience = 100 if method == "lbfgs" else 20 * max(n // batch_size, 1)
+    patience = check_integer("patience", patience, 1)
+    return Plan(method, ladder, steps, batch_size if method == "adam" else None, rate, patience, chosen)
+
+
+def _method(model: Network, n: int, batch_size: int | None, chosen: dict[str, str]) -> str:
+    if batch_size is not None:
+        chosen["method"] = "adam: a batch size was given"
+        return "adam"
+    work = 3 * n * sum(layer.n_in * layer.n_out * (layer.k + 2) for layer in model.act_fun)
+    method = "lbfgs" if work <= _FULL_BATCH_WORK else "adam"
+    cost = f"a gradient over all {n} samples takes about {work:.0e} multiply-adds"
+    limit = "no more than" if method == "lbfgs" else "more than"
+    chosen["method"] = f"{method}: {cost}, {limit} {_FULL_BATCH_WORK:.0e}"
+    return method
+
+
+def _ladder(model: Network, n: int, grids: Any, chosen: dict[str, str]) -> tuple[int, ...]:
+    """Return the grids of the stages; empty where the model's own grids are to stay."""
+    if grids is None:
+        return ()
+    if isinstance(grids, str):
+        check_option("grids", grids, ["auto"])
+        first = max(model.grid)
+        ladder = [first]
+        edges = sum(layer.n_in * layer.n_out for layer in model.act_fun)
+        while 2 * ladder[-1] <= _FINEST_GRID:
+            size = edges * (2 * ladder[-1] + max(model.k))
+            if size * _NUMBERS_PER_PARAMETER > n * model.n_out:
+                break
+            ladder.append(2 * ladder[-1])
+        chosen["grids"] = (
+            f"{ladder}: doubled from the model's {first} while {n * model.n_out} targets are at least "
+            f"{_NUMBERS_PER_PARAMETER:g} times the spline coefficients"
+        )
+        return () if len(ladder) == 1 else tuple(ladder)
+    if isinstance(grids, int | np.integer) and not isinstance(grids, bool):
+        grids = [grids]
+    if not isinstance(grids, Sequence | np.ndarray):
+        raise TypeError(f"Argument `grids` must be None, 'auto', an integer or a list of integers, not {grids!r}.")
+    if len(grids) == 0:
+        raise ValueError("Argument `grids` must have at least one entry, not 0.")
+    return tuple(check_integer(f"grids[{place}]", G, 1) for place, G in enumerate(grids))
+
+
+def _steps(n: int, method: str, batch_size: int | None, steps: Any, chosen: dict[str, str]) -> int:
+    if steps is not None and not isinstance(steps, str):
+        return check_integer("steps", steps, 0)
+    if steps is not None:
+        check_option("steps", steps, ["auto"])
+    if method == "lbfgs" or batch_size is None:
+        chosen["steps"] = f"{_LBFGS_STEPS} in a stage at most; a stage ends where the loss falls no further"
+        return _LBFGS_STEPS
+    number = max(_EPOCHS * max(n // batch_size, 1), _FEWEST_ADAM_STEPS)
+    chosen["steps"] = f"{number} in a stage: {_EPOCHS} passes over the samples, at least {_FEWEST_ADAM_STEPS} steps"
+    return number
