@@ -34,10 +34,10 @@ def main(folder: Path) -> None:
     # And we have sample range in [-1,1].
     x = np.linspace(-1, 1, 1001)[None, :]
     basis = B_batch(x, grid, k=k)
-    fig, (left, right) = plt.subplots(1, 2, figsize=(11, 3.6), layout="constrained", gridspec_kw={"wspace": 0.1})
+    fig, (left, right) = plt.subplots(1, 2, figsize=(11, 3.6), layout="constrained")
     for i in range(G + k):
         left.plot(x[0], basis[0, :, i])
-    left.legend([f"B_{i}(x)" for i in np.arange(G + k)], fontsize="small", loc="upper right", framealpha=0.9)
+    left.legend([f"B_{i}(x)" for i in np.arange(G + k)], frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
     left.set_xlabel("x")
     left.set_ylabel("B_i(x)")
     left.set_title("in [-1, 1], as in the tutorial", fontsize="medium")
@@ -45,7 +45,8 @@ def main(folder: Path) -> None:
     right.set_title("on all knots", fontsize="medium")
     fig.savefig(folder / "api_5_grid.png", dpi=120)
     plt.close(fig)
-    assert basis.shape == (1, 1001, G + k) and np.allclose(basis.sum(axis=2), 1, rtol=0, atol=1e-14)
+    assert basis.shape == (1, 1001, G + k)
+    assert np.allclose(basis.sum(axis=2), 1, rtol=0, atol=1e-14)
 
     # There are G+k B-spline basis. The function is a linear combination of these bases,
     #     spline(x) = sum_{i=0}^{G+k-1} c_i B_i(x).

@@ -8,6 +8,7 @@ from typing import Self
 from numkan.base import Function
 from numkan.model.archive import load, save
 from numkan.model.network import Network
+from numkan.train.fit import fit
 
 __all__ = ["KAN"]
 
@@ -66,6 +67,8 @@ extrapolate, init, seed, dtype
     >>> sorted(model.unravel(grad)[0])
     ['coef', 'scale_base', 'scale_sp']
     """
+
+    fit = fit
 
     # --- files ----------------------------------------------------------------------------------------------------
 

@@ -77,31 +77,34 @@ def basis(x: Any, grid: Any, k: int, extrapolate: str, nu: int = 0, sizes: bool 
     """D^nu of all basis functions under a policy (n, n_in, G + k): outside, Taylor's formula at the domain's end."""
     x, grid = np.asarray(x), np.asarray(grid)
     count = np.abs if sizes else np.asarray
-    out = count(steepness(x, grid, k) if sizes and nu == 1 else naive.B_batch(x, grid, k, nu))
+    out = np.array(count(steepness(x, grid, k) if sizes and nu == 1 else naive.B_batch(x, grid, k, nu)))
     if extrapolate == "fade":
         return out
     ends = grid[:, [k, grid.shape[1] - 1 - k]].T
-    length = ends[1] - ends[0]
-    derivatives = [naive.B_batch(ends, grid, k, m) for m in range(k + 1)]
-    for side, sign in enumerate((-1, 1)):
-        end, at_end = ends[side], [d[side] for d in derivatives]
-
-        def taylor(offset: Array, m: int, at_end: list[Array] = at_end) -> Array:
-            terms = [
-                count(at_end[q] * (count(offset)[..., None] ** (q - m)) / math.factorial(q - m))
-                for q in range(m, k + 1)
-            ]
-            return sum(terms, np.zeros(at_end[0].shape))
-
-        reach = sign * 0.03 * length if extrapolate == "continue" else np.zeros_like(length)
-        offset = x - end
-        slope = taylor(reach, 1) * (extrapolate != "clamp")
-        far = taylor(reach, 0) + slope * count(offset - reach)[..., None] if nu == 0 else slope * (nu == 1)
-        if extrapolate in ("nan", "raise"):
-            far = np.full_like(far, np.nan)
-        beyond, near = sign * np.real(offset) > 0, sign * np.real(offset - reach) <= 0
-        out = np.where(beyond[..., None], np.where(near[..., None], taylor(offset, nu), far), out)
+    for end, sign in zip(ends, (-1, 1), strict=True):
+        beyond = np.nonzero(sign * np.real(x - end) > 0)
+        if len(beyond[0]):
+            reach = sign * 0.03 * (ends[1] - ends[0]) if extrapolate == "continue" else np.zeros(len(end))
+            at_end = [naive.B_batch(end[None], grid, k, m)[0][beyond[1]] for m in range(k + 1)]
+            out[beyond] = _beyond((x - end)[beyond], reach[beyond[1]], sign, at_end, extrapolate, nu, count)
     return out
+
+
+def _beyond(
+    offset: Array, reach: Array, sign: int, at_end: list[Array], extrapolate: str, nu: int, count: Any
+) -> Array:
+    """The functions (points, G + k) at some offset from an end, from their derivatives there (points, G + k)."""
+
+    def taylor(offset: Array, m: int) -> Array:
+        powers = [count(offset)[:, None] ** (q - m) / math.factorial(q - m) for q in range(m, len(at_end))]
+        terms = [count(at_end[m + place] * power) for place, power in enumerate(powers)]
+        return sum(terms, np.zeros(at_end[0].shape))
+
+    slope = taylor(reach, 1) * (extrapolate != "clamp")
+    far = taylor(reach, 0) + slope * count(offset - reach)[:, None] if nu == 0 else slope * (nu == 1)
+    if extrapolate in ("nan", "raise"):
+        far = np.full_like(far, np.nan)
+    return np.where((sign * np.real(offset - reach) <= 0)[:, None], taylor(offset, nu), far)
 
 
 def prepare(layer: Layer, x: Array, nu: int = 0, sizes: bool = False) -> Array:

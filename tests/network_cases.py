@@ -99,7 +99,12 @@ class NumkanNetworks:
         rows = model.jacobian(x)
         read = [[model.unravel(row) for row in sample] for sample in rows]
         return [
-            {name: np.array([[row[depth][name] for row in sample] for sample in read]) for name in KINDS}
+            {
+                name: np.array([[row[depth][name] for row in sample] for sample in read]).reshape(
+                    *rows.shape[:2], *getattr(layers[depth], name).shape
+                )
+                for name in KINDS
+            }
             for depth in range(model.depth)
         ]
 
@@ -123,8 +128,8 @@ class NumkanNetworks:
     def save(self, layers: Any, path: Any) -> None:
         archive.save(self.model(layers), path)
 
-    def load(self, path: Any) -> list[Layer]:
-        return numbers_of(archive.load(path, KAN))
+    def load(self, path: Any, base_fun: Any) -> list[Layer]:
+        return numbers_of(archive.load(path, KAN, None if isinstance(base_fun, str) else base_fun))
 
 
 # --- cases --------------------------------------------------------------------------------------------------------

@@ -35,7 +35,7 @@ def _coefficient_kernel(k: int, dtype: np.dtype[Any]) -> Any:
 
     @kernel
     def add_directly(basis, base, first, out, slot, row, count, width, v, grad):  # type: ignore[no-untyped-def]
-        """Steps 1 and 2 for one input and one vector of outputs; `row` is where its rows begin in grad."""
+        """Do steps 1 and 2 for one input and one vector of outputs; `row` is where its rows begin in grad."""
         on_base = splat(zero)
         for s in range(count):
             q = slot * BLOCK + s
@@ -48,7 +48,7 @@ def _coefficient_kernel(k: int, dtype: np.dtype[Any]) -> Any:
 
     @kernel
     def add_by_first(basis, base, first, sums, out, slot, row, count, n_first, width, v, grad):  # type: ignore[no-untyped-def]
-        """The same with a sum for each first function, folded at the end.
+        """Do the same with a sum for each first function, folded at the end.
 
         Neighbouring spans share k rows, so adding to rows directly makes nearly every sample wait for the one before.
         """

@@ -54,6 +54,9 @@ __all__ = ["Objective", "Penalties", "objective_and_grad", "penalized"]
 _INPUT_OFFSET = 0.1
 _LOG_OFFSET = 1e-4
 
+#: So many spacings of a number may be rounding.
+_ROUNDINGS = 8
+
 #: As for gradients (evaluate.py): a sum is over at most so many pieces.
 _MOST_PIECES = 16
 
@@ -242,13 +245,26 @@ def _moments(layers: Sequence[PackedLayer], acts: Sequence[FloatArray], pieces: 
     first = _sums(layers, acts, pieces, shifts)
     shifts = [(total / n).astype(shift.dtype) for shift, (total, _) in zip(shifts, first, strict=True)]
     out = []
-    for shift, (total, square), act in zip(shifts, _sums(layers, acts, pieces, shifts), acts[:-1], strict=True):
-        spread = np.maximum(square - total**2 / n, 0)  # the mean is rounded: what is left of it goes out here
+    for layer, shift, (total, square), act in zip(
+        layers, shifts, _sums(layers, acts, pieces, shifts), acts[:-1], strict=True
+    ):
+        spread = square - total**2 / n  # the mean is rounded: what is left of it goes out here
         input_mean = act.mean(axis=0, dtype=np.float64)
         input_spread = np.square(act - input_mean).sum(axis=0)
-        degrees = max(n - 1, 1)  # of one sample the std is 0, because its spread is
-        out.append(_Moments(shift, np.sqrt(spread / degrees), input_mean, np.sqrt(input_spread / degrees)))
+        size = np.maximum(np.abs(shift), np.abs(layer.coefs).max(axis=1))
+        std = _std(spread, n, size, act.dtype)
+        out.append(_Moments(shift, std, input_mean, _std(input_spread, n, np.abs(input_mean), act.dtype)))
     return out
+
+
+def _std(spread: FloatArray, n: int, size: FloatArray, dtype: np.dtype[Any]) -> FloatArray:
+    """Return the std from sums of n squares, 0 where it is no more than the rounding of numbers of that size.
+
+    The direction of rounding errors is no gradient. Of one sample the std is 0, because its spread is.
+    """
+    rounding = n * np.square(_ROUNDINGS * float(np.finfo(dtype).eps) * size.astype(np.float64))
+    std: FloatArray = np.sqrt(np.where(spread > rounding, spread, 0) / max(n - 1, 1))
+    return std
 
 
 def _sums(

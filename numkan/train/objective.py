@@ -7,12 +7,12 @@ from collections.abc import Iterator
 import numpy as np
 
 from numkan._check import FloatArray
-from numkan.model.evaluate import activations
+from numkan.model.evaluate import activations, forward
 from numkan.model.network import Network
 from numkan.model.regularization import Objective, Penalties, penalized
 from numkan.train.samples import Samples
 
-__all__ = ["TrainingObjective", "where_not_finite"]
+__all__ = ["TrainingObjective", "sample_loss", "where_not_finite"]
 
 
 class TrainingObjective:
@@ -61,10 +61,22 @@ class TrainingObjective:
         """Return z of the model as it is."""
         return self.model._theta / self.unit
 
-    def everywhere(self) -> Objective:
-        """Return the objective on all samples at the model's point; without a gradient to speak of."""
+    def everywhere(self) -> tuple[float, float]:
+        """Return loss and objective on all samples at the model's point."""
+        samples = self._samples
         with np.errstate(over="ignore", invalid="ignore"):
-            return penalized(self.model, self._samples.x, self._samples.goal, self._penalties)
+            if self._penalties.active:
+                parts = penalized(self.model, samples.x, samples.goal, self._penalties)
+                return parts.loss, parts.value
+            loss = sample_loss(self.model, samples)
+            return loss, loss
+
+
+def sample_loss(model: Network, samples: Samples) -> float:
+    """Return the loss of a model on samples that have been checked."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        y = forward(model._pack(), samples.x)
+        return samples.goal.part(slice(0, len(samples)), y, np.empty_like(y))
 
 
 def where_not_finite(model: Network, samples: Samples) -> str:

@@ -19,7 +19,7 @@ METHODS = ("auto", "lbfgs", "adam")
 _FULL_BATCH_WORK = 300_000_000
 
 #: L-BFGS: steps in a stage. It ends earlier where the loss falls no further.
-_LBFGS_STEPS = 500
+_LBFGS_STEPS = 2000
 
 #: Adam: passes over the samples in a stage, and their batches.
 _EPOCHS = 60
@@ -27,7 +27,7 @@ _FEWEST_ADAM_STEPS = 500
 _BATCH = 256
 
 #: The ladder ``grids="auto"`` doubles the grid while there are so many numbers in the targets for each parameter.
-_NUMBERS_PER_PARAMETER = 2.5
+_NUMBERS_PER_PARAMETER = 1.5
 _FINEST_GRID = 80
 
 #: Held out for ``validation="auto"`` with ``grids="auto"``, where there are samples enough.

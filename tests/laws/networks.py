@@ -59,8 +59,8 @@ class Networks(Protocol):
     def save(self, layers: Any, path: Any) -> None:
         """Write a model."""
 
-    def load(self, path: Any) -> list[Layer]:
-        """Read it again."""
+    def load(self, path: Any, base_fun: Any) -> list[Layer]:
+        """Read it again; base functions that are no names are given once more."""
 
 
 @dataclass(frozen=True)
@@ -127,4 +127,5 @@ def contracted(jacobian: Array, y_bar: Array) -> Array:
 def flat(dots: Any, *, batch: int = 0) -> Array:
     """All numbers of a list of dicts side by side, in float64; the first `batch` axes stay."""
     parts = [np.asarray(d[name], float) for d in dots for name in KINDS]
-    return np.concatenate([part.reshape(*part.shape[:batch], -1) for part in parts], axis=batch)
+    shapes = [(*part.shape[:batch], int(np.prod(part.shape[batch:]))) for part in parts]
+    return np.concatenate([part.reshape(shape) for part, shape in zip(parts, shapes, strict=True)], axis=batch)

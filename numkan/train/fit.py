@@ -1,0 +1,164 @@
+"""``model.fit``: arguments are checked here, all of them before anything is changed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from numkan._check import check_integer, check_number
+from numkan.model.network import Network
+from numkan.model.regularization import Penalties
+from numkan.train.history import FitResult, FitState
+from numkan.train.plan import holdout, make_plan
+from numkan.train.run import Settings, Training
+from numkan.train.samples import Samples, check_samples, split, validation_samples
+
+__all__ = ["fit"]
+
+
+def fit(
+    self: Network,
+    x: Any,
+    y: Any,
+    *,
+    method: str = "auto",
+    steps: int | str = "auto",
+    grids: int | Sequence[int] | str | None = "auto",
+    loss: str = "mse",
+    sample_weight: Any = None,
+    validation: Any = "auto",
+    patience: int | None = None,
+    batch_size: int | None = None,
+    learning_rate: float | None = None,
+    lamb: float = 0.0,
+    lamb_l1: float = 1.0,
+    lamb_entropy: float = 2.0,
+    lamb_coef: float = 0.0,
+    lamb_coefdiff: float = 0.0,
+    update_grid: bool = True,
+    grid_update_num: int = 5,
+    callback: Callable[[FitState], object] | None = None,
+    progress: bool = False,
+    time_limit: float | None = None,
+    random_state: int | np.random.Generator | None = 0,
+) -> FitResult:
+    """Train the model on samples, in place.
+
+    The grids are laid over the data first, so inputs may be in any units. Then every entry of `grids` is a *stage*: the
+    model is refined to that many intervals, the function staying, and trained; while it trains, the grids of hidden
+    layers follow their activations. In the end the model has the best parameters met.
+
+    Parameters
+    ----------
+    x : array_like, shape (n, n_in)
+    y : array_like, shape (n, n_out), or (n,) where there is one output
+        Integer labels (n,) for cross-entropy.
+    method : {"auto", "lbfgs", "adam"}
+        L-BFGS on all samples, or Adam on mini-batches; by default L-BFGS unless one evaluation takes long.
+    steps : int or "auto"
+        Most steps in a stage. By default 2000 of L-BFGS, 60 passes of Adam. A stage of L-BFGS ends before, where 50
+        steps lower the objective by less than 2 %.
+    grids : list of int, int, "auto" or None
+        Intervals G of the stages, such as ``[3, 5, 10, 20]``; None keeps the model's. By default the model's G, then
+        doubled while the number of samples allows it.
+    loss : {"mse", "cross_entropy"}
+        See :mod:`numkan.model.losses`.
+    sample_weight : array_like, shape (n,), optional
+    validation : "auto", None, float, (x, y) or (x, y, sample_weight)
+        Samples to judge by, which the training does not see: given, or that share of the samples, drawn with
+        `random_state`. By default 15 % with ``grids="auto"`` (from 40 samples on), none otherwise. With them, the best
+        parameters are those of the least validation loss, and a finer grid that does not lower it ends the fit.
+    patience : int, optional
+        A stage ends where so many steps have not lowered the validation loss; 100 by default (Adam: 20 epochs).
+    batch_size : int, optional
+        Of Adam's mini-batches; 256 by default.
+    learning_rate : float, optional
+        Of Adam; 0.01 by default. It falls to 0 along a cosine in every stage. L-BFGS has none.
+    lamb : float
+        Weight of the regularization in the objective, loss + lamb * regularization. In mini-batches the regularization
+        is that of the batch.
+    lamb_l1, lamb_entropy, lamb_coef, lamb_coefdiff : float
+        Weights of its terms, pykan's; see :mod:`numkan.model.regularization` for the formulas.
+    update_grid : bool
+        Whether grids are laid over the data, and follow them. If False, only `grids` changes them.
+    grid_update_num : int
+        Updates of the hidden grids in a stage: L-BFGS after 5, 10, 20, 40, ... steps; Adam's last after a quarter.
+    callback : callable, optional
+        Called as ``callback(state)`` after every accepted step, with a :class:`numkan.train.FitState`; the model is at
+        that step. To stop the fit, raise StopIteration in it.
+    progress : bool
+        Whether to show a bar, if tqdm is installed.
+    time_limit : float, optional
+        Seconds, checked at every step.
+    random_state : int, numpy.random.Generator or None
+        Source of the random numbers (validation samples, mini-batches). The same one gives the same bits, whatever the
+        number of numkan's threads.
+
+    Returns
+    -------
+    FitResult
+        See :class:`numkan.train.FitResult`. Its `history` has the losses by step; printed, it is a table of the stages.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument is not as said; the model is as it was. A loss that becomes NaN or infinite is no error: the fit
+        ends with the best parameters met, and the result says where it began.
+
+    Notes
+    -----
+    Ctrl-C leaves the model at the last accepted step, and is raised on. A fit can be gone on with: call it again (the
+    memory of the optimizer begins empty).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from numkan import KAN
+    >>> x = np.random.default_rng(0).uniform(-1, 1, (200, 2))
+    >>> model = KAN([2, 1, 1], grid=3, seed=0)
+    >>> result = model.fit(x, np.exp(np.sin(np.pi * x[:, 0]) + x[:, 1] ** 2), grids=[3, 6])
+    >>> result.loss < 1e-3, model.grid, [stage.grid for stage in result.stages]
+    (True, [6, 6], [3, 6])
+    """
+    samples = check_samples(self, x, y, loss, sample_weight)
+    rng = np.random.default_rng(random_state)
+    train, held = _divide(self, samples, validation, grids, loss, rng)
+    plan = make_plan(self, len(train), method, grids, steps, batch_size, learning_rate, patience)
+    if isinstance(validation, str) and held is not None:
+        plan.chosen["validation"] = f"{len(held)} of {len(samples)} samples held out, to choose the grid by"
+    if callback is not None and not callable(callback):
+        raise TypeError(f"Argument `callback` must be callable or None, not {callback!r}.")
+    if time_limit is not None:
+        time_limit = check_number("time_limit", time_limit, 0.0)
+    settings = Settings(
+        penalties=Penalties(lamb, lamb_l1, lamb_entropy, lamb_coef, lamb_coefdiff),
+        update_grid=_flag("update_grid", update_grid),
+        grid_update_num=check_integer("grid_update_num", grid_update_num, 0),
+        callback=callback,
+        progress=_flag("progress", progress),
+        time_limit=time_limit,
+    )
+    return Training(self, train, held, plan, settings, rng).run()
+
+
+def _divide(
+    model: Network, samples: Samples, validation: Any, grids: Any, loss: str, rng: np.random.Generator
+) -> tuple[Samples, Samples | None]:
+    """Return training samples, and validation samples where there are to be some."""
+    if isinstance(validation, str):
+        if validation != "auto":
+            raise ValueError(f"Argument `validation` must be 'auto', None, a fraction or (x, y), not {validation!r}.")
+        validation = holdout(validation, grids, len(samples))
+    if validation is None:
+        return samples, None
+    if isinstance(validation, float | np.floating | int | np.integer) and not isinstance(validation, bool):
+        return split(samples, float(validation), rng)
+    return samples, validation_samples(model, validation, loss)
+
+
+def _flag(name: str, value: object) -> bool:
+    if not isinstance(value, bool | np.bool_):
+        raise TypeError(f"Argument `{name}` must be True or False, not {value!r}.")
+    return bool(value)

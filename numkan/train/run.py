@@ -1,0 +1,329 @@
+"""One fit, from the first grid to the last step.
+
+All work is done on a copy of the model. A step is accepted by one copy of memory into the caller's model; whatever
+interrupts training finds that model at the last accepted step.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from numkan._check import FloatArray
+from numkan.model.network import Network
+from numkan.model.regularization import Penalties
+from numkan.optimize import LBFGS, Adam, cosine
+from numkan.train.commit import commit_grids, commit_params, scratch_copy
+from numkan.train.history import FitResult, FitState, FitStatus, Recorder, Stage
+from numkan.train.objective import TrainingObjective, sample_loss, where_not_finite
+from numkan.train.plan import Plan
+from numkan.train.progress import Progress
+from numkan.train.samples import Samples, batches
+from numkan.train.start import NotFiniteError, lay_grids, loss_scale, settle, units
+
+__all__ = ["Settings", "Training"]
+
+#: Pairs of L-BFGS, as far as they take no more than so many numbers.
+_MEMORY = 100
+_MEMORY_NUMBERS = 20_000_000
+
+#: A stage ends when so many steps together lower the objective by less than this share of it.
+_WINDOW = 50
+_LEAST_GAIN = 0.02
+
+#: A finer grid must lower the validation loss by this share, or the ladder ends.
+_LEAST_STAGE_GAIN = 0.02
+
+#: Grid updates of a stage come after so many steps, twice as many, and so on (L-BFGS); Adam's last one after a quarter
+#: of its steps.
+_FIRST_UPDATE = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the caller decides and training only follows."""
+
+    penalties: Penalties
+    update_grid: bool
+    grid_update_num: int
+    callback: Callable[[FitState], object] | None
+    progress: bool
+    time_limit: float | None
+
+
+class _Best(NamedTuple):
+    """The best point met."""
+
+    score: float
+    step: int
+    model: Network  # its grids
+    theta: FloatArray
+    loss: float
+    validation: float
+
+
+class _Ended(Exception):
+    """The fit is over before its plan is."""
+
+    def __init__(self, status: FitStatus, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class Training:
+    """A fit in progress. :meth:`run` is called once."""
+
+    def __init__(
+        self,
+        model: Network,
+        samples: Samples,
+        validation: Samples | None,
+        plan: Plan,
+        settings: Settings,
+        rng: np.random.Generator,
+    ) -> None:
+        self._began = time.perf_counter()
+        self._model, self._samples, self._validation = model, samples, validation
+        self._plan, self._settings, self._rng = plan, settings, rng
+        self._scale = loss_scale(samples)
+        self._recorder = Recorder()
+        self._stages: list[Stage] = []
+        self._best: _Best | None = None
+        self._stage_best = (math.inf, 0)
+        self._steps = self._evaluations = self._stage = 0
+        self._last_validation = math.nan
+        self._work = scratch_copy(model)
+
+    # --- the plan -------------------------------------------------------------------------------------------------
+
+    def run(self) -> FitResult:
+        """Carry out the plan; return what happened."""
+        grids = self._plan.grids or (max(self._model.grid),)
+        self._progress = Progress(self._settings.progress, self._plan.steps * len(grids))
+        status, message = FitStatus.FINISHED, "Finished: all stages are done."
+        try:
+            for self._stage, grid in enumerate(grids):
+                self._run_stage(grid)
+                if self._got_no_better():
+                    raise _Ended(FitStatus.EARLY, "Stopped early: the validation loss gets no better.")
+        except _Ended as end:
+            status, message = end.status, str(end)
+        except NotFiniteError as error:
+            status = FitStatus.NONFINITE
+            message = (
+                f"Stopped: NaN or infinity after step {self._steps}, beginning in {error}. The model has the best "
+                "parameters met before. Smaller steps (Adam: `learning_rate`) or better scaled data may help."
+            )
+        finally:
+            self._progress.close()
+        self._restore_best()
+        return self._result(status, message)
+
+    def _run_stage(self, grid: int) -> None:
+        """Refine to a grid, lay it over the data, and train on it."""
+        began, before = time.perf_counter(), self._steps
+        self._check_time()
+        ended = "interrupted"
+        try:
+            self._begin_stage(grid)
+            ended = self._train(grid)
+        except (_Ended, NotFiniteError) as end:
+            ended = end.status.value if isinstance(end, _Ended) else FitStatus.NONFINITE.value
+            raise
+        finally:
+            best, seconds = self._best, time.perf_counter() - began
+            loss, validation = (best.loss, best.validation) if best else (math.nan, math.nan)
+            self._stages.append(Stage(grid, self._steps - before, loss, validation, seconds, ended))
+
+    def _begin_stage(self, grid: int) -> None:
+        if self._best is not None:
+            self._work = self._best_model()
+        work = self._work
+        if self._plan.grids and set(work.grid) != {grid}:
+            work = work.refine(grid)
+        if self._settings.update_grid:
+            work = lay_grids(work, self._samples.x, inputs=True)
+        if not self._stage:
+            settle(work, self._samples)
+            if self._settings.update_grid:
+                work = lay_grids(work, self._samples.x, inputs=False)
+        penalties = self._settings.penalties
+        if penalties.active and (penalties.lamb_coef or penalties.lamb_coefdiff):
+            self._best = None  # objectives of different grids do not compare: there are more coefficients
+        self._before_stage = self._best.score if self._best else math.inf
+        self._stage_best = (math.inf, self._steps)
+        self._adopt(work)
+        self._stepper = self._new_stepper()
+        loss, objective = self._objective.everywhere()
+        self._last_validation = self._measure_validation()
+        self._consider(loss, objective, self._work._theta.copy())
+        self._recorder.add(self._state(grid, loss, objective))
+
+    def _new_stepper(self) -> Any:
+        z, plan = self._objective.start(), self._plan
+        if plan.method == "lbfgs":
+            memory = max(3, min(_MEMORY, _MEMORY_NUMBERS // (2 * max(z.size, 1))))
+            return LBFGS(self._evaluate, z, memory=memory, gtol=0.0)
+        return Adam(self._evaluate, z, learning_rate=plan.learning_rate, schedule=cosine(plan.steps))
+
+    def _evaluate(self, z: FloatArray) -> tuple[float, FloatArray]:
+        self._evaluations += 1
+        return self._objective(z)
+
+    def _adopt(self, work: Network) -> None:
+        """Go on with other grids; the caller's model follows if the objective is finite there."""
+        size = self._plan.batch_size
+        drawn = None if size is None or size >= len(self._samples) else batches(self._samples, size, self._rng)
+        unit = units(work, self._samples)
+        objective = TrainingObjective(work, self._samples, self._settings.penalties, unit, self._scale, drawn)
+        value, grad = objective(objective.start())
+        if not (math.isfinite(value) and np.isfinite(grad).all()):
+            raise NotFiniteError(where_not_finite(work, self._samples))
+        self._work, self._objective = work, objective
+        commit_grids(self._model, work)
+
+    # --- steps ----------------------------------------------------------------------------------------------------
+
+    def _train(self, grid: int) -> str:
+        """Take the steps of a stage; return why it ended."""
+        updates = self._update_steps()
+        falls = [self._stepper.state.fun]
+        for step in range(1, self._plan.steps + 1):
+            self._check_time()
+            if not self._stepper.step():
+                return self._why_no_step()
+            self._accept(grid, step)
+            falls.append(self._stepper.state.fun)
+            if self._validation is not None and self._steps - self._stage_best[1] >= self._plan.patience:
+                return "validation loss no better"
+            if self._plan.method == "lbfgs" and _flat(falls):
+                return "objective falls no further"
+            if step in updates and step < self._plan.steps:
+                self._update_grids()
+                falls = [self._stepper.state.fun]
+        return "all steps taken"
+
+    def _accept(self, grid: int, step: int) -> None:
+        """Write an accepted step into the caller's model, and tell."""
+        state = self._stepper.state
+        theta = self._objective.unit * state.x
+        commit_params(self._model, theta)
+        self._steps += 1
+        parts = self._objective.parts(state.fun)
+        self._objective.forget(state.fun)
+        loss, objective = parts.loss, parts.value
+        record = True
+        if self._plan.method == "adam":
+            per_epoch = max(len(self._samples) // (self._plan.batch_size or len(self._samples)), 1)
+            record = step % per_epoch == 0 or step == self._plan.steps
+        if record:
+            self._work._theta[:] = theta
+            if self._plan.batch_size is not None and self._plan.batch_size < len(self._samples):
+                loss, objective = self._objective.everywhere()
+            self._last_validation = self._measure_validation()
+            self._consider(loss, objective, theta)
+        told = self._state(grid, loss, objective)
+        if record:
+            self._recorder.add(told)
+        self._progress.step(grid, loss, self._last_validation)
+        if self._settings.callback is not None:
+            try:
+                self._settings.callback(told)
+            except StopIteration:
+                raise _Ended(FitStatus.CALLBACK, "Stopped: the callback raised StopIteration.") from None
+
+    def _why_no_step(self) -> str:
+        status = self._stepper.status
+        if status is not None and status.name == "NONFINITE":
+            raise NotFiniteError(where_not_finite(self._work, self._samples))
+        return "no step lowers the objective" if status is not None and not status.success else "converged"
+
+    def _update_steps(self) -> set[int]:
+        """Return after which steps of a stage the grids of hidden layers are laid anew."""
+        number = self._settings.grid_update_num
+        if not self._settings.update_grid or self._model.depth == 1:
+            return set()
+        if self._plan.method == "lbfgs":
+            return {_FIRST_UPDATE << j for j in range(number)}
+        return {max(self._plan.steps >> (2 + j), 1) for j in range(number)}
+
+    def _update_grids(self) -> None:
+        """Lay the hidden grids over the activations as they are now; L-BFGS forgets the curvature of the old ones."""
+        state, unit = self._stepper.state, self._objective.unit
+        self._work._theta[:] = unit * state.x
+        self._adopt(lay_grids(self._work, self._samples.x, inputs=False))
+        z = self._objective.start()
+        if self._plan.method == "lbfgs":
+            self._stepper.restart(z)
+        else:
+            ratio = self._objective.unit / unit  # the gradient by z grows with the unit
+            self._stepper.restart(z, moments=(state.m * ratio, state.v * ratio * ratio, state.t))
+
+    # --- judgement ------------------------------------------------------------------------------------------------
+
+    def _measure_validation(self) -> float:
+        return math.nan if self._validation is None else sample_loss(self._work, self._validation)
+
+    def _consider(self, loss: float, objective: float, theta: FloatArray) -> None:
+        """Keep the point if it is the best: by the validation samples, or else by the objective."""
+        score = objective if self._validation is None else self._last_validation
+        if score < self._stage_best[0]:
+            self._stage_best = (score, self._steps)
+        if self._best is None or score < self._best.score:
+            self._best = _Best(score, self._steps, self._work, theta, loss, self._last_validation)
+
+    def _got_no_better(self) -> bool:
+        if self._validation is None:
+            return False
+        gave_up = self._steps - self._stage_best[1] >= self._plan.patience
+        last = self._stage == len(self._plan.grids or (0,)) - 1
+        needed = self._before_stage * (1 - _LEAST_STAGE_GAIN)
+        return gave_up if last else not self._stage_best[0] < needed
+
+    def _check_time(self) -> None:
+        limit = self._settings.time_limit
+        if limit is not None and time.perf_counter() - self._began >= limit:
+            raise _Ended(FitStatus.TIME, f"Stopped: the time limit of {limit:g} s is over.")
+
+    def _state(self, grid: int, loss: float, objective: float) -> FitState:
+        seconds = time.perf_counter() - self._began
+        return FitState(self._steps, self._stage, grid, loss, objective, self._last_validation, seconds)
+
+    def _best_model(self) -> Network:
+        """Return the scratch model of the best point, at that point."""
+        assert self._best is not None
+        self._best.model._theta[:] = self._best.theta
+        return self._best.model
+
+    def _restore_best(self) -> None:
+        if self._best is not None:
+            commit_grids(self._model, self._best_model())
+
+    def _result(self, status: FitStatus, message: str) -> FitResult:
+        best = self._best
+        return FitResult(
+            success=status is not FitStatus.NONFINITE,
+            status=status,
+            message=message,
+            loss=best.loss if best else math.nan,
+            validation_loss=best.validation if best else math.nan,
+            best_step=best.step if best else 0,
+            steps=self._steps,
+            evaluations=self._evaluations,
+            seconds=time.perf_counter() - self._began,
+            stages=tuple(self._stages),
+            history=self._recorder.history(),
+            chosen=dict(self._plan.chosen),
+        )
+
+
+def _flat(falls: list[float]) -> bool:
+    """Whether the last steps together have gained too little to go on."""
+    if len(falls) <= _WINDOW:
+        return False
+    return falls[-1 - _WINDOW] - falls[-1] < _LEAST_GAIN * abs(falls[-1 - _WINDOW])

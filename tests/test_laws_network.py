@@ -1,0 +1,93 @@
+"""numkan obeys every law of networks, and the laws find planted faults."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+
+import numkan
+from tests import naive_network as naive
+from tests.laws import Law
+from tests.laws.network import LAWS, LAWS_ELSEWHERE, LAWS_TO_COME
+from tests.laws.networks import NetworkCase
+from tests.network_cases import NumkanNetworks, network_cases, random_case
+from tests.network_mutants import MUTANTS
+
+BY_ID = {law.id: law for law in LAWS}
+
+
+@pytest.fixture(autouse=True)
+def _threads() -> Iterator[None]:
+    before = numkan.get_threads()
+    yield
+    numkan.set_threads(before)
+
+
+@pytest.mark.parametrize("law", LAWS, ids=lambda law: f"test_{law.id}")
+@given(case=network_cases())
+def test_numkan_obeys(law: Law, case: NetworkCase) -> None:
+    law.check(NumkanNetworks(), case)
+
+
+def plain_cases() -> list[NetworkCase]:
+    return [
+        random_case(1, [3, 2], [4], [3], extrapolate="continue"),
+        random_case(2, [2, 3, 2], [3, 4], [2, 3], extrapolate="fade"),
+        random_case(3, [2, 2, 3], [2, 2], [1, 2], dtype=np.float32, base_fun="identity", extrapolate="linear"),
+    ]
+
+
+def kills(law: Law, implementation: Any) -> bool:
+    for case in plain_cases():
+        try:
+            law.check(implementation, case)
+        except AssertionError:
+            return True
+    return False
+
+
+@pytest.mark.parametrize(("mutant", "id"), MUTANTS, ids=lambda value: getattr(value, "__name__", value))
+def test_a_planted_fault_is_found(mutant: type[Any], id: str) -> None:
+    assert kills(BY_ID[id], mutant())
+
+
+@pytest.mark.parametrize("law", LAWS, ids=lambda law: f"test_{law.id}")
+def test_numkan_passes_the_cases_that_kill_mutants(law: Law) -> None:
+    assert not kills(law, NumkanNetworks())
+
+
+def test_every_law_finds_a_mutant() -> None:
+    assert {id for _, id in MUTANTS} == set(BY_ID)
+
+
+def test_ids_are_unique_and_every_law_states_something() -> None:
+    ids = [law.id for law in LAWS]
+    assert len(set(ids)) == len(ids)
+    assert not set(ids) & (set(LAWS_TO_COME) | set(LAWS_ELSEWHERE))
+    for law in LAWS:
+        assert law.statement
+        assert law.tolerance
+        assert law.reference
+
+
+@pytest.mark.jit
+@pytest.mark.parametrize("dtype", [np.float64, np.float32], ids=lambda dtype: dtype.__name__)
+def test_N_DET_holds_where_samples_fill_many_chunks(dtype: type) -> None:
+    """Threads are used from the second chunk of 2048 samples on only."""
+    case = random_case(5, [2, 3, 2], [4, 3], [3, 3], 16 * 2048 + 77, dtype, extrapolate="continue")
+    impl = NumkanNetworks()
+    found = []
+    for count in (1, 2, 3, 2):
+        numkan.set_threads(count)
+        value, grads = impl.network_loss(case.layers, case.x, case.y, "mse", case.weight)
+        y = impl.network_forward(case.layers, case.x)
+        found.append((y.tobytes(), value, naive_bytes(grads)))
+    assert found[0] == found[1] == found[2] == found[3]
+
+
+def naive_bytes(grads: Any) -> bytes:
+    return b"".join(np.ascontiguousarray(d[name]).tobytes() for d in grads for name in naive.KINDS)
