@@ -25,13 +25,12 @@ from numkan.spline import B_batch, extend_grid
 def main(folder: Path) -> None:
     np.set_printoptions(precision=4, suppress=True, linewidth=120)
 
-    # Consider a 1D example. Suppose we have grid in [-1,1] with G intervals, spline degree k.
+    # Consider a 1D example. Suppose we have grid in [-1,1] with G intervals, spline degree k, and samples in [-1,1].
     G = 5
     k = 3
     grid = np.linspace(-1, 1, G + 1)[None, :]
     grid = extend_grid(grid, k_extend=k)
 
-    # And we have sample range in [-1,1].
     x = np.linspace(-1, 1, 1001)[None, :]
     basis = B_batch(x, grid, k=k)
     fig, (left, right) = plt.subplots(1, 2, figsize=(11, 3.6), layout="constrained")

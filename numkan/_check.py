@@ -24,6 +24,7 @@ __all__ = [
     "check_length",
     "check_number",
     "check_option",
+    "check_seed",
 ]
 
 FloatArray = NDArray[np.floating[Any]]
@@ -77,6 +78,17 @@ def check_option(name: str, value: object, options: Iterable[str]) -> str:
     raise error(f"Argument `{name}` must be one of {listed}, not {value!r}.{hint}")
 
 
+def check_seed(name: str, value: object) -> np.random.Generator:
+    """Return the generator of a seed: a Generator as it is, an integer >= 0, or None for fresh entropy."""
+    if isinstance(value, np.random.Generator):
+        return value
+    if value is None:
+        return np.random.default_rng()
+    if isinstance(value, bool | np.bool_) or not isinstance(value, numbers.Integral):
+        raise TypeError(f"Argument `{name}` must be an integer, a numpy.random.Generator or None, not {value!r}.")
+    return np.random.default_rng(check_integer(name, value, 0))
+
+
 def check_dtype(value: DTypeLike) -> np.dtype[Any]:
     """Return float32 or float64 as a native dtype."""
     try:
@@ -126,7 +138,11 @@ def as_samples(name: str, value: Any, n_columns: int | None, dtype: DTypeLike) -
     array = as_float_array(name, value, dtype)
     if array.ndim != 2:
         want = "n_columns" if n_columns is None else str(n_columns)
-        hint = f" Use {name}[:, None] for n samples of one number." if array.ndim == 1 else ""
+        hint = ""
+        if array.ndim == 1 and n_columns in (None, 1):
+            hint = f" Use {name}[:, None] for n samples of one number."
+        elif array.shape == (n_columns,):
+            hint = f" Use {name}[None, :] for one sample."
         raise ValueError(f"Argument `{name}` must have shape (n, {want}), not {array.shape}.{hint}")
     if n_columns is not None and array.shape[1] != n_columns:
         raise ValueError(f"Argument `{name}` must have shape (n, {n_columns}), not {array.shape}.")

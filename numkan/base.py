@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from numkan._check import FloatArray, check_option
+from numkan._check import FloatArray, as_float_array, check_option
 from numkan._jit import kernel
 
 __all__ = ["BASE_FUNCTIONS", "BaseFunction", "base_function", "fill_silu", "silu"]
@@ -167,6 +167,11 @@ def silu(x: FloatArray | float) -> FloatArray:
     ndarray
         Same shape. NaN stays NaN, ``silu(-inf)`` is 0.
 
+    Raises
+    ------
+    ValueError, TypeError
+        If `x` does not hold real numbers.
+
     References
     ----------
     S. Elfwing, E. Uchibe, K. Doya, "Sigmoid-weighted linear units for neural network function approximation in
@@ -179,9 +184,9 @@ def silu(x: FloatArray | float) -> FloatArray:
     >>> numkan.silu(np.array([-1.0, 0.0, 1.0])).round(6)
     array([-0.268941,  0.      ,  0.731059])
     """
-    array = np.asarray(x)
-    array = array if array.dtype == np.float32 else array.astype(np.float64)
-    flat = np.ascontiguousarray(array).reshape(-1)
+    single = getattr(x, "dtype", None) == np.float32
+    array = as_float_array("x", x, np.float32 if single else np.float64)
+    flat = array.reshape(-1)
     value, slope = np.empty_like(flat), np.empty_like(flat)
     fill_silu(flat.dtype)(flat, flat.size, 0, value, slope, False)
     return value.reshape(array.shape)

@@ -213,8 +213,9 @@ def main() -> int:
     if options.child:
         options.child_output.write_text(json.dumps(measure(options, options.child)))
         return 0
-    head = header(PACKAGES)
-    print(head)
+    load = f"{os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else "unknown"
+    head = f"{header(PACKAGES)} Load of the machine before the run: {load}."
+    print(f"{head} Other work spoils the figures, with two threads above all.")
     parts, compared, missed = [], 0, []
     for threads in options.threads:
         results = measure_elsewhere(options, threads)

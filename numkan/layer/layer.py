@@ -16,6 +16,7 @@ from numkan._check import (
     check_integer,
     check_number,
     check_option,
+    check_seed,
 )
 from numkan.base import Function, base_function
 from numkan.layer.grid import Coverage, coverage, grid_from_samples, refined_grid
@@ -127,7 +128,7 @@ class KANLayer:
         base_sigma = check_number("scale_base_sigma", scale_base_sigma)
         self._dtype = check_dtype(dtype)
         knots = _first_grid(grid_range, n_in, n_intervals, k, self._dtype)
-        rng = np.random.default_rng(seed)
+        rng = check_seed("seed", seed)
         drawn = draw(init, rng, knots, k, n_out, noise_scale, base_mu, base_sigma)
         self._k = k
         self._allocate(knots, n_out)
@@ -352,6 +353,8 @@ class KANLayer:
         Of the parent's numbers the scales and the mask stay behind, as in pykan: only its splines come over.
         """
         x = self._grid_samples(x)
+        if not isinstance(parent, KANLayer):
+            raise TypeError(f"Argument `parent` must be a KANLayer, not {type(parent).__name__}.")
         if (parent.n_in, parent.n_out) != (self.n_in, self.n_out):
             raise ValueError(
                 f"Argument `parent` must have {self.n_in} inputs and {self.n_out} outputs, "
@@ -399,7 +402,7 @@ def _first_grid(
     """Return the uniform grid of a new layer, the same for every input."""
     if not isinstance(grid_range, tuple | list | np.ndarray) or len(grid_range) != 2:
         raise TypeError(f"Argument `grid_range` must be a pair of numbers, not {grid_range!r}.")
-    low, high = (check_number("grid_range", float(end)) for end in grid_range)
+    low, high = (check_number("grid_range", end) for end in grid_range)
     if not low < high:
         raise ValueError(f"Argument `grid_range` must be increasing, not ({low:g}, {high:g}).")
     interior = np.linspace(low, high, n_intervals + 1)[None, :]

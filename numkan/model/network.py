@@ -9,7 +9,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import DTypeLike
 
-from numkan._check import FloatArray, as_float_array, as_samples, check_dtype, check_finite, check_integer
+from numkan._check import FloatArray, as_float_array, as_samples, check_dtype, check_finite, check_integer, check_seed
 from numkan.base import Function
 from numkan.layer.grid import Coverage
 from numkan.layer.jacobian import jacobian_kernel
@@ -49,7 +49,7 @@ class Network:
         sizes = _check_width(width)
         depth = len(sizes) - 1
         grids, degrees = _per_layer("grid", grid, depth, 1), _per_layer("k", k, depth, 0)
-        rng = np.random.default_rng(seed)
+        rng = check_seed("seed", seed)
         self._take(
             [
                 KANLayer(
@@ -103,7 +103,7 @@ class Network:
         return copy.deepcopy(self)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
-        return type(self)._of([copy.deepcopy(layer) for layer in self.act_fun])
+        return type(self)._of([copy.deepcopy(layer, memo) for layer in self.act_fun])
 
     def __copy__(self) -> Self:
         return self.copy()  # a copy that shares the vector but not its views would be neither
@@ -222,8 +222,8 @@ class Network:
         return FrozenKAN(tuple(self._pack()), self.n_in, self.dtype)
 
     def activations(self, x: Any) -> list[FloatArray]:
-        """Return [x, inputs of layer 1, ..., outputs]; nothing is kept on the model."""
-        return activations(self._pack(), self._samples(x))
+        """Return [x, inputs of layer 1, ..., outputs], all of them new arrays; nothing is kept on the model."""
+        return activations(self._pack(), self._samples(x).copy())
 
     # --- derivatives ----------------------------------------------------------------------------------------------
 
@@ -407,6 +407,8 @@ class Network:
 
         See :meth:`numkan.KANLayer.initialize_grid_from_parent`. Each layer sees the parent's activations.
         """
+        if not isinstance(parent, Network):
+            raise TypeError(f"Argument `parent` must be a network, not {type(parent).__name__}.")
         if parent.width != self.width:
             raise ValueError(f"Argument `parent` must have width {self.width}, not {parent.width}.")
         acts = [self._samples(a) if not i else a.astype(self.dtype) for i, a in enumerate(parent.activations(x))]

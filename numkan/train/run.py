@@ -24,7 +24,7 @@ from numkan.train.objective import TrainingObjective, sample_loss, where_not_fin
 from numkan.train.plan import Plan
 from numkan.train.progress import Progress
 from numkan.train.samples import Samples, batches
-from numkan.train.start import NotFiniteError, lay_grids, loss_scale, settle, units
+from numkan.train.start import NotFiniteError, first_grids, lay_grids, loss_scale, units
 
 __all__ = ["Settings", "Training"]
 
@@ -146,12 +146,10 @@ class Training:
         work = self._work
         if self._plan.grids and set(work.grid) != {grid}:
             work = work.refine(grid)
-        if self._settings.update_grid:
-            work = lay_grids(work, self._samples.x, inputs=True)
         if not self._stage:
-            settle(work, self._samples)
-            if self._settings.update_grid:
-                work = lay_grids(work, self._samples.x, inputs=False)
+            work = first_grids(work, self._samples, grids=self._settings.update_grid)
+        elif self._settings.update_grid:
+            work = lay_grids(work, self._samples.x, inputs=True)
         penalties = self._settings.penalties
         if penalties.active and (penalties.lamb_coef or penalties.lamb_coefdiff):
             self._best = None  # objectives of different grids do not compare: there are more coefficients

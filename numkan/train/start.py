@@ -10,13 +10,14 @@ import numpy as np
 
 from numkan._check import FloatArray
 from numkan.base import GIVEN, SILU, ZERO, silu
+from numkan.layer.grid import grid_from_samples
 from numkan.layer.layer import KANLayer
 from numkan.layer.packed import given_base
 from numkan.model.evaluate import activations
 from numkan.model.network import Network
 from numkan.train.samples import Samples
 
-__all__ = ["NotFiniteError", "lay_grids", "loss_scale", "settle", "units"]
+__all__ = ["NotFiniteError", "first_grids", "lay_grids", "loss_scale", "units"]
 
 #: Share by which the grids of hidden layers reach beyond their activations, which move in training.
 _MARGIN = 0.01
@@ -26,6 +27,9 @@ _GRID_SAMPLES = 5000
 
 #: A unit within this factor of 1 counts as 1.
 _COMMON = 16.0
+
+#: The deviation of silu(x) for x over [-1, 1]: of ordinary size.
+_ORDINARY = 0.3
 
 #: The activations of a network that has learned nothing are brought down to this many standard deviations' worth.
 _WIDE = 10.0
@@ -40,40 +44,78 @@ def lay_grids(model: Network, x: FloatArray, *, inputs: bool) -> Network:
     new = model.copy()
     for depth, layer in enumerate(new.act_fun):
         if depth or inputs:
-            thin = x[:: -(-len(x) // _GRID_SAMPLES)] if depth else x
-            if not np.isfinite(thin).all():
-                raise NotFiniteError(f"the grid of layer {depth}, whose activations are NaN or infinite")
-            layer.update_grid_from_samples(thin, _MARGIN if depth else 0.0)
+            _lay_over(layer, x, depth)
         if depth + 1 < len(new.act_fun):
             x = activations([layer.pack()], x)[-1]
     return new
 
 
-def settle(model: Network, samples: Samples) -> None:
-    """Bring a network that is no better than a constant into the units of the data, in place.
+def _lay_over(layer: KANLayer, x: FloatArray, depth: int, *, keep: bool = True) -> None:
+    """Lay the grid of one layer over its activations, in place: its curves are kept, or else its coefficients."""
+    thin = x[:: -(-len(x) // _GRID_SAMPLES)] if depth else x
+    if not np.isfinite(thin).all():
+        raise NotFiniteError(f"the grid of layer {depth}, whose activations are NaN or infinite")
+    margin = _MARGIN if depth else 0.0
+    if keep:
+        layer.update_grid_from_samples(thin, margin)
+    else:
+        layer.grid = grid_from_samples(thin, layer.G, layer.k, layer.grid_eps, margin, layer.dtype)
 
-    Nothing has been learned that could be lost. Where the outputs of a layer are wide (inputs in millions, through the
-    base function), its trainable scales go down; the outputs are then moved to the mean of the targets, by a constant
-    in the coefficients, which sum to a constant.
+
+def first_grids(model: Network, samples: Samples, *, grids: bool) -> Network:
+    """Return a copy to start from: its grids over the data (with `grids`), its numbers in their units.
+
+    What a network has learned is kept, and so are its curves. One that is no better than a constant has learned
+    nothing: its coefficients go along with the grids, see :func:`_settle`.
+    """
+    laid = lay_grids(model, samples.x, inputs=True) if grids else model
+    if not _worse_than_constant(laid, samples):
+        return laid
+    new = model.copy()
+    _settle(new, samples, grids=grids)
+    return new
+
+
+def _settle(model: Network, samples: Samples, *, grids: bool) -> None:
+    """Bring a network that has learned nothing into the units of the data, in place.
+
+    From the first layer to the last: base scales as for inputs of ordinary
+    size; offsets of the base function (inputs far from 0) are taken out by constants in the coefficients, which sum to
+    a constant; outputs that are wide all the same are narrowed. In the end the outputs have the mean of the targets.
+    With `grids`, the grid of every layer goes over its activations first; its splines are stretched with it.
     """
     mse = samples.goal.loss == "mse"
     centre, width = _constant(samples)
-    if not _worse_than_constant(model, samples):
-        return
     x = samples.x
     for depth, layer in enumerate(model.act_fun):
         last = depth == model.depth - 1
+        if grids:
+            _lay_over(layer, x, depth, keep=False)
+        _settle_base(layer, x)
         y = activations([layer.pack()], x)[-1]
-        wide = float(y.std(axis=0).max()) / (_WIDE * (width if last else 1.0))
-        if 1.0 < wide < np.inf:
-            if layer.sb_trainable:
-                layer.scale_base[...] /= _power_of_two(wide * _WIDE)
-            if layer.sp_trainable:
-                layer.coef[...] /= _power_of_two(wide * _WIDE)
+        wide = float(y.std(axis=0, dtype=np.float64).max()) / (width if last else 1.0)
+        if _WIDE < wide < np.inf:
+            for able, numbers in ((layer.sb_trainable, layer.scale_base), (True, layer.coef)):
+                numbers /= _power_of_two(wide) if able else 1.0
             y = activations([layer.pack()], x)[-1]
         if last and mse:
-            _shift(layer, centre - y.mean(axis=0))
+            _shift(layer, np.broadcast_to((centre - y.mean(axis=0)) / layer.n_in, layer.mask.shape))
         x = y
+
+
+def _settle_base(layer: KANLayer, x: FloatArray) -> None:
+    """Bring the base part of every edge to ordinary size, and its mean to 0 where that is large."""
+    b = _base_values(layer, x)
+    mean, deviation = b.mean(axis=0, dtype=np.float64), b.std(axis=0, dtype=np.float64)
+    for i, (m, d) in enumerate(zip(mean, deviation, strict=True)):
+        if not (d > 0 and np.isfinite(m) and np.isfinite(d)):
+            continue
+        if layer.sb_trainable and _unit(d) != 1:
+            layer.scale_base[i] *= _power_of_two(_ORDINARY / d)
+        if abs(m) > _COMMON * d:
+            by = np.zeros(layer.mask.shape)
+            by[i] = -m * layer.mask[i] * layer.scale_base[i]
+            _shift(layer, by)
 
 
 def _worse_than_constant(model: Network, samples: Samples) -> bool:
@@ -96,12 +138,10 @@ def _constant(samples: Samples) -> tuple[FloatArray, float]:
 
 
 def _shift(layer: KANLayer, by: FloatArray) -> None:
-    """Add constants (n_out,) to the outputs of a layer, shared among the edges that are on."""
-    slope = layer.mask * layer.scale_sp
-    weight = np.abs(slope).sum(axis=0)
-    able = (weight > 0) & np.isfinite(by)
-    share = np.where(able, by, 0) / np.where(able, weight, 1)
-    layer.coef[...] += (np.sign(slope) * share)[:, :, None].astype(layer.dtype)
+    """Add constants (n_in, n_out) to the edges of a layer, as far as they are on and have splines."""
+    slope = (layer.mask * layer.scale_sp).astype(np.float64)
+    able = (np.abs(slope) > 1e-6) & np.isfinite(by)
+    layer.coef += np.where(able, by / np.where(able, slope, 1), 0)[:, :, None].astype(layer.dtype)
 
 
 def loss_scale(samples: Samples) -> float:
@@ -110,10 +150,10 @@ def loss_scale(samples: Samples) -> float:
 
 
 def units(model: Network, samples: Samples) -> FloatArray:
-    """Return the unit of every parameter (n_params,).
+    """Return the unit of every parameter (n_params,); those near 1 are left at 1.
 
-    A coefficient's is the size of what its layer puts out, 1 or for the last layer the deviation of the targets; that
-    of a base scale is as large, divided by the deviation of b(x). Those near 1 are left at 1.
+    A coefficient's is the size of what its layer puts out: 1, or for the last layer the deviation of the targets. That
+    of a base scale is as large divided by the root mean square of b(x), that of a spline scale by its coefficients.
     """
     width = _constant(samples)[1]
     unit = np.ones(model.n_params, model.dtype)
@@ -124,10 +164,18 @@ def units(model: Network, samples: Samples) -> FloatArray:
         sections = layer._sections(unit[at : at + layer.n_params])
         sections["coef"][...] = _unit(size)
         if "scale_base" in sections:
-            deviation = np.nan_to_num(_base_values(layer, acts[depth]).std(axis=0, dtype=np.float64), posinf=0.0)
-            sections["scale_base"][...] = [[_unit(size / d if d > 0 else 1.0)] for d in deviation]
+            b = _base_values(layer, acts[depth]).astype(np.float64)
+            sections["scale_base"][...] = _relative_units(size, np.sqrt(np.square(b).mean(axis=0)))[:, None]
+        if "scale_sp" in sections:
+            sections["scale_sp"][...] = _relative_units(size, np.abs(layer.coef).max(axis=2))
         at += layer.n_params
     return unit
+
+
+def _relative_units(size: float, by: FloatArray) -> FloatArray:
+    """Return the units size / by, for every entry of an array."""
+    flat = [_unit(size / value) if 0 < value < np.inf else 1.0 for value in by.reshape(-1).astype(np.float64)]
+    return np.array(flat).reshape(by.shape)
 
 
 def _base_values(layer: KANLayer, x: FloatArray) -> FloatArray:

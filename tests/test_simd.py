@@ -1,0 +1,175 @@
+"""numkan._simd: the vector operations in every way to run them, and networks at every vector width."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numba import config
+
+from numkan import _simd
+from numkan._jit import kernel
+from numkan._simd import lanes_of, vector_ops, vector_width
+from tests import naive_network as naive
+from tests.laws import Array
+from tests.laws.network_derivatives import loss_sizes
+from tests.laws.networks import contracted
+from tests.network_cases import NumkanNetworks, random_case
+
+PROJECT = Path(__file__).parents[1]
+FLOATS = (np.float64, np.float32)
+
+
+def combine(ops: Any, a: Array, b: Array, c: Array, dtype: type) -> tuple[Array, Array]:
+    """Every operation at offset 1: a * b + c, splat(3) * a, and the total of a."""
+    lanes, load, store, splat, fma, mul, total = ops
+    three, out, sums = dtype(3), np.zeros(2 * lanes + 2, dtype), np.zeros(1, dtype)
+
+    @kernel
+    def run(a, b, c, out, sums):  # type: ignore[no-untyped-def]
+        va = load(a, 1)
+        store(out, 1, fma(va, load(b, 1), load(c, 1)))
+        store(out, lanes + 1, mul(splat(three), va))
+        sums[0] = total(va)
+
+    run(a, b, c, out, sums)
+    return out, sums
+
+
+def by_halves(v: Array) -> Any:
+    while len(v) > 1:
+        v = v[: len(v) // 2] + v[len(v) // 2 :]
+    return v[0]
+
+
+def ways() -> list[Any]:
+    """The ways to run that this process can: NumPy slices need the JIT off, the others need it on."""
+    if config.DISABLE_JIT:
+        return [_simd._numpy_ops]
+    return [_simd._checked_ops] if config.BOUNDSCHECK else [_simd._checked_ops, _simd._llvm_ops]
+
+
+@pytest.mark.parametrize("dtype", FLOATS, ids=lambda dtype: dtype.__name__)
+@pytest.mark.parametrize("lanes", [4, 8, 16])
+@pytest.mark.parametrize("way", ways(), ids=lambda way: way.__name__)
+def test_operations_are_those_of_numpy(way: Any, lanes: int, dtype: type) -> None:
+    rng = np.random.default_rng(lanes)
+    a, b, c = (rng.normal(size=lanes + 2).astype(dtype) for _ in range(3))
+    out, sums = combine(way(lanes), a, b, c, dtype)
+    inside = slice(1, lanes + 1)
+    eps = np.finfo(dtype).eps
+    terms = abs(a * b) + abs(c)
+    assert (abs(out[inside] - (a * b + c)[inside]) <= 2 * eps * terms[inside]).all()
+    np.testing.assert_array_equal(out[lanes + 1 : -1], 3 * a[inside])
+    assert out[0] == out[-1] == 0
+    assert abs(sums[0] - by_halves(a[inside])) <= (eps * abs(a).sum() if lanes > 4 else 0)
+    assert out.dtype == sums.dtype == dtype
+
+
+@pytest.mark.jit
+@pytest.mark.skipif(bool(config.BOUNDSCHECK), reason="bounds are checked without vectors")
+@pytest.mark.parametrize("dtype", FLOATS, ids=lambda dtype: dtype.__name__)
+def test_compiled_multiply_adds_round_once(dtype: type) -> None:
+    eps = np.finfo(dtype).eps
+    a = np.full(6, 1 + eps, dtype)
+    out, _ = combine(_simd._llvm_ops(4), a, a, np.full(6, -(1 + 2 * eps), dtype), dtype)
+    np.testing.assert_array_equal(out[1:5], np.full(4, eps**2, dtype))
+
+
+def test_nan_goes_through_every_operation() -> None:
+    lanes = 4
+    a = np.arange(6.0)
+    a[2] = np.nan
+    out, sums = combine(vector_ops(lanes), a, np.zeros(6), np.zeros(6), np.float64)
+    np.testing.assert_array_equal(np.isnan(out[1:9]), [False, True, False, False] * 2)
+    assert np.isnan(sums[0])
+
+
+def test_lanes_fill_the_vector() -> None:
+    if config.DISABLE_JIT or config.BOUNDSCHECK:
+        assert lanes_of(np.dtype(np.float64)) == lanes_of(np.dtype(np.float32)) == 4
+    else:
+        assert lanes_of(np.dtype(np.float64)) * 64 == lanes_of(np.dtype(np.float32)) * 32 == vector_width()
+
+
+def test_a_width_that_does_not_exist_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NUMKAN_VECTOR_WIDTH", "100")
+    vector_width.cache_clear()
+    try:
+        with pytest.raises(ValueError, match="NUMKAN_VECTOR_WIDTH must be 128, 256 or 512, not '100'"):
+            vector_width()
+    finally:
+        monkeypatch.undo()
+        vector_width.cache_clear()
+
+
+# --- one process for each width -----------------------------------------------------------------------------------
+
+
+def cases() -> list[Any]:
+    return [
+        random_case(11, [3, 5, 2], [3, 4], [3, 3], 9, np.float64, extrapolate="continue"),
+        random_case(12, [3, 17, 1], [4, 2], [3, 3], 9, np.float32, extrapolate="continue"),
+    ]
+
+
+def computed() -> list[Any]:
+    """Outputs, loss and gradient by coef of every case, as lists."""
+    impl, out = NumkanNetworks(), []
+    for case in cases():
+        value, grads = impl.network_loss(case.layers, case.x, case.y, "mse", case.weight)
+        y = impl.network_forward(case.layers, case.x)
+        out.append([y.tolist(), value, [d["coef"].tolist() for d in grads], y.tobytes().hex()])
+    return out
+
+
+def check(found: Any) -> None:
+    """Assert that results are those of the slow twin, within the bounds of its terms."""
+    for case, (y, value, grads, _) in zip(cases(), found, strict=True):
+        layers, x = case.exact
+        target, weight = case.y.astype(float), case.weight.astype(float)
+        want, size = naive.network_forward(layers, x), naive.sizes(layers, x)[-1]
+        assert (abs(np.array(y) - want) <= 64 * case.eps * size).all()
+        assert abs(value - naive.mse(want, target, weight)) <= 64 * case.eps * (size**2 + target**2).sum()
+        slope, shape = (
+            naive.loss_slope(want, target, "mse", weight),
+            loss_sizes(want, size, target, "mse", weight),
+        )
+        exact, sizes = naive.network_jacobian(layers, x)[0], naive.jacobian_sizes(layers, x)[0]
+        for got, d, s in zip(grads, exact, sizes, strict=True):
+            bound = 64 * case.eps * contracted(s["coef"], shape)
+            assert (abs(np.array(got) - contracted(d["coef"], slope)) <= bound).all()
+
+
+def in_a_new_process(**environment: str) -> Any:
+    code = "import json; from tests.test_simd import computed; print(json.dumps(computed()))"
+    run = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code],
+        env={**os.environ, **environment},
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 0, run.stderr
+    return json.loads(run.stdout)
+
+
+@pytest.mark.jit
+@pytest.mark.skipif(bool(config.BOUNDSCHECK), reason="bounds are checked without vectors")
+@pytest.mark.parametrize("width", [128, 256, 512])
+def test_networks_are_right_at_every_vector_width(width: int) -> None:
+    found = in_a_new_process(NUMKAN_VECTOR_WIDTH=str(width))
+    check(found)
+    if width == vector_width():
+        assert found == computed(), "N-DET: a new process gives the same bits"
+
+
+def test_networks_are_right_in_the_way_that_runs_here() -> None:
+    check(computed())

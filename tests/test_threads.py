@@ -1,0 +1,188 @@
+"""numkan._threads: every task once, errors and Ctrl-C passed on, forks; and models used from many threads."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+import numkan
+from numkan import KAN, _threads, get_threads, set_threads
+from numkan._threads import run_tasks
+
+
+@pytest.fixture(autouse=True)
+def _count() -> Iterator[None]:
+    before = get_threads()
+    yield
+    set_threads(before)
+
+
+@pytest.mark.parametrize("serial", [False, True])
+@pytest.mark.parametrize("count", [1, 2, 3, 8])
+@pytest.mark.parametrize("n_tasks", [0, 1, 2, 3, 50])
+def test_every_task_is_done_once(n_tasks: int, count: int, serial: bool) -> None:
+    set_threads(count)
+    done: list[int] = []
+    run_tasks(done.append, n_tasks, serial=serial)
+    assert sorted(done) == list(range(n_tasks))
+
+
+def test_tasks_run_on_several_threads_at_once() -> None:
+    set_threads(3)
+    barrier = threading.Barrier(3)
+    names = set()
+
+    def task(index: int) -> None:
+        barrier.wait(timeout=30)  # passes only if three tasks are under way
+        names.add(threading.current_thread().name)
+
+    run_tasks(task, 3)
+    assert len(names) == 3
+
+
+def test_serial_tasks_stay_on_the_calling_thread() -> None:
+    set_threads(3)
+    threads = set()
+    run_tasks(lambda index: threads.add(threading.get_ident()), 9, serial=True)
+    assert threads == {threading.get_ident()}
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, SystemExit, StopIteration])
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_an_error_in_a_task_reaches_the_caller_and_nothing_new_begins(count: int, error: type[BaseException]) -> None:
+    set_threads(count)
+    begun, under_way = [], set()
+
+    def task(index: int) -> None:
+        under_way.add(index)
+        begun.append(index)
+        if index == 2:
+            under_way.remove(index)
+            raise error("from task 2")
+        time.sleep(0.001)
+        under_way.remove(index)
+
+    with pytest.raises(error, match="from task 2"):
+        run_tasks(task, 400)
+    assert not under_way, "what was under way is waited for"
+    assert len(begun) < 400
+    done: list[int] = []
+    run_tasks(done.append, 20)
+    assert sorted(done) == list(range(20)), "the pool still works"
+
+
+def test_an_error_on_a_helper_thread_reaches_the_caller() -> None:
+    set_threads(2)
+    caller, helper_ran = threading.get_ident(), threading.Event()
+
+    def task(index: int) -> None:
+        if threading.get_ident() == caller:
+            assert helper_ran.wait(timeout=30)
+        else:
+            helper_ran.set()
+            raise ArithmeticError("on a helper")
+
+    with pytest.raises(ArithmeticError, match="on a helper"):
+        run_tasks(task, 2)
+
+
+def test_tasks_may_run_tasks() -> None:
+    set_threads(2)
+    done: list[tuple[int, int]] = []
+    run_tasks(lambda outer: run_tasks(lambda inner: done.append((outer, inner)), 3), 4)
+    assert sorted(done) == [(outer, inner) for outer in range(4) for inner in range(3)]
+
+
+def test_the_count_may_change_while_tasks_run() -> None:
+    set_threads(2)
+    done: list[int] = []
+
+    def task(index: int) -> None:
+        set_threads(1 + index % 3)
+        done.append(index)
+
+    run_tasks(task, 30)
+    assert sorted(done) == list(range(30))
+
+
+def test_the_count_begins_with_the_cores_of_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_threads, "_threads", None)
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    assert get_threads() == cores
+    monkeypatch.setattr(_threads, "_threads", None)
+    monkeypatch.delattr(os, "sched_getaffinity", raising=False)
+    assert get_threads() == (os.cpu_count() or 1)
+
+
+@pytest.mark.parametrize("bad", [0, -1, 2.0, True, "2", None])
+def test_a_count_must_be_a_positive_integer(bad: Any) -> None:
+    before = get_threads()
+    with pytest.raises((TypeError, ValueError), match=r"^Argument `n` must be (an integer|at least 1), not .*\.$"):
+        set_threads(bad)
+    assert get_threads() == before
+
+
+# --- models -------------------------------------------------------------------------------------------------------
+
+
+def model_and_samples(n: int) -> tuple[KAN, Any, Any]:
+    rng = np.random.default_rng(0)
+    return KAN([2, 3, 1], grid=4, k=3, seed=3), rng.uniform(-1.2, 1.2, (n, 2)), rng.normal(size=n)
+
+
+@pytest.mark.jit
+def test_N_THR_ten_threads_share_a_model_a_frozen_one_and_a_pool() -> None:
+    model, x, y = model_and_samples(2 * 2048 + 5)  # three chunks: the pool is used from every thread
+    frozen = model.frozen()
+    set_threads(2)
+    want = (model(x).tobytes(), frozen(x[:9]).tobytes(), model.loss_and_grad(x, y)[1].tobytes())
+    barrier, found = threading.Barrier(10), []
+
+    def work() -> None:
+        barrier.wait()
+        found.append((model(x).tobytes(), frozen(x[:9]).tobytes(), model.loss_and_grad(x, y)[1].tobytes()))
+
+    threads = [threading.Thread(target=work) for _ in range(10)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == [want] * 10
+
+
+@pytest.mark.jit
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
+def test_a_forked_child_computes_the_same_bits() -> None:
+    model, x, y = model_and_samples(2 * 2048 + 5)
+    set_threads(2)
+    loss, grad = model.loss_and_grad(x, y)  # the parent's pool has threads that the child lacks
+    want = model(x).tobytes() + grad.tobytes()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # Python 3.12 warns of any fork beside threads
+        child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            same = model(x).tobytes() + model.loss_and_grad(x, y)[1].tobytes() == want
+            numkan.set_threads(3)
+            code = 0 if same and model.loss(x, y) > 0 else 2
+        finally:
+            os._exit(code)
+    deadline = time.monotonic() + 60
+    done, status = os.waitpid(child, os.WNOHANG)
+    while done == 0 and time.monotonic() < deadline:
+        time.sleep(0.01)
+        done, status = os.waitpid(child, os.WNOHANG)
+    if done == 0:
+        os.kill(child, 9)
+        os.waitpid(child, 0)
+        pytest.fail("the child hangs")
+    assert os.waitstatus_to_exitcode(status) == 0
+    assert model.loss_and_grad(x, y)[0] == loss, "the parent goes on"
