@@ -20,15 +20,15 @@ import numpy as np
 
 from numkan._jit import kernel
 from numkan._simd import lanes_of, vector_ops
-from numkan.layer.prepare import BLOCK, INPUTS, MOST_SUMMED, copy_rows, prepare_kernel
+from numkan.layer.prepare import BLOCK, INPUTS, MOST_SUMMED, basis_layout, copy_rows, prepare_kernel
 
 __all__ = ["backward_kernel"]
 
 
 @cache
-def _coefficient_kernel(k: int, dtype: np.dtype[Any]) -> Any:
+def _coefficient_kernel(k: int, dtype: np.dtype[Any], entries: int) -> Any:
     """Return the kernel of steps 1 and 2 for a prepared group of inputs of a block."""
-    lanes = max(4, 1 << k.bit_length())
+    per_sample, per_function, per_slot = basis_layout(k, entries)
     powers = k + 1
     step, load, store, splat, fma, _, _ = vector_ops(lanes_of(dtype))
     zero, one = dtype.type(0), dtype.type(1)
@@ -42,7 +42,11 @@ def _coefficient_kernel(k: int, dtype: np.dtype[Any]) -> Any:
             y_bar = load(out, s * width + v)
             for r in range(powers):
                 at = row + (first[q] + r) * width + v
-                store(grad, at, fma(splat(basis[q * lanes + r]), y_bar, load(grad, at)))
+                store(
+                    grad,
+                    at,
+                    fma(splat(basis[slot * per_slot + s * per_sample + r * per_function]), y_bar, load(grad, at)),
+                )
             on_base = fma(splat(base[q]), y_bar, on_base)
         return on_base
 
@@ -61,7 +65,11 @@ def _coefficient_kernel(k: int, dtype: np.dtype[Any]) -> Any:
             place = first[q] * (powers * step)
             for r in range(powers):
                 at = place + r * step
-                store(sums, at, fma(splat(basis[q * lanes + r]), y_bar, load(sums, at)))
+                store(
+                    sums,
+                    at,
+                    fma(splat(basis[slot * per_slot + s * per_sample + r * per_function]), y_bar, load(sums, at)),
+                )
             on_base = fma(splat(base[q]), y_bar, on_base)
         for f in range(n_first):
             for r in range(powers):
@@ -87,9 +95,9 @@ def _coefficient_kernel(k: int, dtype: np.dtype[Any]) -> Any:
 
 
 @cache
-def _input_kernel(k: int, dtype: np.dtype[Any]) -> Any:
+def _input_kernel(k: int, dtype: np.dtype[Any], entries: int) -> Any:
     """Return the kernel of step 3 for a prepared group of inputs of a block."""
-    lanes = max(4, 1 << k.bit_length())
+    per_sample, per_function, per_slot = basis_layout(k, entries)
     powers = k + 1
     step, load, _, splat, fma, mul, total = vector_ops(lanes_of(dtype))
     zero = dtype.type(0)
@@ -106,7 +114,9 @@ def _input_kernel(k: int, dtype: np.dtype[Any]) -> Any:
                     derivative = mul(splat(base_slope[q]), load(coefs, base_row + v))
                     for r in range(powers):
                         c = load(coefs, place[q] + r * width + v)
-                        derivative = fma(splat(slope[q * lanes + r]), c, derivative)
+                        derivative = fma(
+                            splat(slope[slot * per_slot + s * per_sample + r * per_function]), c, derivative
+                        )
                     acc = fma(derivative, load(out, s * width + v), acc)
                 x_bar[begin + s, low + slot] = total(acc)
 
@@ -114,18 +124,18 @@ def _input_kernel(k: int, dtype: np.dtype[Any]) -> Any:
 
 
 @cache
-def backward_kernel(k: int, dtype: np.dtype[Any]) -> Any:
+def backward_kernel(k: int, dtype: np.dtype[Any], entries: int) -> Any:
     """Return the kernel of a layer's cotangents, for degree `k` and a dtype."""
-    prepare = prepare_kernel(k, dtype)
-    add_coefficients, fill_inputs = _coefficient_kernel(k, dtype), _input_kernel(k, dtype)
+    prepare = prepare_kernel(k, dtype, entries)
+    add_coefficients, fill_inputs = _coefficient_kernel(k, dtype, entries), _input_kernel(k, dtype, entries)
     zero = dtype.type(0)
 
     @kernel
-    def backward(x, y_bar, pieces, kind, given, given_slope, coefs, work, grad, x_bar, with_coefs, with_inputs):  # type: ignore[no-untyped-def]
+    def backward(x, y_bar, pieces, table, kind, given, given_slope, coefs, work, grad, x_bar, with_coefs, with_inputs):  # type: ignore[no-untyped-def]
         """Add to grad (n_in, G + k + 1, width) and fill x_bar (n, n_in), each where asked for; y_bar (n, n_out)."""
         n, n_out = y_bar.shape
         n_in, n_rows, width = coefs.shape
-        flat, flat_grad, poly, out = coefs.reshape(-1), grad.reshape(-1), pieces.poly.reshape(-1), work.out
+        flat, flat_grad, out = coefs.reshape(-1), grad.reshape(-1), work.out
         basis, slope, base, base_slope, place = work.basis, work.slope, work.base, work.base_slope, work.place
         first, sums = work.first, work.sums
         cotangents = y_bar.reshape(-1)
@@ -136,7 +146,20 @@ def backward_kernel(k: int, dtype: np.dtype[Any]) -> Any:
             for low in range(0, n_in, INPUTS):
                 high = min(n_in, low + INPUTS)
                 prepare(
-                    x, begin, count, low, high, width, n_rows, pieces, poly, kind, given, given_slope, with_inputs, work
+                    x,
+                    begin,
+                    count,
+                    low,
+                    high,
+                    width,
+                    n_rows,
+                    pieces,
+                    table,
+                    kind,
+                    given,
+                    given_slope,
+                    with_inputs,
+                    work,
                 )
                 if with_coefs:
                     add_coefficients(basis, base, first, sums, out, low, high, count, n_rows, width, flat_grad)

@@ -29,15 +29,16 @@ from numkan._check import FloatArray
 from numkan._jit import kernel
 from numkan._simd import lanes_of, vector_ops
 from numkan.layer.packed import PackedLayer, given_base
-from numkan.layer.prepare import BLOCK, INPUTS, copy_rows, prepare_kernel
+from numkan.layer.prepare import BLOCK, INPUTS, basis_layout, copy_rows, prepare_kernel
 
 __all__ = ["edge_backward", "edge_sums"]
 
 
 @cache
-def _edge_kernel(k: int, dtype: np.dtype[Any]) -> Any:
+def _edge_kernel(k: int, dtype: np.dtype[Any], entries: int) -> Any:
     """Return the kernel of one vector of outputs of one edge at one prepared point: phi - c."""
     powers = k + 1
+    per_function = basis_layout(k, entries).function
     _, load, _, splat, fma, _, _ = vector_ops(lanes_of(dtype))
 
     @kernel
@@ -45,32 +46,32 @@ def _edge_kernel(k: int, dtype: np.dtype[Any]) -> Any:
         """basis[at ...]: the k + 1 values; row: of the first function; c: where in minus_shift."""
         value = fma(splat(base[q]), load(coefs, base_row), load(minus_shift, c))
         for r in range(powers):
-            value = fma(splat(basis[at + r]), load(coefs, row + r * width), value)
+            value = fma(splat(basis[at + r * per_function]), load(coefs, row + r * width), value)
         return value
 
     return edge
 
 
 @cache
-def _sums_kernel(k: int, dtype: np.dtype[Any]) -> Any:
+def _sums_kernel(k: int, dtype: np.dtype[Any], entries: int) -> Any:
     """Return the kernel of the moments of every edge, for degree `k` and a dtype."""
-    lanes = max(4, 1 << k.bit_length())
-    prepare, edge = prepare_kernel(k, dtype), _edge_kernel(k, dtype)
+    per_sample, _, per_slot = basis_layout(k, entries)
+    prepare, edge = prepare_kernel(k, dtype, entries), _edge_kernel(k, dtype, entries)
     step, load, store, splat, fma, _, _ = vector_ops(lanes_of(dtype))
     zero, one = dtype.type(0), dtype.type(1)
 
     @kernel
-    def add_sums(x, pieces, kind, given, given_slope, coefs, work, minus_shift, sums, squares):  # type: ignore[no-untyped-def]
+    def add_sums(x, pieces, table, kind, given, given_slope, coefs, work, minus_shift, sums, squares):  # type: ignore[no-untyped-def]
         """Add to sums and squares (n_in * width,), flat, like minus_shift; a block is summed before it is added."""
         n = x.shape[0]
         n_in, n_rows, width = coefs.shape
-        flat, poly = coefs.reshape(-1), pieces.poly.reshape(-1)
+        flat = coefs.reshape(-1)
         basis, base, place = work.basis, work.base, work.place
         for begin in range(0, n, BLOCK):
             count = min(BLOCK, n - begin)
             for low in range(0, n_in, INPUTS):
                 high = min(n_in, low + INPUTS)
-                prepare(x, begin, count, low, high, width, n_rows, pieces, poly, kind, given, given_slope, False, work)
+                prepare(x, begin, count, low, high, width, n_rows, pieces, table, kind, given, given_slope, False, work)
                 for i in range(low, high):
                     slot = i - low
                     base_row = (i * n_rows + n_rows - 1) * width
@@ -80,7 +81,18 @@ def _sums_kernel(k: int, dtype: np.dtype[Any]) -> Any:
                         for s in range(count):
                             q = slot * BLOCK + s
                             row = place[q] + v
-                            d = edge(basis, q * lanes, base, q, flat, row, base_row + v, minus_shift, c, width)
+                            d = edge(
+                                basis,
+                                slot * per_slot + s * per_sample,
+                                base,
+                                q,
+                                flat,
+                                row,
+                                base_row + v,
+                                minus_shift,
+                                c,
+                                width,
+                            )
                             total = fma(splat(one), d, total)
                             square = fma(d, d, square)
                         store(sums, c, fma(splat(one), total, load(sums, c)))
@@ -90,20 +102,20 @@ def _sums_kernel(k: int, dtype: np.dtype[Any]) -> Any:
 
 
 @cache
-def _backward_kernel(k: int, dtype: np.dtype[Any]) -> Any:
+def _backward_kernel(k: int, dtype: np.dtype[Any], entries: int) -> Any:
     """Return the kernel of steps 1 to 3, for degree `k` and a dtype."""
-    lanes = max(4, 1 << k.bit_length())
+    per_sample, per_function, per_slot = basis_layout(k, entries)
     powers = k + 1
-    prepare, edge = prepare_kernel(k, dtype), _edge_kernel(k, dtype)
+    prepare, edge = prepare_kernel(k, dtype, entries), _edge_kernel(k, dtype, entries)
     step, load, store, splat, fma, mul, total = vector_ops(lanes_of(dtype))
     zero = dtype.type(0)
 
     @kernel
-    def backward(x, y_bar, pieces, kind, given, given_slope, coefs, work, minus_mean, g, grad, x_bar):  # type: ignore[no-untyped-def]
+    def backward(x, y_bar, pieces, table, kind, given, given_slope, coefs, work, minus_mean, g, grad, x_bar):  # type: ignore[no-untyped-def]
         """Add to grad (n_in, G + k + 1, width) and fill x_bar (n, n_in); y_bar (n, n_out); minus_mean, g flat."""
         n, n_out = y_bar.shape
         n_in, n_rows, width = coefs.shape
-        flat, flat_grad, poly, out = coefs.reshape(-1), grad.reshape(-1), pieces.poly.reshape(-1), work.out
+        flat, flat_grad, out = coefs.reshape(-1), grad.reshape(-1), work.out
         basis, slope, base, base_slope, place = work.basis, work.slope, work.base, work.base_slope, work.place
         cotangents = y_bar.reshape(-1)
         out[:] = zero  # the padding stays zero
@@ -112,21 +124,22 @@ def _backward_kernel(k: int, dtype: np.dtype[Any]) -> Any:
             copy_rows(cotangents, begin * n_out, n_out, out, 0, width, count, n_out)
             for low in range(0, n_in, INPUTS):
                 high = min(n_in, low + INPUTS)
-                prepare(x, begin, count, low, high, width, n_rows, pieces, poly, kind, given, given_slope, True, work)
+                prepare(x, begin, count, low, high, width, n_rows, pieces, table, kind, given, given_slope, True, work)
                 for i in range(low, high):
                     base_row = (i * n_rows + n_rows - 1) * width
                     for s in range(count):
                         q = (i - low) * BLOCK + s
+                        b = (i - low) * per_slot + s * per_sample
                         acc = splat(zero)
                         for v in range(0, width, step):
                             row, c = place[q] + v, i * width + v
-                            d = edge(basis, q * lanes, base, q, flat, row, base_row + v, minus_mean, c, width)
+                            d = edge(basis, b, base, q, flat, row, base_row + v, minus_mean, c, width)
                             bar = fma(load(g, c), d, load(out, s * width + v))  # step 1
                             derivative = mul(splat(base_slope[q]), load(flat, base_row + v))
                             for r in range(powers):  # steps 2 and 3
                                 at = row + r * width
-                                store(flat_grad, at, fma(splat(basis[q * lanes + r]), bar, load(flat_grad, at)))
-                                derivative = fma(splat(slope[q * lanes + r]), load(flat, at), derivative)
+                                store(flat_grad, at, fma(splat(basis[b + r * per_function]), bar, load(flat_grad, at)))
+                                derivative = fma(splat(slope[b + r * per_function]), load(flat, at), derivative)
                             at = base_row + v
                             store(flat_grad, at, fma(splat(base[q]), bar, load(flat_grad, at)))
                             acc = fma(derivative, bar, acc)
@@ -143,7 +156,8 @@ def edge_sums(layer: PackedLayer, x: FloatArray, shift: FloatArray) -> tuple[Flo
     sums, squares = np.zeros_like(shift), np.zeros_like(shift)
     given, slope = given_base(layer.base, x)
     flat = (np.ascontiguousarray(-shift).reshape(-1), sums.reshape(-1), squares.reshape(-1))
-    _sums_kernel(layer.k, x.dtype)(x, layer.pieces, layer.base.kind, given, slope, layer.coefs, layer.work, *flat)
+    kernel = _sums_kernel(layer.k, x.dtype, layer.entries)
+    kernel(x, layer.pieces, layer.table, layer.base.kind, given, slope, layer.coefs, layer.work, *flat)
     return sums, squares
 
 
@@ -157,6 +171,8 @@ def edge_backward(
     x_bar = np.empty(x.shape, x.dtype)
     given, slope = given_base(layer.base, x)
     flat = (np.ascontiguousarray(-mean).reshape(-1), np.ascontiguousarray(g).reshape(-1))
-    kernel = _backward_kernel(layer.k, x.dtype)
-    kernel(x, y_bar, layer.pieces, layer.base.kind, given, slope, layer.coefs, layer.work, *flat, grad, x_bar)
+    kernel = _backward_kernel(layer.k, x.dtype, layer.entries)
+    kernel(
+        x, y_bar, layer.pieces, layer.table, layer.base.kind, given, slope, layer.coefs, layer.work, *flat, grad, x_bar
+    )
     return x_bar

@@ -17,15 +17,15 @@ import numpy as np
 
 from numkan._jit import kernel
 from numkan._simd import lanes_of, vector_ops
-from numkan.layer.prepare import BLOCK, INPUTS, copy_rows, prepare_kernel
+from numkan.layer.prepare import BLOCK, INPUTS, SIDE_BY_SIDE, basis_layout, copy_rows, prepare_kernel
 
 __all__ = ["forward_kernel", "tangent_kernel"]
 
 
 @cache
-def _contract_kernel(k: int, dtype: np.dtype[Any]) -> Any:
+def _contract_kernel(k: int, dtype: np.dtype[Any], entries: int) -> Any:
     """Return the kernel that adds a group of prepared inputs to the outputs of a block."""
-    lanes = max(4, 1 << k.bit_length())
+    per_sample, per_function, per_slot = basis_layout(k, entries)
     powers = k + 1
     step, load, store, splat, fma, _, _ = vector_ops(lanes_of(dtype))
 
@@ -35,7 +35,7 @@ def _contract_kernel(k: int, dtype: np.dtype[Any]) -> Any:
 
         basis (slots * BLOCK * lanes,), base (slots * BLOCK,), place (slots * BLOCK,), coefs flat.
         """
-        for s in range(0, count, 4):
+        for s in range(0, count, SIDE_BY_SIDE):
             for v in range(0, width, step):
                 y0 = load(out, s * width + v)
                 y1 = load(out, (s + 1) * width + v)
@@ -44,13 +44,13 @@ def _contract_kernel(k: int, dtype: np.dtype[Any]) -> Any:
                 for slot in range(high - low):
                     q = slot * BLOCK + s
                     c0, c1, c2, c3 = place[q] + v, place[q + 1] + v, place[q + 2] + v, place[q + 3] + v
-                    b = q * lanes
                     for r in range(powers):
                         down = r * width
-                        y0 = fma(splat(basis[b + r]), load(coefs, c0 + down), y0)
-                        y1 = fma(splat(basis[b + lanes + r]), load(coefs, c1 + down), y1)
-                        y2 = fma(splat(basis[b + 2 * lanes + r]), load(coefs, c2 + down), y2)
-                        y3 = fma(splat(basis[b + 3 * lanes + r]), load(coefs, c3 + down), y3)
+                        b = slot * per_slot + s * per_sample + r * per_function
+                        y0 = fma(splat(basis[b]), load(coefs, c0 + down), y0)
+                        y1 = fma(splat(basis[b + per_sample]), load(coefs, c1 + down), y1)
+                        y2 = fma(splat(basis[b + 2 * per_sample]), load(coefs, c2 + down), y2)
+                        y3 = fma(splat(basis[b + 3 * per_sample]), load(coefs, c3 + down), y3)
                     c = load(coefs, ((low + slot) * n_rows + n_rows - 1) * width + v)
                     y0 = fma(splat(base[q]), c, y0)
                     y1 = fma(splat(base[q + 1]), c, y1)
@@ -65,23 +65,25 @@ def _contract_kernel(k: int, dtype: np.dtype[Any]) -> Any:
 
 
 @cache
-def forward_kernel(k: int, dtype: np.dtype[Any]) -> Any:
+def forward_kernel(k: int, dtype: np.dtype[Any], entries: int) -> Any:
     """Return the kernel of a layer's outputs, for degree `k` and a dtype."""
-    prepare, contract = prepare_kernel(k, dtype), _contract_kernel(k, dtype)
+    prepare, contract = prepare_kernel(k, dtype, entries), _contract_kernel(k, dtype, entries)
+    step, _, store, splat, *_ = vector_ops(lanes_of(dtype))
     zero = dtype.type(0)
 
     @kernel
-    def forward(x, pieces, kind, given, given_slope, coefs, work, y):  # type: ignore[no-untyped-def]
+    def forward(x, pieces, table, kind, given, given_slope, coefs, work, y):  # type: ignore[no-untyped-def]
         """Fill y (n, n_out) from x (n, n_in) and coefs (n_in, G + k + 1, width)."""
         n, n_out = y.shape
         n_in, n_rows, width = coefs.shape
-        flat, poly, out, outputs = coefs.reshape(-1), pieces.poly.reshape(-1), work.out, y.reshape(-1)
+        flat, out, outputs = coefs.reshape(-1), work.out, y.reshape(-1)
         for begin in range(0, n, BLOCK):
             count = min(BLOCK, n - begin)
-            out[:] = zero
+            for at in range(0, count * width, step):
+                store(out, at, splat(zero))
             for low in range(0, n_in, INPUTS):
                 high = min(n_in, low + INPUTS)
-                prepare(x, begin, count, low, high, width, n_rows, pieces, poly, kind, given, given_slope, False, work)
+                prepare(x, begin, count, low, high, width, n_rows, pieces, table, kind, given, given_slope, False, work)
                 contract(work.basis, work.base, work.place, flat, low, high, count, n_rows, width, out)
             copy_rows(out, 0, width, outputs, begin * n_out, n_out, count, n_out)
 
@@ -89,7 +91,7 @@ def forward_kernel(k: int, dtype: np.dtype[Any]) -> Any:
 
 
 @cache
-def tangent_kernel(k: int, dtype: np.dtype[Any]) -> Any:
+def tangent_kernel(k: int, dtype: np.dtype[Any], entries: int) -> Any:
     r"""Return the kernel of a layer's directional derivative, for degree `k` and a dtype.
 
     .. math:: \dot y_o = \sum_i \big( \phi_{io}'(x_i)\, \dot x_i + \dot\phi_{io}(x_i) \big)
@@ -97,30 +99,33 @@ def tangent_kernel(k: int, dtype: np.dtype[Any]) -> Any:
     where the second term is the layer with the tangent of its packed coefficients: two contractions, one of slopes
     times the tangent of x with C, one of values with the tangent of C.
     """
-    lanes = max(4, 1 << k.bit_length())
-    prepare, contract = prepare_kernel(k, dtype), _contract_kernel(k, dtype)
+    per_sample, per_function, per_slot = basis_layout(k, entries)
+    powers = k + 1
+    prepare, contract = prepare_kernel(k, dtype, entries), _contract_kernel(k, dtype, entries)
+    step, _, store, splat, *_ = vector_ops(lanes_of(dtype))
     zero = dtype.type(0)
 
     @kernel
-    def tangent(x, x_dot, pieces, kind, given, given_slope, coefs, coefs_dot, work, y_dot):  # type: ignore[no-untyped-def]
+    def tangent(x, x_dot, pieces, table, kind, given, given_slope, coefs, coefs_dot, work, y_dot):  # type: ignore[no-untyped-def]
         """Fill y_dot (n, n_out) from x, x_dot (n, n_in) and coefs, coefs_dot (n_in, G + k + 1, width)."""
         n, n_out = y_dot.shape
         n_in, n_rows, width = coefs.shape
-        flat, flat_dot, poly = coefs.reshape(-1), coefs_dot.reshape(-1), pieces.poly.reshape(-1)
+        flat, flat_dot = coefs.reshape(-1), coefs_dot.reshape(-1)
         out, place, outputs = work.out, work.place, y_dot.reshape(-1)
         for begin in range(0, n, BLOCK):
             count = min(BLOCK, n - begin)
-            out[:] = zero
+            for at in range(0, count * width, step):
+                store(out, at, splat(zero))
             for low in range(0, n_in, INPUTS):
                 high = min(n_in, low + INPUTS)
-                prepare(x, begin, count, low, high, width, n_rows, pieces, poly, kind, given, given_slope, True, work)
+                prepare(x, begin, count, low, high, width, n_rows, pieces, table, kind, given, given_slope, True, work)
                 for i in range(low, high):
                     slot = i - low
-                    for s in range((count + 3) // 4 * 4):
+                    for s in range((count + SIDE_BY_SIDE - 1) // SIDE_BY_SIDE * SIDE_BY_SIDE):
                         dot = x_dot[begin + (s if s < count else 0), i]
                         work.base_slope[slot * BLOCK + s] *= dot
-                        for r in range(lanes):
-                            work.slope[(slot * BLOCK + s) * lanes + r] *= dot
+                        for r in range(powers):
+                            work.slope[slot * per_slot + s * per_sample + r * per_function] *= dot
                 contract(work.slope, work.base_slope, place, flat, low, high, count, n_rows, width, out)
                 contract(work.basis, work.base, place, flat_dot, low, high, count, n_rows, width, out)
             copy_rows(out, 0, width, outputs, begin * n_out, n_out, count, n_out)

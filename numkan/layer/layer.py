@@ -25,6 +25,7 @@ from numkan.layer.pack import new_packed, pack
 from numkan.layer.packed import PackedLayer
 from numkan.layer.refine import grid_from_parent, refine_coef
 from numkan.layer.refit import refit
+from numkan.layer.tables import polynomial_table, table_entries
 from numkan.spline.knots import check_grid, extend_grid
 from numkan.spline.lstsq import COND
 from numkan.spline.pieces import EXTRAPOLATIONS, Pieces, local_pieces
@@ -185,10 +186,11 @@ class KANLayer:
         knots.flags.writeable = False
         self._grid = knots
         self._pieces: Pieces | None = None
+        self._table: Any = None
 
     def __getstate__(self) -> dict[str, Any]:
         state = self.__dict__.copy()
-        for derived in ("_coef", "_scale_base", "_scale_sp", "_shown", "_pieces"):
+        for derived in ("_coef", "_scale_base", "_scale_sp", "_shown", "_pieces", "_table"):
             state.pop(derived, None)
         return state
 
@@ -323,7 +325,9 @@ class KANLayer:
     def pieces(self) -> Pieces:
         """Local polynomials of the grid under the layer's policy."""
         if self._pieces is None:
-            self._pieces = local_pieces(self._grid, self._k, self._extrapolate)
+            pieces = local_pieces(self._grid, self._k, self._extrapolate)
+            self._table = polynomial_table(pieces)
+            self._pieces = pieces
         return self._pieces
 
     def pack(self) -> PackedLayer:
@@ -332,7 +336,9 @@ class KANLayer:
         coefs = new_packed(n_in, n_basis, n_out, self._dtype)
         pack(self._coef, self._scale_base, self._scale_sp, self._mask, coefs)
         inside = self._grid if self._extrapolate == "raise" else None
-        return PackedLayer(self._k, n_out, self._base, self.pieces, coefs, inside)
+        pieces = self.pieces
+        entries = table_entries(pieces)
+        return PackedLayer(self._k, n_out, self._base, pieces, self._table, entries, coefs, inside)
 
     def __call__(self, x: Any) -> FloatArray:
         """Return the outputs (n, n_out) at x (n, n_in)."""

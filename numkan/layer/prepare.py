@@ -14,14 +14,26 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from numkan._jit import kernel
-from numkan._simd import lanes_of, vector_ops
+from numkan._simd import lanes_of, lookup_ops, vector_ops
 from numkan.base import GIVEN, IDENTITY, SILU, fill_silu
 from numkan.spline.pieces import bounded, find_pieces
 
-__all__ = ["BLOCK", "INPUTS", "MOST_SUMMED", "Work", "aligned_empty", "copy_rows", "prepare_kernel", "workspace"]
+__all__ = [
+    "BLOCK",
+    "INPUTS",
+    "MOST_SUMMED",
+    "SIDE_BY_SIDE",
+    "Work",
+    "aligned_empty",
+    "basis_layout",
+    "copy_rows",
+    "prepare_kernel",
+    "workspace",
+]
 
-BLOCK = 128  # samples; a multiple of the four that the forward contraction takes at once
+BLOCK = 128  # samples; a multiple of any vector
 INPUTS = 16
+SIDE_BY_SIDE = 4  # samples that the forward contraction takes at once
 
 #: Up to so many different first functions, a gradient is summed for each of them before it goes to the rows they share.
 MOST_SUMMED = 32
@@ -34,7 +46,7 @@ class Work(NamedTuple):
 
     points: Any  # (BLOCK,) the points of one input
     piece: Any  # (BLOCK,) int32: their pieces
-    basis: Any  # (INPUTS * BLOCK * lanes,) the k + 1 values of each point, zeros behind them
+    basis: Any  # (INPUTS * BLOCK * lanes,) the k + 1 values of each point, see `basis_layout`
     slope: Any  # like basis: derivatives by x
     base: Any  # (INPUTS * BLOCK,) b(x)
     base_slope: Any  # (INPUTS * BLOCK,) b'(x)
@@ -95,33 +107,131 @@ def workspace(dtype: np.dtype[Any], lanes: int, width: int) -> Work:
     return work
 
 
+class Layout(NamedTuple):
+    """How far apart two samples, two functions and two slots lie in `Work.basis`."""
+
+    sample: int
+    function: int
+    slot: int
+
+
+def basis_layout(k: int, entries: int) -> Layout:
+    """Return the layout that `prepare_kernel` fills: functions side by side, or samples where it uses look-ups."""
+    if entries:
+        return Layout(1, BLOCK, (k + 1) * BLOCK)
+    lanes = max(4, 1 << k.bit_length())
+    return Layout(lanes, 1, BLOCK * lanes)
+
+
 @cache
-def prepare_kernel(k: int, dtype: np.dtype[Any]) -> Any:
-    """Return the kernel that prepares a group of inputs at a block of samples, for degree `k` and a dtype."""
+def _rows_kernel(k: int, dtype: np.dtype[Any]) -> Any:
+    """Return Horner with the functions as lanes: a row of the table is loaded for each sample."""
     lanes = max(4, 1 << k.bit_length())
     powers = k + 1
     _, load, store, splat, fma, mul, _ = vector_ops(lanes)
-    silu = fill_silu(dtype)
     limit = dtype.type(np.finfo(dtype).max)
+    zero = dtype.type(0)
+
+    @kernel
+    def evaluate(points, full, i, slot, pieces, table, with_slopes, piece, basis, basis_slope):  # type: ignore[no-untyped-def]
+        """Fill piece, and slot `slot` of basis and basis_slope, with input i at points[:full]."""
+        find_pieces(
+            points, full, i, pieces.ends, pieces.origin, pieces.cells_per_unit, pieces.hint, pieces.per_cell, piece
+        )
+        centre, inverse = pieces.centre, pieces.inverse
+        begin = i * pieces.first.shape[1]
+        start = slot * BLOCK
+        for s in range(full):
+            j = np.uint32(piece[s])
+            row = (begin + piece[s]) * (powers * lanes)
+            w = splat((bounded(points[s], limit) - centre[i, j]) * inverse[i, j])
+            value = load(table, row)
+            if with_slopes:
+                slope = mul(splat(zero), w)  # zeros, and NaN where x is NaN
+                for m in range(1, powers):
+                    slope = fma(slope, w, value)
+                    value = fma(value, w, load(table, row + m * lanes))
+                store(basis_slope, (start + s) * lanes, mul(slope, splat(inverse[i, j])))
+            else:
+                for m in range(1, powers):
+                    value = fma(value, w, load(table, row + m * lanes))
+            if powers == 1:
+                value = fma(splat(zero), w, value)
+            store(basis, (start + s) * lanes, value)
+
+    return evaluate
+
+
+@cache
+def _lookup_kernel(k: int, dtype: np.dtype[Any], entries: int) -> Any:
+    """Return Horner with the samples as lanes: every coefficient is looked up in a table of the pieces."""
+    powers = k + 1
+    step, load, store, splat, fma, mul, _ = vector_ops(lanes_of(dtype))
+    _, count, start_index, lookup, local, store_index = lookup_ops(entries, dtype)
+    limit = dtype.type(np.finfo(dtype).max)
+    zero = dtype.type(0)
+
+    @kernel
+    def evaluate(points, full, i, slot, pieces, table, with_slopes, piece, basis, basis_slope):  # type: ignore[no-untyped-def]
+        """Fill piece, and slot `slot` of basis and basis_slope, with input i at points[:full], whole vectors."""
+        ends = pieces.ends
+        n_breaks = ends.shape[1] - 1
+        row = i * (2 + powers * powers) * entries
+        for s in range(0, full, step):
+            x = load(points, s)
+            index = start_index(x)
+            for j in range(n_breaks):
+                index = count(x, splat(ends[i, j]), index)
+            store_index(piece, s, index)
+            inverse = lookup(table, row + entries, index)
+            w = local(x, splat(limit), lookup(table, row, index), inverse)
+            at = row + 2 * entries
+            for r in range(powers):
+                to = (slot * powers + r) * BLOCK + s
+                value = lookup(table, at + r * entries, index)
+                if with_slopes:
+                    slope = mul(splat(zero), w)
+                    for m in range(1, powers):
+                        slope = fma(slope, w, value)
+                        value = fma(value, w, lookup(table, at + (m * powers + r) * entries, index))
+                    store(basis_slope, to, mul(slope, inverse))
+                else:
+                    for m in range(1, powers):
+                        value = fma(value, w, lookup(table, at + (m * powers + r) * entries, index))
+                if powers == 1:
+                    value = fma(splat(zero), w, value)
+                store(basis, to, value)
+
+    return evaluate
+
+
+@cache
+def prepare_kernel(k: int, dtype: np.dtype[Any], entries: int) -> Any:
+    """Return the kernel that prepares a group of inputs at a block of samples, for degree `k` and a dtype.
+
+    `entries` is the size of the look-up tables, 0 where there are none.
+    """
+    evaluate = _lookup_kernel(k, dtype, entries) if entries else _rows_kernel(k, dtype)
+    multiple = lanes_of(dtype) if entries else SIDE_BY_SIDE
+    silu = fill_silu(dtype)
     zero, one = dtype.type(0), dtype.type(1)
 
     @kernel
-    def prepare(x, begin, count, low, high, width, n_rows, pieces, poly, kind, given, given_slope, with_slopes, work):  # type: ignore[no-untyped-def]
+    def prepare(x, begin, count, low, high, width, n_rows, pieces, table, kind, given, given_slope, with_slopes, work):  # type: ignore[no-untyped-def]
         """Fill slots 0, 1, ... of `work` with inputs low ... high - 1 at the samples begin ... begin + count - 1 of x.
 
-        x (n, n_in); pieces, poly: the local polynomials and their flat table; kind: of base function;
-        given, given_slope (n, n_in): b and b' where kind is GIVEN; width, n_rows: of the packed coefficients.
+        x (n, n_in); pieces, table: the local polynomials and their flat table; kind: of base function;
+        given, given_slope (n, n_in): b and b' where kind is GIVEN; width, n_rows: of the packed coefficients;
         with_slopes: whether derivatives are wanted as well.
         One call does a whole group, because passing so many arrays costs as much as 50 samples.
         """
-        points, piece, first, place, hint = work.points, work.piece, work.first, work.place, pieces.hint
-        base, base_slope, basis, basis_slope = work.base, work.base_slope, work.basis, work.slope
-        firsts, inverses, ends, per_cell = pieces.first, pieces.inverse, pieces.ends, pieces.per_cell
-        centres, origin, rate = pieces.centre, pieces.origin, pieces.cells_per_unit
-        # Samples go through the contraction in fours: the rest of the last four repeats a sample, and is not kept.
-        full = (count + 3) // 4 * 4
+        points, piece, first, place, firsts = work.points, work.piece, work.first, work.place, pieces.first
+        base, base_slope = work.base, work.base_slope
+        # Samples go on in vectors: the rest of the last one repeats a sample, and is not kept.
+        full = (count + multiple - 1) // multiple * multiple
         for i in range(low, high):
-            start = (i - low) * BLOCK
+            slot = i - low
+            start = slot * BLOCK
             for s in range(count):
                 points[s] = x[begin + s, i]
             for s in range(count, full):
@@ -138,28 +248,12 @@ def prepare_kernel(k: int, dtype: np.dtype[Any]) -> Any:
                 for s in range(full):
                     base[start + s] = points[s] if kind == IDENTITY else zero
                     base_slope[start + s] = one if kind == IDENTITY else zero
-            # 2. the piece of each point
-            find_pieces(points, full, i, ends, origin, rate, hint, per_cell, piece)
-            # 3. Horner for the k + 1 polynomials and their derivatives, side by side
-            table = i * firsts.shape[1]
+            # 2. the piece of each point, the k + 1 functions and their derivatives
+            evaluate(points, full, i, slot, pieces, table, with_slopes, piece, work.basis, work.slope)
+            # 3. where their coefficients are
             for s in range(full):
-                j = np.uint32(piece[s])
-                row = (table + piece[s]) * (powers * lanes)
-                w = splat((bounded(points[s], limit) - centres[i, j]) * inverses[i, j])
-                value = load(poly, row)
-                if with_slopes:
-                    slope = mul(splat(zero), w)  # zeros, and NaN where x is NaN
-                    for m in range(1, powers):
-                        slope = fma(slope, w, value)
-                        value = fma(value, w, load(poly, row + m * lanes))
-                    store(basis_slope, (start + s) * lanes, mul(slope, splat(inverses[i, j])))
-                else:
-                    for m in range(1, powers):
-                        value = fma(value, w, load(poly, row + m * lanes))
-                if powers == 1:
-                    value = fma(splat(zero), w, value)
-                store(basis, (start + s) * lanes, value)
-                first[start + s] = firsts[i, j]
-                place[start + s] = (i * n_rows + firsts[i, j]) * width
+                f = firsts[i, np.uint32(piece[s])]
+                first[start + s] = f
+                place[start + s] = (i * n_rows + f) * width
 
     return prepare

@@ -447,10 +447,10 @@ def _jacobian_columns(
     at_base = begin + n_coef if layer.sb_trainable else -1
     at_sp = begin + n_coef + n_edges * layer.sb_trainable if layer.sp_trainable else -1
     given, slope = given_base(layer._base, x)
-    kernel = jacobian_kernel(layer.k, layer.dtype)
+    kernel = jacobian_kernel(layer.k, layer.dtype, packed.entries)
     columns = (begin, at_base, at_sp)
     numbers = (layer._coef, layer._scale_sp, layer._mask)
-    kernel(x, delta, packed.pieces, layer._base.kind, given, slope, *numbers, packed.work, *columns, jac)
+    kernel(x, delta, packed.pieces, packed.table, layer._base.kind, given, slope, *numbers, packed.work, *columns, jac)
 
 
 def _check_rows(name: str, array: FloatArray, x: FloatArray) -> None:
