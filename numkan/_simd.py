@@ -274,11 +274,11 @@ def _total(typing_context, v):  # type: ignore[no-untyped-def]
     return v.scalar(v), codegen
 
 
-# --- look-ups: small tables in registers ----------------------------------------------------------------------------
+# --- look-ups: small tables in registers --------------------------------------------------------------------------
 #
-# With AVX-512 one instruction reads a table of 16 (8) numbers at 16 (8) places at once, and one reads two such tables as
-# one. So where a grid has few pieces, samples can be the lanes: their pieces are counted, and each coefficient of the
-# local polynomials is looked up, without one load that depends on a sample.
+# With AVX-512 one instruction reads a table of 16 (8) numbers at 16 (8) places at once, and one reads two such tables
+# as one. So where a grid has few pieces, samples can be the lanes: their pieces are counted, and each coefficient of
+# the local polynomials is looked up, without one load that depends on a sample.
 
 
 class LookupOps(NamedTuple):
@@ -307,7 +307,7 @@ def lookup_ops(entries: int, dtype: np.dtype[Any]) -> LookupOps:
     """Return the operations for tables of 1, 2 or 4 vectors."""
     tables = entries // lanes_of(dtype)
     single = dtype == np.float32
-    suffix, bits = ("ps" if single else "pd"), (32 if single else 64)
+    suffix = "ps" if single else "pd"
 
     @intrinsic
     def lookup(typing_context, array, place, index):  # type: ignore[no-untyped-def]

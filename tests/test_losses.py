@@ -117,7 +117,7 @@ BAD = [
     ("cross_entropy", [0, 1, 2], None, r"`y` must hold labels in \[0, 2\), not 2\."),
     ("cross_entropy", [0, -1, 1], None, r"`y` must hold labels in \[0, 2\), not -1\."),
     ("cross_entropy", [0, np.nan, 1], None, r"`y` must be finite, not with 1 "),
-    ("mean", np.zeros((3, 2)), None, r"`loss` must be one of 'mse', 'cross_entropy', not 'mean'\.$"),
+    ("hinge", np.zeros((3, 2)), None, r"`loss` must be one of 'mse', 'cross_entropy', not 'hinge'\.$"),
     ("crossentropy", [0, 1, 1], None, r"`loss` must be one of .* Did you mean 'cross_entropy'\?$"),
 ]
 

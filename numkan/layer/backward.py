@@ -38,14 +38,14 @@ def _coefficient_kernel(k: int, dtype: np.dtype[Any], entries: int) -> Any:
         """Do steps 1 and 2 for one input and one vector of outputs; `row` is where its rows begin in grad."""
         on_base = splat(zero)
         for s in range(count):
-            q = slot * BLOCK + s
+            q, b = slot * BLOCK + s, slot * per_slot + s * per_sample
             y_bar = load(out, s * width + v)
             for r in range(powers):
                 at = row + (first[q] + r) * width + v
                 store(
                     grad,
                     at,
-                    fma(splat(basis[slot * per_slot + s * per_sample + r * per_function]), y_bar, load(grad, at)),
+                    fma(splat(basis[b + r * per_function]), y_bar, load(grad, at)),
                 )
             on_base = fma(splat(base[q]), y_bar, on_base)
         return on_base
@@ -60,7 +60,7 @@ def _coefficient_kernel(k: int, dtype: np.dtype[Any], entries: int) -> Any:
             store(sums, place, splat(zero))
         on_base = splat(zero)
         for s in range(count):
-            q = slot * BLOCK + s
+            q, b = slot * BLOCK + s, slot * per_slot + s * per_sample
             y_bar = load(out, s * width + v)
             place = first[q] * (powers * step)
             for r in range(powers):
@@ -68,7 +68,7 @@ def _coefficient_kernel(k: int, dtype: np.dtype[Any], entries: int) -> Any:
                 store(
                     sums,
                     at,
-                    fma(splat(basis[slot * per_slot + s * per_sample + r * per_function]), y_bar, load(sums, at)),
+                    fma(splat(basis[b + r * per_function]), y_bar, load(sums, at)),
                 )
             on_base = fma(splat(base[q]), y_bar, on_base)
         for f in range(n_first):
@@ -108,15 +108,13 @@ def _input_kernel(k: int, dtype: np.dtype[Any], entries: int) -> Any:
         for slot in range(high - low):
             base_row = ((low + slot) * n_rows + n_rows - 1) * width
             for s in range(count):
-                q = slot * BLOCK + s
+                q, b = slot * BLOCK + s, slot * per_slot + s * per_sample
                 acc = splat(zero)
                 for v in range(0, width, step):
                     derivative = mul(splat(base_slope[q]), load(coefs, base_row + v))
                     for r in range(powers):
                         c = load(coefs, place[q] + r * width + v)
-                        derivative = fma(
-                            splat(slope[slot * per_slot + s * per_sample + r * per_function]), c, derivative
-                        )
+                        derivative = fma(splat(slope[b + r * per_function]), c, derivative)
                     acc = fma(derivative, load(out, s * width + v), acc)
                 x_bar[begin + s, low + slot] = total(acc)
 

@@ -36,16 +36,16 @@ def jacobian_kernel(k: int, dtype: np.dtype[Any], entries: int) -> Any:
     zero = dtype.type(0)
 
     @kernel
-    def jacobian(
-        x, delta, pieces, table, kind, given, given_slope, coef, scale_sp, mask, work, at_coef, at_base, at_sp, jac
-    ):  # type: ignore[no-untyped-def]
+    def jacobian(x, delta, pieces, table, kind, given, given_slope, coef, scale_sp, mask, work, columns, jac):  # type: ignore[no-untyped-def]
         """Write a layer's columns of jac (n, n_q, n_params), which is zero before.
 
-        x (n, n_in), delta (n, n_q, n_out), coef (n_in, n_basis, n_out), scale_sp, mask (n_in, n_out); at_coef, at_base,
-        at_sp: the first column of each kind of parameter, negative where it is not trainable.
+        x (n, n_in), delta (n, n_q, n_out), coef (n_in, n_basis, n_out), scale_sp, mask (n_in, n_out); columns: the
+        first column of coef, scale_base and scale_sp, negative where they are not trainable.
         """
         n, n_q, n_out = delta.shape
         n_in, n_basis, _ = coef.shape
+        at_coef, at_base, at_sp = columns
+        basis = work.basis
         for begin in range(0, n, BLOCK):
             count = min(BLOCK, n - begin)
             for i in range(n_in):
@@ -56,16 +56,14 @@ def jacobian_kernel(k: int, dtype: np.dtype[Any], entries: int) -> Any:
                         m = mask[i, o]
                         if m == 0:
                             continue
-                        spline = zero
+                        spline, b = zero, s * per_sample
                         for r in range(powers):
-                            spline += coef[i, first + r, o] * work.basis[s * per_sample + r * per_function]
+                            spline += coef[i, first + r, o] * basis[b + r * per_function]
                         for net in range(n_q):
                             d = delta[begin + s, net, o] * m
                             for r in range(powers):  # step 1
                                 column = at_coef + (i * n_basis + first + r) * n_out + o
-                                jac[begin + s, net, column] = (
-                                    d * scale_sp[i, o] * work.basis[s * per_sample + r * per_function]
-                                )
+                                jac[begin + s, net, column] = d * scale_sp[i, o] * basis[b + r * per_function]
                             if at_base >= 0:  # step 2
                                 jac[begin + s, net, at_base + i * n_out + o] = d * work.base[s]
                             if at_sp >= 0:  # step 3

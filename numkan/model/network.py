@@ -450,7 +450,7 @@ def _jacobian_columns(
     kernel = jacobian_kernel(layer.k, layer.dtype, packed.entries)
     columns = (begin, at_base, at_sp)
     numbers = (layer._coef, layer._scale_sp, layer._mask)
-    kernel(x, delta, packed.pieces, packed.table, layer._base.kind, given, slope, *numbers, packed.work, *columns, jac)
+    kernel(x, delta, packed.pieces, packed.table, layer._base.kind, given, slope, *numbers, packed.work, columns, jac)
 
 
 def _check_rows(name: str, array: FloatArray, x: FloatArray) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from numkan._check import check_integer, check_number
+from numkan._check import check_integer, check_number, check_seed
 from numkan.model.network import Network
 from numkan.model.regularization import Penalties
 from numkan.train.history import FitResult, FitState
@@ -123,7 +123,7 @@ def fit(
     (True, [6, 6], [3, 6])
     """
     samples = check_samples(self, x, y, loss, sample_weight)
-    rng = np.random.default_rng(random_state)
+    rng = check_seed("random_state", random_state)
     train, held = _divide(self, samples, validation, grids, loss, rng)
     plan = make_plan(self, len(train), method, grids, steps, batch_size, learning_rate, patience)
     if isinstance(validation, str) and held is not None:

@@ -1,0 +1,303 @@
+"""numkan.layer: every kernel against its slow twin, and what a KANLayer shows of its numbers."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+from typing import Any
+
+import numpy as np
+import pytest
+
+from numkan import KANLayer
+from numkan.layer.initialize import draw
+from numkan.layer.pack import new_packed, pack, pack_tangent, unpack_gradient
+from numkan.model import Network
+from numkan.model.network import _jacobian_columns
+from tests import naive_network as naive
+from tests.laws import Array, assert_within
+from tests.naive_network import KINDS, Layer
+from tests.network_cases import BASES, TANH, layer_of, random_layer, random_points
+
+FLOATS = (np.float64, np.float32)
+SHAPES = ((1, 1), (3, 2), (2, 9))
+N = 6
+
+
+def example(k: int, dtype: Any, shape: tuple[int, int] = (3, 2), **options: Any) -> tuple[Layer, Array]:
+    rng = np.random.default_rng(100 * k + sum(shape))
+    layer = random_layer(rng, *shape, 4, k, **options).astype(dtype)
+    return layer, random_points(rng, layer, N)
+
+
+def noise(seed: int, *shape: int, dtype: Any = np.float64) -> Array:
+    return np.random.default_rng(seed).normal(size=shape).astype(dtype)
+
+
+def native(array: Array) -> Array:
+    """(n_in, n_out, p) as coefficients lie in memory, (n_in, p, n_out)."""
+    return np.ascontiguousarray(array.transpose(0, 2, 1))
+
+
+def check_kernels(layer: Layer, x: Array) -> None:
+    """Forward, tangent, backward, Jacobian and pull-back of one layer against the twins."""
+    eps, dtype = np.finfo(x.dtype).eps, x.dtype
+    exact, at = layer.astype(float), x.astype(float)
+    n_in, n_out = layer.mask.shape
+    fast = layer_of(layer)
+    packed = fast.pack()
+    by_params, by_x = naive.jacobian_sizes([exact], at)
+    assert_within(packed.forward(x), naive.forward(exact, at), 64 * eps * naive.sizes([exact], at)[-1], "forward")
+
+    dots = {name: noise(1, *getattr(layer, name).shape, dtype=dtype) for name in KINDS}
+    x_dot, y_bar = noise(2, N, n_in, dtype=dtype), noise(3, N, n_out, dtype=dtype)
+    moved = new_packed(n_in, layer.coef.shape[2], n_out, dtype)
+    pack_tangent(
+        fast._coef, fast._scale_sp, fast._mask, native(dots["coef"]), dots["scale_base"], dots["scale_sp"], moved
+    )
+    size = (by_x * abs(x_dot)[:, None]).sum(axis=2)
+    for name in KINDS:
+        size += np.einsum("nq...,...->nq", by_params[name], abs(dots[name]))
+    assert_within(packed.tangent(x, x_dot, moved), naive.tangent(exact, at, x_dot, dots), 64 * eps * size, "tangent")
+
+    grad = np.zeros_like(packed.coefs)
+    x_bar = packed.backward(x, y_bar, grad)
+    want, want_x = naive.backward(exact, at, y_bar.astype(float))
+    features = naive.prepare(exact, at, sizes=True)
+    assert_within(grad[..., :n_out], want, 64 * eps * np.einsum("nip,no->ipo", features, abs(y_bar)), "coefficients")
+    assert not grad[..., n_out:].any(), "the padding stays zero"
+    assert_within(x_bar, want_x, 64 * eps * np.einsum("no,noi->ni", abs(y_bar), by_x), "inputs")
+
+    delta = noise(4, N, 2, n_out, dtype=dtype)
+    size = np.einsum("nqo,noi->nqi", abs(delta), by_x)
+    assert_within(
+        packed.pull_back(x, delta), naive.pull_back(exact, at, delta.astype(float)), 64 * eps * size, "pull back"
+    )
+    rows = np.zeros((N, 2, fast.n_params), dtype)
+    _jacobian_columns(fast, packed, x, delta, 0, rows)
+    model = Network._of([fast])
+    expected = naive.jacobian(exact, at, delta.astype(float))
+    for s in range(N):
+        for q in range(2):
+            for name, got in model.unravel(rows[s, q])[0].items():
+                size = np.einsum("o,o...->...", abs(delta[s, q]), by_params[name][s])
+                assert_within(got, expected[name][s, q], 64 * eps * size, f"Jacobian by {name}")
+
+
+@pytest.mark.parametrize("dtype", FLOATS, ids=lambda dtype: dtype.__name__)
+@pytest.mark.parametrize("k", range(6))
+@pytest.mark.parametrize("policy", ["continue", "fade", "linear", "clamp"])
+def test_kernels_are_their_twins_for_every_degree_and_policy(policy: str, k: int, dtype: type) -> None:
+    check_kernels(*example(k, dtype, extrapolate=policy))
+
+
+@pytest.mark.parametrize("dtype", FLOATS, ids=lambda dtype: dtype.__name__)
+@pytest.mark.parametrize("base_fun", BASES, ids=["silu", "identity", "zero", "tanh"])
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_kernels_are_their_twins_for_every_base_and_shape(shape: tuple[int, int], base_fun: Any, dtype: type) -> None:
+    check_kernels(*example(3, dtype, shape, base_fun=base_fun))
+
+
+@pytest.mark.jit
+@pytest.mark.parametrize("n_in", [16, 17, 33])
+def test_kernels_are_their_twins_across_groups_of_inputs_and_blocks_of_samples(n_in: int) -> None:
+    rng = np.random.default_rng(n_in)
+    layer = random_layer(rng, n_in, 2, 3, 2)
+    x = random_points(rng, layer, 131)
+    whole, size = layer_of(layer)(x), naive.sizes([layer], x)[-1]
+    assert_within(whole, naive.forward(layer, x), 64 * np.finfo(float).eps * size)
+
+
+def test_slow_twins_agree_with_complex_steps() -> None:
+    layer, x = example(3, np.float64, extrapolate="continue")
+    by_params, by_x = naive.network_jacobian([layer], x)
+    delta = np.broadcast_to(np.eye(2), (N, 2, 2))
+    dense = naive.jacobian(layer, x, delta)
+    for name in KINDS:
+        np.testing.assert_allclose(dense[name], by_params[name], rtol=1e-12, atol=1e-13)
+    np.testing.assert_allclose(naive.pull_back(layer, x, delta), by_x, rtol=1e-12, atol=1e-12)
+    packed, x_bar = naive.backward(layer, x, np.ones((N, 2)))
+    for name, got in naive.unpack_gradient(layer, packed).items():
+        np.testing.assert_allclose(got, by_params[name].sum(axis=(0, 1)), rtol=1e-11, atol=1e-12)
+    np.testing.assert_allclose(x_bar, by_x.sum(axis=1), rtol=1e-11, atol=1e-12)
+
+
+@pytest.mark.parametrize("dtype", FLOATS, ids=lambda dtype: dtype.__name__)
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_packing_and_unpacking_are_their_twins(shape: tuple[int, int], dtype: type) -> None:
+    layer, _ = example(2, dtype, shape)
+    exact, eps = layer.astype(float), np.finfo(dtype).eps
+    n_in, n_out = shape
+    n_basis = layer.coef.shape[2]
+    packed = new_packed(n_in, n_basis, n_out, np.dtype(dtype))
+    coef = native(layer.coef)
+    pack(coef, layer.scale_base, layer.scale_sp, layer.mask, packed)
+    want = naive.pack(exact)
+    assert_within(packed[..., :n_out], want, 4 * eps * abs(want))
+    assert not packed[..., n_out:].any()
+
+    dots = {name: noise(5, *getattr(layer, name).shape, dtype=dtype) for name in KINDS}
+    pack_tangent(coef, layer.scale_sp, layer.mask, native(dots["coef"]), dots["scale_base"], dots["scale_sp"], packed)
+    size = (
+        abs(layer.scale_sp * layer.mask).max() * abs(dots["coef"]).max()
+        + abs(dots["scale_sp"]).max() * abs(layer.coef).max()
+    )
+    assert_within(packed[..., :n_out], naive.pack_tangent(exact, dots), 4 * eps * (size + 1))
+
+    bar = noise(6, n_in, n_basis + 1, n_out, dtype=dtype)
+    packed[..., :n_out] = bar
+    packed[:, :, :n_out][np.broadcast_to(layer.mask[:, None, :] == 0, bar.shape)] = np.nan
+    out = np.empty_like(coef), *(np.empty_like(layer.mask) for _ in range(2))
+    unpack_gradient(packed, coef, layer.scale_sp, layer.mask, *out)
+    want = naive.unpack_gradient(exact, bar.astype(float))
+    size = naive.unpack_gradient(Layer(*(abs(a) for a in exact[:5]), 2), abs(bar).astype(float))
+    for name, got in zip(KINDS, (out[0].transpose(0, 2, 1), *out[1:]), strict=True):
+        assert_within(got, want[name], 4 * n_basis * eps * size[name], name)
+        assert (got[layer.mask == 0] == 0).all(), "what is masked is exactly 0, also where nothing is finite"
+
+
+# --- outside, and what is no number -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", FLOATS, ids=lambda dtype: dtype.__name__)
+@pytest.mark.parametrize("policy", ["continue", "fade", "linear", "clamp", "nan"])
+@pytest.mark.parametrize("k", [0, 1, 3])
+def test_P_NAN_nan_in_gives_nan_out_in_its_own_row(k: int, policy: str, dtype: type) -> None:
+    layer, x = example(k, dtype, extrapolate=policy)
+    fast = layer_of(layer._replace(mask=np.ones_like(layer.mask)))
+    low, high = layer.grid[:, k], layer.grid[:, -1 - k]
+    x = np.clip(x, low, high)
+    whole = fast(x)
+    x[2, 1] = np.nan
+    got = fast(x)
+    assert np.isnan(got[2]).all()
+    np.testing.assert_array_equal(np.delete(got, 2, axis=0), np.delete(whole, 2, axis=0))
+    assert np.isfinite(whole).all()
+
+
+def test_policies_at_infinity() -> None:
+    layer, x = example(3, np.float64, extrapolate="clamp", base_fun="zero")
+    x[0], x[1] = np.inf, -np.inf
+    ends = [layer.grid[:, -4], layer.grid[:, 3]]
+    with np.errstate(all="ignore"):
+        np.testing.assert_array_equal(layer_of(layer)(x)[:2], layer_of(layer)(np.array(ends)))
+        faded = layer_of(layer._replace(extrapolate="fade"))(x)
+        assert not faded[:2].any()
+        assert np.isnan(layer_of(layer._replace(extrapolate="nan", mask=np.ones_like(layer.mask)))(x)[:2]).all()
+
+
+def test_policy_raise_names_the_points_outside_and_nan_outside_is_nan() -> None:
+    layer, x = example(3, np.float64, extrapolate="raise")
+    fast = layer_of(layer)
+    inside = np.clip(x, layer.grid[:, 3], layer.grid[:, -4])
+    np.testing.assert_array_equal(fast(inside), layer_of(layer._replace(extrapolate="linear"))(inside))
+    inside[1, 2] = 1e3
+    with pytest.raises(
+        ValueError, match=r"^Argument `x` must lie inside the grid.* 1 entries, the first \(1000\.0\) at"
+    ):
+        fast(inside)
+
+
+# --- what a layer shows -------------------------------------------------------------------------------------------
+
+
+def test_views_are_live_and_assignable() -> None:
+    layer, x = example(2, np.float64)
+    fast, numbers = layer_of(layer), layer
+    for name in (*KINDS, "mask"):
+        view = getattr(fast, name)
+        view[0, 1] = 0.5
+        array = np.array(getattr(numbers, name))
+        array[0, 1] = 0.5
+        numbers = numbers._replace(**{name: array})
+        assert_within(fast(x), naive.forward(numbers, x), 1e-12, f"after {name}[...] =")
+        setattr(fast, name, (2 * array).tolist())
+        numbers = numbers._replace(**{name: 2 * array})
+        assert getattr(fast, name) is view
+        assert_within(fast(x), naive.forward(numbers, x), 1e-12, f"after {name} =")
+    with pytest.raises(ValueError, match=r"^Argument `coef` must have shape \(3, 2, 6\), not \(3, 6, 2\)\.$"):
+        fast.coef = np.zeros((3, 6, 2))
+
+
+def test_the_grid_is_read_only_and_a_whole_new_one_is_checked_and_used() -> None:
+    layer, x = example(2, np.float64)
+    fast = layer_of(layer)
+    fast(x)
+    with pytest.raises(ValueError, match="read-only"):
+        fast.grid[0, 0] = -9
+    grid = layer.grid + 0.25
+    fast.grid = grid
+    grid[0, 0] = -99  # the layer has a copy
+    assert fast.grid[0, 0] == layer.grid[0, 0] + 0.25
+    assert_within(fast(x), naive.forward(layer._replace(grid=layer.grid + 0.25), x), 1e-12)
+    before = fast.grid.tobytes()
+    for bad, rule in (
+        (layer.grid[:, ::-1], "non-decreasing"),
+        (layer.grid[:, :-1], "have shape"),
+        (np.where(layer.grid == layer.grid[1, 2], np.nan, layer.grid), "finite"),
+        (np.zeros_like(layer.grid), "positive length"),
+        (layer.grid[0], "have shape"),
+    ):
+        with pytest.raises(ValueError, match=f"^Argument `grid` must .*{rule}"):
+            fast.grid = bad
+        assert fast.grid.tobytes() == before
+
+
+def test_a_policy_that_changes_is_used() -> None:
+    layer, x = example(2, np.float64, extrapolate="fade")
+    fast = layer_of(layer)
+    fast(x)
+    fast.extrapolate = "linear"
+    assert_within(fast(x), naive.forward(layer._replace(extrapolate="linear"), x), 1e-12)
+    fast.grid_eps = 0
+    assert fast.grid_eps == 0
+
+
+@pytest.mark.parametrize("base_fun", ["silu", TANH])
+def test_copies_and_pickles_are_whole_and_apart(base_fun: Any) -> None:
+    layer, x = example(2, np.float32, base_fun=base_fun)
+    fast = layer_of(layer)
+    want = fast(x).copy()
+    for other in (copy.copy(fast), copy.deepcopy(fast), pickle.loads(pickle.dumps(fast))):
+        assert other(x).tobytes() == want.tobytes()
+        assert repr(other) == repr(fast)
+        assert other.base_fun == base_fun
+        other.coef[...] = 0
+        other.mask[...] = 0
+        assert not other(x).any()
+        with pytest.raises(ValueError, match="read-only"):
+            other.grid[0, 0] = 0
+    assert fast(x).tobytes() == want.tobytes()
+
+
+@pytest.mark.parametrize(("sp", "sb"), [(True, True), (True, False), (False, True), (False, False)])
+def test_what_is_not_trainable_is_no_parameter(sp: bool, sb: bool) -> None:
+    layer = KANLayer(2, 3, 4, 2, sp_trainable=sp, sb_trainable=sb)
+    assert layer.n_params == 2 * 3 * (6 + sp + sb)
+    layer.scale_sp[...], layer.scale_base[...] = 2, 3
+    x = np.zeros((1, 2))
+    both = KANLayer(2, 3, 4, 2)
+    both.coef, both.scale_sp, both.scale_base = layer.coef, layer.scale_sp, layer.scale_base
+    assert layer(x).tobytes() == both(x).tobytes()
+
+
+def test_initial_numbers_are_those_of_their_schemes() -> None:
+    layer = KANLayer(4, 50, 5, 3, noise_scale=0.3, scale_base_mu=1.0, scale_base_sigma=0.5, seed=0)
+    np.testing.assert_array_equal(layer.scale_sp, np.full((4, 50), 0.5))
+    assert 0.25 <= layer.scale_base.min() < layer.scale_base.max() <= 0.75
+    knots = np.linspace(-1, 1, 6)[:, None] * np.ones(4)
+    at_knots = np.einsum("nip,iop->nio", naive.basis(knots, layer.grid, 3, "fade"), layer.coef)
+    assert 0.02 < abs(at_knots).max() <= 0.3 / 5 / 2 + 1e-12
+    power = draw("power", np.random.default_rng(0), layer.grid, 3, 500, 0.3, 0.0, 1.0)
+    size = 4 * (5 + 3 + 1)
+    assert power.coef.std() == pytest.approx(size**-1.75, rel=0.05)
+    assert power.scale_base.std() == pytest.approx(size**-0.25, rel=0.05)
+    assert (power.scale_sp == 1).all()
+
+
+def test_the_parent_must_be_a_layer_of_the_same_size() -> None:
+    layer, x = layer_of(example(2, np.float64)[0]), np.zeros((4, 3))
+    with pytest.raises(TypeError, match=r"^Argument `parent` must be a KANLayer, not int\.$"):
+        layer.initialize_grid_from_parent(3, x)
+    with pytest.raises(ValueError, match=r"^Argument `parent` must have 3 inputs and 2 outputs, not 1 and 2\.$"):
+        layer.initialize_grid_from_parent(KANLayer(1, 2), x)
