@@ -316,7 +316,7 @@ def lookup_ops(entries: int, dtype: np.dtype[Any]) -> LookupOps:
         def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
             vector, where = context.get_value_type(result), args[2]
 
-            def table(number):  # type: ignore[no-untyped-def]
+            def table(number: int) -> Any:
                 at = builder.add(args[1], ir.Constant(args[1].type, number * index.lanes))
                 value = builder.load(_pointer(context, builder, signature.args[0], args[0], at, vector))
                 value.align = array.dtype.bitwidth // 8

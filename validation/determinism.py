@@ -142,7 +142,8 @@ def batchings(rows: int) -> Iterator[tuple[str, list[np.ndarray]]]:
     yield "rows permuted", [order]
     yield "chunks of 1 to 200", np.split(np.arange(rows), np.cumsum(rng.integers(1, 200, rows // 60)).clip(0, rows))
     yield "permuted, chunks of 37", [order[i : i + 37] for i in range(0, rows, 37)]
-    yield "rows alone", [np.array([i]) for i in range(0, rows)]
+    alone = np.sort(order[:400])
+    yield "400 rows alone", [*np.split(alone, len(alone)), np.sort(order[400:])]
 
 
 def in_this_process(net: Network) -> Iterator[tuple[str, Digests]]:

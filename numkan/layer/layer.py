@@ -372,11 +372,11 @@ class KANLayer:
         self._replace(knots.astype(self._dtype), coef)
 
     def _grid_samples(self, x: Any) -> FloatArray:
-        x = as_samples("x", x, self.n_in, self._dtype)
-        if len(x) == 0:
-            raise ValueError(f"Argument `x` must have at least one row to lay a grid over, not shape {x.shape}.")
-        check_finite("x", x)
-        return x
+        samples = as_samples("x", x, self.n_in, self._dtype)
+        if len(samples) == 0:
+            raise ValueError(f"Argument `x` must have at least one row to lay a grid over, not shape {samples.shape}.")
+        check_finite("x", samples)
+        return samples
 
     def _replace(self, knots: FloatArray, coef: FloatArray) -> None:
         """Take new knots and coefficients at once; everything that can fail has been done."""
