@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 import numbers
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,11 +20,14 @@ __all__ = [
     "as_samples",
     "check_dtype",
     "check_finite",
+    "check_flag",
     "check_integer",
     "check_length",
     "check_number",
     "check_option",
     "check_seed",
+    "holds_masked",
+    "is_list",
 ]
 
 FloatArray = NDArray[np.floating[Any]]
@@ -53,7 +56,10 @@ def check_number(
     """Return `value` as a finite float in [minimum, maximum] (with `exclusive`, without the lower end)."""
     if isinstance(value, bool | np.bool_) or not isinstance(value, numbers.Real):
         raise TypeError(f"Argument `{name}` must be a real number, not {value!r}.")
-    number = float(value)
+    try:
+        number = float(value)
+    except OverflowError:  # an integer or a fraction beyond float64
+        number = np.inf
     inside = minimum < number <= maximum if exclusive else minimum <= number <= maximum
     if not np.isfinite(number) or not inside:
         if maximum < np.inf:
@@ -93,11 +99,25 @@ def check_dtype(value: DTypeLike) -> np.dtype[Any]:
     """Return float32 or float64 as a native dtype."""
     try:
         dtype = np.dtype(value)
-    except TypeError:
+    except (TypeError, ValueError, SyntaxError):  # what numpy says to `3`, `{}` and "f4,,"
         raise TypeError(f"Argument `dtype` must be float32 or float64, not {value!r}.") from None
     if dtype.newbyteorder("=") not in (np.dtype(np.float32), np.dtype(np.float64)):
         raise ValueError(f"Argument `dtype` must be float32 or float64, not {dtype}.")
     return dtype.newbyteorder("=")
+
+
+def check_flag(name: str, value: object) -> bool:
+    """Return `value` as a bool, or say that `name` must be one: any text would count as true."""
+    if not isinstance(value, bool | np.bool_):
+        raise TypeError(f"Argument `{name}` must be True or False, not {value!r}.")
+    return bool(value)
+
+
+def is_list(value: object) -> bool:
+    """Tell whether `value` is a list of something, and not text or an array of no dimension."""
+    if isinstance(value, np.ndarray):
+        return value.ndim > 0
+    return isinstance(value, Sequence) and not isinstance(value, str | bytes | bytearray | memoryview)
 
 
 def check_length(name: str, value: Any, length: int, of: str) -> None:
@@ -117,7 +137,7 @@ def as_float_array(name: str, value: Any, dtype: DTypeLike) -> FloatArray:
     """
     if type(value) is np.ndarray and value.dtype == dtype and value.flags.carray:
         return value
-    if isinstance(value, np.ma.MaskedArray):
+    if holds_masked(value):
         raise TypeError(f"Argument `{name}` must not be a masked array: fill or drop the masked entries first.")
     try:
         array = np.asarray(value)
@@ -126,11 +146,34 @@ def as_float_array(name: str, value: Any, dtype: DTypeLike) -> FloatArray:
     if array.dtype.kind not in "fiub":
         raise TypeError(f"Argument `{name}` must hold real numbers, not dtype {array.dtype}.")
     if array.dtype.kind in "iu" and array.dtype.itemsize == 8 and array.size:
-        widest = max(int(array.max()), -int(array.min()))
-        if widest > _LARGEST_EXACT_INTEGER:
-            raise ValueError(f"Argument `{name}` must hold integers of at most 2^53 in magnitude, not {widest}.")
+        _check_exact(name, max(int(array.max()), -int(array.min())))
+    elif array.dtype.kind == "f" and isinstance(value, list | tuple):
+        _check_exact(name, _widest_integer(value))
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):
         return np.require(array, dtype=np.dtype(dtype), requirements=["C", "A", "W"])
+
+
+def holds_masked(value: Any) -> bool:
+    """Tell whether `value` is a masked array, or a list with one in it, where numpy would drop the mask in silence."""
+    if isinstance(value, list | tuple):
+        return any(isinstance(entry, np.ma.MaskedArray | list | tuple) and holds_masked(entry) for entry in value)
+    return isinstance(value, np.ma.MaskedArray)
+
+
+def _widest_integer(value: Any) -> int:
+    """Return the largest magnitude of an integer in a nested list that also holds other numbers."""
+    widest = 0
+    for entry in value:
+        if isinstance(entry, list | tuple):
+            widest = max(widest, _widest_integer(entry))
+        elif isinstance(entry, int | np.integer):
+            widest = max(widest, abs(int(entry)))
+    return widest
+
+
+def _check_exact(name: str, widest: int) -> None:
+    if widest > _LARGEST_EXACT_INTEGER:
+        raise ValueError(f"Argument `{name}` must hold integers of at most 2^53 in magnitude, not {widest}.")
 
 
 def as_samples(name: str, value: Any, n_columns: int | None, dtype: DTypeLike) -> FloatArray:

@@ -6,7 +6,7 @@ imported when a picture is drawn, not before: it takes longer to import than num
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -85,6 +85,8 @@ def plot_network(
     matplotlib Axes
         Each curve is a line whose gid is ``edge-<layer>-<input>-<output>``.
     """
+    if not isinstance(model, Network):
+        raise TypeError(f"Argument `model` must be a network, not {type(model).__name__}.")
     names = [_names("inputs", inputs, "x", model.n_in), _names("outputs", outputs, "y", model.n_out)]
     acts = None if x is None else model.activations(x)
     if ax is None:
@@ -103,8 +105,11 @@ def plot_network(
 def _names(argument: str, given: Sequence[str] | None, letter: str, count: int) -> list[str]:
     if given is None:
         return [f"${letter}_{{{place}}}$" for place in range(count)]
+    if isinstance(given, str) or not isinstance(given, Iterable):
+        raise TypeError(f"Argument `{argument}` must be a list of names, not {given!r}.")
+    given = list(given)
     check_length(argument, given, count, "node")
-    return list(given)
+    return [str(name) for name in given]
 
 
 def _ranges(layer: KANLayer, x: FloatArray | None) -> tuple[FloatArray, FloatArray]:
@@ -212,6 +217,8 @@ def plot_history(history: Any, ax: Axes | None = None) -> Axes:
         Lines labelled ``train`` and ``validation``; a vertical line where the number of grid intervals changed.
     """
     history = getattr(history, "history", history)
+    if not (isinstance(history, Mapping) or hasattr(history, "step")):
+        raise TypeError(f"Argument `history` must be a fit's result or its history, not {type(history).__name__}.")
     step, train, validation, grid = (_column(history, name) for name in ("step", "train", "validation", "grid"))
     ax = _new_axes(6.0, 3.6) if ax is None else ax
     ax.plot(step, train, color=BLUE, linewidth=1.8, label="train")

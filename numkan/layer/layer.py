@@ -13,10 +13,12 @@ from numkan._check import (
     as_samples,
     check_dtype,
     check_finite,
+    check_flag,
     check_integer,
     check_number,
     check_option,
     check_seed,
+    is_list,
 )
 from numkan.base import Function, base_function
 from numkan.layer.grid import Coverage, coverage, grid_from_samples, refined_grid
@@ -123,7 +125,8 @@ class KANLayer:
         self._extrapolate = check_option("extrapolate", extrapolate, EXTRAPOLATIONS)
         self._grid_eps = check_number("grid_eps", grid_eps, 0, 1)
         self._base = base_function(base_fun)
-        self.sp_trainable, self.sb_trainable = bool(sp_trainable), bool(sb_trainable)
+        self.sp_trainable = check_flag("sp_trainable", sp_trainable)
+        self.sb_trainable = check_flag("sb_trainable", sb_trainable)
         noise_scale = check_number("noise_scale", noise_scale)
         base_mu = check_number("scale_base_mu", scale_base_mu)
         base_sigma = check_number("scale_base_sigma", scale_base_sigma)
@@ -350,6 +353,8 @@ class KANLayer:
         See :func:`numkan.layer.grid.grid_from_samples` and :func:`numkan.layer.refit.refit` for the rules.
         """
         x = self._grid_samples(x)
+        cond = check_number("cond", cond, 0.0)
+        check_finite("coef", self.coef)
         knots = grid_from_samples(x, self.G, self._k, self._grid_eps, margin, self._dtype)
         self._replace(knots, refit(x, self._grid, self.coef, knots, self._k, extrapolate=self._extrapolate, cond=cond))
 
@@ -406,11 +411,15 @@ def _first_grid(
     grid_range: tuple[float, float], n_in: int, n_intervals: int, k: int, dtype: np.dtype[Any]
 ) -> FloatArray:
     """Return the uniform grid of a new layer, the same for every input."""
-    if not isinstance(grid_range, tuple | list | np.ndarray) or len(grid_range) != 2:
+    if not is_list(grid_range) or len(grid_range) != 2:
         raise TypeError(f"Argument `grid_range` must be a pair of numbers, not {grid_range!r}.")
     low, high = (check_number("grid_range", end) for end in grid_range)
     if not low < high:
         raise ValueError(f"Argument `grid_range` must be increasing, not ({low:g}, {high:g}).")
+    with np.errstate(over="ignore", invalid="ignore"):
+        reach = (high - low) * (1 + 2 * k / n_intervals)
+        if not np.isfinite(np.array([reach, low, high]).astype(dtype)).all():
+            raise ValueError(f"Argument `grid_range` must span a range that {dtype} holds, not ({low:g}, {high:g}).")
     interior = np.linspace(low, high, n_intervals + 1)[None, :]
     row = check_grid("grid_range", extend_grid(interior, k_extend=k).astype(dtype), k, dtype)
     knots: FloatArray = np.repeat(row, n_in, axis=0)

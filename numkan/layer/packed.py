@@ -26,7 +26,12 @@ def given_base(base: BaseFunction, x: FloatArray) -> tuple[FloatArray, FloatArra
     values = []
     for role, function in (("value", base.value), ("derivative", base.derivative)):
         # A user's function sees a copy: whatever it does, the samples stay as they are.
-        out = np.asarray(function(x.copy()))
+        try:
+            out = np.asarray(function(x.copy()))
+        except ValueError as error:
+            raise ValueError(
+                f"Argument `base_fun` must have a {role} that maps arrays to arrays, not fail: {error}"
+            ) from error
         if out.shape != x.shape or out.dtype.kind not in "fiub":
             raise ValueError(
                 f"Argument `base_fun` must have a {role} that maps an array of shape {x.shape} to real numbers of the "

@@ -59,6 +59,13 @@ _LONGEST_CONFIG = 1 << 24
 _MAGIC = b"\x93NUMPY\x01\x00"  # how a .npy of format 1.0 begins
 
 
+def _check_path(path: object) -> str | os.PathLike[str]:
+    """Return a path; to `open`, a number would be a file descriptor, which it then closes."""
+    if not isinstance(path, str | os.PathLike):
+        raise TypeError(f"Argument `path` must be a str or a path, not {path!r}.")
+    return path
+
+
 # --- writing ------------------------------------------------------------------------------------------------------
 
 
@@ -76,7 +83,7 @@ def save(model: Network, path: str | os.PathLike[str]) -> None:
     OSError
         If the file cannot be written; an older file of that name is untouched.
     """
-    target = Path(os.path.realpath(path))  # behind a link, the file that it points to
+    target = Path(os.path.realpath(_check_path(path)))  # behind a link, the file that it points to
     unfinished = target.with_name(f".{target.name}.{secrets.token_hex(8)}.tmp")
     try:
         with open(unfinished, "xb") as file:
@@ -148,7 +155,7 @@ def load(
     ValueError
         If the file is not one that numkan wrote, whole; or if `base_fun` is missing, or given without need.
     """
-    with open(path, "rb") as file:
+    with open(_check_path(path), "rb") as file:
         try:
             layers, given = _read_layers(file)
         except _BROKEN as error:

@@ -16,8 +16,9 @@ from numkan._threads import run_tasks
 from numkan.layer.packed import PackedLayer
 from numkan.layer.prepare import BLOCK
 from numkan.model.losses import Targets
+from numkan.spline.pieces import check_inside
 
-__all__ = ["activations", "backward", "chunk_rows", "forward", "loss_and_gradients", "spans"]
+__all__ = ["activations", "backward", "check_domain", "chunk_rows", "forward", "loss_and_gradients", "spans"]
 
 #: About as many multiply-adds go into one chunk: half a millisecond or so, which is worth a thread's while.
 _CHUNK_WORK = 4_000_000
@@ -45,10 +46,31 @@ def spans(n: int, size: int) -> list[slice]:
     return [slice(begin, min(begin + size, n)) for begin in range(0, n, size)]
 
 
-def activations(layers: Sequence[PackedLayer], x: FloatArray) -> list[FloatArray]:
-    """Return x, the inputs of every further layer, and the outputs."""
+def check_domain(layers: Sequence[PackedLayer], x: FloatArray) -> None:
+    """Raise the error of the policy `"raise"` for all samples at once: a chunk would count from its own first row."""
+    if layers[0].inside is not None:
+        check_inside("x", x, layers[0].inside, layers[0].k)
+
+
+def _check_hidden(depth: int, layer: PackedLayer, a: FloatArray, begin: int) -> None:
+    """Raise it for the inputs `a` of layer `depth`, which come from samples begin, begin + 1, ...."""
+    if depth == 0 or layer.inside is None:
+        return
+    low, high = layer.inside[:, layer.k], layer.inside[:, layer.inside.shape[1] - 1 - layer.k]
+    outside = (a < low) | (a > high)
+    if outside.any():
+        row, i = (int(index) for index in np.argwhere(outside)[0])
+        raise ValueError(
+            f"Argument `x` must give activations inside the grid of layer {depth} where extrapolate is 'raise', "
+            f"not {a[row, i]} at input {i} from row {begin + row}, where the domain is [{low[i]}, {high[i]}]."
+        )
+
+
+def activations(layers: Sequence[PackedLayer], x: FloatArray, begin: int = 0) -> list[FloatArray]:
+    """Return x, the inputs of every further layer, and the outputs; x are the samples from row `begin` on."""
     out = [x]
-    for layer in layers:
+    for depth, layer in enumerate(layers):
+        _check_hidden(depth, layer, out[-1], begin)
         out.append(layer.forward(out[-1]))
     return out
 
@@ -57,15 +79,15 @@ def forward(layers: Sequence[PackedLayer], x: FloatArray) -> FloatArray:
     """Return the outputs (n, n_out) at x (n, n_in)."""
     n = x.shape[0]
     size = BLOCK if n <= BLOCK else chunk_rows(layers)
+    check_domain(layers, x)
     if n <= size:
-        for layer in layers:
-            x = layer.forward(x)
-        return x
+        return activations(layers, x)[-1]
     y = np.empty((n, layers[-1].n_out), x.dtype)
     parts = spans(n, size)
 
     def task(index: int) -> None:
-        y[parts[index]] = activations(layers, x[parts[index]])[-1]
+        rows = parts[index]
+        y[rows] = activations(layers, x[rows], rows.start)[-1]
 
     run_tasks(task, len(parts))
     return y
@@ -88,6 +110,7 @@ def loss_and_gradients(
     layers: Sequence[PackedLayer], x: FloatArray, targets: Targets
 ) -> tuple[float, list[FloatArray]]:
     """Return the loss and its gradients by the packed coefficients of every layer."""
+    check_domain(layers, x)
     n, size = x.shape[0], chunk_rows(layers)
     chunks_per_piece = -(-n // (size * _MOST_PIECES))
     pieces = spans(n, size * chunks_per_piece)
@@ -99,7 +122,7 @@ def loss_and_gradients(
         grads = [np.zeros_like(layer.coefs) for layer in layers]
         for begin in range(piece.start, piece.stop, size):
             rows = slice(begin, min(begin + size, piece.stop))
-            acts = activations(layers, x[rows])
+            acts = activations(layers, x[rows], begin)
             y_bar = np.empty_like(acts[-1])
             losses[index] += targets.part(rows, acts[-1], y_bar)
             backward(layers, acts, y_bar, grads, inputs=False)

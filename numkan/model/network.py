@@ -4,19 +4,39 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import DTypeLike
 
-from numkan._check import FloatArray, as_float_array, as_samples, check_dtype, check_finite, check_integer, check_seed
+from numkan._check import (
+    FloatArray,
+    as_float_array,
+    as_samples,
+    check_dtype,
+    check_finite,
+    check_integer,
+    check_length,
+    check_number,
+    check_seed,
+    is_list,
+)
 from numkan.base import Function
 from numkan.layer.grid import Coverage
 from numkan.layer.jacobian import jacobian_kernel
 from numkan.layer.layer import KANLayer
 from numkan.layer.pack import new_packed, pack_tangent, unpack_gradient
 from numkan.layer.packed import PackedLayer, given_base
-from numkan.model.evaluate import activations, backward, chunk_rows, forward, loss_and_gradients, spans
+from numkan.model.evaluate import (
+    activations,
+    backward,
+    check_domain,
+    chunk_rows,
+    forward,
+    loss_and_gradients,
+    spans,
+)
 from numkan.model.frozen import FrozenKAN
 from numkan.model.losses import targets
 from numkan.spline.lstsq import COND
@@ -286,10 +306,12 @@ class Network:
         y_bar = as_samples("y_bar", y_bar, self.n_out, self.dtype)
         _check_rows("y_bar", y_bar, x)
         layers = self._pack()
+        check_domain(layers, x)
         packed = [np.zeros_like(layer.coefs) for layer in layers]
         x_bar = np.empty_like(x)
         for rows in spans(len(x), chunk_rows(layers)):
-            x_bar[rows] = backward(layers, activations(layers, x[rows]), y_bar[rows], packed, inputs=True)
+            acts = activations(layers, x[rows], rows.start)
+            x_bar[rows] = backward(layers, acts, y_bar[rows], packed, inputs=True)
         return self._unpack(packed), x_bar
 
     def jvp(self, x: Any, params_dot: Any = None, x_dot: Any = None) -> FloatArray:
@@ -309,28 +331,41 @@ class Network:
         """
         x = self._samples(x)
         change = np.zeros_like(self._theta) if params_dot is None else self._vector("params_dot", params_dot)
-        dot = np.zeros_like(x) if x_dot is None else self._samples(x_dot, "x_dot")
-        _check_rows("x_dot", dot, x)
-        at = 0
+        x_dot = np.zeros_like(x) if x_dot is None else self._samples(x_dot, "x_dot")
+        _check_rows("x_dot", x_dot, x)
+        layers, tangents = self._pack(), self._pack_tangents(change)
+        check_domain(layers, x)
+        y_dot = np.empty((len(x), self.n_out), self.dtype)
+        for rows in spans(len(x), chunk_rows(layers)):
+            dot = x_dot[rows]
+            acts = activations(layers, x[rows], rows.start)
+            for layer, a, tangent in zip(layers, acts[:-1], tangents, strict=True):
+                dot = layer.tangent(a, dot, tangent)
+            y_dot[rows] = dot
+        return y_dot
+
+    def _pack_tangents(self, change: FloatArray) -> list[FloatArray]:
+        """Return the changes of the packed coefficients of every layer along a change of the parameters."""
+        out, at = [], 0
         for layer in self.act_fun:
-            packed = layer.pack()
             tangent = new_packed(*layer._shape, self.dtype)
             sections = layer._sections(change[at : at + layer.n_params])
             fixed = np.zeros((layer.n_in, layer.n_out), self.dtype)
             base, sp = sections.get("scale_base", fixed), sections.get("scale_sp", fixed)
             pack_tangent(layer._coef, layer._scale_sp, layer._mask, sections["coef"], base, sp, tangent)
-            x, dot = packed.forward(x), packed.tangent(x, dot, tangent)
+            out.append(tangent)
             at += layer.n_params
-        return dot
+        return out
 
     def derivative(self, x: Any) -> FloatArray:
         """Return the derivatives of the outputs by the inputs, dy/dx, shape (n, n_out, n_in), at x (n, n_in)."""
         x = self._samples(x)
         layers = self._pack()
+        check_domain(layers, x)
         out = np.empty((len(x), self.n_out, self.n_in), self.dtype)
         for rows in spans(len(x), chunk_rows(layers)):
             delta = self._identity(rows)
-            acts = activations(layers, x[rows])
+            acts = activations(layers, x[rows], rows.start)
             for layer, inputs in zip(layers[::-1], acts[-2::-1], strict=True):
                 delta = layer.pull_back(inputs, delta)
             out[rows] = delta
@@ -347,10 +382,11 @@ class Network:
         """
         x = self._samples(x)
         layers = self._pack()
+        check_domain(layers, x)
         jac = np.zeros((len(x), self.n_out, self.n_params), self.dtype)
         for rows in spans(len(x), chunk_rows(layers)):
             delta = self._identity(rows)
-            acts = activations(layers, x[rows])
+            acts = activations(layers, x[rows], rows.start)
             end = self.n_params
             for depth in range(self.depth - 1, -1, -1):
                 layer, packed, inputs = self.act_fun[depth], layers[depth], acts[depth]
@@ -393,6 +429,8 @@ class Network:
             that a curve does not swing between a few samples in the tail of a grid.
         """
         x = self._samples(x)
+        cond = check_number("cond", cond, 0.0)
+        self._check_coef()
         updated = [copy.deepcopy(layer) for layer in self.act_fun]
         for depth, layer in enumerate(updated):
             layer.update_grid_from_samples(x, margin, cond)
@@ -411,12 +449,22 @@ class Network:
             raise TypeError(f"Argument `parent` must be a network, not {type(parent).__name__}.")
         if parent.width != self.width:
             raise ValueError(f"Argument `parent` must have width {self.width}, not {parent.width}.")
-        acts = [self._samples(a) if not i else a.astype(self.dtype) for i, a in enumerate(parent.activations(x))]
+        parent._check_coef("parent.")
+        samples = self._samples(x)
+        check_finite("x", samples)
+        acts = [samples, *parent.activations(x)[1:-1]]
         updated = [copy.deepcopy(layer) for layer in self.act_fun]
-        for layer, from_layer, inputs in zip(updated, parent.act_fun, acts[:-1], strict=True):
+        for depth, (layer, from_layer, inputs) in enumerate(zip(updated, parent.act_fun, acts, strict=True)):
+            if depth:
+                check_finite(f"activations[{depth}]", inputs)
             layer.initialize_grid_from_parent(from_layer, inputs)
         for layer, new in zip(self.act_fun, updated, strict=True):
             layer._replace(new.grid, new.coef)
+
+    def _check_coef(self, of: str = "") -> None:
+        """Say that coefficients which are going to be refit must be finite."""
+        for depth, layer in enumerate(self.act_fun):
+            check_finite(f"{of}act_fun[{depth}].coef", layer.coef)
 
     def refine(self, grid: int | Sequence[int]) -> Self:
         """Return a new model with `grid` intervals (one number, or one for each layer) and the same function.
@@ -425,6 +473,7 @@ class Network:
         best approximation in the least-squares sense. This model stays as it is.
         """
         grids = _per_layer("grid", grid, self.depth, 1)
+        self._check_coef()
         return type(self)._of([layer.refine(n) for layer, n in zip(self.act_fun, grids, strict=True)])
 
     def coverage(self, x: Any) -> list[Coverage]:
@@ -435,7 +484,9 @@ class Network:
         list of Coverage
             Named tuples ``outside`` (n_in,) and ``empty_spans`` (n_in,).
         """
-        acts = self.activations(x)
+        # Where the policy is "raise", what is outside is the answer here, and no error: activations behind it are NaN.
+        layers = [replace(layer, inside=None) for layer in self._pack()]
+        acts = activations(layers, self._samples(x))
         return [layer.coverage(a) for layer, a in zip(self.act_fun, acts[:-1], strict=True)]
 
 
@@ -459,7 +510,7 @@ def _check_rows(name: str, array: FloatArray, x: FloatArray) -> None:
 
 
 def _check_width(width: Sequence[int]) -> list[int]:
-    if isinstance(width, str) or not isinstance(width, Sequence | np.ndarray):
+    if not is_list(width):
         raise TypeError(f"Argument `width` must be a list of integers, not {width!r}.")
     if len(width) < 2:
         raise ValueError(f"Argument `width` must have at least 2 entries, inputs and outputs, not {list(width)}.")
@@ -468,9 +519,8 @@ def _check_width(width: Sequence[int]) -> list[int]:
 
 def _per_layer(name: str, value: int | Sequence[int], depth: int, minimum: int) -> list[int]:
     """Return one integer for each layer, from one for all or a list."""
-    if isinstance(value, Sequence | np.ndarray) and not isinstance(value, str):
-        if len(value) != depth:
-            raise ValueError(f"Argument `{name}` must have {depth} entries, one for each layer, not {len(value)}.")
+    if isinstance(value, Sequence | np.ndarray) and is_list(value):
+        check_length(name, value, depth, "layer")
         return [check_integer(f"{name}[{place}]", n, minimum) for place, n in enumerate(value)]
     return [check_integer(name, value, minimum)] * depth
 

@@ -62,8 +62,9 @@ def insert_knots(grid: Any, coef: Any, k: int, new_knots: Any) -> tuple[FloatArr
     """
     k = check_integer("k", k, 0)
     dtype = common_dtype(grid, coef)
-    one = np.ndim(grid) == 1
-    rows = check_grid_row("grid", grid, k, dtype)[None] if one else check_grid("grid", grid, k, dtype)
+    rows = as_float_array("grid", grid, dtype)
+    one = rows.ndim == 1
+    rows = check_grid_row("grid", rows, k, dtype)[None] if one else check_grid("grid", rows, k, dtype)
     values = _check_coef(coef, rows, k, one, dtype)
     new = as_float_array("new_knots", new_knots, dtype)
     if new.ndim != 1 and (one or new.ndim != 2 or len(new) != len(rows)):

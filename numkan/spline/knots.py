@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
-from numkan._check import FloatArray, as_float_array, check_finite, check_integer
+from numkan._check import FloatArray, as_float_array, check_finite, check_integer, holds_masked
 
 __all__ = ["check_grid", "check_grid_row", "common_dtype", "extend_grid", "greville", "interior_knots"]
 
@@ -24,6 +24,8 @@ def common_dtype(*arrays: Any) -> np.dtype[Any]:
     (dtype('float32'), dtype('float64'))
     """
     for array in arrays:
+        if holds_masked(array):  # as_float_array has the sentence for it
+            return np.dtype(np.float64)
         try:
             dtype = np.asarray(array).dtype
         except ValueError:  # unequal rows: as_float_array has the sentence for it

@@ -1,0 +1,102 @@
+"""numkan.model.evaluate: chunks that leave no trace, and points outside that are named by their row."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from numkan import KAN
+from numkan.layer.prepare import BLOCK
+from numkan.model import evaluate
+from tests.laws import assert_identical, assert_within
+from tests.small_networks import points, results, small, targets
+
+# --- chunks -------------------------------------------------------------------------------------------------------
+
+
+def test_chunks_are_whole_blocks_and_spans_cut_all_rows() -> None:
+    for width in ([1, 1], [2, 5, 1], [64, 64, 1], [300, 300]):
+        rows = evaluate.chunk_rows(KAN(width, k=1, init="power")._pack())
+        assert rows % BLOCK == 0
+        assert BLOCK <= rows <= 16 * BLOCK
+    assert evaluate.spans(0, 4) == []
+    assert evaluate.spans(9, 4) == [slice(0, 4), slice(4, 8), slice(8, 9)]
+
+
+@pytest.mark.parametrize("n", [BLOCK - 1, BLOCK, BLOCK + 1, 2 * BLOCK, 2 * BLOCK + 1, 5 * BLOCK + 3])
+def test_chunks_of_one_block_change_no_row_and_keep_every_sum(n: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = KAN([1, 1, 1], grid=3, k=1, seed=2)
+    x, y = points(n, 1), targets(n, 1)
+    whole, weight = results(model, x, y), np.arange(n) + 0.5
+    loss, grad = model.loss_and_grad(x, y, sample_weight=weight)
+    monkeypatch.setattr(evaluate, "_CHUNK_WORK", 1)
+    for most in (16, 2):  # pieces of one chunk, and of several
+        monkeypatch.setattr(evaluate, "_MOST_PIECES", most)
+        assert evaluate.chunk_rows(model._pack()) == BLOCK
+        for name, value in results(model, x, y).items():
+            if name in ("loss", "gradient", "params_bar"):
+                assert_within(value, whole[name], 1e-12 * (1 + abs(whole[name])), name)
+            elif name != "jvp":  # its change of parameters is params_bar, a sum
+                assert_identical(value, whole[name], name)
+        again, slope = model.loss_and_grad(x, y, sample_weight=weight)
+        assert again == pytest.approx(loss, rel=1e-12)
+        assert_within(slope, grad, 1e-12 * (1 + abs(grad)))
+    rows = [model.jvp(x[begin : begin + 50], model.params, x[begin : begin + 50]) for begin in range(0, n, 50)]
+    assert_identical(model.jvp(x, model.params, x), np.concatenate(rows))
+
+
+@pytest.mark.parametrize("beyond", [-1, 0, 1])
+def test_at_the_ends_of_real_chunks_rows_are_those_of_small_batches(beyond: int) -> None:
+    model = small()
+    size = evaluate.chunk_rows(model._pack())
+    x = points(2 * size + beyond)
+    whole = model(x)
+    for rows in (slice(0, 5), slice(size - 3, size + 3), slice(2 * size - 3, 2 * size + 1)):
+        assert_identical(whole[rows], model(x[rows]))
+
+
+# --- where the policy is "raise" ----------------------------------------------------------------------------------
+
+ASKED = {
+    "call": lambda model, x: model(x),
+    "frozen": lambda model, x: model.frozen()(x),
+    "loss": lambda model, x: model.loss(x, np.zeros((len(x), 2))),
+    "loss_and_grad": lambda model, x: model.loss_and_grad(x, np.zeros((len(x), 2))),
+    "vjp": lambda model, x: model.vjp(x, np.zeros((len(x), 2))),
+    "jvp": lambda model, x: model.jvp(x),
+    "derivative": lambda model, x: model.derivative(x),
+    "jacobian": lambda model, x: model.jacobian(x),
+    "activations": lambda model, x: model.activations(x),
+}
+
+
+@pytest.mark.parametrize("what", ASKED)
+def test_a_point_outside_is_named_by_its_row_whatever_the_chunks(what: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(evaluate, "_CHUNK_WORK", 1)
+    model = small(k=1, extrapolate="raise")
+    for layer in model.act_fun:
+        layer.coef[...] = layer.scale_base[...] = 0
+    x = np.zeros((BLOCK + 40, 2))
+    ASKED[what](model, x)
+    x[BLOCK + 7, 1], x[BLOCK + 9, 0] = 5, -6
+    with pytest.raises(ValueError, match=rf"^Argument `x` .* 2 entries, the first \(5\.0\) at \({BLOCK + 7}, 1\)"):
+        ASKED[what](model, x)
+    x = np.zeros((BLOCK + 40, 2))
+    x[BLOCK + 7, 1] = 0.5
+    model.act_fun[0].scale_base[1, 2] = 1e3
+    with pytest.raises(
+        ValueError,
+        match=rf"^Argument `x` must give activations inside the grid of layer 1 .* at input 2 from row {BLOCK + 7}, ",
+    ):
+        ASKED[what](model, x)
+
+
+def test_coverage_says_what_is_outside_also_where_the_policy_is_raise() -> None:
+    x = np.array([[0.0, 0.0], [5.0, 0.5], [0.5, -0.5], [-2.0, 3.0]])
+    for policy in ("continue", "raise", "nan"):
+        model = small(extrapolate=policy)
+        first, second = model.coverage(x)
+        np.testing.assert_array_equal(first.outside, [0.5, 0.25])
+        assert second.outside.shape == second.empty_spans.shape == (3,)
+        if policy != "continue":
+            assert (second.outside >= 0.5).all(), "behind a point outside nothing is inside"
