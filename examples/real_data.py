@@ -28,10 +28,18 @@ def digits():
     x_train, x_test, y_train, y_test = train_test_split(x, y, test_size=1 / 3, stratify=y, random_state=0)
     # Labels are integers and the loss is cross-entropy; the ten outputs are logits. Pixels stay as they are, 0 to 16:
     # the grids are laid over the data. A pixel brighter than in any training image counts as the brightest ("clamp").
-    # Many inputs and few samples: mini-batches (Adam) stop the network from learning single images by heart.
-    model = KAN([64, 32, 10], grid=3, init="power", extrapolate="clamp", seed=0, dtype=np.float32)
+    # Many inputs and few samples: small steps on mini-batches (Adam) lead to smooth curves, which do well on images
+    # not seen. Width, steps and batches were chosen by splitting the training part again, never by the part held out.
+    model = KAN([64, 64, 10], grid=3, init="power", extrapolate="clamp", seed=0, dtype=np.float32)
     result = model.fit(
-        x_train, y_train, loss="cross_entropy", method="adam", steps=600, learning_rate=0.003, grids=None
+        x_train,
+        y_train,
+        loss="cross_entropy",
+        method="adam",
+        steps=1000,
+        batch_size=64,
+        learning_rate=0.003,
+        grids=None,
     )
     accuracy = np.mean(model(x_test).argmax(axis=1) == y_test)
     print(f"digits: {len(x_train)} images to learn from in {result.seconds:.1f} s, {len(x_test)} held out")

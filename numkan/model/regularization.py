@@ -45,7 +45,7 @@ from numkan._threads import run_tasks
 from numkan.layer.edges import edge_backward, edge_sums
 from numkan.layer.layer import KANLayer
 from numkan.layer.packed import PackedLayer
-from numkan.model.evaluate import activations, chunk_rows, loss_and_gradients, spans
+from numkan.model.evaluate import activations, check_domain, chunk_rows, loss_and_gradients, spans
 from numkan.model.losses import Targets, targets
 from numkan.model.network import Network
 
@@ -189,13 +189,14 @@ def _with_edges(
     layers: Sequence[PackedLayer], x: FloatArray, goal: Targets, penalties: Penalties
 ) -> tuple[float, float, list[FloatArray]]:
     """Return loss, regularization of the edges, and the gradient of the objective by the packed coefficients."""
+    check_domain(layers, x)
     n, size = x.shape[0], chunk_rows(layers)
     pieces = spans(n, size * -(-n // (size * _MOST_PIECES)))
     acts = [x] + [np.empty((n, layer.n_out), x.dtype) for layer in layers]
 
     def run_forward(rows: slice) -> None:
         for chunk in _chunks(rows, size):
-            for whole, part in zip(acts[1:], activations(layers, x[chunk])[1:], strict=True):
+            for whole, part in zip(acts[1:], activations(layers, x[chunk], chunk.start)[1:], strict=True):
                 whole[chunk] = part
 
     _over(pieces, run_forward)
@@ -280,8 +281,7 @@ def _sums(
         ]
 
     run_tasks(task, len(pieces))
-    zeros = [np.zeros(shift.shape) for shift in shifts]
-    totals = [(zero, zero.copy()) for zero in zeros]
+    totals: list[tuple[FloatArray, FloatArray]] = [(np.zeros(shift.shape), np.zeros(shift.shape)) for shift in shifts]
     for part in parts:
         for whole, some in zip(totals, part, strict=True):
             whole[0][...] += some[0]

@@ -117,29 +117,27 @@ def fit(
     >>> import numpy as np
     >>> from numkan import KAN
     >>> x = np.random.default_rng(0).uniform(-1, 1, (200, 2))
-    >>> model = KAN([2, 1, 1], grid=3, seed=0)
+    >>> model = KAN([2, 2, 1], grid=3, seed=0)
     >>> result = model.fit(x, np.exp(np.sin(np.pi * x[:, 0]) + x[:, 1] ** 2), grids=[3, 6])
     >>> result.loss < 1e-3, model.grid, [stage.grid for stage in result.stages]
     (True, [6, 6], [3, 6])
     """
-    samples = check_samples(self, x, y, loss, sample_weight)
-    rng = check_seed("random_state", random_state)
-    train, held = _divide(self, samples, validation, grids, loss, rng)
-    plan = make_plan(self, len(train), method, grids, steps, batch_size, learning_rate, patience)
-    if isinstance(validation, str) and held is not None:
-        plan.chosen["validation"] = f"{len(held)} of {len(samples)} samples held out, to choose the grid by"
     if callback is not None and not callable(callback):
         raise TypeError(f"Argument `callback` must be callable or None, not {callback!r}.")
-    if time_limit is not None:
-        time_limit = check_number("time_limit", time_limit, 0.0)
     settings = Settings(
         penalties=Penalties(lamb, lamb_l1, lamb_entropy, lamb_coef, lamb_coefdiff),
         update_grid=_flag("update_grid", update_grid),
         grid_update_num=check_integer("grid_update_num", grid_update_num, 0),
         callback=callback,
         progress=_flag("progress", progress),
-        time_limit=time_limit,
+        time_limit=None if time_limit is None else check_number("time_limit", time_limit, 0.0),
     )
+    samples = check_samples(self, x, y, loss, sample_weight)
+    rng = check_seed("random_state", random_state)
+    train, held = _divide(self, samples, validation, grids, loss, rng)
+    plan = make_plan(self, len(train), method, grids, steps, batch_size, learning_rate, patience)
+    if isinstance(validation, str) and held is not None:
+        plan.chosen["validation"] = f"{len(held)} of {len(samples)} samples held out, to choose the grid by"
     return Training(self, train, held, plan, settings, rng).run()
 
 

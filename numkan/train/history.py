@@ -138,7 +138,8 @@ class Recorder:
     def history(self) -> History:
         """Return what has been recorded."""
         columns = zip(*self._rows, strict=True) if self._rows else [()] * len(_RECORDED)
-        return History(*(np.array(column, dtype) for column, dtype in zip(columns, _DTYPES, strict=True)))
+        arrays: list[Any] = [np.array(column, dtype) for column, dtype in zip(columns, _DTYPES, strict=True)]
+        return History(*arrays)
 
 
 #: Fields of FitState in the order of those of History.

@@ -41,9 +41,9 @@ class TrainingObjective:
 
     def __call__(self, z: FloatArray) -> tuple[float, FloatArray]:
         """Return the objective at z and its gradient by z."""
-        self.model._theta[:] = self.unit * z
         samples = self._samples if self._batches is None else next(self._batches)
         with np.errstate(over="ignore", invalid="ignore"):
+            self.model._theta[:] = self.unit * z
             parts = penalized(self.model, samples.x, samples.goal, self._penalties)
             value = parts.value / self.scale
             self._parts[value] = parts
@@ -83,7 +83,8 @@ def where_not_finite(model: Network, samples: Samples) -> str:
     """Return where NaN or infinity begins at the model's point, in words."""
     if not np.isfinite(model._theta).all():
         return "the parameters"
-    acts = activations(model._pack(), samples.x)
+    with np.errstate(over="ignore", invalid="ignore"):
+        acts = activations(model._pack(), samples.x)
     for depth, act in enumerate(acts[1:]):
         bad = ~np.isfinite(act)
         if bad.any():

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from numkan._check import check_integer, check_number, check_option
+from numkan._check import check_integer, check_number, check_option, is_list
 from numkan.model.network import Network
 
 __all__ = ["METHODS", "Plan", "holdout", "make_plan"]
@@ -118,7 +117,7 @@ def _ladder(model: Network, n: int, grids: Any, chosen: dict[str, str]) -> tuple
         return () if len(ladder) == 1 else tuple(ladder)
     if isinstance(grids, int | np.integer) and not isinstance(grids, bool):
         grids = [grids]
-    if not isinstance(grids, Sequence | np.ndarray):
+    if not is_list(grids):
         raise TypeError(f"Argument `grids` must be None, 'auto', an integer or a list of integers, not {grids!r}.")
     if len(grids) == 0:
         raise ValueError("Argument `grids` must have at least one entry, not 0.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 __all__ = ["Progress"]
@@ -24,7 +25,7 @@ class Progress:
         if self._bar is None:
             return
         numbers = {"grid": grid, "loss": f"{loss:.3e}"}
-        if validation == validation:
+        if not math.isnan(validation):
             numbers["validation"] = f"{validation:.3e}"
         self._bar.set_postfix(numbers, refresh=False)
         self._bar.update()

@@ -98,6 +98,8 @@ class Training:
         self._steps = self._evaluations = self._stage = 0
         self._last_validation = math.nan
         self._work = scratch_copy(model)
+        self._starting = False
+        self._stepper: Any = None
 
     # --- the plan -------------------------------------------------------------------------------------------------
 
@@ -115,74 +117,96 @@ class Training:
             status, message = end.status, str(end)
         except NotFiniteError as error:
             status = FitStatus.NONFINITE
+            kept = "has the best parameters met before" if self._best else "is as it was"
             message = (
-                f"Stopped: NaN or infinity after step {self._steps}, beginning in {error}. The model has the best "
-                "parameters met before. Smaller steps (Adam: `learning_rate`) or better scaled data may help."
+                f"Stopped: NaN or infinity after step {self._steps}, beginning in {error}. The model {kept}. Smaller "
+                "steps (Adam: `learning_rate`) or better scaled data may help."
             )
         finally:
             self._progress.close()
-        self._restore_best()
+        if self._best is not None:
+            commit_grids(self._model, self._best_model())
+            if self._validation is not None and self._best.score == math.inf:
+                status = FitStatus.NONFINITE
+                message = (
+                    "The validation loss was NaN or infinite throughout, beginning in "
+                    f"{where_not_finite(self._best.model, self._validation)}. The model is at the last step."
+                )
         return self._result(status, message)
 
     def _run_stage(self, grid: int) -> None:
         """Refine to a grid, lay it over the data, and train on it."""
         began, before = time.perf_counter(), self._steps
-        self._check_time()
-        ended = "interrupted"
-        try:
-            self._begin_stage(grid)
-            ended = self._train(grid)
-        except (_Ended, NotFiniteError) as end:
-            ended = end.status.value if isinstance(end, _Ended) else FitStatus.NONFINITE.value
-            raise
-        finally:
+        if self._stages:
+            self._check_time()
+
+        def end_stage(why: str) -> None:
             best, seconds = self._best, time.perf_counter() - began
             loss, validation = (best.loss, best.validation) if best else (math.nan, math.nan)
-            self._stages.append(Stage(grid, self._steps - before, loss, validation, seconds, ended))
+            self._stages.append(Stage(grid, self._steps - before, loss, validation, seconds, why))
+
+        try:
+            with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is found where it counts
+                self._begin_stage(grid)
+            why = self._train(grid)
+        except _Ended as end:
+            end_stage(end.status.value)
+            raise
+        except NotFiniteError:
+            end_stage(FitStatus.NONFINITE.value)
+            raise
+        end_stage(why)
 
     def _begin_stage(self, grid: int) -> None:
         if self._best is not None:
             self._work = self._best_model()
         work = self._work
+        if not np.isfinite(work._theta).all():
+            raise NotFiniteError("the parameters")
         if self._plan.grids and set(work.grid) != {grid}:
             work = work.refine(grid)
         if not self._stage:
             work = first_grids(work, self._samples, grids=self._settings.update_grid)
         elif self._settings.update_grid:
             work = lay_grids(work, self._samples.x, inputs=True)
-        penalties = self._settings.penalties
-        if penalties.active and (penalties.lamb_coef or penalties.lamb_coefdiff):
-            self._best = None  # objectives of different grids do not compare: there are more coefficients
         self._before_stage = self._best.score if self._best else math.inf
         self._stage_best = (math.inf, self._steps)
-        self._adopt(work)
-        self._stepper = self._new_stepper()
+        self._adopt(work, units(work, self._samples), self._new_stepper)
         loss, objective = self._objective.everywhere()
         self._last_validation = self._measure_validation()
+        penalties = self._settings.penalties
+        if self._validation is None and penalties.active and (penalties.lamb_coef or penalties.lamb_coefdiff):
+            self._best = None  # objectives of different grids do not compare: there are more coefficients
         self._consider(loss, objective, self._work._theta.copy())
         self._recorder.add(self._state(grid, loss, objective))
 
-    def _new_stepper(self) -> Any:
-        z, plan = self._objective.start(), self._plan
+    def _new_stepper(self, z: FloatArray) -> None:
+        plan = self._plan
         if plan.method == "lbfgs":
             memory = max(3, min(_MEMORY, _MEMORY_NUMBERS // (2 * max(z.size, 1))))
-            return LBFGS(self._evaluate, z, memory=memory, gtol=0.0)
-        return Adam(self._evaluate, z, learning_rate=plan.learning_rate, schedule=cosine(plan.steps))
+            self._stepper = LBFGS(self._evaluate, z, memory=memory, gtol=0.0)
+        else:
+            self._stepper = Adam(self._evaluate, z, learning_rate=plan.learning_rate, schedule=cosine(plan.steps))
 
     def _evaluate(self, z: FloatArray) -> tuple[float, FloatArray]:
         self._evaluations += 1
-        return self._objective(z)
+        value, grad = self._objective(z)
+        if self._starting and not (math.isfinite(value) and np.isfinite(grad).all()):
+            raise NotFiniteError(where_not_finite(self._work, self._samples))
+        return value, grad
 
-    def _adopt(self, work: Network) -> None:
+    def _adopt(self, work: Network, unit: FloatArray, start: Callable[[FloatArray], None]) -> None:
         """Go on with other grids; the caller's model follows if the objective is finite there."""
         size = self._plan.batch_size
         drawn = None if size is None or size >= len(self._samples) else batches(self._samples, size, self._rng)
-        unit = units(work, self._samples)
-        objective = TrainingObjective(work, self._samples, self._settings.penalties, unit, self._scale, drawn)
-        value, grad = objective(objective.start())
-        if not (math.isfinite(value) and np.isfinite(grad).all()):
-            raise NotFiniteError(where_not_finite(work, self._samples))
-        self._work, self._objective = work, objective
+        self._work = work
+        self._objective = TrainingObjective(work, self._samples, self._settings.penalties, unit, self._scale, drawn)
+        z = self._objective.start()
+        if not np.isfinite(z).all():
+            raise NotFiniteError("the parameters")
+        self._starting = True
+        start(z)
+        self._starting = False
         commit_grids(self._model, work)
 
     # --- steps ----------------------------------------------------------------------------------------------------
@@ -202,7 +226,8 @@ class Training:
             if self._plan.method == "lbfgs" and _flat(falls):
                 return "objective falls no further"
             if step in updates and step < self._plan.steps:
-                self._update_grids()
+                with np.errstate(over="ignore", invalid="ignore"):
+                    self._update_grids()
                 falls = [self._stepper.state.fun]
         return "all steps taken"
 
@@ -243,7 +268,7 @@ class Training:
 
     def _update_steps(self) -> set[int]:
         """Return after which steps of a stage the grids of hidden layers are laid anew."""
-        number = self._settings.grid_update_num
+        number = min(self._settings.grid_update_num, 60)  # steps double: later updates are never reached
         if not self._settings.update_grid or self._model.depth == 1:
             return set()
         if self._plan.method == "lbfgs":
@@ -251,16 +276,18 @@ class Training:
         return {max(self._plan.steps >> (2 + j), 1) for j in range(number)}
 
     def _update_grids(self) -> None:
-        """Lay the hidden grids over the activations as they are now; L-BFGS forgets the curvature of the old ones."""
+        """Lay the hidden grids over the activations as they are now.
+
+        L-BFGS forgets the curvature of the old ones. Adam keeps its moments, and the units that they are in.
+        """
         state, unit = self._stepper.state, self._objective.unit
         self._work._theta[:] = unit * state.x
-        self._adopt(lay_grids(self._work, self._samples.x, inputs=False))
-        z = self._objective.start()
+        work = lay_grids(self._work, self._samples.x, inputs=False)
         if self._plan.method == "lbfgs":
-            self._stepper.restart(z)
+            self._adopt(work, units(work, self._samples), self._stepper.restart)
         else:
-            ratio = self._objective.unit / unit  # the gradient by z grows with the unit
-            self._stepper.restart(z, moments=(state.m * ratio, state.v * ratio * ratio, state.t))
+            moments = (state.m, state.v, state.t)
+            self._adopt(work, unit, lambda z: self._stepper.restart(z, moments=moments))
 
     # --- judgement ------------------------------------------------------------------------------------------------
 
@@ -270,9 +297,10 @@ class Training:
     def _consider(self, loss: float, objective: float, theta: FloatArray) -> None:
         """Keep the point if it is the best: by the validation samples, or else by the objective."""
         score = objective if self._validation is None else self._last_validation
+        score = math.inf if math.isnan(score) else score
         if score < self._stage_best[0]:
             self._stage_best = (score, self._steps)
-        if self._best is None or score < self._best.score:
+        if self._best is None or score <= self._best.score:
             self._best = _Best(score, self._steps, self._work, theta, loss, self._last_validation)
 
     def _got_no_better(self) -> bool:
@@ -297,10 +325,6 @@ class Training:
         assert self._best is not None
         self._best.model._theta[:] = self._best.theta
         return self._best.model
-
-    def _restore_best(self) -> None:
-        if self._best is not None:
-            commit_grids(self._model, self._best_model())
 
     def _result(self, status: FitStatus, message: str) -> FitResult:
         best = self._best

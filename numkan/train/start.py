@@ -22,6 +22,15 @@ __all__ = ["NotFiniteError", "first_grids", "lay_grids", "loss_scale", "units"]
 #: Share by which the grids of hidden layers reach beyond their activations, which move in training.
 _MARGIN = 0.01
 
+#: Knots reach beyond the activations, k / G times their range: room for it in the dtype.
+_ROOM = 256
+
+#: A direction of the coefficients that the samples see less than this of keeps the old function. With a strict
+#: criterion a curve runs exactly through a few samples in the tail of a grid and swings between them; measured on
+#: heavy-tailed inputs (Student's t, 2 degrees of freedom; 12 seeds), the median test error of a whole fit was 40 times
+#: larger, the worst 100 000 times. Where the samples are dense, the numbers are the same.
+_COND = 1e-3
+
 #: Hidden grids are laid over at most about so many samples, evenly taken.
 _GRID_SAMPLES = 5000
 
@@ -53,11 +62,11 @@ def lay_grids(model: Network, x: FloatArray, *, inputs: bool) -> Network:
 def _lay_over(layer: KANLayer, x: FloatArray, depth: int, *, keep: bool = True) -> None:
     """Lay the grid of one layer over its activations, in place: its curves are kept, or else its coefficients."""
     thin = x[:: -(-len(x) // _GRID_SAMPLES)] if depth else x
-    if not np.isfinite(thin).all():
-        raise NotFiniteError(f"the grid of layer {depth}, whose activations are NaN or infinite")
+    if depth and not np.abs(thin).max() < np.finfo(layer.dtype).max / _ROOM:
+        raise NotFiniteError(f"the grid of layer {depth}, whose activations are NaN, infinite or too large for knots")
     margin = _MARGIN if depth else 0.0
     if keep:
-        layer.update_grid_from_samples(thin, margin)
+        layer.update_grid_from_samples(thin, margin, _COND)
     else:
         layer.grid = grid_from_samples(thin, layer.G, layer.k, layer.grid_eps, margin, layer.dtype)
 
@@ -106,7 +115,8 @@ def _settle(model: Network, samples: Samples, *, grids: bool) -> None:
 def _settle_base(layer: KANLayer, x: FloatArray) -> None:
     """Bring the base part of every edge to ordinary size, and its mean to 0 where that is large."""
     b = _base_values(layer, x)
-    mean, deviation = b.mean(axis=0, dtype=np.float64), b.std(axis=0, dtype=np.float64)
+    mean, spread = b.mean(axis=0, dtype=np.float64), b.std(axis=0, dtype=np.float64)
+    deviation = np.where(spread > 0, _base_size(spread, x.std(axis=0, dtype=np.float64)), 0)
     for i, (m, d) in enumerate(zip(mean, deviation, strict=True)):
         if not (d > 0 and np.isfinite(m) and np.isfinite(d)):
             continue
@@ -153,7 +163,8 @@ def units(model: Network, samples: Samples) -> FloatArray:
     """Return the unit of every parameter (n_params,); those near 1 are left at 1.
 
     A coefficient's is the size of what its layer puts out: 1, or for the last layer the deviation of the targets. That
-    of a base scale is as large divided by the root mean square of b(x), that of a spline scale by its coefficients.
+    of a base scale is as large divided by the root mean square of b(x), that of a spline scale by its coefficients;
+    but a spline scale is never moved by more than 1, or a coefficient's next step would be as much larger.
     """
     width = _constant(samples)[1]
     unit = np.ones(model.n_params, model.dtype)
@@ -164,12 +175,22 @@ def units(model: Network, samples: Samples) -> FloatArray:
         sections = layer._sections(unit[at : at + layer.n_params])
         sections["coef"][...] = _unit(size)
         if "scale_base" in sections:
-            b = _base_values(layer, acts[depth]).astype(np.float64)
-            sections["scale_base"][...] = _relative_units(size, np.sqrt(np.square(b).mean(axis=0)))[:, None]
+            b, x = (values.astype(np.float64) for values in (_base_values(layer, acts[depth]), acts[depth]))
+            by = _base_size(*(np.sqrt(np.square(values).mean(axis=0)) for values in (b, x)))
+            sections["scale_base"][...] = _relative_units(size, by)[:, None]
         if "scale_sp" in sections:
-            sections["scale_sp"][...] = _relative_units(size, np.abs(layer.coef).max(axis=2))
+            sections["scale_sp"][...] = _relative_units(size, np.maximum(np.abs(layer.coef).max(axis=2), size))
         at += layer.n_params
     return unit
+
+
+def _base_size(b: FloatArray, x: FloatArray) -> FloatArray:
+    """Return the size of b(x) from those of b(x) and x, but no less than where it still stands for x or for 1.
+
+    Where silu has died away (x below -20, say), it is no good to blow it up again: a number of 1e9 that multiplies 1e-9
+    multiplies much more at the next sample.
+    """
+    return np.maximum(b, np.minimum(x, 1.0) / _COMMON)
 
 
 def _relative_units(size: float, by: FloatArray) -> FloatArray:
