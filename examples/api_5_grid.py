@@ -4,15 +4,14 @@ One important feature of KANs is that they embed splines to neural networks. How
 approximating functions in known bounded regions, while the range of activations in neural networks may be changing over
 training. So we have to update grids properly according to that. Let's first take a look at how we parametrize splines.
 
-Run ``python examples/api_5_grid.py [folder]``; figures go to the folder, by default the working directory.
+Run ``python examples/api_5_grid.py [figure]``; the figure is api_5_grid.png in the working directory by default.
 """
 
 import sys
-from pathlib import Path
 
 import matplotlib
 
-matplotlib.use("Agg")  # draw into files, with no display
+matplotlib.use("Agg")  # draw into a file, with no display
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -22,7 +21,7 @@ from numkan.plot import plot_basis
 from numkan.spline import B_batch, extend_grid
 
 
-def main(folder: Path) -> None:
+def main(figure="api_5_grid.png"):
     np.set_printoptions(precision=4, suppress=True, linewidth=120)
 
     # Consider a 1D example. Suppose we have grid in [-1,1] with G intervals, spline degree k, and samples in [-1,1].
@@ -42,7 +41,7 @@ def main(folder: Path) -> None:
     left.set_title("in [-1, 1], as in the tutorial", fontsize="medium")
     plot_basis(grid, k, ax=right)  # the same functions, from end to end
     right.set_title("on all knots", fontsize="medium")
-    fig.savefig(folder / "api_5_grid.png", dpi=120)
+    fig.savefig(figure, dpi=120)
     plt.close(fig)
     assert basis.shape == (1, 1001, G + k)
     assert np.allclose(basis.sum(axis=2), 1, rtol=0, atol=1e-14)
@@ -96,4 +95,4 @@ def main(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1] if len(sys.argv) > 1 else "."))
+    main(*sys.argv[1:2])

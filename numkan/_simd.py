@@ -33,7 +33,7 @@ from numba.extending import intrinsic, register_model
 
 from numkan._jit import kernel
 
-__all__ = ["LookupOps", "VectorOps", "lanes_of", "lookup_entries", "lookup_ops", "vector_ops", "vector_width"]
+__all__ = ["VectorOps", "VectorType", "has_wide_vectors", "lanes_of", "vector_ops", "vector_pointer", "vector_width"]
 
 _CHECKED_LANES = 4
 
@@ -58,10 +58,19 @@ def vector_width() -> int:
         if forced not in ("128", "256", "512"):
             raise ValueError(f"Environment variable NUMKAN_VECTOR_WIDTH must be 128, 256 or 512, not {forced!r}.")
         return int(forced)
-    features = llvmlite.binding.get_host_cpu_features()
-    if features.get("avx512f") and features.get("avx512dq"):
+    if _has("avx512f", "avx512dq"):
         return 512
-    return 256 if features.get("avx2") and features.get("fma") else 128
+    return 256 if _has("avx2", "fma") else 128
+
+
+def _has(*features: str) -> bool:
+    """Return whether the host's processor has all of these."""
+    return all(llvmlite.binding.get_host_cpu_features().get(feature) for feature in features)
+
+
+def has_wide_vectors() -> bool:
+    """Return whether kernels are compiled for AVX-512, with its instructions that ordinary vectors do not have."""
+    return vector_width() == 512 and _has("avx512f", "avx512dq")
 
 
 def lanes_of(dtype: np.dtype[Any]) -> int:
@@ -72,10 +81,40 @@ def lanes_of(dtype: np.dtype[Any]) -> int:
 
 
 def vector_ops(lanes: int) -> VectorOps:
-    """Return the operations on vectors of `lanes` numbers (4, 8 or 16), in the way that kernels run here."""
+    """Return the operations on vectors of `lanes` numbers (4, 8 or 16; 1 is a number), in the way that kernels run."""
+    if lanes == 1:
+        return VectorOps(1, _load1, _store1, _same1, _fma1, _mul1, _same1)
     if config.DISABLE_JIT:
         return _numpy_ops(lanes)
     return _checked_ops(lanes) if config.BOUNDSCHECK else _llvm_ops(lanes)
+
+
+# --- one number ---------------------------------------------------------------------------------------------------
+
+
+@kernel
+def _load1(array, i):  # type: ignore[no-untyped-def]
+    return array[i]
+
+
+@kernel
+def _store1(array, i, v):  # type: ignore[no-untyped-def]
+    array[i] = v
+
+
+@kernel
+def _same1(x):  # type: ignore[no-untyped-def]
+    return x
+
+
+@kernel
+def _fma1(a, b, c):  # type: ignore[no-untyped-def]
+    return a * b + c
+
+
+@kernel
+def _mul1(a, b):  # type: ignore[no-untyped-def]
+    return a * b
 
 
 # --- with the JIT off ---------------------------------------------------------------------------------------------
@@ -177,7 +216,7 @@ def _checked_ops(lanes: int) -> VectorOps:
 # --- compiled -----------------------------------------------------------------------------------------------------
 
 
-class _VectorType(types.Type):  # type: ignore[misc]
+class VectorType(types.Type):  # type: ignore[misc]
     """Numba's name for a vector of `lanes` numbers: floats, or integers of their size."""
 
     def __init__(self, scalar: types.Number, lanes: int) -> None:
@@ -186,15 +225,15 @@ class _VectorType(types.Type):  # type: ignore[misc]
         super().__init__(name=f"vector({scalar}, {lanes})")
 
 
-@register_model(_VectorType)
+@register_model(VectorType)
 class _VectorModel(models.PrimitiveModel):  # type: ignore[misc]
     """In memory and in registers: an LLVM vector."""
 
-    def __init__(self, dmm: Any, fe_type: _VectorType) -> None:
+    def __init__(self, dmm: Any, fe_type: VectorType) -> None:
         super().__init__(dmm, fe_type, ir.VectorType(dmm.lookup(fe_type.scalar).get_value_type(), fe_type.lanes))
 
 
-def _pointer(context: Any, builder: Any, array_type: Any, array: Any, index: Any, vector: Any) -> Any:
+def vector_pointer(context: Any, builder: Any, array_type: Any, array: Any, index: Any, vector: Any) -> Any:
     data = context.make_array(array_type)(context, builder, array).data
     return builder.bitcast(builder.gep(data, [index]), vector.as_pointer())
 
@@ -202,11 +241,11 @@ def _pointer(context: Any, builder: Any, array_type: Any, array: Any, index: Any
 def _llvm_ops(lanes: int) -> VectorOps:
     @intrinsic
     def load(typing_context, array, index):  # type: ignore[no-untyped-def]
-        result = _VectorType(array.dtype, lanes)
+        result = VectorType(array.dtype, lanes)
 
         def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
             vector = context.get_value_type(result)
-            pointer = _pointer(context, builder, signature.args[0], args[0], args[1], vector)
+            pointer = vector_pointer(context, builder, signature.args[0], args[0], args[1], vector)
             value = builder.load(pointer)
             value.align = array.dtype.bitwidth // 8  # rows may begin anywhere; aligned ones are as fast
             return value
@@ -215,7 +254,7 @@ def _llvm_ops(lanes: int) -> VectorOps:
 
     @intrinsic
     def splat(typing_context, x):  # type: ignore[no-untyped-def]
-        result = _VectorType(x, lanes)
+        result = VectorType(x, lanes)
 
         def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
             vector = context.get_value_type(result)
@@ -231,7 +270,7 @@ def _llvm_ops(lanes: int) -> VectorOps:
 @intrinsic
 def _store(typing_context, array, index, v):  # type: ignore[no-untyped-def]
     def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
-        pointer = _pointer(context, builder, signature.args[0], args[0], args[1], args[2].type)
+        pointer = vector_pointer(context, builder, signature.args[0], args[0], args[1], args[2].type)
         builder.store(args[2], pointer, align=array.dtype.bitwidth // 8)
         return context.get_dummy_value()
 
@@ -272,121 +311,3 @@ def _total(typing_context, v):  # type: ignore[no-untyped-def]
         return builder.extract_element(value, ir.Constant(index, 0))
 
     return v.scalar(v), codegen
-
-
-# --- look-ups: small tables in registers --------------------------------------------------------------------------
-#
-# With AVX-512 one instruction reads a table of 16 (8) numbers at 16 (8) places at once, and one reads two such tables
-# as one. So where a grid has few pieces, samples can be the lanes: their pieces are counted, and each coefficient of
-# the local polynomials is looked up, without one load that depends on a sample.
-
-
-class LookupOps(NamedTuple):
-    """Operations on vectors of samples and of their indices into tables of `entries` numbers."""
-
-    entries: int
-    count: Callable[..., Any]  # count(x, end, index): index + (x >= end)
-    start: Callable[..., Any]  # start(x): an index of zeros beside x
-    lookup: Callable[..., Any]  # lookup(array, i, index): array[i + index], i the place of the table
-    local: Callable[..., Any]  # local(x, limit, centre, inverse): (x bounded by +-limit, less centre) * inverse
-    store_index: Callable[..., Any]  # store_index(array, i, index)
-
-
-def lookup_entries(n: int, dtype: np.dtype[Any]) -> int:
-    """Return the size of the least table for `n` entries that look-ups can read; 0 where they cannot."""
-    if config.DISABLE_JIT or config.BOUNDSCHECK or vector_width() != 512:
-        return 0
-    for tables in (1, 2, 4):
-        if n <= tables * lanes_of(dtype):
-            return tables * lanes_of(dtype)
-    return 0
-
-
-@cache
-def lookup_ops(entries: int, dtype: np.dtype[Any]) -> LookupOps:
-    """Return the operations for tables of 1, 2 or 4 vectors."""
-    tables = entries // lanes_of(dtype)
-    single = dtype == np.float32
-    suffix = "ps" if single else "pd"
-
-    @intrinsic
-    def lookup(typing_context, array, place, index):  # type: ignore[no-untyped-def]
-        result = _VectorType(array.dtype, index.lanes)
-
-        def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
-            vector, where = context.get_value_type(result), args[2]
-
-            def table(number: int) -> Any:
-                at = builder.add(args[1], ir.Constant(args[1].type, number * index.lanes))
-                value = builder.load(_pointer(context, builder, signature.args[0], args[0], at, vector))
-                value.align = array.dtype.bitwidth // 8
-                return value
-
-            if tables == 1:
-                kind = ir.FunctionType(vector, [vector, where.type])
-                name = f"llvm.x86.avx512.permvar.{'s' if single else 'd'}f.512"
-                return builder.call(cgutils.get_or_insert_function(builder.module, kind, name), [table(0), where])
-            kind = ir.FunctionType(vector, [vector, where.type, vector])
-            name = f"llvm.x86.avx512.vpermi2var.{suffix}.512"
-            permute = cgutils.get_or_insert_function(builder.module, kind, name)
-            low = builder.call(permute, [table(0), where, table(1)])
-            if tables == 2:
-                return low
-            high = builder.call(permute, [table(2), where, table(3)])
-            half = ir.Constant(where.type, [2 * index.lanes] * index.lanes)
-            return builder.select(builder.icmp_unsigned(">=", where, half), high, low)
-
-        return result(array, types.intp, index), codegen
-
-    return LookupOps(entries, _count, _start, lookup, _local, _store_index)
-
-
-def _index_type(x: _VectorType) -> _VectorType:
-    return _VectorType(types.int32 if x.scalar == types.float32 else types.int64, x.lanes)
-
-
-@intrinsic
-def _start(typing_context, x):  # type: ignore[no-untyped-def]
-    result = _index_type(x)
-
-    def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
-        return ir.Constant(context.get_value_type(result), None)
-
-    return result(x), codegen
-
-
-@intrinsic
-def _count(typing_context, x, end, index):  # type: ignore[no-untyped-def]
-    def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
-        reached = builder.fcmp_ordered(">=", args[0], args[1])
-        return builder.add(args[2], builder.zext(reached, args[2].type))
-
-    return index(x, end, index), codegen
-
-
-@intrinsic
-def _local(typing_context, x, limit, centre, inverse):  # type: ignore[no-untyped-def]
-    def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
-        value, bound, middle, scale = args
-        value = builder.select(builder.fcmp_ordered(">", value, bound), bound, value)
-        bound = builder.fneg(bound)
-        value = builder.select(builder.fcmp_ordered("<", value, bound), bound, value)
-        return builder.fmul(builder.fsub(value, middle), scale)
-
-    return x(x, limit, centre, inverse), codegen
-
-
-@intrinsic
-def _store_index(typing_context, array, index, v):  # type: ignore[no-untyped-def]
-    def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
-        value = args[2]
-        wide = ir.VectorType(ir.IntType(array.dtype.bitwidth), v.lanes)
-        if v.scalar.bitwidth < array.dtype.bitwidth:
-            value = builder.sext(value, wide)
-        elif v.scalar.bitwidth > array.dtype.bitwidth:
-            value = builder.trunc(value, wide)
-        pointer = _pointer(context, builder, signature.args[0], args[0], args[1], wide)
-        builder.store(value, pointer, align=array.dtype.bitwidth // 8)
-        return context.get_dummy_value()
-
-    return types.void(array, types.intp, v), codegen

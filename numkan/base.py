@@ -8,6 +8,7 @@ vectorize: on a host without Intel's vector mathematics library, ``exp`` costs a
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,7 +16,7 @@ import numpy as np
 from numkan._check import FloatArray, as_float_array, check_option
 from numkan._jit import kernel
 
-__all__ = ["BASE_FUNCTIONS", "BaseFunction", "base_function", "fill_silu", "silu"]
+__all__ = ["BASE_FUNCTIONS", "BaseFunction", "base_function", "fill_silu", "silu", "silu_pair"]
 
 #: How kernels tell base functions apart; GIVEN means that values and slopes come as arrays.
 ZERO, IDENTITY, SILU, GIVEN = range(4)
@@ -121,37 +122,47 @@ def _exp32(x):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _silu64(x, count, start, value, slope, with_slope):  # type: ignore[no-untyped-def]
-    for s in range(count):
-        at = x[s]
-        # NaN fails both comparisons and goes through.
-        inside = -_CLAMP_64 if at < -_CLAMP_64 else (_CLAMP_64 if at > _CLAMP_64 else at)
-        e = _exp64(-inside)
-        sigmoid = 1.0 / (1.0 + e)
-        value[start + s] = 0.0 if at < -_CLAMP_64 else at * sigmoid
-        if with_slope:
-            slope[start + s] = 0.0 if at < -_CLAMP_64 else sigmoid + sigmoid * (inside * (e * sigmoid))
+def _pair64(at):  # type: ignore[no-untyped-def]
+    """Return silu and its derivative. NaN fails both comparisons and goes through."""
+    inside = -_CLAMP_64 if at < -_CLAMP_64 else (_CLAMP_64 if at > _CLAMP_64 else at)
+    e = _exp64(-inside)
+    sigmoid = 1.0 / (1.0 + e)
+    slope = sigmoid + sigmoid * (inside * (e * sigmoid))
+    return 0.0 if at < -_CLAMP_64 else at * sigmoid, 0.0 if at < -_CLAMP_64 else slope
 
 
 @kernel
-def _silu32(x, count, start, value, slope, with_slope):  # type: ignore[no-untyped-def]
+def _pair32(at):  # type: ignore[no-untyped-def]
+    """Return silu and its derivative. NaN fails both comparisons and goes through."""
     zero = np.float32(0)
-    for s in range(count):
-        at = x[s]
-        inside = -_CLAMP_32 if at < -_CLAMP_32 else (_CLAMP_32 if at > _CLAMP_32 else at)
-        e = _exp32(-inside)
-        sigmoid = _ONE_32 / (_ONE_32 + e)
-        value[start + s] = zero if at < -_CLAMP_32 else at * sigmoid
-        if with_slope:
-            slope[start + s] = zero if at < -_CLAMP_32 else sigmoid + sigmoid * (inside * (e * sigmoid))
+    inside = -_CLAMP_32 if at < -_CLAMP_32 else (_CLAMP_32 if at > _CLAMP_32 else at)
+    e = _exp32(-inside)
+    sigmoid = _ONE_32 / (_ONE_32 + e)
+    slope = sigmoid + sigmoid * (inside * (e * sigmoid))
+    return zero if at < -_CLAMP_32 else at * sigmoid, zero if at < -_CLAMP_32 else slope
 
 
+def silu_pair(dtype: np.dtype[Any]) -> Any:
+    """Return the kernel that gives (silu(x), silu'(x)) for one number of a dtype."""
+    return _pair32 if dtype == np.float32 else _pair64
+
+
+@cache
 def fill_silu(dtype: np.dtype[Any]) -> Any:
     """Return the kernel ``(x, count, start, value, slope, with_slope)`` of a dtype.
 
     It fills value, and slope where asked for, from `start` on with silu and silu' at the first `count` points of x.
     """
-    return _silu32 if dtype == np.float32 else _silu64
+    pair = silu_pair(dtype)
+
+    @kernel
+    def fill(x, count, start, value, slope, with_slope):  # type: ignore[no-untyped-def]
+        for s in range(count):
+            value[start + s], derivative = pair(x[s])
+            if with_slope:
+                slope[start + s] = derivative
+
+    return fill
 
 
 def silu(x: FloatArray | float) -> FloatArray:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 # the fixtures that property tests of this suite use are never written to
@@ -22,3 +23,11 @@ settings.register_profile(
 
 _JIT_OFF = os.environ.get("NUMBA_DISABLE_JIT", "0") not in ("", "0")
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "nojit" if _JIT_OFF else "default"))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip what is marked `jit` where the JIT is off: it would take minutes as Python, or has nothing to look at."""
+    if _JIT_OFF:
+        for item in items:
+            if item.get_closest_marker("jit"):
+                item.add_marker(pytest.mark.skip(reason="the JIT is off"))

@@ -74,7 +74,8 @@ def test_one_output_takes_targets_of_one_dimension() -> None:
 
 def test_cross_entropy_holds_where_exponentials_overflow() -> None:
     y = np.array([[1e4, 0.0, -1e4], [-1e308, 1e308, 0.0]])
-    value, slope = of(y, [1, 1], "cross_entropy")
+    with np.errstate(over="ignore"):  # the JIT off: -1e308 less 1e308
+        value, slope = of(y, [1, 1], "cross_entropy")
     assert value == 5e3
     np.testing.assert_array_equal(slope, [[0.5, -0.5, 0], [0, 0, 0]])
 

@@ -102,7 +102,7 @@ def test_the_value_of_every_term_is_that_of_the_formula(case, term):
     found = objective_and_grad(model, case.x, case.y, Penalties(0.5, **{**NONE, term: 3.0}))
     expected = 3.0 * terms(case.layers, case.x)[term]
     assert abs(found.regularization - expected) <= 1e-12 * abs(expected)
-    assert found.loss == model.loss(case.x, case.y)
+    assert abs(found.loss - model.loss(case.x, case.y)) <= 1e-13 * found.loss  # they may be computed in two forms
     assert abs(found.value - (found.loss + 0.5 * found.regularization)) <= 4 * U * found.value
 
 
@@ -163,7 +163,8 @@ def test_where_nothing_varies_edges_weigh_nothing_and_pull_nowhere(x):
     loss, grad = model.loss_and_grad(x, y)
     found = objective_and_grad(model, x, y, Penalties(1.0))
     assert found.regularization == 0
-    assert found.value == found.loss == loss
+    assert found.value == found.loss
+    assert abs(found.loss - loss) <= 1e-14 * loss  # they may be computed in two forms
     np.testing.assert_allclose(found.grad, grad, rtol=1e-12, atol=1e-14)
 
 

@@ -49,9 +49,9 @@ def by_halves(v: Array) -> Any:
 
 
 def ways() -> list[Any]:
-    """The ways to run that this process can: NumPy slices need the JIT off, the others need it on."""
+    """The ways to run that this process can: NumPy slices need the JIT off, LLVM's vectors need it on."""
     if config.DISABLE_JIT:
-        return [_simd._numpy_ops]
+        return [_simd._numpy_ops, _simd._checked_ops]
     return [_simd._checked_ops] if config.BOUNDSCHECK else [_simd._checked_ops, _simd._llvm_ops]
 
 

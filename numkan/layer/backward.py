@@ -20,15 +20,15 @@ import numpy as np
 
 from numkan._jit import kernel
 from numkan._simd import lanes_of, vector_ops
-from numkan.layer.prepare import BLOCK, INPUTS, MOST_SUMMED, basis_layout, copy_rows, prepare_kernel
+from numkan.layer.prepare import BLOCK, INPUTS, MOST_SUMMED, basis_lanes, copy_rows, prepare_kernel
 
 __all__ = ["backward_kernel"]
 
 
 @cache
-def _coefficient_kernel(k: int, dtype: np.dtype[Any], entries: int) -> Any:
+def _coefficient_kernel(k: int, dtype: np.dtype[Any]) -> Any:
     """Return the kernel of steps 1 and 2 for a prepared group of inputs of a block."""
-    per_sample, per_function, per_slot = basis_layout(k, entries)
+    lanes = basis_lanes(k)
     powers = k + 1
     step, load, store, splat, fma, _, _ = vector_ops(lanes_of(dtype))
     zero, one = dtype.type(0), dtype.type(1)
@@ -38,14 +38,15 @@ def _coefficient_kernel(k: int, dtype: np.dtype[Any], entries: int) -> Any:
         """Do steps 1 and 2 for one input and one vector of outputs; `row` is where its rows begin in grad."""
         on_base = splat(zero)
         for s in range(count):
-            q, b = slot * BLOCK + s, slot * per_slot + s * per_sample
+            q = slot * BLOCK + s
+            b = q * lanes
             y_bar = load(out, s * width + v)
             for r in range(powers):
                 at = row + (first[q] + r) * width + v
                 store(
                     grad,
                     at,
-                    fma(splat(basis[b + r * per_function]), y_bar, load(grad, at)),
+                    fma(splat(basis[b + r]), y_bar, load(grad, at)),
                 )
             on_base = fma(splat(base[q]), y_bar, on_base)
         return on_base
@@ -60,7 +61,8 @@ def _coefficient_kernel(k: int, dtype: np.dtype[Any], entries: int) -> Any:
             store(sums, place, splat(zero))
         on_base = splat(zero)
         for s in range(count):
-            q, b = slot * BLOCK + s, slot * per_slot + s * per_sample
+            q = slot * BLOCK + s
+            b = q * lanes
             y_bar = load(out, s * width + v)
             place = first[q] * (powers * step)
             for r in range(powers):
@@ -68,7 +70,7 @@ def _coefficient_kernel(k: int, dtype: np.dtype[Any], entries: int) -> Any:
                 store(
                     sums,
                     at,
-                    fma(splat(basis[b + r * per_function]), y_bar, load(sums, at)),
+                    fma(splat(basis[b + r]), y_bar, load(sums, at)),
                 )
             on_base = fma(splat(base[q]), y_bar, on_base)
         for f in range(n_first):
@@ -95,9 +97,9 @@ def _coefficient_kernel(k: int, dtype: np.dtype[Any], entries: int) -> Any:
 
 
 @cache
-def _input_kernel(k: int, dtype: np.dtype[Any], entries: int) -> Any:
+def _input_kernel(k: int, dtype: np.dtype[Any]) -> Any:
     """Return the kernel of step 3 for a prepared group of inputs of a block."""
-    per_sample, per_function, per_slot = basis_layout(k, entries)
+    lanes = basis_lanes(k)
     powers = k + 1
     step, load, _, splat, fma, mul, total = vector_ops(lanes_of(dtype))
     zero = dtype.type(0)
@@ -108,13 +110,14 @@ def _input_kernel(k: int, dtype: np.dtype[Any], entries: int) -> Any:
         for slot in range(high - low):
             base_row = ((low + slot) * n_rows + n_rows - 1) * width
             for s in range(count):
-                q, b = slot * BLOCK + s, slot * per_slot + s * per_sample
+                q = slot * BLOCK + s
+                b = q * lanes
                 acc = splat(zero)
                 for v in range(0, width, step):
                     derivative = mul(splat(base_slope[q]), load(coefs, base_row + v))
                     for r in range(powers):
                         c = load(coefs, place[q] + r * width + v)
-                        derivative = fma(splat(slope[b + r * per_function]), c, derivative)
+                        derivative = fma(splat(slope[b + r]), c, derivative)
                     acc = fma(derivative, load(out, s * width + v), acc)
                 x_bar[begin + s, low + slot] = total(acc)
 
@@ -122,14 +125,14 @@ def _input_kernel(k: int, dtype: np.dtype[Any], entries: int) -> Any:
 
 
 @cache
-def backward_kernel(k: int, dtype: np.dtype[Any], entries: int) -> Any:
+def backward_kernel(k: int, dtype: np.dtype[Any]) -> Any:
     """Return the kernel of a layer's cotangents, for degree `k` and a dtype."""
-    prepare = prepare_kernel(k, dtype, entries)
-    add_coefficients, fill_inputs = _coefficient_kernel(k, dtype, entries), _input_kernel(k, dtype, entries)
+    prepare = prepare_kernel(k, dtype)
+    add_coefficients, fill_inputs = _coefficient_kernel(k, dtype), _input_kernel(k, dtype)
     zero = dtype.type(0)
 
     @kernel
-    def backward(x, y_bar, pieces, table, kind, given, given_slope, coefs, work, grad, x_bar, with_coefs, with_inputs):  # type: ignore[no-untyped-def]
+    def backward(x, y_bar, pieces, kind, given, given_slope, coefs, work, grad, x_bar, with_coefs, with_inputs):  # type: ignore[no-untyped-def]
         """Add to grad (n_in, G + k + 1, width) and fill x_bar (n, n_in), each where asked for; y_bar (n, n_out)."""
         n, n_out = y_bar.shape
         n_in, n_rows, width = coefs.shape
@@ -152,7 +155,6 @@ def backward_kernel(k: int, dtype: np.dtype[Any], entries: int) -> Any:
                     width,
                     n_rows,
                     pieces,
-                    table,
                     kind,
                     given,
                     given_slope,

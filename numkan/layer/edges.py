@@ -29,16 +29,15 @@ from numkan._check import FloatArray
 from numkan._jit import kernel
 from numkan._simd import lanes_of, vector_ops
 from numkan.layer.packed import PackedLayer, given_base
-from numkan.layer.prepare import BLOCK, INPUTS, basis_layout, copy_rows, prepare_kernel
+from numkan.layer.prepare import BLOCK, INPUTS, basis_lanes, copy_rows, prepare_kernel
 
 __all__ = ["edge_backward", "edge_sums"]
 
 
 @cache
-def _edge_kernel(k: int, dtype: np.dtype[Any], entries: int) -> Any:
+def _edge_kernel(k: int, dtype: np.dtype[Any]) -> Any:
     """Return the kernel of one vector of outputs of one edge at one prepared point: phi - c."""
     powers = k + 1
-    per_function = basis_layout(k, entries).function
     _, load, _, splat, fma, _, _ = vector_ops(lanes_of(dtype))
 
     @kernel
@@ -46,22 +45,22 @@ def _edge_kernel(k: int, dtype: np.dtype[Any], entries: int) -> Any:
         """basis[at ...]: the k + 1 values; row: of the first function; c: where in minus_shift."""
         value = fma(splat(base[q]), load(coefs, base_row), load(minus_shift, c))
         for r in range(powers):
-            value = fma(splat(basis[at + r * per_function]), load(coefs, row + r * width), value)
+            value = fma(splat(basis[at + r]), load(coefs, row + r * width), value)
         return value
 
     return edge
 
 
 @cache
-def _sums_kernel(k: int, dtype: np.dtype[Any], entries: int) -> Any:
+def _sums_kernel(k: int, dtype: np.dtype[Any]) -> Any:
     """Return the kernel of the moments of every edge, for degree `k` and a dtype."""
-    per_sample, _, per_slot = basis_layout(k, entries)
-    prepare, edge = prepare_kernel(k, dtype, entries), _edge_kernel(k, dtype, entries)
+    lanes = basis_lanes(k)
+    prepare, edge = prepare_kernel(k, dtype), _edge_kernel(k, dtype)
     step, load, store, splat, fma, _, _ = vector_ops(lanes_of(dtype))
     zero, one = dtype.type(0), dtype.type(1)
 
     @kernel
-    def add_sums(x, pieces, table, kind, given, given_slope, coefs, work, minus_shift, sums, squares):  # type: ignore[no-untyped-def]
+    def add_sums(x, pieces, kind, given, given_slope, coefs, work, minus_shift, sums, squares):  # type: ignore[no-untyped-def]
         """Add to sums and squares (n_in * width,), flat, like minus_shift; a block is summed before it is added."""
         n = x.shape[0]
         n_in, n_rows, width = coefs.shape
@@ -71,7 +70,7 @@ def _sums_kernel(k: int, dtype: np.dtype[Any], entries: int) -> Any:
             count = min(BLOCK, n - begin)
             for low in range(0, n_in, INPUTS):
                 high = min(n_in, low + INPUTS)
-                prepare(x, begin, count, low, high, width, n_rows, pieces, table, kind, given, given_slope, False, work)
+                prepare(x, begin, count, low, high, width, n_rows, pieces, kind, given, given_slope, False, work)
                 for i in range(low, high):
                     slot = i - low
                     base_row = (i * n_rows + n_rows - 1) * width
@@ -83,7 +82,7 @@ def _sums_kernel(k: int, dtype: np.dtype[Any], entries: int) -> Any:
                             row = place[q] + v
                             d = edge(
                                 basis,
-                                slot * per_slot + s * per_sample,
+                                q * lanes,
                                 base,
                                 q,
                                 flat,
@@ -102,16 +101,16 @@ def _sums_kernel(k: int, dtype: np.dtype[Any], entries: int) -> Any:
 
 
 @cache
-def _backward_kernel(k: int, dtype: np.dtype[Any], entries: int) -> Any:
+def _backward_kernel(k: int, dtype: np.dtype[Any]) -> Any:
     """Return the kernel of steps 1 to 3, for degree `k` and a dtype."""
-    per_sample, per_function, per_slot = basis_layout(k, entries)
+    lanes = basis_lanes(k)
     powers = k + 1
-    prepare, edge = prepare_kernel(k, dtype, entries), _edge_kernel(k, dtype, entries)
+    prepare, edge = prepare_kernel(k, dtype), _edge_kernel(k, dtype)
     step, load, store, splat, fma, mul, total = vector_ops(lanes_of(dtype))
     zero = dtype.type(0)
 
     @kernel
-    def backward(x, y_bar, pieces, table, kind, given, given_slope, coefs, work, minus_mean, g, grad, x_bar):  # type: ignore[no-untyped-def]
+    def backward(x, y_bar, pieces, kind, given, given_slope, coefs, work, minus_mean, g, grad, x_bar):  # type: ignore[no-untyped-def]
         """Add to grad (n_in, G + k + 1, width) and fill x_bar (n, n_in); y_bar (n, n_out); minus_mean, g flat."""
         n, n_out = y_bar.shape
         n_in, n_rows, width = coefs.shape
@@ -124,12 +123,12 @@ def _backward_kernel(k: int, dtype: np.dtype[Any], entries: int) -> Any:
             copy_rows(cotangents, begin * n_out, n_out, out, 0, width, count, n_out)
             for low in range(0, n_in, INPUTS):
                 high = min(n_in, low + INPUTS)
-                prepare(x, begin, count, low, high, width, n_rows, pieces, table, kind, given, given_slope, True, work)
+                prepare(x, begin, count, low, high, width, n_rows, pieces, kind, given, given_slope, True, work)
                 for i in range(low, high):
                     base_row = (i * n_rows + n_rows - 1) * width
                     for s in range(count):
                         q = (i - low) * BLOCK + s
-                        b = (i - low) * per_slot + s * per_sample
+                        b = q * lanes
                         acc = splat(zero)
                         for v in range(0, width, step):
                             row, c = place[q] + v, i * width + v
@@ -138,8 +137,8 @@ def _backward_kernel(k: int, dtype: np.dtype[Any], entries: int) -> Any:
                             derivative = mul(splat(base_slope[q]), load(flat, base_row + v))
                             for r in range(powers):  # steps 2 and 3
                                 at = row + r * width
-                                store(flat_grad, at, fma(splat(basis[b + r * per_function]), bar, load(flat_grad, at)))
-                                derivative = fma(splat(slope[b + r * per_function]), load(flat, at), derivative)
+                                store(flat_grad, at, fma(splat(basis[b + r]), bar, load(flat_grad, at)))
+                                derivative = fma(splat(slope[b + r]), load(flat, at), derivative)
                             at = base_row + v
                             store(flat_grad, at, fma(splat(base[q]), bar, load(flat_grad, at)))
                             acc = fma(derivative, bar, acc)
@@ -156,8 +155,8 @@ def edge_sums(layer: PackedLayer, x: FloatArray, shift: FloatArray) -> tuple[Flo
     sums, squares = np.zeros_like(shift), np.zeros_like(shift)
     given, slope = given_base(layer.base, x)
     flat = (np.ascontiguousarray(-shift).reshape(-1), sums.reshape(-1), squares.reshape(-1))
-    kernel = _sums_kernel(layer.k, x.dtype, layer.entries)
-    kernel(x, layer.pieces, layer.table, layer.base.kind, given, slope, layer.coefs, layer.work, *flat)
+    kernel = _sums_kernel(layer.k, x.dtype)
+    kernel(x, layer.pieces, layer.base.kind, given, slope, layer.coefs, layer.work, *flat)
     return sums, squares
 
 
@@ -171,8 +170,6 @@ def edge_backward(
     x_bar = np.empty(x.shape, x.dtype)
     given, slope = given_base(layer.base, x)
     flat = (np.ascontiguousarray(-mean).reshape(-1), np.ascontiguousarray(g).reshape(-1))
-    kernel = _backward_kernel(layer.k, x.dtype, layer.entries)
-    kernel(
-        x, y_bar, layer.pieces, layer.table, layer.base.kind, given, slope, layer.coefs, layer.work, *flat, grad, x_bar
-    )
+    kernel = _backward_kernel(layer.k, x.dtype)
+    kernel(x, y_bar, layer.pieces, layer.base.kind, given, slope, layer.coefs, layer.work, *flat, grad, x_bar)
     return x_bar

@@ -17,15 +17,15 @@ import numpy as np
 
 from numkan._jit import kernel
 from numkan._simd import lanes_of, vector_ops
-from numkan.layer.prepare import BLOCK, INPUTS, SIDE_BY_SIDE, basis_layout, copy_rows, prepare_kernel
+from numkan.layer.prepare import BLOCK, INPUTS, SIDE_BY_SIDE, basis_lanes, copy_rows, prepare_kernel
 
 __all__ = ["forward_kernel", "tangent_kernel"]
 
 
 @cache
-def _contract_kernel(k: int, dtype: np.dtype[Any], entries: int) -> Any:
+def _contract_kernel(k: int, dtype: np.dtype[Any]) -> Any:
     """Return the kernel that adds a group of prepared inputs to the outputs of a block."""
-    per_sample, per_function, per_slot = basis_layout(k, entries)
+    lanes = basis_lanes(k)
     powers = k + 1
     step, load, store, splat, fma, _, _ = vector_ops(lanes_of(dtype))
 
@@ -46,11 +46,11 @@ def _contract_kernel(k: int, dtype: np.dtype[Any], entries: int) -> Any:
                     c0, c1, c2, c3 = place[q] + v, place[q + 1] + v, place[q + 2] + v, place[q + 3] + v
                     for r in range(powers):
                         down = r * width
-                        b = slot * per_slot + s * per_sample + r * per_function
+                        b = q * lanes + r
                         y0 = fma(splat(basis[b]), load(coefs, c0 + down), y0)
-                        y1 = fma(splat(basis[b + per_sample]), load(coefs, c1 + down), y1)
-                        y2 = fma(splat(basis[b + 2 * per_sample]), load(coefs, c2 + down), y2)
-                        y3 = fma(splat(basis[b + 3 * per_sample]), load(coefs, c3 + down), y3)
+                        y1 = fma(splat(basis[b + lanes]), load(coefs, c1 + down), y1)
+                        y2 = fma(splat(basis[b + 2 * lanes]), load(coefs, c2 + down), y2)
+                        y3 = fma(splat(basis[b + 3 * lanes]), load(coefs, c3 + down), y3)
                     c = load(coefs, ((low + slot) * n_rows + n_rows - 1) * width + v)
                     y0 = fma(splat(base[q]), c, y0)
                     y1 = fma(splat(base[q + 1]), c, y1)
@@ -65,14 +65,14 @@ def _contract_kernel(k: int, dtype: np.dtype[Any], entries: int) -> Any:
 
 
 @cache
-def forward_kernel(k: int, dtype: np.dtype[Any], entries: int) -> Any:
+def forward_kernel(k: int, dtype: np.dtype[Any]) -> Any:
     """Return the kernel of a layer's outputs, for degree `k` and a dtype."""
-    prepare, contract = prepare_kernel(k, dtype, entries), _contract_kernel(k, dtype, entries)
+    prepare, contract = prepare_kernel(k, dtype), _contract_kernel(k, dtype)
     step, _, store, splat, *_ = vector_ops(lanes_of(dtype))
     zero = dtype.type(0)
 
     @kernel
-    def forward(x, pieces, table, kind, given, given_slope, coefs, work, y):  # type: ignore[no-untyped-def]
+    def forward(x, pieces, kind, given, given_slope, coefs, work, y):  # type: ignore[no-untyped-def]
         """Fill y (n, n_out) from x (n, n_in) and coefs (n_in, G + k + 1, width)."""
         n, n_out = y.shape
         n_in, n_rows, width = coefs.shape
@@ -83,7 +83,7 @@ def forward_kernel(k: int, dtype: np.dtype[Any], entries: int) -> Any:
                 store(out, at, splat(zero))
             for low in range(0, n_in, INPUTS):
                 high = min(n_in, low + INPUTS)
-                prepare(x, begin, count, low, high, width, n_rows, pieces, table, kind, given, given_slope, False, work)
+                prepare(x, begin, count, low, high, width, n_rows, pieces, kind, given, given_slope, False, work)
                 contract(work.basis, work.base, work.place, flat, low, high, count, n_rows, width, out)
             copy_rows(out, 0, width, outputs, begin * n_out, n_out, count, n_out)
 
@@ -91,7 +91,7 @@ def forward_kernel(k: int, dtype: np.dtype[Any], entries: int) -> Any:
 
 
 @cache
-def tangent_kernel(k: int, dtype: np.dtype[Any], entries: int) -> Any:
+def tangent_kernel(k: int, dtype: np.dtype[Any]) -> Any:
     r"""Return the kernel of a layer's directional derivative, for degree `k` and a dtype.
 
     .. math:: \dot y_o = \sum_i \big( \phi_{io}'(x_i)\, \dot x_i + \dot\phi_{io}(x_i) \big)
@@ -99,14 +99,14 @@ def tangent_kernel(k: int, dtype: np.dtype[Any], entries: int) -> Any:
     where the second term is the layer with the tangent of its packed coefficients: two contractions, one of slopes
     times the tangent of x with C, one of values with the tangent of C.
     """
-    per_sample, per_function, per_slot = basis_layout(k, entries)
+    lanes = basis_lanes(k)
     powers = k + 1
-    prepare, contract = prepare_kernel(k, dtype, entries), _contract_kernel(k, dtype, entries)
+    prepare, contract = prepare_kernel(k, dtype), _contract_kernel(k, dtype)
     step, _, store, splat, *_ = vector_ops(lanes_of(dtype))
     zero = dtype.type(0)
 
     @kernel
-    def tangent(x, x_dot, pieces, table, kind, given, given_slope, coefs, coefs_dot, work, y_dot):  # type: ignore[no-untyped-def]
+    def tangent(x, x_dot, pieces, kind, given, given_slope, coefs, coefs_dot, work, y_dot):  # type: ignore[no-untyped-def]
         """Fill y_dot (n, n_out) from x, x_dot (n, n_in) and coefs, coefs_dot (n_in, G + k + 1, width)."""
         n, n_out = y_dot.shape
         n_in, n_rows, width = coefs.shape
@@ -118,14 +118,14 @@ def tangent_kernel(k: int, dtype: np.dtype[Any], entries: int) -> Any:
                 store(out, at, splat(zero))
             for low in range(0, n_in, INPUTS):
                 high = min(n_in, low + INPUTS)
-                prepare(x, begin, count, low, high, width, n_rows, pieces, table, kind, given, given_slope, True, work)
+                prepare(x, begin, count, low, high, width, n_rows, pieces, kind, given, given_slope, True, work)
                 for i in range(low, high):
                     slot = i - low
                     for s in range((count + SIDE_BY_SIDE - 1) // SIDE_BY_SIDE * SIDE_BY_SIDE):
                         dot = x_dot[begin + (s if s < count else 0), i]
                         work.base_slope[slot * BLOCK + s] *= dot
                         for r in range(powers):
-                            work.slope[slot * per_slot + s * per_sample + r * per_function] *= dot
+                            work.slope[(slot * BLOCK + s) * lanes + r] *= dot
                 contract(work.slope, work.base_slope, place, flat, low, high, count, n_rows, width, out)
                 contract(work.basis, work.base, place, flat_dot, low, high, count, n_rows, width, out)
             copy_rows(out, 0, width, outputs, begin * n_out, n_out, count, n_out)

@@ -27,7 +27,6 @@ from numkan.layer.pack import new_packed, pack
 from numkan.layer.packed import PackedLayer
 from numkan.layer.refine import grid_from_parent, refine_coef
 from numkan.layer.refit import refit
-from numkan.layer.tables import polynomial_table, table_entries
 from numkan.spline.knots import check_grid, extend_grid
 from numkan.spline.lstsq import COND
 from numkan.spline.pieces import EXTRAPOLATIONS, Pieces, local_pieces
@@ -147,21 +146,28 @@ class KANLayer:
         self._set_grid(knots)
         n_in, n_basis = knots.shape[0], knots.shape[1] - self._k - 1
         self._shape: tuple[int, int, int] = (n_in, n_basis, n_out)
-        n_fixed = (not self.sb_trainable) + (not self.sp_trainable)
-        self._fixed = np.zeros(n_fixed * n_in * n_out, self._dtype)
-        self._mask = np.ones((n_in, n_out), self._dtype)
-        self._bind(np.zeros(self.n_params, self._dtype))
+        self._bind(np.zeros(self.n_params, self._dtype), np.zeros(self._n_fixed, self._dtype))
+        self._mask[...] = 1
 
-    def _bind(self, storage: FloatArray) -> None:
-        """Let the parameters live in `storage` (n_params,), as it is; views taken before turn read-only."""
+    @property
+    def _n_fixed(self) -> int:
+        """Number of those that are not trained: masks, and scales that are not trainable."""
+        n_in, _, n_out = self._shape
+        return n_in * n_out * (1 + (not self.sb_trainable) + (not self.sp_trainable))
+
+    def _bind(self, storage: FloatArray, fixed: FloatArray) -> None:
+        """Let the parameters live in `storage` (n_params,) and what is not trained in `fixed` (n_fixed,), as they are.
+
+        Views taken before turn read-only.
+        """
         self._retire()
         n_in, _, n_out = self._shape
-        self._storage = storage
-        fixed = list(self._fixed.reshape(-1, n_in, n_out))
+        self._storage, self._fixed = storage, fixed
+        self._mask, *others = fixed.reshape(-1, n_in, n_out)
         sections = self._sections(storage)
         self._coef = sections["coef"]
-        self._scale_base = sections["scale_base"] if self.sb_trainable else fixed.pop()
-        self._scale_sp = sections["scale_sp"] if self.sp_trainable else fixed.pop()
+        self._scale_base = sections["scale_base"] if self.sb_trainable else others.pop()
+        self._scale_sp = sections["scale_sp"] if self.sp_trainable else others.pop()
         self._shown = (self._coef.transpose(0, 2, 1), self._scale_base[:], self._scale_sp[:], self._mask[:])
 
     def _sections(self, vector: FloatArray) -> dict[str, FloatArray]:
@@ -180,29 +186,27 @@ class KANLayer:
         for view in getattr(self, "_shown", ()):
             view.flags.writeable = False
 
-    def _move_to(self, storage: FloatArray) -> None:
-        """Copy the parameters into `storage` and let them live there."""
-        storage[:] = self._storage
-        self._bind(storage)
+    def _move_to(self, storage: FloatArray, fixed: FloatArray) -> None:
+        """Copy all numbers into `storage` and `fixed`, and let them live there."""
+        storage[:], fixed[:] = self._storage, self._fixed
+        self._bind(storage, fixed)
 
     def _set_grid(self, knots: FloatArray) -> None:
         knots.flags.writeable = False
         self._grid = knots
         self._pieces: Pieces | None = None
-        self._table: Any = None
 
     def __getstate__(self) -> dict[str, Any]:
         state = self.__dict__.copy()
-        for derived in ("_coef", "_scale_base", "_scale_sp", "_shown", "_pieces", "_table"):
+        for derived in ("_coef", "_scale_base", "_scale_sp", "_mask", "_shown", "_pieces"):
             state.pop(derived, None)
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
         # A copy each: joblib may hand over memory-mapped, read-only arrays.
-        self._fixed, self._mask = np.array(self._fixed), np.array(self._mask)
         self._set_grid(np.array(self._grid))
-        self._bind(np.array(self._storage))
+        self._bind(np.array(self._storage), np.array(self._fixed))
 
     # --- what a layer is ------------------------------------------------------------------------------------------
 
@@ -328,9 +332,7 @@ class KANLayer:
     def pieces(self) -> Pieces:
         """Local polynomials of the grid under the layer's policy."""
         if self._pieces is None:
-            pieces = local_pieces(self._grid, self._k, self._extrapolate)
-            self._table = polynomial_table(pieces)
-            self._pieces = pieces
+            self._pieces = local_pieces(self._grid, self._k, self._extrapolate)
         return self._pieces
 
     def pack(self) -> PackedLayer:
@@ -339,9 +341,7 @@ class KANLayer:
         coefs = new_packed(n_in, n_basis, n_out, self._dtype)
         pack(self._coef, self._scale_base, self._scale_sp, self._mask, coefs)
         inside = self._grid if self._extrapolate == "raise" else None
-        pieces = self.pieces
-        entries = table_entries(pieces)
-        return PackedLayer(self._k, n_out, self._base, pieces, self._table, entries, coefs, inside)
+        return PackedLayer(self._k, n_out, self._base, self.pieces, coefs, inside)
 
     def __call__(self, x: Any) -> FloatArray:
         """Return the outputs (n, n_out) at x (n, n_in)."""

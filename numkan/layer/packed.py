@@ -54,8 +54,6 @@ class PackedLayer:
     base : BaseFunction
     pieces : Pieces
         Local polynomials of the grid under the layer's extrapolation policy.
-    table : ndarray, entries : int
-        Their flat table and the size of its look-up tables, see ``tables.py``.
     coefs : ndarray, shape (n_in, G + k + 1, width)
         Effective coefficients, see ``pack.py``.
     inside : ndarray or None
@@ -66,8 +64,6 @@ class PackedLayer:
     n_out: int
     base: BaseFunction
     pieces: Pieces
-    table: Any
-    entries: int
     coefs: Any
     inside: FloatArray | None = None
 
@@ -82,8 +78,8 @@ class PackedLayer:
             check_inside("x", x, self.inside, self.k)
         y = np.empty((x.shape[0], self.n_out), x.dtype)
         given, slope = given_base(self.base, x)
-        kernel = forward_kernel(self.k, x.dtype, self.entries)
-        kernel(x, self.pieces, self.table, self.base.kind, given, slope, self.coefs, self.work, y)
+        kernel = forward_kernel(self.k, x.dtype)
+        kernel(x, self.pieces, self.base.kind, given, slope, self.coefs, self.work, y)
         return y
 
     def backward(
@@ -92,12 +88,11 @@ class PackedLayer:
         """Add the cotangents of the packed coefficients to `grad`, and return those of x (n, n_in) where asked for."""
         x_bar = np.empty(x.shape if inputs else (0, 0), x.dtype)
         given, slope = given_base(self.base, x)
-        kernel = backward_kernel(self.k, x.dtype, self.entries)
+        kernel = backward_kernel(self.k, x.dtype)
         kernel(
             x,
             y_bar,
             self.pieces,
-            self.table,
             self.base.kind,
             given,
             slope,
@@ -114,8 +109,8 @@ class PackedLayer:
         """Return the directional derivative (n, n_out) along tangents of x and of the packed coefficients."""
         y_dot = np.empty((x.shape[0], self.n_out), x.dtype)
         given, slope = given_base(self.base, x)
-        kernel = tangent_kernel(self.k, x.dtype, self.entries)
-        kernel(x, x_dot, self.pieces, self.table, self.base.kind, given, slope, self.coefs, coefs_dot, self.work, y_dot)
+        kernel = tangent_kernel(self.k, x.dtype)
+        kernel(x, x_dot, self.pieces, self.base.kind, given, slope, self.coefs, coefs_dot, self.work, y_dot)
         return y_dot
 
     def pull_back(self, x: FloatArray, delta: FloatArray) -> FloatArray:
@@ -123,6 +118,6 @@ class PackedLayer:
         below = np.empty((*delta.shape[:2], x.shape[1]), x.dtype)
         given, slope = given_base(self.base, x)
         row = np.zeros(self.coefs.shape[2], x.dtype)
-        kernel = delta_kernel(self.k, x.dtype, self.entries)
-        kernel(x, delta, self.pieces, self.table, self.base.kind, given, slope, self.coefs, self.work, row, below)
+        kernel = delta_kernel(self.k, x.dtype)
+        kernel(x, delta, self.pieces, self.base.kind, given, slope, self.coefs, self.work, row, below)
         return below

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from numkan._jit import kernel
-from numkan._simd import lanes_of, lookup_ops, vector_ops
+from numkan._simd import lanes_of, vector_ops
 from numkan.base import GIVEN, IDENTITY, SILU, fill_silu
 from numkan.spline.pieces import bounded, find_pieces
 
@@ -25,7 +25,7 @@ __all__ = [
     "SIDE_BY_SIDE",
     "Work",
     "aligned_empty",
-    "basis_layout",
+    "basis_lanes",
     "copy_rows",
     "prepare_kernel",
     "workspace",
@@ -46,7 +46,7 @@ class Work(NamedTuple):
 
     points: Any  # (BLOCK,) the points of one input
     piece: Any  # (BLOCK,) int32: their pieces
-    basis: Any  # (INPUTS * BLOCK * lanes,) the k + 1 values of each point, see `basis_layout`
+    basis: Any  # (INPUTS * BLOCK * lanes,) the k + 1 values of each point, see `basis_lanes`
     slope: Any  # like basis: derivatives by x
     base: Any  # (INPUTS * BLOCK,) b(x)
     base_slope: Any  # (INPUTS * BLOCK,) b'(x)
@@ -107,26 +107,15 @@ def workspace(dtype: np.dtype[Any], lanes: int, width: int) -> Work:
     return work
 
 
-class Layout(NamedTuple):
-    """How far apart two samples, two functions and two slots lie in `Work.basis`."""
-
-    sample: int
-    function: int
-    slot: int
-
-
-def basis_layout(k: int, entries: int) -> Layout:
-    """Return the layout that `prepare_kernel` fills: functions side by side, or samples where it uses look-ups."""
-    if entries:
-        return Layout(1, BLOCK, (k + 1) * BLOCK)
-    lanes = max(4, 1 << k.bit_length())
-    return Layout(lanes, 1, BLOCK * lanes)
+def basis_lanes(k: int) -> int:
+    """Return how many numbers a point has in `Work.basis`: its k + 1 functions, padded."""
+    return max(4, 1 << k.bit_length())
 
 
 @cache
-def _rows_kernel(k: int, dtype: np.dtype[Any]) -> Any:
-    """Return Horner with the functions as lanes: a row of the table is loaded for each sample."""
-    lanes = max(4, 1 << k.bit_length())
+def _evaluate_kernel(k: int, dtype: np.dtype[Any]) -> Any:
+    """Return Horner with the functions as lanes: a row of the table of polynomials is loaded for each sample."""
+    lanes = basis_lanes(k)
     powers = k + 1
     _, load, store, splat, fma, mul, _ = vector_ops(lanes)
     limit = dtype.type(np.finfo(dtype).max)
@@ -163,72 +152,25 @@ def _rows_kernel(k: int, dtype: np.dtype[Any]) -> Any:
 
 
 @cache
-def _lookup_kernel(k: int, dtype: np.dtype[Any], entries: int) -> Any:
-    """Return Horner with the samples as lanes: every coefficient is looked up in a table of the pieces."""
-    powers = k + 1
-    step, load, store, splat, fma, mul, _ = vector_ops(lanes_of(dtype))
-    _, count, start_index, lookup, local, store_index = lookup_ops(entries, dtype)
-    limit = dtype.type(np.finfo(dtype).max)
-    zero = dtype.type(0)
-
-    @kernel
-    def evaluate(points, full, i, slot, pieces, table, with_slopes, piece, basis, basis_slope):  # type: ignore[no-untyped-def]
-        """Fill piece, and slot `slot` of basis and basis_slope, with input i at points[:full], whole vectors."""
-        ends = pieces.ends
-        n_breaks = ends.shape[1] - 1
-        row = i * (2 + powers * powers) * entries
-        for s in range(0, full, step):
-            x = load(points, s)
-            index = start_index(x)
-            for j in range(n_breaks):
-                index = count(x, splat(ends[i, j]), index)
-            store_index(piece, s, index)
-            inverse = lookup(table, row + entries, index)
-            w = local(x, splat(limit), lookup(table, row, index), inverse)
-            at = row + 2 * entries
-            for r in range(powers):
-                to = (slot * powers + r) * BLOCK + s
-                value = lookup(table, at + r * entries, index)
-                if with_slopes:
-                    slope = mul(splat(zero), w)
-                    for m in range(1, powers):
-                        slope = fma(slope, w, value)
-                        value = fma(value, w, lookup(table, at + (m * powers + r) * entries, index))
-                    store(basis_slope, to, mul(slope, inverse))
-                else:
-                    for m in range(1, powers):
-                        value = fma(value, w, lookup(table, at + (m * powers + r) * entries, index))
-                if powers == 1:
-                    value = fma(splat(zero), w, value)
-                store(basis, to, value)
-
-    return evaluate
-
-
-@cache
-def prepare_kernel(k: int, dtype: np.dtype[Any], entries: int) -> Any:
-    """Return the kernel that prepares a group of inputs at a block of samples, for degree `k` and a dtype.
-
-    `entries` is the size of the look-up tables, 0 where there are none.
-    """
-    evaluate = _lookup_kernel(k, dtype, entries) if entries else _rows_kernel(k, dtype)
-    multiple = lanes_of(dtype) if entries else SIDE_BY_SIDE
+def prepare_kernel(k: int, dtype: np.dtype[Any]) -> Any:
+    """Return the kernel that prepares a group of inputs at a block of samples, for degree `k` and a dtype."""
+    evaluate = _evaluate_kernel(k, dtype)
     silu = fill_silu(dtype)
     zero, one = dtype.type(0), dtype.type(1)
 
     @kernel
-    def prepare(x, begin, count, low, high, width, n_rows, pieces, table, kind, given, given_slope, with_slopes, work):  # type: ignore[no-untyped-def]
+    def prepare(x, begin, count, low, high, width, n_rows, pieces, kind, given, given_slope, with_slopes, work):  # type: ignore[no-untyped-def]
         """Fill slots 0, 1, ... of `work` with inputs low ... high - 1 at the samples begin ... begin + count - 1 of x.
 
-        x (n, n_in); pieces, table: the local polynomials and their flat table; kind: of base function;
+        x (n, n_in); pieces: the local polynomials; kind: of base function;
         given, given_slope (n, n_in): b and b' where kind is GIVEN; width, n_rows: of the packed coefficients;
         with_slopes: whether derivatives are wanted as well.
         One call does a whole group, because passing so many arrays costs as much as 50 samples.
         """
         points, piece, first, place, firsts = work.points, work.piece, work.first, work.place, pieces.first
-        base, base_slope = work.base, work.base_slope
-        # Samples go on in vectors: the rest of the last one repeats a sample, and is not kept.
-        full = (count + multiple - 1) // multiple * multiple
+        base, base_slope, table = work.base, work.base_slope, pieces.poly.reshape(-1)
+        # The contraction takes samples side by side: the rest of the last ones repeats a sample, and is not kept.
+        full = (count + SIDE_BY_SIDE - 1) // SIDE_BY_SIDE * SIDE_BY_SIDE
         for i in range(low, high):
             slot = i - low
             start = slot * BLOCK

@@ -107,9 +107,9 @@ def backward(
 
 
 def loss_and_gradients(
-    layers: Sequence[PackedLayer], x: FloatArray, targets: Targets
+    layers: Sequence[PackedLayer], x: FloatArray, targets: Targets, *, gradients: bool = True
 ) -> tuple[float, list[FloatArray]]:
-    """Return the loss and its gradients by the packed coefficients of every layer."""
+    """Return the loss and, where wanted, its gradients by the packed coefficients of every layer."""
     check_domain(layers, x)
     n, size = x.shape[0], chunk_rows(layers)
     chunks_per_piece = -(-n // (size * _MOST_PIECES))
@@ -119,13 +119,14 @@ def loss_and_gradients(
 
     def task(index: int) -> None:
         piece = pieces[index]
-        grads = [np.zeros_like(layer.coefs) for layer in layers]
+        grads = [np.zeros_like(layer.coefs) for layer in layers] if gradients else []
         for begin in range(piece.start, piece.stop, size):
             rows = slice(begin, min(begin + size, piece.stop))
             acts = activations(layers, x[rows], begin)
             y_bar = np.empty_like(acts[-1])
             losses[index] += targets.part(rows, acts[-1], y_bar)
-            backward(layers, acts, y_bar, grads, inputs=False)
+            if gradients:
+                backward(layers, acts, y_bar, grads, inputs=False)
         sums[index] = grads
 
     run_tasks(task, len(pieces))

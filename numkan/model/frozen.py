@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from numkan._check import FloatArray, as_samples
-from numkan.layer.packed import PackedLayer
-from numkan.model.evaluate import forward
 
-__all__ = ["FrozenKAN"]
+__all__ = ["FrozenKAN", "Predictor"]
+
+#: A function of canonical samples (n, n_in) that gives outputs (n, n_out).
+Predictor = Callable[[FloatArray], FloatArray]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -22,10 +24,10 @@ class FrozenKAN:
     fast way to many small calls. Any number of threads may share one. Its outputs are those of the model, bit for bit.
     """
 
-    layers: tuple[PackedLayer, ...]
+    predict: Predictor
     n_in: int
     dtype: np.dtype[Any]
 
     def __call__(self, x: Any) -> FloatArray:
         """Return the outputs (n, n_out) at x (n, n_in)."""
-        return forward(self.layers, as_samples("x", x, self.n_in, self.dtype))
+        return self.predict(as_samples("x", x, self.n_in, self.dtype))

@@ -19,49 +19,67 @@ import numpy as np
 from numkan._check import FloatArray, as_float_array, check_finite, check_option
 from numkan._jit import kernel
 
-__all__ = ["LOSSES", "Targets", "targets"]
+__all__ = ["LOSSES", "Targets", "lose", "targets"]
 
 LOSSES = ("mse", "cross_entropy")
 
 
+MSE, CROSS_ENTROPY = range(2)
+
+
 @kernel
-def _squared(y, target, weight, scale, y_bar):  # type: ignore[no-untyped-def]
-    """Return sum w e^2 and fill y_bar (n, n_out) with scale * w * e; weight (n,) or (0,) for ones."""
-    n, n_out = y.shape
+def _squared(y, y_at, count, n_out, target, weight, begin, scale, y_bar, bar_at):  # type: ignore[no-untyped-def]
+    """Return sum w e^2 over `count` samples, and fill y_bar with scale * w * e; y_bar may be y.
+
+    All arrays are flat: y and y_bar have the samples' outputs from y_at and bar_at on, target (n * n_out,) and weight
+    (n,), or (0,) for ones, have all samples, these from number `begin` on.
+    """
     weighted = weight.shape[0] > 0
     loss = 0.0
-    for s in range(n):
+    for s in range(count):
         row = 0.0
-        factor = scale * weight[s] if weighted else scale
+        factor = scale * weight[begin + s] if weighted else scale
         for o in range(n_out):
-            e = y[s, o] - target[s, o]
+            e = y[y_at + s * n_out + o] - target[(begin + s) * n_out + o]
             row += np.float64(e) * np.float64(e)
-            y_bar[s, o] = factor * e
-        loss += row * weight[s] if weighted else row
+            y_bar[bar_at + s * n_out + o] = factor * e
+        loss += row * weight[begin + s] if weighted else row
     return loss
 
 
 @kernel
-def _cross_entropy(y, label, weight, scale, y_bar):  # type: ignore[no-untyped-def]
-    """Return sum w (log sum exp y - y_label) and fill y_bar with scale * w * (softmax - one at the label)."""
-    n, n_out = y.shape
+def _cross_entropy(y, y_at, count, n_out, label, weight, begin, scale, y_bar, bar_at):  # type: ignore[no-untyped-def]
+    """Return sum w (log sum exp y - y_label), and fill y_bar with scale * w * (softmax - one at the label).
+
+    Arrays as in `_squared`; label (n,).
+    """
     weighted = weight.shape[0] > 0
     loss = 0.0
-    for s in range(n):
-        factor = scale * weight[s] if weighted else scale
-        top = y[s, 0]
+    for s in range(count):
+        factor = scale * weight[begin + s] if weighted else scale
+        at, to, own = y_at + s * n_out, bar_at + s * n_out, label[begin + s]
+        top = y[at]
         for o in range(1, n_out):
-            top = y[s, o] if y[s, o] > top or y[s, o] != y[s, o] else top
+            top = y[at + o] if y[at + o] > top or y[at + o] != y[at + o] else top
+        over = np.float64(top - y[at + own])
         total = 0.0
         for o in range(n_out):
-            y_bar[s, o] = np.exp(y[s, o] - top)
-            total += y_bar[s, o]
+            y_bar[to + o] = np.exp(y[at + o] - top)
+            total += y_bar[to + o]
         for o in range(n_out):
-            y_bar[s, o] = factor * (y_bar[s, o] / y_bar.dtype.type(total))
-        y_bar[s, label[s]] -= factor
-        row = np.log(total) + np.float64(top - y[s, label[s]])
-        loss += row * weight[s] if weighted else row
+            y_bar[to + o] = factor * (y_bar[to + o] / y_bar.dtype.type(total))
+        y_bar[to + own] -= factor
+        row = np.log(total) + over
+        loss += row * weight[begin + s] if weighted else row
     return loss
+
+
+@kernel
+def lose(kind, y, y_at, count, n_out, target, label, weight, begin, scale, y_bar, bar_at):  # type: ignore[no-untyped-def]
+    """Return the sum of the loss of that kind over `count` samples, and fill y_bar with its derivative times scale."""
+    if kind == MSE:
+        return _squared(y, y_at, count, n_out, target, weight, begin, scale, y_bar, bar_at)
+    return _cross_entropy(y, y_at, count, n_out, label, weight, begin, scale, y_bar, bar_at)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -69,17 +87,31 @@ class Targets:
     """What a network's outputs are compared with, in canonical form, and how."""
 
     loss: str
-    y: Any  # (n, n_out) of the dtype, or int64 labels (n,)
+    y: FloatArray  # (n, n_out), or (0, n_out) where there are labels
+    label: Any  # (n,) int64, or (0,)
     weight: FloatArray  # (n,) of the dtype, or (0,) for ones
     total: float  # what the sum over the samples is divided by
 
+    @property
+    def kind(self) -> int:
+        """Number of the loss, for kernels."""
+        return LOSSES.index(self.loss)
+
+    @property
+    def scale(self) -> float:
+        """What the derivative of a sample's share by its outputs is multiplied by."""
+        return (2.0 if self.loss == "mse" else 1.0) / self.total
+
+    def take(self, rows: Any, weight: FloatArray, total: float) -> Targets:
+        """Return those of some samples, with other weights."""
+        y, label = (array[rows] if len(array) else array for array in (self.y, self.label))
+        return Targets(self.loss, y, label, weight, total)
+
     def part(self, rows: slice, predicted: FloatArray, y_bar: FloatArray) -> float:
         """Return the share of some rows in the loss, and fill y_bar with its derivative by their outputs."""
-        weight = self.weight[rows] if self.weight.size else self.weight
-        factor = 2.0 if self.loss == "mse" else 1.0
-        function = _squared if self.loss == "mse" else _cross_entropy
-        scale = predicted.dtype.type(factor / self.total)
-        return float(function(predicted, self.y[rows], weight, scale, y_bar)) / self.total
+        count, n_out = predicted.shape
+        goal = self.y.reshape(-1), self.label, self.weight, rows.start, predicted.dtype.type(self.scale)
+        return float(lose(self.kind, predicted.reshape(-1), 0, count, n_out, *goal, y_bar.reshape(-1), 0)) / self.total
 
 
 def targets(y: Any, n: int, n_out: int, dtype: np.dtype[Any], loss: str, sample_weight: Any = None) -> Targets:
@@ -113,8 +145,8 @@ def targets(y: Any, n: int, n_out: int, dtype: np.dtype[Any], loss: str, sample_
             value = weight.min() if weight.min() < 0 else total
             raise ValueError(f"Argument `sample_weight` must {rule}, not {value:g}.")
     if loss == "mse":
-        return Targets(loss, _numbers(y, n, n_out, dtype), weight, total * n_out)
-    return Targets(loss, _labels(y, n, n_out), weight, total)
+        return Targets(loss, _numbers(y, n, n_out, dtype), np.empty(0, np.int64), weight, total * n_out)
+    return Targets(loss, np.empty((0, n_out), dtype), _labels(y, n, n_out), weight, total)
 
 
 def _numbers(y: Any, n: int, n_out: int, dtype: np.dtype[Any]) -> FloatArray:

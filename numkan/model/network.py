@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, Self
 
 import numpy as np
@@ -28,6 +29,8 @@ from numkan.layer.jacobian import jacobian_kernel
 from numkan.layer.layer import KANLayer
 from numkan.layer.pack import new_packed, pack_tangent, unpack_gradient
 from numkan.layer.packed import PackedLayer, given_base
+from numkan.model.column_plan import ColumnPlan, column_plan
+from numkan.model.columns import Columns
 from numkan.model.evaluate import (
     activations,
     backward,
@@ -37,9 +40,10 @@ from numkan.model.evaluate import (
     loss_and_gradients,
     spans,
 )
-from numkan.model.frozen import FrozenKAN
-from numkan.model.losses import targets
+from numkan.model.frozen import FrozenKAN, Predictor
+from numkan.model.losses import Targets, targets
 from numkan.spline.lstsq import COND
+from numkan.spline.pieces import Pieces
 
 __all__ = ["Network"]
 
@@ -98,13 +102,15 @@ class Network:
 
     def _take(self, layers: list[KANLayer]) -> None:
         """Become the network of these layers, whose parameters move into one vector."""
-        theta = np.empty(sum(layer.n_params for layer in layers), layers[0].dtype)
-        at = 0
+        n_params = sum(layer.n_params for layer in layers)
+        self._numbers = np.empty(n_params + sum(layer._n_fixed for layer in layers), layers[0].dtype)
+        self._theta, fixed = self._numbers[:n_params], self._numbers[n_params:]
+        at = at_fixed = 0
         for layer in layers:
-            layer._move_to(theta[at : at + layer.n_params])
-            at += layer.n_params
-        self._theta = theta
+            layer._move_to(self._theta[at : at + layer.n_params], fixed[at_fixed : at_fixed + layer._n_fixed])
+            at, at_fixed = at + layer.n_params, at_fixed + layer._n_fixed
         self.act_fun = layers
+        self._planned: tuple[list[Pieces], ColumnPlan | None] | None = None
 
     def _become(self, other: Network) -> None:
         """Take over another network's layers, of any shape; views of this one's parameters turn read-only."""
@@ -234,15 +240,31 @@ class Network:
 
     def __call__(self, x: Any) -> FloatArray:
         """Return the outputs (n, n_out) at x (n, n_in), in the model's dtype."""
-        x = self._samples(x)
-        return forward(self._pack(), x)
+        return self._predictor()(self._samples(x))
+
+    def _predictor(self) -> Predictor:
+        """Return the function of canonical samples that the network is with its numbers of this moment."""
+        plan = self._column_plan()
+        return partial(forward, self._pack()) if plan is None else Columns.pack(plan, self._numbers).forward
+
+    def _column_plan(self) -> ColumnPlan | None:
+        """Return the plan for the grids as they are, None where the column form does not suit the network."""
+        pieces = [layer.pieces for layer in self.act_fun]
+        planned = self._planned
+        if planned is None or any(new is not old for new, old in zip(pieces, planned[0], strict=True)):
+            planned = self._planned = (pieces, column_plan(self.act_fun, self._numbers))
+        return planned[1]
 
     def frozen(self) -> FrozenKAN:
         """Return an immutable predictor with the model's numbers of this moment: the fast way to many small calls."""
-        return FrozenKAN(tuple(self._pack()), self.n_in, self.dtype)
+        return FrozenKAN(self._predictor(), self.n_in, self.dtype)
 
     def activations(self, x: Any) -> list[FloatArray]:
-        """Return [x, inputs of layer 1, ..., outputs], all of them new arrays; nothing is kept on the model."""
+        """Return [x, inputs of layer 1, ..., outputs], all of them new arrays; nothing is kept on the model.
+
+        Each is what a layer called on its own makes of the one before; a call of the model may differ from the last one
+        by rounding.
+        """
         return activations(self._pack(), self._samples(x).copy())
 
     # --- derivatives ----------------------------------------------------------------------------------------------
@@ -267,15 +289,26 @@ class Network:
         """
         x = self._samples(x)
         goal = targets(y, len(x), self.n_out, self.dtype, loss, sample_weight)
+        return self._loss_and_grad(x, goal)
+
+    def _loss_and_grad(self, x: FloatArray, goal: Targets) -> tuple[float, FloatArray]:
+        plan = self._column_plan()
+        if plan is not None and plan.has_gradient:
+            return Columns.pack(plan, self._numbers).loss_and_grad(x, goal, self._numbers)
         value, packed = loss_and_gradients(self._pack(), x, goal)
         return value, self._unpack(packed)
 
     def loss(self, x: Any, y: Any, loss: str = "mse", sample_weight: Any = None) -> float:
-        """Return the loss at samples; arguments as in :meth:`loss_and_grad`."""
+        """Return the loss at samples: arguments and number as in :meth:`loss_and_grad`."""
         x = self._samples(x)
         goal = targets(y, len(x), self.n_out, self.dtype, loss, sample_weight)
-        predicted = forward(self._pack(), x)
-        return goal.part(slice(0, len(x)), predicted, np.empty_like(predicted))
+        return self._loss(x, goal)
+
+    def _loss(self, x: FloatArray, goal: Targets) -> float:
+        plan = self._column_plan()
+        if plan is not None and plan.has_gradient:
+            return Columns.pack(plan, self._numbers).loss(x, goal)
+        return loss_and_gradients(self._pack(), x, goal, gradients=False)[0]
 
     def _unpack(self, packed: list[FloatArray]) -> FloatArray:
         """Return the gradient by the parameters from those by the packed coefficients."""
@@ -373,7 +406,7 @@ class Network:
 
     def _identity(self, rows: slice) -> FloatArray:
         eye = np.eye(self.n_out, dtype=self.dtype)
-        return np.ascontiguousarray(np.broadcast_to(eye, (rows.stop - rows.start, *eye.shape)))
+        return np.broadcast_to(eye, (rows.stop - rows.start, *eye.shape)).copy()  # of one row too: a writable array
 
     def jacobian(self, x: Any) -> FloatArray:
         """Return the derivatives of the outputs by the parameters, shape (n, n_out, n_params), at x (n, n_in).
@@ -405,7 +438,7 @@ class Network:
         goal = targets(y, len(x), self.n_out, self.dtype, "mse", sample_weight)
         weight = goal.weight if goal.weight.size else np.ones(len(x), self.dtype)
         root = np.sqrt(weight / self.dtype.type(goal.total))[:, None]
-        residuals = root * (forward(self._pack(), x) - goal.y)
+        residuals = root * (self._predictor()(x) - goal.y)
         jac = root[:, :, None] * self.jacobian(x)
         return residuals.reshape(-1), jac.reshape(-1, self.n_params)
 
@@ -498,10 +531,10 @@ def _jacobian_columns(
     at_base = begin + n_coef if layer.sb_trainable else -1
     at_sp = begin + n_coef + n_edges * layer.sb_trainable if layer.sp_trainable else -1
     given, slope = given_base(layer._base, x)
-    kernel = jacobian_kernel(layer.k, layer.dtype, packed.entries)
+    kernel = jacobian_kernel(layer.k, layer.dtype)
     columns = (begin, at_base, at_sp)
     numbers = (layer._coef, layer._scale_sp, layer._mask)
-    kernel(x, delta, packed.pieces, packed.table, layer._base.kind, given, slope, *numbers, packed.work, columns, jac)
+    kernel(x, delta, packed.pieces, layer._base.kind, given, slope, *numbers, packed.work, columns, jac)
 
 
 def _check_rows(name: str, array: FloatArray, x: FloatArray) -> None:

@@ -45,7 +45,7 @@ from numkan._threads import run_tasks
 from numkan.layer.edges import edge_backward, edge_sums
 from numkan.layer.layer import KANLayer
 from numkan.layer.packed import PackedLayer
-from numkan.model.evaluate import activations, check_domain, chunk_rows, loss_and_gradients, spans
+from numkan.model.evaluate import activations, check_domain, chunk_rows, spans
 from numkan.model.losses import Targets, targets
 from numkan.model.network import Network
 
@@ -130,8 +130,8 @@ def objective_and_grad(
     >>> model, x = KAN([2, 3, 1], seed=0), np.random.default_rng(0).uniform(-1, 1, (50, 2))
     >>> plain, _ = model.loss_and_grad(x, x[:, 0])
     >>> objective = objective_and_grad(model, x, x[:, 0], Penalties(lamb=0.1))
-    >>> objective.loss == plain, bool(np.isclose(objective.value, plain + 0.1 * objective.regularization))
-    (True, True)
+    >>> bool(np.isclose(objective.value, plain + 0.1 * objective.regularization))
+    True
     """
     x = model._samples(x)
     goal = targets(y, len(x), model.n_out, model.dtype, loss, sample_weight)
@@ -142,14 +142,12 @@ def objective_and_grad(
 
 def penalized(model: Network, x: FloatArray, goal: Targets, penalties: Penalties) -> Objective:
     """Return the objective for arguments that have been checked."""
-    layers = model._pack()
     lamb = penalties.lamb
     if not (penalties.active and penalties.of_edges):
-        loss, packed = loss_and_gradients(layers, x, goal)
-        regularization = 0.0
+        (loss, grad), regularization = model._loss_and_grad(x, goal), 0.0
     else:
-        loss, regularization, packed = _with_edges(layers, x, goal, penalties)
-    grad = model._unpack(packed)
+        loss, regularization, packed = _with_edges(model._pack(), x, goal, penalties)
+        grad = model._unpack(packed)
     if penalties.active and (penalties.lamb_coef or penalties.lamb_coefdiff):
         at = 0
         for layer in model.act_fun:

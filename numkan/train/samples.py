@@ -35,7 +35,7 @@ class Samples:
         else:
             per_weight = goal.total / float(goal.weight.sum(dtype=np.float64))
             total = per_weight * float(weight.sum(dtype=np.float64))
-        return Samples(self.x[rows], Targets(goal.loss, goal.y[rows], weight, total))
+        return Samples(self.x[rows], goal.take(rows, weight, total))
 
 
 def check_samples(model: Network, x: Any, y: Any, loss: str, sample_weight: Any, name: str = "x") -> Samples:

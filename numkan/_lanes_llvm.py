@@ -1,0 +1,342 @@
+"""The operations of ``_lanes.py`` as LLVM instructions for 512-bit vectors.
+
+One instruction of AVX-512 reads a table of 16 float32 (8 float64) in a register at as many places at once, and one
+reads two such tables as one. Numba's own code cannot say that; each operation here is an intrinsic, a Python function
+that writes its instructions when a kernel is compiled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from numkan._simd import VectorType, lanes_of, vector_pointer
+
+__all__ = ["lane_intrinsics", "tile_intrinsics"]
+
+
+class _Emitter:
+    """Writes LLVM instructions for vectors of one dtype."""
+
+    def __init__(self, builder: Any, dtype: np.dtype[Any]) -> None:
+        self.builder = builder
+        self.lanes = lanes_of(dtype)
+        self.single = dtype == np.float32
+        self.scalar = ir.FloatType() if self.single else ir.DoubleType()
+        self.vector = ir.VectorType(self.scalar, self.lanes)
+        self.integer = ir.IntType(32 if self.single else 64)
+        self.integers = ir.VectorType(self.integer, self.lanes)
+
+    def number(self, value: float) -> Any:
+        rounded = float(np.float32(value)) if self.single else value
+        return ir.Constant(self.vector, [ir.Constant(self.scalar, rounded)] * self.lanes)
+
+    def whole(self, value: int) -> Any:
+        return ir.Constant(self.integers, [value] * self.lanes)
+
+    def call(self, name: str, *args: Any) -> Any:
+        kind = ir.FunctionType(self.vector, [arg.type for arg in args])
+        return self.builder.call(cgutils.get_or_insert_function(self.builder.module, kind, name), args)
+
+    def named(self, name: str, *args: Any) -> Any:
+        """Call the LLVM function of that name for these vectors."""
+        return self.call(f"llvm.{name}.v{self.lanes}{'f32' if self.single else 'f64'}", *args)
+
+    def fma(self, a: Any, b: Any, c: Any) -> Any:
+        return self.named("fma", a, b, c)
+
+    def load(self, context: Any, array_type: Any, array: Any, at: Any, offset: int = 0, kind: Any = None) -> Any:
+        if offset:
+            at = self.builder.add(at, ir.Constant(at.type, offset))
+        value = self.builder.load(vector_pointer(context, self.builder, array_type, array, at, kind or self.vector))
+        value.align = array_type.dtype.bitwidth // 8
+        return value
+
+    def load_tables(self, context: Any, array_type: Any, array: Any, at: Any, count: int) -> list[Any]:
+        return [self.load(context, array_type, array, at, number * self.lanes) for number in range(count)]
+
+    def load_columns(self, context: Any, array_type: Any, array: Any, at: Any, stride: Any, count: int) -> list[Any]:
+        found = []
+        for _ in range(count):
+            found.append(self.load(context, array_type, array, at))
+            at = self.builder.add(at, stride)
+        return found
+
+    def store(self, context: Any, array_type: Any, array: Any, at: Any, value: Any) -> None:
+        pointer = vector_pointer(context, self.builder, array_type, array, at, value.type)
+        self.builder.store(value, pointer, align=array_type.dtype.bitwidth // 8)
+
+    def splat(self, value: Any) -> Any:
+        first = self.builder.insert_element(
+            ir.Constant(self.vector, ir.Undefined), value, ir.Constant(ir.IntType(32), 0)
+        )
+        zeros = ir.Constant(ir.VectorType(ir.IntType(32), self.lanes), [0] * self.lanes)
+        return self.builder.shuffle_vector(first, ir.Constant(self.vector, ir.Undefined), zeros)
+
+    def lookup(self, tables: Sequence[Any], index: Any) -> Any:
+        """Look up in 1, 2 or 4 registers."""
+        if len(tables) == 1:
+            return self.call(f"llvm.x86.avx512.permvar.{'s' if self.single else 'd'}f.512", tables[0], index)
+        name = f"llvm.x86.avx512.vpermi2var.{'ps' if self.single else 'pd'}.512"
+        low = self.call(name, tables[0], index, tables[1])
+        if len(tables) == 2:
+            return low
+        high = self.call(name, tables[2], index, tables[3])
+        return self.builder.select(self.builder.icmp_unsigned(">=", index, self.whole(2 * self.lanes)), high, low)
+
+    def bounded(self, x: Any, limit: Any) -> Any:
+        """Return x within +-limit; NaN fails both comparisons and stays."""
+        low = self.builder.fneg(limit)
+        x = self.builder.select(self.builder.fcmp_ordered(">", x, limit), limit, x)
+        return self.builder.select(self.builder.fcmp_ordered("<", x, low), low, x)
+
+    def horner(self, coefficients: Sequence[Any], w: Any, start: Any) -> Any:
+        """Return start + the polynomial at w, highest power first; NaN in w is not lost at degree 0 either."""
+        value = coefficients[0]
+        if len(coefficients) == 1:
+            value = self.fma(self.number(0), w, value)
+            return self.builder.fadd(value, start)
+        for coefficient in coefficients[1:-1]:
+            value = self.fma(value, w, coefficient)
+        return self.fma(value, w, self.builder.fadd(coefficients[-1], start))
+
+    def exp(self, x: Any) -> Any:
+        """Return exp(x) for |x| <= 87 (708): 2^n exp(r), see ``base.py``."""
+        n = self.named("rint", self.builder.fmul(x, self.number(1.4426950408889634)))
+        high, low = (0.693359375, -2.12194440e-4) if self.single else (0.6931471803691238, 1.9082149292705877e-10)
+        r = self.fma(n, self.number(-high), x)
+        r = self.fma(n, self.number(-low), r)
+        degree = 7 if self.single else 13
+        inverse_factorials = [1.0]
+        for d in range(1, degree + 1):
+            inverse_factorials.append(inverse_factorials[-1] / d)
+        p = self.number(inverse_factorials[degree])
+        for d in range(degree - 1, -1, -1):
+            p = self.fma(p, r, self.number(inverse_factorials[d]))
+        bias, shift = (127, 23) if self.single else (1023, 52)
+        exponent = self.builder.add(self.builder.fptosi(n, self.integers), self.whole(bias))
+        power = self.builder.bitcast(self.builder.shl(exponent, self.whole(shift)), self.vector)
+        return self.builder.fmul(p, power)
+
+    def silu(self, x: Any) -> tuple[Any, Any]:
+        """Return silu and its derivative; where the exponential would overflow both are 0."""
+        builder = self.builder
+        clamp = self.number(87.0 if self.single else 708.0)
+        inside = self.bounded(x, clamp)
+        e = self.exp(builder.fneg(inside))
+        sigmoid = builder.fdiv(self.number(1), builder.fadd(self.number(1), e))
+        tiny = builder.fcmp_ordered("<", x, builder.fneg(clamp))
+        value = builder.select(tiny, self.number(0), builder.fmul(x, sigmoid))
+        slope = self.fma(sigmoid, builder.fmul(inside, builder.fmul(e, sigmoid)), sigmoid)
+        return value, builder.select(tiny, self.number(0), slope)
+
+
+def _types(dtype: np.dtype[Any]) -> tuple[Any, Any]:
+    """Return Numba's types of a vector of numbers and of one of indices."""
+    scalar, integer = (types.float32, types.int32) if dtype == np.float32 else (types.float64, types.int64)
+    return VectorType(scalar, lanes_of(dtype)), VectorType(integer, lanes_of(dtype))
+
+
+def lane_intrinsics(k: int, dtype: np.dtype[Any], entries: int, tile: int) -> dict[str, Any]:
+    """Return what `_lanes.LaneOps` has, by name."""
+    lanes = lanes_of(dtype)
+    registers = entries // lanes
+    powers = k + 1
+    vectors, indices = _types(dtype)
+    limit = float(np.finfo(dtype).max)
+
+    @intrinsic
+    def load_index(typing_context, array, at):  # type: ignore[no-untyped-def]
+        def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
+            emit = _Emitter(builder, dtype)
+            return emit.load(context, signature.args[0], args[0], args[1], kind=emit.integers)
+
+        return indices(array, types.intp), codegen
+
+    @intrinsic
+    def store_index(typing_context, array, at, index):  # type: ignore[no-untyped-def]
+        def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
+            _Emitter(builder, dtype).store(context, signature.args[0], *args)
+            return context.get_dummy_value()
+
+        return types.void(array, types.intp, index), codegen
+
+    @intrinsic
+    def find(typing_context, array, at, x):  # type: ignore[no-untyped-def]
+        def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
+            emit = _Emitter(builder, dtype)
+            tables = emit.load_tables(context, signature.args[0], args[0], args[1], registers)
+            index, jump = emit.whole(0), entries // 2
+            while jump:
+                end = emit.lookup(tables, builder.add(index, emit.whole(jump - 1)))
+                reached = builder.fcmp_ordered(">=", args[2], end)
+                index = builder.select(reached, builder.add(index, emit.whole(jump)), index)
+                jump //= 2
+            return index
+
+        return indices(array, types.intp, x), codegen
+
+    @intrinsic
+    def lookup(typing_context, array, at, index):  # type: ignore[no-untyped-def]
+        def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
+            emit = _Emitter(builder, dtype)
+            return emit.lookup(emit.load_tables(context, signature.args[0], args[0], args[1], registers), args[2])
+
+        return vectors(array, types.intp, index), codegen
+
+    @intrinsic
+    def local(typing_context, x, centre, inverse):  # type: ignore[no-untyped-def]
+        def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
+            emit = _Emitter(builder, dtype)
+            return builder.fmul(builder.fsub(emit.bounded(args[0], emit.number(limit)), args[1]), args[2])
+
+        return x(x, centre, inverse), codegen
+
+    @intrinsic
+    def load_edges(typing_context, array, at):  # type: ignore[no-untyped-def]
+        count = tile * powers * registers
+        result = types.UniTuple(vectors, count)
+
+        def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
+            emit = _Emitter(builder, dtype)
+            return cgutils.pack_array(builder, emit.load_tables(context, signature.args[0], args[0], args[1], count))
+
+        return result(array, types.intp), codegen
+
+    @intrinsic
+    def load_scales(typing_context, array, at):  # type: ignore[no-untyped-def]
+        result = types.UniTuple(vectors, tile)
+
+        def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
+            emit = _Emitter(builder, dtype)
+            numbers = [
+                emit.load(context, signature.args[0], args[0], args[1], offset=number, kind=emit.scalar)
+                for number in range(tile)
+            ]
+            return cgutils.pack_array(builder, [emit.splat(number) for number in numbers])
+
+        return result(array, types.intp), codegen
+
+    @intrinsic
+    def add_edges(typing_context, tables, scales, b, index, w, array, at, stride):  # type: ignore[no-untyped-def]
+        """Add edge number e, its polynomial at w and its scale times b, to array[at + e * stride]."""
+
+        def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
+            emit = _Emitter(builder, dtype)
+            loaded = cgutils.unpack_tuple(builder, args[0], tile * powers * registers)
+            factors = cgutils.unpack_tuple(builder, args[1], tile)
+            b, index, w, array, at, stride = args[2:]
+            for edge in range(tile):
+                own = loaded[edge * powers * registers :]
+                terms = [emit.lookup(own[m * registers : (m + 1) * registers], index) for m in range(powers)]
+                y = emit.load(context, signature.args[5], array, at)
+                y = emit.fma(factors[edge], b, emit.horner(terms, w, y))
+                emit.store(context, signature.args[5], array, at, y)
+                at = builder.add(at, stride)
+            return context.get_dummy_value()
+
+        return types.void(tables, scales, b, index, w, array, types.intp, types.intp), codegen
+
+    sums_type = types.UniTuple(vectors, k)
+
+    @intrinsic
+    def no_slopes(typing_context, x):  # type: ignore[no-untyped-def]
+        def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
+            return context.make_tuple(builder, sums_type, [_Emitter(builder, dtype).number(0)] * k)
+
+        return sums_type(x), codegen
+
+    @intrinsic
+    def add_slopes(typing_context, sums, array, at, index, factor):  # type: ignore[no-untyped-def]
+        """Return the sums, one a power (all but the constant), plus factor times the coefficients of one edge."""
+
+        def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
+            emit = _Emitter(builder, dtype)
+            before = cgutils.unpack_tuple(builder, args[0], k)
+            tables = emit.load_tables(context, signature.args[1], args[1], args[2], k * registers)
+            after = [
+                emit.fma(args[4], emit.lookup(tables[m * registers : (m + 1) * registers], args[3]), before[m])
+                for m in range(k)
+            ]
+            return context.make_tuple(builder, sums_type, after)
+
+        return sums_type(sums, array, types.intp, index, factor), codegen
+
+    @intrinsic
+    def slope(typing_context, sums, w):  # type: ignore[no-untyped-def]
+        def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
+            emit = _Emitter(builder, dtype)
+            value = builder.fmul(emit.number(0), args[1])  # zeros, and NaN where w is NaN
+            for m, total in enumerate(cgutils.unpack_tuple(builder, args[0], k)):
+                value = emit.fma(value, args[1], builder.fmul(emit.number(k - m), total))
+            return value
+
+        return w(sums, w), codegen
+
+    @intrinsic
+    def silu(typing_context, x):  # type: ignore[no-untyped-def]
+        result = types.UniTuple(vectors, 2)
+
+        def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
+            return context.make_tuple(builder, result, _Emitter(builder, dtype).silu(args[0]))
+
+        return result(x), codegen
+
+    operations = (load_index, store_index, find, lookup, local, load_edges, load_scales, add_edges)
+    return {operation.__name__: operation for operation in (*operations, no_slopes, add_slopes, slope, silu)}
+
+
+def tile_intrinsics(dtype: np.dtype[Any], columns: int) -> tuple[Any, Any, Any]:
+    """Return the three operations of `_lanes.TileOps`."""
+    lanes = lanes_of(dtype)
+    rows = lanes // columns
+    vectors, _ = _types(dtype)
+    tile_type = types.UniTuple(vectors, lanes)
+
+    @intrinsic
+    def zeros(typing_context, array):  # type: ignore[no-untyped-def]
+        def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
+            return cgutils.pack_array(builder, [_Emitter(builder, dtype).number(0)] * lanes)
+
+        return tile_type(array), codegen
+
+    @intrinsic
+    def add(typing_context, tile, f, f_at, f_stride, g, g_at, g_stride):  # type: ignore[no-untyped-def]
+        def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
+            emit = _Emitter(builder, dtype)
+            tile, f, f_at, f_stride, g, g_at, g_stride = args
+
+            fs = emit.load_columns(context, signature.args[1], f, f_at, f_stride, rows)
+            gs = emit.load_columns(context, signature.args[4], g, g_at, g_stride, columns)
+            before = cgutils.unpack_tuple(builder, tile, lanes)
+            after = [emit.fma(a, b, before[r * columns + c]) for r, a in enumerate(fs) for c, b in enumerate(gs)]
+            return cgutils.pack_array(builder, after)
+
+        size = types.intp
+        return tile_type(tile, f, size, size, g, size, size), codegen
+
+    @intrinsic
+    def totals(typing_context, tile):  # type: ignore[no-untyped-def]
+        def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
+            # Two vectors become one: its halves hold sums of neighbours of the one and of the other.
+            parts = cgutils.unpack_tuple(builder, args[0], lanes)
+            index = ir.VectorType(ir.IntType(32), lanes)
+            even = ir.Constant(index, list(range(0, 2 * lanes, 2)))
+            odd = ir.Constant(index, list(range(1, 2 * lanes, 2)))
+            while len(parts) > 1:
+                pairs = zip(parts[::2], parts[1::2], strict=True)
+                parts = [
+                    builder.fadd(builder.shuffle_vector(a, b, even), builder.shuffle_vector(a, b, odd))
+                    for a, b in pairs
+                ]
+            return parts[0]
+
+        return vectors(tile), codegen
+
+    return zeros, add, totals

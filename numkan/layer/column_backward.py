@@ -1,0 +1,141 @@
+r"""Backward through one layer in column form, for one block of samples.
+
+With :math:`\bar y_o` the cotangents of the outputs, functions :math:`B_p`, and b as the last of them,
+
+1. :math:`\bar C_{ipo} \mathrel{+}= \sum_n B_p(x_{ni})\, \bar y_{no}` for every p. Most of these products are with
+   zeros, and yet sums over a few whole columns beat sums that depend on the piece of each sample;
+2. :math:`\bar x_i = \frac{dw}{dx} \frac{d}{dw} \sum_m \Big(\sum_o \bar y_o A_{iojm}\Big) w^m + b'(x_i) \sum_o \bar y_o
+   E_{io}`: the sum over outputs comes before the derivative.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from numkan._jit import kernel
+from numkan._lanes import lane_ops, sample_lanes, tile_ops
+from numkan._simd import vector_ops
+from numkan.layer.columns import (
+    BLOCK,
+    EDGES,
+    FUNCTION_VALUES,
+    FUNCTIONS,
+    GRADS,
+    INPUTS,
+    LOCAL,
+    N_BASIS,
+    N_IN,
+    N_OUT,
+    N_ROWS,
+    SCALES,
+    SLOPE,
+    B,
+    W,
+    group,
+)
+
+__all__ = ["gradient_kernel", "pull_back_kernel"]
+
+
+@cache
+def _functions_kernel(k: int, dtype: np.dtype[Any], entries: int) -> Any:
+    """Return the kernel that evaluates all functions of one input."""
+    step, load, store, splat, *_ = vector_ops(sample_lanes(dtype))
+    ops = lane_ops(k, dtype, entries, 1)
+    load_index, load_edges, add_edges = ops.load_index, ops.load_edges, ops.add_edges
+    size = (k + 1) * entries
+    zero = dtype.type(0)
+
+    @kernel
+    def fill_functions(tables, places, layer, offsets, full, work, index, i):  # type: ignore[no-untyped-def]
+        """Fill a column for each of the G + k splines of input i, one for b, and zeros in the padding."""
+        to, n_basis = offsets[FUNCTION_VALUES], places[layer, N_BASIS]
+        at_w, at_b, column = offsets[W], offsets[B], places[layer, INPUTS] + i * BLOCK
+        for p in range(places[layer, N_ROWS]):
+            for s in range(0, full, step):
+                store(work, to + p * BLOCK + s, load(work, at_b + column + s) if p == n_basis else splat(zero))
+        for p in range(n_basis):
+            # an edge that has no b
+            function = load_edges(tables, places[layer, FUNCTIONS] + (i * n_basis + p) * size)
+            for s in range(0, full, step):
+                piece, w = load_index(index, column + s), load(work, at_w + column + s)
+                add_edges(function, (splat(zero),), splat(zero), piece, w, work, to + p * BLOCK + s, 0)
+
+    return fill_functions
+
+
+@cache
+def _tile_kernel(dtype: np.dtype[Any], columns: int) -> Any:
+    """Return the kernel of step 1 for one input and `columns` outputs."""
+    step, load, store, splat, fma, _, _ = vector_ops(sample_lanes(dtype))
+    rows, _, zeros, add, totals = tile_ops(dtype, columns)
+    one = dtype.type(1)
+
+    @kernel
+    def add_tiles(work, functions, n_rows, full, bars, grads, to):  # type: ignore[no-untyped-def]
+        """Add to grads (n_rows, columns) at `to` the products of the columns of functions and cotangents."""
+        for p in range(0, n_rows, rows):
+            tile = zeros(work)
+            for s in range(0, full, step):
+                tile = add(tile, work, functions + p * BLOCK + s, BLOCK, work, bars + s, BLOCK)
+            at = to + p * columns
+            store(grads, at, fma(splat(one), totals(tile), load(grads, at)))
+
+    return add_tiles
+
+
+@cache
+def gradient_kernel(k: int, dtype: np.dtype[Any], entries: int) -> Any:
+    """Return the kernel of step 1 for a layer."""
+    fill_functions = _functions_kernel(k, dtype, entries)
+    together = group(dtype)
+    add_several, add_one = _tile_kernel(dtype, together), _tile_kernel(dtype, 1)
+
+    @kernel
+    def add_gradients(tables, places, layer, offsets, full, work, index, bars, grads):  # type: ignore[no-untyped-def]
+        """Add to grads; see `column_pack.unpack_columns` for the order."""
+        n_out, n_rows, functions = places[layer, N_OUT], places[layer, N_ROWS], offsets[FUNCTION_VALUES]
+        whole = n_out // together * together
+        for i in range(places[layer, N_IN]):
+            fill_functions(tables, places, layer, offsets, full, work, index, i)
+            to = places[layer, GRADS] + i * n_out * n_rows
+            for o in range(0, whole, together):
+                add_several(work, functions, n_rows, full, bars + o * BLOCK, grads, to + o * n_rows)
+            for o in range(whole, n_out):
+                add_one(work, functions, n_rows, full, bars + o * BLOCK, grads, to + o * n_rows)
+
+    return add_gradients
+
+
+@cache
+def pull_back_kernel(k: int, dtype: np.dtype[Any], entries: int) -> Any:
+    """Return the kernel of step 2 for a layer."""
+    step, load, store, splat, fma, mul, _ = vector_ops(sample_lanes(dtype))
+    ops = lane_ops(k, dtype, entries, 1)
+    load_index, lookup = ops.load_index, ops.lookup
+    no_slopes, add_slopes, slope = ops.no_slopes, ops.add_slopes, ops.slope
+    size = (k + 1) * entries
+    zero = dtype.type(0)
+
+    @kernel
+    def pull_back(tables, edges, places, layer, offsets, full, work, index, bars, to):  # type: ignore[no-untyped-def]
+        """Fill the columns of the inputs' cotangents, from `to` on."""
+        n_out, at_w, at_slope = places[layer, N_OUT], offsets[W], offsets[SLOPE]
+        for i in range(places[layer, N_IN]):
+            at, scale = places[layer, EDGES] + i * n_out * size, places[layer, SCALES] + i * n_out
+            column = places[layer, INPUTS] + i * BLOCK
+            for s in range(0, full, step):
+                piece, w = load_index(index, column + s), load(work, at_w + column + s)
+                sums, on_b = no_slopes(w), splat(zero)
+                for o in range(n_out):
+                    y_bar = load(work, bars + o * BLOCK + s)
+                    sums = add_slopes(sums, edges, at + o * size, piece, y_bar)
+                    on_b = fma(splat(edges[scale + o]), y_bar, on_b)
+                inverse = lookup(tables, places[layer, LOCAL] + (2 * i + 1) * entries, piece)
+                x_bar = fma(load(work, at_slope + column + s), on_b, mul(slope(sums, w), inverse))
+                store(work, to + i * BLOCK + s, x_bar)
+
+    return pull_back

@@ -1,0 +1,83 @@
+r"""The column form of layers: samples are lanes, and what belongs to an input lies in a column of its block.
+
+Where grids have few pieces and a network is small, an edge is not summed over basis functions. Its k + 1 functions on a
+piece j and its coefficients are merged into one polynomial first, once for every call,
+
+.. math:: \phi_{io}(x) = E_{io}\, b(x) + \sum_{m=0}^{k} A_{iojm}\, w^m, \qquad
+    A_{iojm} = \sum_{r=0}^{k} P_{ijmr}\, C_{i, f_j + r, o},
+
+and a sample then costs k + 1 look-ups by its piece, and as many multiply-adds. A basis function is such a polynomial
+too (its coefficients are 0 and 1), which is how gradients get theirs.
+
+This module says where everything lies: a network's numbers, tables, edges and scratch memory are flat arrays, a row of
+`places` has the offsets for one layer, `offsets` those of the scratch memory. So a kernel takes a whole network in a
+few arguments, and the kernels of a layer are called with `places` and the number of the layer.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from numkan._lanes import index_dtype, sample_lanes
+from numkan.spline.pieces import Pieces
+
+BLOCK = 128  # samples
+
+#: What a row of `places` says. Sizes of a layer, N_ROWS those of its gradient with padding, and the kind of b:
+N_IN, N_OUT, N_BASIS, N_ROWS, KIND = range(5)
+#: where its parameters are in the numbers of the network,
+COEF, SCALE_BASE, SCALE_SP, MASK = range(5, 9)
+#: its tables in those of the grids (FIRST in those of integers),
+BREAKS, LOCAL, POLY, FUNCTIONS, FIRST = range(9, 14)
+#: its polynomials and scales of b in the packed edges, its gradient in packed gradients,
+EDGES, SCALES, GRADS = range(14, 17)
+#: and its inputs in every part of the scratch memory that has columns for them, pieces included.
+INPUTS = 17
+N_PLACES = 18
+
+#: Where the parts of the scratch memory begin, all of them columns of a block: x of all layers and the outputs; w, b
+#: and b' of all inputs; cotangents of a layer's outputs and of its inputs; functions of one input; outputs by rows.
+VALUES, W, B, SLOPE, BARS, OTHER_BARS, FUNCTION_VALUES, OUTPUTS = range(8)
+N_OFFSETS = 8
+
+
+class ColumnTables(NamedTuple):
+    """What look-ups find about the grids of one layer, for every piece; `entries` pieces at most."""
+
+    breaks: Any  # (n_in, entries): where pieces end, then NaN, which no x reaches
+    local: Any  # (n_in, 2, entries): centre and inverse, w = (x - centre) * inverse
+    poly: Any  # (n_in, k + 1, k + 1, entries): power m, highest first, of function first + r
+    functions: Any  # (n_in, G + k, k + 1, entries): power m of function p, most of them zero
+    first: Any  # (n_in, k + 1, entries) integers: first + r
+
+
+def column_tables(pieces: Pieces, k: int, n_basis: int, entries: int) -> ColumnTables:
+    """Return the tables of a layer's grids."""
+    n_in, n_pieces = pieces.first.shape
+    dtype, powers = pieces.poly.dtype, k + 1
+    breaks = np.full((n_in, entries), np.nan, dtype)
+    breaks[:, : n_pieces - 1] = pieces.ends[:, :-1]
+    local = np.zeros((n_in, 2, entries), dtype)
+    local[:, 0, :n_pieces], local[:, 1, :n_pieces] = pieces.centre, pieces.inverse
+    poly = np.zeros((n_in, powers, powers, entries), dtype)
+    poly[..., :n_pieces] = pieces.poly[..., :powers].transpose(0, 2, 3, 1)
+    functions = np.zeros((n_in, n_basis, powers, entries), dtype)
+    first = np.zeros((n_in, powers, entries), index_dtype(dtype))
+    inputs, places = np.arange(n_in)[:, None], np.arange(n_pieces)
+    for r in range(powers):
+        functions[inputs, pieces.first + r, :, places] = pieces.poly[..., r]
+        first[:, r, :n_pieces] = pieces.first + r
+    return ColumnTables(breaks, local, poly, functions, first)
+
+
+def group(dtype: np.dtype[Any]) -> int:
+    """Return how many outputs a gradient is summed for at once, as far as they go; the rest one by one."""
+    return min(4, sample_lanes(dtype))
+
+
+def padded(n: int, dtype: np.dtype[Any]) -> int:
+    """Return n rounded up to whole vectors."""
+    lanes = sample_lanes(dtype)
+    return -(-n // lanes) * lanes

@@ -1,0 +1,115 @@
+"""A whole network in one call: its layers in column form, over blocks of samples."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from numkan._jit import kernel
+from numkan._lanes import sample_lanes
+from numkan.layer.column_backward import gradient_kernel, pull_back_kernel
+from numkan.layer.column_forward import forward_columns, locate_kernel
+from numkan.layer.columns import BARS, BLOCK, INPUTS, N_IN, N_OUT, OTHER_BARS, OUTPUTS, VALUES
+from numkan.model.losses import lose
+
+__all__ = ["gradient_columns", "predict_columns"]
+
+
+@cache
+def _layers_kernel(k: int, dtype: np.dtype[Any], entries: int) -> Any:
+    """Return the kernel that takes a block through all layers."""
+    locate, forward = locate_kernel(k, dtype, entries), forward_columns(k, dtype, entries)
+    lanes = sample_lanes(dtype)
+
+    @kernel
+    def through(x, begin, count, tables, edges, places, offsets, work, index, slopes):  # type: ignore[no-untyped-def]
+        """Fill the columns of all layers from samples begin ... begin + count - 1 of x; return how many with padding.
+
+        The rest of the last vector repeats the first sample. Derivatives of b are made with `slopes`, but for the first
+        layer.
+        """
+        full = (count + lanes - 1) // lanes * lanes
+        for i in range(places[0, N_IN]):
+            column = offsets[VALUES] + i * BLOCK
+            for s in range(count):
+                work[column + s] = x[begin + s, i]
+            for s in range(count, full):
+                work[column + s] = x[begin, i]
+        for layer in range(places.shape[0]):
+            locate(tables, places, layer, offsets, full, work, index, slopes and layer > 0)
+            forward(edges, places, layer, offsets, full, work, index)
+        return full
+
+    return through
+
+
+@kernel
+def _outputs(places, layer, offsets):  # type: ignore[no-untyped-def]
+    """Return where the columns of a layer's outputs begin."""
+    return offsets[VALUES] + places[layer, INPUTS] + places[layer, N_IN] * BLOCK
+
+
+@cache
+def predict_columns(k: int, dtype: np.dtype[Any], entries: int) -> Any:
+    """Return the kernel of a network's outputs."""
+    through = _layers_kernel(k, dtype, entries)
+
+    @kernel
+    def predict(x, tables, edges, places, offsets, work, index, y):  # type: ignore[no-untyped-def]
+        """Fill y (n, n_out) from x (n, n_in)."""
+        last = places.shape[0] - 1
+        at = _outputs(places, last, offsets)
+        for begin in range(0, x.shape[0], BLOCK):
+            count = min(BLOCK, x.shape[0] - begin)
+            through(x, begin, count, tables, edges, places, offsets, work, index, False)
+            for o in range(places[last, N_OUT]):
+                for s in range(count):
+                    y[begin + s, o] = work[at + o * BLOCK + s]
+
+    return predict
+
+
+@cache
+def gradient_columns(k: int, dtype: np.dtype[Any], entries: int) -> Any:
+    """Return the kernel of a loss and its gradient."""
+    through = _layers_kernel(k, dtype, entries)
+    add_gradients, pull_back = gradient_kernel(k, dtype, entries), pull_back_kernel(k, dtype, entries)
+    zero = dtype.type(0)
+
+    @kernel
+    def differentiate(x, goal, low, high, tables, edges, places, offsets, work, index, wanted, grads):  # type: ignore[no-untyped-def]
+        """Return the sum over samples low ... high - 1 of a loss; where wanted, add their gradient to grads.
+
+        goal: kind of the loss, target (flat), label, weight and scale; see `losses.py`.
+        """
+        last = places.shape[0] - 1
+        n_out, y, rows = places[last, N_OUT], _outputs(places, last, offsets), offsets[OUTPUTS]
+        kind, target, label, weight, scale = goal
+        total = 0.0
+        for begin in range(low, high, BLOCK):
+            count = min(BLOCK, high - begin)
+            full = through(x, begin, count, tables, edges, places, offsets, work, index, wanted)
+            # 1. the loss and its derivative by the outputs, row by row; samples that fill the last vector have none
+            for o in range(n_out):
+                for s in range(count):
+                    work[rows + s * n_out + o] = work[y + o * BLOCK + s]
+            total += lose(kind, work, rows, count, n_out, target, label, weight, begin, scale, work, rows)
+            if not wanted:
+                continue
+            bars, below = offsets[BARS], offsets[OTHER_BARS]
+            for o in range(n_out):
+                for s in range(count):
+                    work[bars + o * BLOCK + s] = work[rows + s * n_out + o]
+                for s in range(count, full):
+                    work[bars + o * BLOCK + s] = zero
+            # 2. back through the layers
+            for layer in range(last, -1, -1):
+                add_gradients(tables, places, layer, offsets, full, work, index, bars, grads)
+                if layer > 0:
+                    pull_back(tables, edges, places, layer, offsets, full, work, index, bars, below)
+                    bars, below = below, bars
+        return total
+
+    return differentiate

@@ -1,0 +1,153 @@
+"""Where the numbers of a network lie in column form; made once for its grids."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from numkan._check import FloatArray
+from numkan._lanes import fitting_entries, has_lookups, index_dtype
+from numkan.base import GIVEN
+from numkan.layer import columns as at
+from numkan.layer.layer import KANLayer
+from numkan.layer.prepare import aligned_empty
+from numkan.spline.pieces import Pieces
+
+__all__ = ["ColumnPlan", "column_plan"]
+
+#: Edges whose tables take more bytes than this are better summed over their basis functions: they leave the cache.
+_MOST_BYTES = 1 << 19
+
+#: Gradients go by columns up to so many bytes a table: all functions are evaluated at each sample.
+_MOST_GRADIENT_BYTES = 2 * 64
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ColumnPlan:
+    """What the kernels of the column form need to know about a network, but for its numbers."""
+
+    k: int
+    dtype: np.dtype[Any]
+    entries: int  # of each table
+    tables: Any  # of all grids, see `layer/columns.py`
+    firsts: Any  # those of integers
+    places: Any  # (depth, N_PLACES), where the parts of each layer lie
+    trained: Any  # (depth, 2): whether scale_base and scale_sp are parameters
+    offsets: Any  # (N_OFFSETS,), where the parts of the scratch memory lie
+    width: tuple[int, ...]  # inputs, and outputs of each layer
+    n_params: int
+    n_packed: int  # numbers of packed edges
+    n_grads: int  # of packed gradients
+    n_work: int  # of scratch memory
+    n_index: int
+
+    @property
+    def has_gradient(self) -> bool:
+        """Whether gradients are to be computed in this form."""
+        return self.entries * self.dtype.itemsize <= _MOST_GRADIENT_BYTES
+
+
+def column_plan(layers: Sequence[KANLayer], numbers: FloatArray) -> ColumnPlan | None:
+    """Return the plan of a network whose layers live in `numbers`, or None where the form does not suit it."""
+    k, dtype, pieces = layers[0].k, layers[0].dtype, [layer.pieces for layer in layers]
+    entries = _entries(layers, pieces)
+    if not entries:
+        return None
+    floats, integers = _Store(dtype), _Store(index_dtype(dtype))
+    edge_numbers = (k + 1) * entries
+    places = np.zeros((len(layers), at.N_PLACES), np.int64)
+    inputs = edges = grads = 0
+    for place, layer, own in zip(places, layers, pieces, strict=True):
+        n_in, n_out, n_basis = layer.n_in, layer.n_out, layer.G + k
+        tables = at.column_tables(own, k, n_basis, entries)
+        place[[at.N_IN, at.N_OUT, at.N_BASIS, at.N_ROWS]] = n_in, n_out, n_basis, at.padded(n_basis + 1, dtype)
+        place[at.KIND] = layer._base.kind
+        for name, view in (
+            (at.COEF, layer._coef),
+            (at.SCALE_BASE, layer._scale_base),
+            (at.SCALE_SP, layer._scale_sp),
+            (at.MASK, layer._mask),
+        ):
+            place[name] = (view.ctypes.data - numbers.ctypes.data) // dtype.itemsize
+        place[at.BREAKS], place[at.LOCAL] = floats.put(tables.breaks), floats.put(tables.local)
+        place[at.POLY], place[at.FUNCTIONS] = floats.put(tables.poly), floats.put(tables.functions)
+        place[at.FIRST] = integers.put(tables.first)
+        place[at.EDGES], place[at.GRADS] = edges * edge_numbers, grads
+        place[at.INPUTS] = inputs * at.BLOCK
+        inputs, edges, grads = inputs + n_in, edges + n_in * n_out, grads + n_in * n_out * place[at.N_ROWS]
+    pairs = places[:, at.N_IN] * places[:, at.N_OUT]
+    places[:, at.SCALES] = edges * edge_numbers + np.cumsum(pairs) - pairs
+    offsets, n_work = _scratch(places)
+    return ColumnPlan(
+        k=k,
+        dtype=dtype,
+        entries=entries,
+        tables=floats.flat(),
+        firsts=integers.flat(),
+        places=places,
+        trained=np.array([[layer.sb_trainable, layer.sp_trainable] for layer in layers], np.int64),
+        offsets=offsets,
+        width=(layers[0].n_in, *(layer.n_out for layer in layers)),
+        n_params=sum(layer.n_params for layer in layers),
+        n_packed=edges * (edge_numbers + 1),
+        n_grads=int(grads),
+        n_work=n_work,
+        n_index=inputs * at.BLOCK,
+    )
+
+
+def _entries(layers: Sequence[KANLayer], pieces: Sequence[Pieces]) -> int:
+    """Return the size of tables that suits all layers; 0 where the form does not suit the network."""
+    k, dtype = layers[0].k, layers[0].dtype
+    if not has_lookups() or any(layer.k != k for layer in layers):
+        return 0
+    if any(layer._base.kind == GIVEN for layer in layers):
+        return 0  # a user's base function is Python
+    # Grids are laid over activations that the other form computes. In this one they may lie outside by a rounding.
+    if any(layer.extrapolate in ("nan", "raise") for layer in layers):
+        return 0
+    needed = max(max(own.first.shape[1], layer.G + k) for own, layer in zip(pieces, layers, strict=True))
+    entries = fitting_entries(needed, dtype)
+    edges = sum(layer.n_in * layer.n_out for layer in layers)
+    return entries if edges * (k + 1) * entries * dtype.itemsize <= _MOST_BYTES else 0
+
+
+def _scratch(places: Any) -> tuple[Any, int]:
+    """Return where the parts of the scratch memory begin, and how large it is."""
+    inputs, outputs = int(places[:, at.N_IN].sum()), int(places[-1, at.N_OUT])
+    widest = int(places[:, [at.N_IN, at.N_OUT]].max())
+    columns = {
+        at.VALUES: inputs + outputs,
+        at.W: inputs,
+        at.B: inputs,
+        at.SLOPE: inputs,
+        at.BARS: widest,
+        at.OTHER_BARS: widest,
+        at.FUNCTION_VALUES: int(places[:, at.N_ROWS].max()),
+        at.OUTPUTS: outputs,
+    }
+    sizes = np.array([columns[part] for part in range(at.N_OFFSETS)]) * at.BLOCK
+    return np.cumsum(sizes) - sizes, int(sizes.sum())
+
+
+class _Store:
+    """Arrays one after the other in a flat one."""
+
+    def __init__(self, dtype: np.dtype[Any]) -> None:
+        self._dtype = dtype
+        self._arrays: list[Any] = []
+        self._size = 0
+
+    def put(self, array: Any) -> int:
+        """Append an array; return where it begins."""
+        self._arrays.append(array.reshape(-1))
+        self._size += array.size
+        return self._size - int(array.size)
+
+    def flat(self) -> Any:
+        out = aligned_empty(self._size, self._dtype)
+        np.concatenate(self._arrays, out=out)
+        return out

@@ -1,0 +1,120 @@
+"""A small network on grids of few pieces: packed in column form, for predictions and gradients in one call each."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from numkan._check import FloatArray
+from numkan._lanes import index_dtype
+from numkan._threads import run_tasks
+from numkan.layer.column_pack import pack_kernel, unpack_columns
+from numkan.layer.columns import BLOCK, group
+from numkan.layer.prepare import aligned_empty
+from numkan.model.column_kernels import gradient_columns, predict_columns
+from numkan.model.column_plan import ColumnPlan
+from numkan.model.losses import Targets
+
+__all__ = ["Columns"]
+
+#: About so many multiply-adds go into one call of a kernel: some tenths of a millisecond, worth a thread's while.
+_PREDICTION_WORK, _GRADIENT_WORK = 12_000_000, 3_000_000
+
+#: What an input of a sample costs beside its edges, in multiply-adds.
+_INPUT_WORK = 32
+
+#: A gradient is summed over at most so many pieces; each needs memory for a gradient of its own.
+_MOST_PIECES = 16
+
+_local = threading.local()
+
+
+def _workspace(plan: ColumnPlan) -> tuple[Any, Any]:
+    """Return this thread's scratch memory, large enough for a plan."""
+    spaces: dict[Any, tuple[Any, Any]] | None = getattr(_local, "spaces", None)
+    if spaces is None:
+        spaces = _local.spaces = {}
+    space = spaces.get(plan.dtype)
+    if space is None or space[0].size < plan.n_work or space[1].size < plan.n_index:
+        work, index = aligned_empty(plan.n_work, plan.dtype), np.zeros(plan.n_index, index_dtype(plan.dtype))
+        work[:] = 0
+        space = spaces[plan.dtype] = work, index
+    return space
+
+
+def _parts(n: int, plan: ColumnPlan, work: int) -> list[slice]:
+    """Cut n samples into equal runs of whole blocks, of about that much work each."""
+    per_sample = sum(n_in * (_INPUT_WORK + (plan.k + 2) * n_out) for n_in, n_out in pairwise(plan.width))
+    number = max(1, round(n * per_sample / work))
+    size = -(-n // (number * BLOCK)) * BLOCK
+    return [slice(begin, min(begin + size, n)) for begin in range(0, n, size or BLOCK)]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Columns:
+    """A network packed in column form, immutable."""
+
+    plan: ColumnPlan
+    packed: Any
+
+    @classmethod
+    def pack(cls, plan: ColumnPlan, numbers: FloatArray) -> Columns:
+        """Pack the network that has these numbers: parameters, then what is not trained."""
+        packed = aligned_empty(plan.n_packed, plan.dtype)
+        kernel = pack_kernel(plan.k, plan.dtype, plan.entries)
+        kernel(numbers, plan.tables, plan.firsts, plan.places, _workspace(plan)[0], packed)
+        return cls(plan, packed)
+
+    def forward(self, x: FloatArray) -> FloatArray:
+        """Return the outputs (n, n_out) at x (n, n_in)."""
+        plan = self.plan
+        y = np.empty((len(x), plan.width[-1]), plan.dtype)
+        kernel = predict_columns(plan.k, plan.dtype, plan.entries)
+        parts = _parts(len(x), plan, _PREDICTION_WORK)
+
+        def task(index: int) -> None:
+            rows, (work, pieces) = parts[index], _workspace(plan)
+            kernel(x[rows], plan.tables, self.packed, plan.places, plan.offsets, work, pieces, y[rows])
+
+        run_tasks(task, len(parts))
+        return y
+
+    def loss(self, x: FloatArray, goal: Targets) -> float:
+        """Return the loss, the very number that :meth:`loss_and_grad` returns."""
+        return self._differentiate(x, goal, False)[0]
+
+    def loss_and_grad(self, x: FloatArray, goal: Targets, numbers: FloatArray) -> tuple[float, FloatArray]:
+        """Return the loss and its gradient by the parameters, which are the first of `numbers`."""
+        plan = self.plan
+        loss, packed = self._differentiate(x, goal, True)
+        grad = np.empty(plan.n_params, plan.dtype)
+        unpack_columns(packed, numbers, plan.places, plan.trained, group(plan.dtype), grad)
+        return loss, grad
+
+    def _differentiate(self, x: FloatArray, goal: Targets, gradient: bool) -> tuple[float, FloatArray]:
+        """Return the loss and, if wanted, its gradient by the packed edges."""
+        plan = self.plan
+        kernel = gradient_columns(plan.k, plan.dtype, plan.entries)
+        parts = _parts(len(x), plan, _GRADIENT_WORK)
+        n_pieces = min(len(parts), _MOST_PIECES)
+        losses, sums = np.zeros(n_pieces), np.zeros((n_pieces, plan.n_grads * gradient), plan.dtype)
+        flat = (goal.kind, goal.y.reshape(-1), goal.label, goal.weight, plan.dtype.type(goal.scale))
+
+        where = plan.tables, self.packed, plan.places, plan.offsets
+
+        def task(piece: int) -> None:
+            scratch = _workspace(plan)
+            # a piece is every 16th part: they are in order, and their number depends on n alone
+            for part in parts[piece::n_pieces]:
+                losses[piece] += kernel(x, flat, part.start, part.stop, *where, *scratch, gradient, sums[piece])
+
+        run_tasks(task, n_pieces)
+        total, loss = sums[0], float(losses[0])
+        for piece in range(1, n_pieces):
+            total += sums[piece]
+            loss += float(losses[piece])
+        return loss / goal.total, total

@@ -1,0 +1,145 @@
+"""The column form of networks: when it is taken, and that it is the function that the other form is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from numkan import KAN
+from numkan._lanes import has_lookups
+from numkan.layer.columns import BLOCK
+from numkan.model.columns import Columns
+from numkan.model.evaluate import forward, loss_and_gradients
+from numkan.model.losses import targets
+
+pytestmark = pytest.mark.skipif(not has_lookups(), reason="the host has no look-ups")
+
+FLOATS = [np.float32, np.float64]
+
+
+def model_of(width: list[int], grid: Any, k: Any = 3, seed: int = 0, **options: Any) -> KAN:
+    """A network on knots that are not uniform, with a mask and numbers of size one."""
+    rng = np.random.default_rng(seed)
+    model = KAN(width, grid=grid, k=k, seed=seed, **options)
+    for layer in model.act_fun:
+        step = (layer.grid[:, -1:] - layer.grid[:, :1]) / layer.grid.shape[1]
+        layer.grid = layer.grid + 0.4 * step * rng.uniform(-1, 1, layer.grid.shape)
+        layer.coef = rng.normal(size=layer.coef.shape)
+        layer.scale_base, layer.scale_sp = rng.normal(size=(2, *layer.mask.shape))
+        layer.mask = rng.integers(0, 4, layer.mask.shape) > 0
+    return model
+
+
+def check_form(model: KAN, x: Any, y: Any, loss: str = "mse", weight: Any = None) -> None:
+    """Outputs, loss and gradient of the column form against those of the rows, to rounding."""
+    plan = model._column_plan()
+    assert plan is not None
+    columns = Columns.pack(plan, model._numbers)
+    eps = 256 * np.finfo(model.dtype).eps
+    want = forward(model._pack(), x)
+    np.testing.assert_allclose(columns.forward(x), want, rtol=0, atol=eps * max(abs(want).max(), 1))
+    goal = targets(y, len(x), model.n_out, model.dtype, loss, weight)
+    value, grad = columns.loss_and_grad(x, goal, model._numbers)
+    assert columns.loss(x, goal) == value
+    other, packed = loss_and_gradients(model._pack(), x, goal)
+    expected = model._unpack(packed)
+    assert abs(value - other) <= eps * abs(other)
+    assert grad.dtype == model.dtype
+    np.testing.assert_allclose(grad, expected, rtol=0, atol=eps * abs(expected).max())
+    for parts in model.unravel(grad):
+        assert all(np.isfinite(part).all() for part in parts.values())
+
+
+@pytest.mark.parametrize(
+    ("k", "dtype"),
+    [(0, np.float32), (1, np.float64), (2, np.float32), (3, np.float32), (3, np.float64), (5, np.float64)],
+    ids=lambda value: str(getattr(value, "__name__", value)),
+)
+def test_both_forms_are_one_function_for_every_degree(k: int, dtype: type) -> None:
+    model = model_of([3, 5, 2], [4, 2], k, dtype=dtype)
+    rng = np.random.default_rng(1)
+    x = rng.uniform(-1.5, 1.5, (BLOCK + 3, 3)).astype(dtype)
+    check_form(model, x, rng.normal(size=(len(x), 2)))
+
+
+@pytest.mark.parametrize("dtype", FLOATS, ids=lambda dtype: dtype.__name__)
+@pytest.mark.parametrize("grid", [1, 12, 20, 26, 50])
+def test_both_forms_are_one_function_for_tables_of_every_size(grid: int, dtype: type) -> None:
+    model = model_of([2, 6, 1], grid, dtype=dtype)
+    if model._column_plan() is None:
+        assert (grid, dtype) in ((50, np.float64), (26, np.float64))
+        return
+    rng = np.random.default_rng(grid)
+    x = rng.uniform(-1.2, 1.2, (37, 2)).astype(dtype)
+    check_form(model, x, rng.normal(size=37), weight=rng.uniform(0, 1, 37))
+
+
+@pytest.mark.parametrize("policy", ["continue", "fade", "linear", "clamp"])
+@pytest.mark.parametrize("base", ["silu", "identity", "zero"])
+def test_both_forms_are_one_function_for_every_policy_and_base(policy: str, base: str) -> None:
+    model = model_of([2, 3, 3], 3, 2, extrapolate=policy, base_fun=base)
+    x = np.random.default_rng(3).uniform(-3, 3, (20, 2))
+    check_form(model, x, np.arange(20) % 3, "cross_entropy")
+
+
+@pytest.mark.parametrize("trained", [(True, False), (False, True), (False, False)])
+def test_what_is_not_trained_counts_and_has_no_gradient(trained: tuple[bool, bool]) -> None:
+    model = model_of([2, 5, 1], 3, sb_trainable=trained[0], sp_trainable=trained[1])
+    rng = np.random.default_rng(4)
+    check_form(model, rng.uniform(-1, 1, (9, 2)), rng.normal(size=9))
+
+
+def test_a_model_whose_numbers_grids_or_policy_change_is_packed_anew() -> None:
+    model, x = KAN([2, 3, 1], grid=3), np.random.default_rng(5).uniform(-1, 1, (6, 2))
+    plan = model._column_plan()
+    before = model(x)
+    model.act_fun[1].coef[...] += 1
+    assert model._column_plan() is plan  # which does not depend on it
+    moved = model(x)
+    assert (moved != before).all()
+    model.act_fun[0].grid = model.act_fun[0].grid * 1.5
+    assert model._column_plan() is not plan
+    assert (model(x) != moved).any()
+    np.testing.assert_allclose(model(x), forward(model._pack(), x), rtol=1e-12)
+    model.act_fun[0].extrapolate = "nan"
+    assert model._column_plan() is None
+
+
+@pytest.mark.parametrize(
+    ("width", "grid", "k", "options"),
+    [
+        ([64, 64, 64], 5, 3, {}),  # tables beyond the cache
+        ([2, 3, 1], 5, [2, 3], {}),  # two degrees
+        ([2, 3, 1], 200, 3, {}),  # many pieces
+        ([2, 3, 1], 5, 3, {"extrapolate": "raise"}),
+        ([2, 3, 1], 5, 3, {"base_fun": (np.tanh, lambda x: 1 / np.cosh(x) ** 2)}),
+    ],
+    ids=["wide", "degrees", "pieces", "raise", "base"],
+)
+def test_other_networks_take_the_other_form(width: list[int], grid: int, k: Any, options: Any) -> None:
+    model = KAN(width, grid=grid, k=k, **options)
+    assert model._column_plan() is None
+    assert model(np.zeros((2, width[0]))).shape == (2, width[-1])
+
+
+@pytest.mark.jit
+@pytest.mark.parametrize("dtype", FLOATS, ids=lambda dtype: dtype.__name__)
+def test_samples_enough_for_many_pieces_sum_to_the_same_gradient(dtype: type) -> None:
+    model = model_of([4, 9, 9, 1], 5, dtype=dtype)
+    rng = np.random.default_rng(6)
+    x = rng.uniform(-1, 1, (60_001, 4)).astype(dtype)
+    check_form(model, x, rng.normal(size=len(x)))
+
+
+def test_nan_and_infinity_stay_in_their_rows() -> None:
+    model = model_of([2, 3, 1], 3)
+    x = np.random.default_rng(7).uniform(-1, 1, (20, 2))
+    want = model(x)
+    x[3, 0], x[11, 1] = np.nan, np.inf
+    with np.errstate(invalid="ignore", over="ignore"):  # the JIT off: infinity times 0, and times 2
+        got = model(x)
+    assert np.isnan(got[3]).all()
+    keep = np.delete(np.arange(20), [3, 11])
+    np.testing.assert_array_equal(got[keep], want[keep])
