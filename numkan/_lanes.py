@@ -21,7 +21,7 @@ from numba import config
 
 from numkan._jit import kernel
 from numkan._lanes_llvm import lane_intrinsics, tile_intrinsics
-from numkan._simd import has_wide_vectors, lanes_of
+from numkan._simd import has_wide_vectors, lanes_of, vector_ops
 from numkan.base import silu_pair
 
 __all__ = [
@@ -122,15 +122,8 @@ def tile_ops(dtype: np.dtype[Any], columns: int) -> TileOps:
 
 
 def _python_lane_ops(k: int, dtype: np.dtype[Any], entries: int) -> LaneOps:
+    _, load, store, *_ = vector_ops(1)
     limit, zero = dtype.type(np.finfo(dtype).max), dtype.type(0)
-
-    @kernel
-    def load(array, at):  # type: ignore[no-untyped-def]
-        return array[at]
-
-    @kernel
-    def store(array, at, value):  # type: ignore[no-untyped-def]
-        array[at] = value
 
     @kernel
     def find(array, at, x):  # type: ignore[no-untyped-def]

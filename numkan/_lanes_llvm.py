@@ -8,7 +8,7 @@ that writes its instructions when a kernel is compiled.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from llvmlite import ir
@@ -143,13 +143,37 @@ def _types(dtype: np.dtype[Any]) -> tuple[Any, Any]:
     return VectorType(scalar, lanes_of(dtype)), VectorType(integer, lanes_of(dtype))
 
 
+class _Shape(NamedTuple):
+    """What operations are made for."""
+
+    k: int
+    dtype: np.dtype[Any]
+    entries: int
+    tile: int
+
+    @property
+    def powers(self) -> int:
+        return self.k + 1
+
+    @property
+    def registers(self) -> int:
+        """How many vectors a table fills."""
+        return self.entries // lanes_of(self.dtype)
+
+
 def lane_intrinsics(k: int, dtype: np.dtype[Any], entries: int, tile: int) -> dict[str, Any]:
     """Return what `_lanes.LaneOps` has, by name."""
-    lanes = lanes_of(dtype)
-    registers = entries // lanes
-    powers = k + 1
-    vectors, indices = _types(dtype)
-    limit = float(np.finfo(dtype).max)
+    shape = _Shape(k, dtype, entries, tile)
+    return {
+        operation.__name__: operation
+        for group in (_index_intrinsics, _piece_intrinsics, _edge_intrinsics, _slope_intrinsics)
+        for operation in group(shape)
+    }
+
+
+def _index_intrinsics(shape: _Shape) -> list[Any]:
+    """Return load_index and store_index."""
+    dtype, (_, indices) = shape.dtype, _types(shape.dtype)
 
     @intrinsic
     def load_index(typing_context, array, at):  # type: ignore[no-untyped-def]
@@ -166,6 +190,15 @@ def lane_intrinsics(k: int, dtype: np.dtype[Any], entries: int, tile: int) -> di
             return context.get_dummy_value()
 
         return types.void(array, types.intp, index), codegen
+
+    return [load_index, store_index]
+
+
+def _piece_intrinsics(shape: _Shape) -> list[Any]:
+    """Return find, lookup, local and silu."""
+    dtype, entries, registers = shape.dtype, shape.entries, shape.registers
+    vectors, indices = _types(dtype)
+    limit = float(np.finfo(dtype).max)
 
     @intrinsic
     def find(typing_context, array, at, x):  # type: ignore[no-untyped-def]
@@ -197,6 +230,23 @@ def lane_intrinsics(k: int, dtype: np.dtype[Any], entries: int, tile: int) -> di
             return builder.fmul(builder.fsub(emit.bounded(args[0], emit.number(limit)), args[1]), args[2])
 
         return x(x, centre, inverse), codegen
+
+    @intrinsic
+    def silu(typing_context, x):  # type: ignore[no-untyped-def]
+        result = types.UniTuple(vectors, 2)
+
+        def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
+            return context.make_tuple(builder, result, _Emitter(builder, dtype).silu(args[0]))
+
+        return result(x), codegen
+
+    return [find, lookup, local, silu]
+
+
+def _edge_intrinsics(shape: _Shape) -> list[Any]:
+    """Return load_edges, load_scales and add_edges."""
+    dtype, tile, powers, registers = shape.dtype, shape.tile, shape.powers, shape.registers
+    vectors, _ = _types(dtype)
 
     @intrinsic
     def load_edges(typing_context, array, at):  # type: ignore[no-untyped-def]
@@ -243,7 +293,13 @@ def lane_intrinsics(k: int, dtype: np.dtype[Any], entries: int, tile: int) -> di
 
         return types.void(tables, scales, b, index, w, array, types.intp, types.intp), codegen
 
-    sums_type = types.UniTuple(vectors, k)
+    return [load_edges, load_scales, add_edges]
+
+
+def _slope_intrinsics(shape: _Shape) -> list[Any]:
+    """Return no_slopes, add_slopes and slope."""
+    k, dtype, registers = shape.k, shape.dtype, shape.registers
+    sums_type = types.UniTuple(_types(dtype)[0], k)
 
     @intrinsic
     def no_slopes(typing_context, x):  # type: ignore[no-untyped-def]
@@ -279,17 +335,7 @@ def lane_intrinsics(k: int, dtype: np.dtype[Any], entries: int, tile: int) -> di
 
         return w(sums, w), codegen
 
-    @intrinsic
-    def silu(typing_context, x):  # type: ignore[no-untyped-def]
-        result = types.UniTuple(vectors, 2)
-
-        def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
-            return context.make_tuple(builder, result, _Emitter(builder, dtype).silu(args[0]))
-
-        return result(x), codegen
-
-    operations = (load_index, store_index, find, lookup, local, load_edges, load_scales, add_edges)
-    return {operation.__name__: operation for operation in (*operations, no_slopes, add_slopes, slope, silu)}
+    return [no_slopes, add_slopes, slope]
 
 
 def tile_intrinsics(dtype: np.dtype[Any], columns: int) -> tuple[Any, Any, Any]:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numba import config
 
 from numkan import KAN
 from numkan._lanes import has_lookups
@@ -17,6 +18,18 @@ from numkan.model.losses import targets
 pytestmark = pytest.mark.skipif(not has_lookups(), reason="the host has no look-ups")
 
 FLOATS = [np.float32, np.float64]
+
+#: Each pair compiles for ten seconds. With the JIT off all are tried.
+DEGREES: list[Any] = [
+    (0, np.float64),
+    (1, np.float32),
+    (2, np.float64),
+    (3, np.float32),
+    (3, np.float64),
+    (5, np.float64),
+]
+if config.DISABLE_JIT:
+    DEGREES = [(k, dtype) for k in range(6) for dtype in FLOATS]
 
 
 def model_of(width: list[int], grid: Any, k: Any = 3, seed: int = 0, **options: Any) -> KAN:
@@ -52,11 +65,7 @@ def check_form(model: KAN, x: Any, y: Any, loss: str = "mse", weight: Any = None
         assert all(np.isfinite(part).all() for part in parts.values())
 
 
-@pytest.mark.parametrize(
-    ("k", "dtype"),
-    [(0, np.float32), (1, np.float64), (2, np.float32), (3, np.float32), (3, np.float64), (5, np.float64)],
-    ids=lambda value: str(getattr(value, "__name__", value)),
-)
+@pytest.mark.parametrize(("k", "dtype"), DEGREES, ids=lambda value: str(getattr(value, "__name__", value)))
 def test_both_forms_are_one_function_for_every_degree(k: int, dtype: type) -> None:
     model = model_of([3, 5, 2], [4, 2], k, dtype=dtype)
     rng = np.random.default_rng(1)

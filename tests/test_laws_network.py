@@ -37,7 +37,7 @@ def plain_cases() -> list[NetworkCase]:
     return [
         random_case(1, [3, 2], [4], [3], extrapolate="continue"),
         random_case(2, [2, 3, 2], [3, 4], [2, 3], extrapolate="fade"),
-        random_case(3, [2, 2, 3], [2, 2], [1, 2], dtype=np.float32, base_fun="identity", extrapolate="linear"),
+        random_case(3, [2, 2, 3], [2, 2], [1, 3], dtype=np.float32, base_fun="identity", extrapolate="linear"),
     ]
 
 

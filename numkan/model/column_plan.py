@@ -57,30 +57,25 @@ def column_plan(layers: Sequence[KANLayer], numbers: FloatArray) -> ColumnPlan |
     if not entries:
         return None
     floats, integers = _Store(dtype), _Store(index_dtype(dtype))
-    edge_numbers = (k + 1) * entries
     places = np.zeros((len(layers), at.N_PLACES), np.int64)
-    inputs = edges = grads = 0
     for place, layer, own in zip(places, layers, pieces, strict=True):
-        n_in, n_out, n_basis = layer.n_in, layer.n_out, layer.G + k
+        n_basis = layer.G + k
+        place[[at.N_IN, at.N_OUT, at.N_BASIS, at.KIND]] = layer.n_in, layer.n_out, n_basis, layer._base.kind
+        place[at.N_ROWS] = at.padded(n_basis + 1, dtype)
+        place[[at.COEF, at.SCALE_BASE, at.SCALE_SP, at.MASK]] = [
+            (view.ctypes.data - numbers.ctypes.data) // dtype.itemsize
+            for view in (layer._coef, layer._scale_base, layer._scale_sp, layer._mask)
+        ]
         tables = at.column_tables(own, k, n_basis, entries)
-        place[[at.N_IN, at.N_OUT, at.N_BASIS, at.N_ROWS]] = n_in, n_out, n_basis, at.padded(n_basis + 1, dtype)
-        place[at.KIND] = layer._base.kind
-        for name, view in (
-            (at.COEF, layer._coef),
-            (at.SCALE_BASE, layer._scale_base),
-            (at.SCALE_SP, layer._scale_sp),
-            (at.MASK, layer._mask),
-        ):
-            place[name] = (view.ctypes.data - numbers.ctypes.data) // dtype.itemsize
-        place[at.BREAKS], place[at.LOCAL] = floats.put(tables.breaks), floats.put(tables.local)
-        place[at.POLY], place[at.FUNCTIONS] = floats.put(tables.poly), floats.put(tables.functions)
+        place[[at.BREAKS, at.LOCAL, at.POLY, at.FUNCTIONS]] = [floats.put(table) for table in tables[:-1]]
         place[at.FIRST] = integers.put(tables.first)
-        place[at.EDGES], place[at.GRADS] = edges * edge_numbers, grads
-        place[at.INPUTS] = inputs * at.BLOCK
-        inputs, edges, grads = inputs + n_in, edges + n_in * n_out, grads + n_in * n_out * place[at.N_ROWS]
-    pairs = places[:, at.N_IN] * places[:, at.N_OUT]
-    places[:, at.SCALES] = edges * edge_numbers + np.cumsum(pairs) - pairs
-    offsets, n_work = _scratch(places)
+    edges = places[:, at.N_IN] * places[:, at.N_OUT]
+    edge_numbers, n_edges = (k + 1) * entries, int(edges.sum())
+    places[:, at.EDGES] = _starts(edges * edge_numbers)
+    places[:, at.SCALES] = n_edges * edge_numbers + _starts(edges)
+    places[:, at.GRADS] = _starts(edges * places[:, at.N_ROWS])
+    places[:, at.INPUTS] = _starts(places[:, at.N_IN] * at.BLOCK)
+    parts = _scratch_parts(places)
     return ColumnPlan(
         k=k,
         dtype=dtype,
@@ -89,14 +84,19 @@ def column_plan(layers: Sequence[KANLayer], numbers: FloatArray) -> ColumnPlan |
         firsts=integers.flat(),
         places=places,
         trained=np.array([[layer.sb_trainable, layer.sp_trainable] for layer in layers], np.int64),
-        offsets=offsets,
+        offsets=_starts(parts),
         width=(layers[0].n_in, *(layer.n_out for layer in layers)),
         n_params=sum(layer.n_params for layer in layers),
-        n_packed=edges * (edge_numbers + 1),
-        n_grads=int(grads),
-        n_work=n_work,
-        n_index=inputs * at.BLOCK,
+        n_packed=n_edges * (edge_numbers + 1),
+        n_grads=int((edges * places[:, at.N_ROWS]).sum()),
+        n_work=int(parts.sum()),
+        n_index=int(places[:, at.N_IN].sum()) * at.BLOCK,
     )
+
+
+def _starts(sizes: Any) -> Any:
+    """Return where each of some parts begins that lie one after the other."""
+    return np.cumsum(sizes) - sizes
 
 
 def _entries(layers: Sequence[KANLayer], pieces: Sequence[Pieces]) -> int:
@@ -115,8 +115,8 @@ def _entries(layers: Sequence[KANLayer], pieces: Sequence[Pieces]) -> int:
     return entries if edges * (k + 1) * entries * dtype.itemsize <= _MOST_BYTES else 0
 
 
-def _scratch(places: Any) -> tuple[Any, int]:
-    """Return where the parts of the scratch memory begin, and how large it is."""
+def _scratch_parts(places: Any) -> Any:
+    """Return the sizes of the parts of the scratch memory."""
     inputs, outputs = int(places[:, at.N_IN].sum()), int(places[-1, at.N_OUT])
     widest = int(places[:, [at.N_IN, at.N_OUT]].max())
     columns = {
@@ -129,8 +129,7 @@ def _scratch(places: Any) -> tuple[Any, int]:
         at.FUNCTION_VALUES: int(places[:, at.N_ROWS].max()),
         at.OUTPUTS: outputs,
     }
-    sizes = np.array([columns[part] for part in range(at.N_OFFSETS)]) * at.BLOCK
-    return np.cumsum(sizes) - sizes, int(sizes.sum())
+    return np.array([columns[part] * at.BLOCK for part in range(at.N_OFFSETS)], np.int64)
 
 
 class _Store:
