@@ -147,8 +147,9 @@ def as_float_array(name: str, value: Any, dtype: DTypeLike) -> FloatArray:
         raise TypeError(f"Argument `{name}` must hold real numbers, not dtype {array.dtype}.")
     if array.dtype.kind in "iu" and array.dtype.itemsize == 8 and array.size:
         _check_exact(name, max(int(array.max()), -int(array.min())))
-    elif array.dtype.kind == "f" and isinstance(value, list | tuple):
-        _check_exact(name, _widest_integer(value))
+    elif array.dtype.kind == "f" and (isinstance(value, list | tuple) or hasattr(value, "dtypes")):
+        columns = value if isinstance(value, list | tuple) else [np.asarray(value[column]) for column in value]
+        _check_exact(name, _widest_integer(columns))
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):
         return np.require(array, dtype=np.dtype(dtype), requirements=["C", "A", "W"])
 
@@ -161,11 +162,14 @@ def holds_masked(value: Any) -> bool:
 
 
 def _widest_integer(value: Any) -> int:
-    """Return the largest magnitude of an integer in a nested list that also holds other numbers."""
+    """Return the largest magnitude of an integer in a nested list, or the columns of a frame, with other numbers."""
     widest = 0
     for entry in value:
         if isinstance(entry, list | tuple):
             widest = max(widest, _widest_integer(entry))
+        elif isinstance(entry, np.ndarray):
+            if entry.dtype.kind in "iu" and entry.size:
+                widest = max(widest, int(entry.max()), -int(entry.min()))
         elif isinstance(entry, int | np.integer):
             widest = max(widest, abs(int(entry)))
     return widest

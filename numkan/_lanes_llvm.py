@@ -18,10 +18,10 @@ from numba.extending import intrinsic
 
 from numkan._simd import VectorType, lanes_of, vector_pointer
 
-__all__ = ["lane_intrinsics", "tile_intrinsics"]
+__all__ = ["Emitter", "lane_intrinsics", "tile_intrinsics"]
 
 
-class _Emitter:
+class Emitter:
     """Writes LLVM instructions for vectors of one dtype."""
 
     def __init__(self, builder: Any, dtype: np.dtype[Any]) -> None:
@@ -178,7 +178,7 @@ def _index_intrinsics(shape: _Shape) -> list[Any]:
     @intrinsic
     def load_index(typing_context, array, at):  # type: ignore[no-untyped-def]
         def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
-            emit = _Emitter(builder, dtype)
+            emit = Emitter(builder, dtype)
             return emit.load(context, signature.args[0], args[0], args[1], kind=emit.integers)
 
         return indices(array, types.intp), codegen
@@ -186,7 +186,7 @@ def _index_intrinsics(shape: _Shape) -> list[Any]:
     @intrinsic
     def store_index(typing_context, array, at, index):  # type: ignore[no-untyped-def]
         def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
-            _Emitter(builder, dtype).store(context, signature.args[0], *args)
+            Emitter(builder, dtype).store(context, signature.args[0], *args)
             return context.get_dummy_value()
 
         return types.void(array, types.intp, index), codegen
@@ -203,7 +203,7 @@ def _piece_intrinsics(shape: _Shape) -> list[Any]:
     @intrinsic
     def find(typing_context, array, at, x):  # type: ignore[no-untyped-def]
         def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
-            emit = _Emitter(builder, dtype)
+            emit = Emitter(builder, dtype)
             tables = emit.load_tables(context, signature.args[0], args[0], args[1], registers)
             index, jump = emit.whole(0), entries // 2
             while jump:
@@ -218,7 +218,7 @@ def _piece_intrinsics(shape: _Shape) -> list[Any]:
     @intrinsic
     def lookup(typing_context, array, at, index):  # type: ignore[no-untyped-def]
         def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
-            emit = _Emitter(builder, dtype)
+            emit = Emitter(builder, dtype)
             return emit.lookup(emit.load_tables(context, signature.args[0], args[0], args[1], registers), args[2])
 
         return vectors(array, types.intp, index), codegen
@@ -226,7 +226,7 @@ def _piece_intrinsics(shape: _Shape) -> list[Any]:
     @intrinsic
     def local(typing_context, x, centre, inverse):  # type: ignore[no-untyped-def]
         def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
-            emit = _Emitter(builder, dtype)
+            emit = Emitter(builder, dtype)
             return builder.fmul(builder.fsub(emit.bounded(args[0], emit.number(limit)), args[1]), args[2])
 
         return x(x, centre, inverse), codegen
@@ -236,7 +236,7 @@ def _piece_intrinsics(shape: _Shape) -> list[Any]:
         result = types.UniTuple(vectors, 2)
 
         def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
-            return context.make_tuple(builder, result, _Emitter(builder, dtype).silu(args[0]))
+            return context.make_tuple(builder, result, Emitter(builder, dtype).silu(args[0]))
 
         return result(x), codegen
 
@@ -254,7 +254,7 @@ def _edge_intrinsics(shape: _Shape) -> list[Any]:
         result = types.UniTuple(vectors, count)
 
         def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
-            emit = _Emitter(builder, dtype)
+            emit = Emitter(builder, dtype)
             return cgutils.pack_array(builder, emit.load_tables(context, signature.args[0], args[0], args[1], count))
 
         return result(array, types.intp), codegen
@@ -264,7 +264,7 @@ def _edge_intrinsics(shape: _Shape) -> list[Any]:
         result = types.UniTuple(vectors, tile)
 
         def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
-            emit = _Emitter(builder, dtype)
+            emit = Emitter(builder, dtype)
             numbers = [
                 emit.load(context, signature.args[0], args[0], args[1], offset=number, kind=emit.scalar)
                 for number in range(tile)
@@ -278,7 +278,7 @@ def _edge_intrinsics(shape: _Shape) -> list[Any]:
         """Add edge number e, its polynomial at w and its scale times b, to array[at + e * stride]."""
 
         def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
-            emit = _Emitter(builder, dtype)
+            emit = Emitter(builder, dtype)
             loaded = cgutils.unpack_tuple(builder, args[0], tile * powers * registers)
             factors = cgutils.unpack_tuple(builder, args[1], tile)
             b, index, w, array, at, stride = args[2:]
@@ -304,7 +304,7 @@ def _slope_intrinsics(shape: _Shape) -> list[Any]:
     @intrinsic
     def no_slopes(typing_context, x):  # type: ignore[no-untyped-def]
         def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
-            return context.make_tuple(builder, sums_type, [_Emitter(builder, dtype).number(0)] * k)
+            return context.make_tuple(builder, sums_type, [Emitter(builder, dtype).number(0)] * k)
 
         return sums_type(x), codegen
 
@@ -313,7 +313,7 @@ def _slope_intrinsics(shape: _Shape) -> list[Any]:
         """Return the sums, one a power (all but the constant), plus factor times the coefficients of one edge."""
 
         def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
-            emit = _Emitter(builder, dtype)
+            emit = Emitter(builder, dtype)
             before = cgutils.unpack_tuple(builder, args[0], k)
             tables = emit.load_tables(context, signature.args[1], args[1], args[2], k * registers)
             after = [
@@ -327,7 +327,7 @@ def _slope_intrinsics(shape: _Shape) -> list[Any]:
     @intrinsic
     def slope(typing_context, sums, w):  # type: ignore[no-untyped-def]
         def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
-            emit = _Emitter(builder, dtype)
+            emit = Emitter(builder, dtype)
             value = builder.fmul(emit.number(0), args[1])  # zeros, and NaN where w is NaN
             for m, total in enumerate(cgutils.unpack_tuple(builder, args[0], k)):
                 value = emit.fma(value, args[1], builder.fmul(emit.number(k - m), total))
@@ -348,14 +348,14 @@ def tile_intrinsics(dtype: np.dtype[Any], columns: int) -> tuple[Any, Any, Any]:
     @intrinsic
     def zeros(typing_context, array):  # type: ignore[no-untyped-def]
         def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
-            return cgutils.pack_array(builder, [_Emitter(builder, dtype).number(0)] * lanes)
+            return cgutils.pack_array(builder, [Emitter(builder, dtype).number(0)] * lanes)
 
         return tile_type(array), codegen
 
     @intrinsic
     def add(typing_context, tile, f, f_at, f_stride, g, g_at, g_stride):  # type: ignore[no-untyped-def]
         def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
-            emit = _Emitter(builder, dtype)
+            emit = Emitter(builder, dtype)
             tile, f, f_at, f_stride, g, g_at, g_stride = args
 
             fs = emit.load_columns(context, signature.args[1], f, f_at, f_stride, rows)

@@ -35,7 +35,7 @@ extrapolate, init, seed, dtype
 
     Attributes
     ----------
-    act_fun : list of KANLayer
+    act_fun : tuple of KANLayer
         The layers. ``act_fun[0].coef`` and its like are live views; they turn read-only when the model changes its
         shape.
     width, depth, grid, k, dtype, n_in, n_out, n_params

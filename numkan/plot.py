@@ -28,6 +28,9 @@ __all__ = ["edge_values", "plot_basis", "plot_history", "plot_network"]
 BLUE, ORANGE, GREY, BLACK = "#0072B2", "#D55E00", "#8C8C8C", "#222222"
 
 _POINTS = 101  # of one curve
+
+#: How much an edge does is measured on about so many samples, evenly taken.
+_MOST_SAMPLES = 2000
 _COLUMNS = 32  # boxes side by side, before they are stacked
 _BOX = 0.68  # width of a box, where one of them has width 1 to stand in
 _FILLED = 0.82  # share of its box that a curve takes
@@ -96,7 +99,8 @@ def plot_network(
     for depth, layer in enumerate(model.act_fun):
         at = np.linspace(*_ranges(layer, None if acts is None else acts[depth]), _POINTS, dtype=layer.dtype)
         curves = edge_values(layer, at)
-        spread = np.nanstd(curves if acts is None else edge_values(layer, acts[depth]), axis=0)
+        some = None if acts is None else acts[depth][:: max(1, -(-len(acts[depth]) // _MOST_SAMPLES))]
+        spread = np.nanstd(curves if some is None else edge_values(layer, some), axis=0)
         _draw_layer(ax, depth, layer, curves, _opacity(spread), nodes)
     _draw_nodes(ax, nodes, names)
     return ax

@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from numkan._check import (
@@ -177,3 +178,17 @@ def test_what_is_not_finite_is_counted_and_the_first_place_named() -> None:
     )
     two = bad_place((3,), (1, -np.inf), (2, np.nan))
     assert "2 NaN or infinite entries, the first (-inf) at 1." in complaint(ValueError, check_finite, two)
+
+
+@pytest.mark.parametrize(
+    "mixed",
+    [
+        pd.DataFrame({"a": [2**53 + 1], "b": [0.5]}),
+        [np.array([2**53 + 1, 0]), np.array([0.5, 1.0])],
+        [[2**53 + 1, 0.5]],
+    ],
+    ids=["frame", "arrays", "lists"],
+)
+def test_integers_beyond_2_to_the_53_are_seen_beside_floats(mixed):
+    with pytest.raises(ValueError, match=r"Argument `x` must hold integers of at most 2\^53"):
+        as_float_array("x", mixed, np.float64)

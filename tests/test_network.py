@@ -687,3 +687,39 @@ def test_a_float32_model_is_float32_from_end_to_end(base_fun: Any) -> None:
     check(child)
     child.fit(points(8), targets(8), grids=None, steps=1)
     check(child)
+
+
+def test_layers_cannot_be_exchanged_and_what_they_train_cannot_be_changed() -> None:
+    model = small()
+    with pytest.raises(TypeError):
+        model.act_fun[0] = model.act_fun[1]  # type: ignore[index]
+    with pytest.raises(AttributeError):
+        model.act_fun = model.copy().act_fun  # type: ignore[misc]
+    for name in ("sp_trainable", "sb_trainable"):
+        with pytest.raises(AttributeError):
+            setattr(model.act_fun[0], name, False)
+
+
+def test_a_layer_in_hand_stays_the_layer_when_the_model_changes_its_shape() -> None:
+    model, x = small(), points()
+    layer, view = model.act_fun[0], model.act_fun[0].coef
+    model._become(model.refine(7))
+    assert model.act_fun[0] is layer
+    assert layer.G == 7
+    before = model(x)
+    layer.coef[...] += 1
+    assert (model(x) != before).any()
+    with pytest.raises(ValueError, match="read-only"):
+        view[...] = 0
+
+
+def test_a_masked_edge_has_gradient_zero_whatever_its_numbers() -> None:
+    model, x = small(), points()
+    layer = model.act_fun[0]
+    layer.mask[0, 0] = 0
+    layer.scale_sp[0, 0] = layer.coef[0, 0, 0] = np.inf
+    with np.errstate(invalid="ignore"):
+        _, grad = model.loss_and_grad(x, np.zeros((len(x), model.n_out)))
+    parts = model.unravel(grad)[0]
+    assert parts["scale_sp"][0, 0] == parts["scale_base"][0, 0] == 0
+    assert not parts["coef"][0, 0].any()

@@ -40,7 +40,7 @@ def pack_kernel(k: int, dtype: np.dtype[Any], entries: int) -> Any:
 
     @kernel
     def pack(numbers, tables, firsts, places, scratch, edges):  # type: ignore[no-untyped-def]
-        """Fill edges from the network's numbers; scratch holds `entries` + (k + 1) vectors of numbers."""
+        """Fill edges from the network's numbers; scratch holds `entries` numbers, then k + 1 vectors."""
         for layer in range(places.shape[0]):
             n_in, n_out, n_basis = places[layer, N_IN], places[layer, N_OUT], places[layer, N_BASIS]
             to, to_scale = places[layer, EDGES], places[layer, SCALES]
@@ -78,6 +78,7 @@ def unpack_columns(packed, numbers, places, trained, together, grad):  # type: i
     packed: for every input the sums of `together` outputs at a time, (n_rows, together), then (n_rows,) of each output
     left over, as `column_backward.py` leaves them; trained (depth, 2): whether scale_base and scale_sp are parameters.
     """
+    zero = numbers.dtype.type(0)
     for layer in range(places.shape[0]):
         n_in, n_out, n_basis = places[layer, N_IN], places[layer, N_OUT], places[layer, N_BASIS]
         n_rows, n_whole = places[layer, N_ROWS], n_out // together * together
@@ -92,12 +93,12 @@ def unpack_columns(packed, numbers, places, trained, together, grad):  # type: i
                 m = numbers[places[layer, MASK] + edge]
                 coef = places[layer, COEF] + i * n_basis * n_out + o
                 factor = m * numbers[places[layer, SCALE_SP] + edge]
-                on_scale = factor * 0
+                on_scale = zero
                 for p in range(n_basis):
                     part = packed[at + p * stride]
-                    grad[coef + p * n_out] = factor * part if m != 0 else 0
-                    on_scale += m * numbers[coef + p * n_out] * part if m != 0 else 0
+                    grad[coef + p * n_out] = factor * part if m != 0 else zero
+                    on_scale += m * numbers[coef + p * n_out] * part if m != 0 else zero
                 if trained[layer, 0]:
-                    grad[places[layer, SCALE_BASE] + edge] = m * packed[at + n_basis * stride] if m != 0 else 0
+                    grad[places[layer, SCALE_BASE] + edge] = m * packed[at + n_basis * stride] if m != 0 else zero
                 if trained[layer, 1]:
                     grad[places[layer, SCALE_SP] + edge] = on_scale

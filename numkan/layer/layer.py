@@ -124,8 +124,8 @@ class KANLayer:
         self._extrapolate = check_option("extrapolate", extrapolate, EXTRAPOLATIONS)
         self._grid_eps = check_number("grid_eps", grid_eps, 0, 1)
         self._base = base_function(base_fun)
-        self.sp_trainable = check_flag("sp_trainable", sp_trainable)
-        self.sb_trainable = check_flag("sb_trainable", sb_trainable)
+        self._sp_trainable = check_flag("sp_trainable", sp_trainable)
+        self._sb_trainable = check_flag("sb_trainable", sb_trainable)
         noise_scale = check_number("noise_scale", noise_scale)
         base_mu = check_number("scale_base_mu", scale_base_mu)
         base_sigma = check_number("scale_base_sigma", scale_base_sigma)
@@ -191,6 +191,11 @@ class KANLayer:
         storage[:], fixed[:] = self._storage, self._fixed
         self._bind(storage, fixed)
 
+    def _become(self, other: KANLayer) -> None:
+        """Take over all that another layer is, which is not used any more."""
+        self._retire()
+        self.__dict__.update(other.__dict__)
+
     def _set_grid(self, knots: FloatArray) -> None:
         knots.flags.writeable = False
         self._grid = knots
@@ -240,6 +245,16 @@ class KANLayer:
         """The base function: its name, or the user's pair."""
         value, derivative = self._base.value, self._base.derivative
         return self._base.name if value is None or derivative is None else (value, derivative)
+
+    @property
+    def sp_trainable(self) -> bool:
+        """Whether `scale_sp` is among the trainable parameters."""
+        return self._sp_trainable
+
+    @property
+    def sb_trainable(self) -> bool:
+        """Whether `scale_base` is among the trainable parameters."""
+        return self._sb_trainable
 
     @property
     def n_params(self) -> int:
@@ -394,7 +409,7 @@ class KANLayer:
         knots = refined_grid(self._grid, n_intervals, self._k)
         coef = refine_coef(self._grid, self.coef, knots, self._k, extrapolate=self._extrapolate)
         finer = KANLayer.__new__(KANLayer)
-        for name in ("_extrapolate", "_grid_eps", "_base", "sp_trainable", "sb_trainable", "_dtype", "_k"):
+        for name in ("_extrapolate", "_grid_eps", "_base", "_sp_trainable", "_sb_trainable", "_dtype", "_k"):
             setattr(finer, name, getattr(self, name))
         finer._allocate(np.array(knots), self.n_out)
         finer.coef[...] = coef

@@ -12,10 +12,13 @@ from numkan.base import GIVEN, BaseFunction
 from numkan.layer.backward import backward_kernel
 from numkan.layer.forward import forward_kernel, tangent_kernel
 from numkan.layer.jacobian import delta_kernel
-from numkan.layer.prepare import Work, workspace
+from numkan.layer.prepare import BLOCK, Work, workspace
 from numkan.spline.pieces import Pieces, check_inside
 
 __all__ = ["PackedLayer", "given_base"]
+
+#: Samples in one call of a kernel: half a second at 64 x 64 edges were a hundred times as many.
+_LONGEST_CALL = 16 * BLOCK
 
 
 def given_base(base: BaseFunction, x: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -77,9 +80,11 @@ class PackedLayer:
         if self.inside is not None:
             check_inside("x", x, self.inside, self.k)
         y = np.empty((x.shape[0], self.n_out), x.dtype)
-        given, slope = given_base(self.base, x)
-        kernel = forward_kernel(self.k, x.dtype)
-        kernel(x, self.pieces, self.base.kind, given, slope, self.coefs, self.work, y)
+        kernel, work = forward_kernel(self.k, x.dtype), self.work
+        for begin in range(0, len(x), _LONGEST_CALL):  # Ctrl-C gets through between two calls
+            rows = slice(begin, begin + _LONGEST_CALL)
+            given, slope = given_base(self.base, x[rows])
+            kernel(x[rows], self.pieces, self.base.kind, given, slope, self.coefs, work, y[rows])
         return y
 
     def backward(

@@ -62,9 +62,11 @@ def column_plan(layers: Sequence[KANLayer], numbers: FloatArray) -> ColumnPlan |
         n_basis = layer.G + k
         place[[at.N_IN, at.N_OUT, at.N_BASIS, at.KIND]] = layer.n_in, layer.n_out, n_basis, layer._base.kind
         place[at.N_ROWS] = at.padded(n_basis + 1, dtype)
+        views = layer._coef, layer._scale_base, layer._scale_sp, layer._mask
+        if not all(np.may_share_memory(view, numbers) for view in views):
+            return None  # another thread is changing the network's shape
         place[[at.COEF, at.SCALE_BASE, at.SCALE_SP, at.MASK]] = [
-            (view.ctypes.data - numbers.ctypes.data) // dtype.itemsize
-            for view in (layer._coef, layer._scale_base, layer._scale_sp, layer._mask)
+            (view.ctypes.data - numbers.ctypes.data) // dtype.itemsize for view in views
         ]
         tables = at.column_tables(own, k, n_basis, entries)
         place[[at.BREAKS, at.LOCAL, at.POLY, at.FUNCTIONS]] = [floats.put(table) for table in tables[:-1]]
@@ -106,8 +108,9 @@ def _entries(layers: Sequence[KANLayer], pieces: Sequence[Pieces]) -> int:
         return 0
     if any(layer._base.kind == GIVEN for layer in layers):
         return 0  # a user's base function is Python
-    # Grids are laid over activations that the other form computes. In this one they may lie outside by a rounding.
-    if any(layer.extrapolate in ("nan", "raise") for layer in layers):
+    # Grids are laid over activations that the other form computes. In this one they may lie on the other side of a
+    # knot, by a rounding, which matters where edges jump.
+    if any(layer.extrapolate in ("nan", "raise") for layer in layers) or (k == 0 and len(layers) > 1):
         return 0
     needed = max(max(own.first.shape[1], layer.G + k) for own, layer in zip(pieces, layers, strict=True))
     entries = fitting_entries(needed, dtype)

@@ -18,7 +18,16 @@ from numkan.layer.prepare import BLOCK
 from numkan.model.losses import Targets
 from numkan.spline.pieces import check_inside
 
-__all__ = ["activations", "backward", "check_domain", "chunk_rows", "forward", "loss_and_gradients", "spans"]
+__all__ = [
+    "activations",
+    "all_activations",
+    "backward",
+    "check_domain",
+    "chunk_rows",
+    "forward",
+    "loss_and_gradients",
+    "spans",
+]
 
 #: About as many multiply-adds go into one chunk: half a millisecond or so, which is worth a thread's while.
 _CHUNK_WORK = 4_000_000
@@ -72,6 +81,20 @@ def activations(layers: Sequence[PackedLayer], x: FloatArray, begin: int = 0) ->
     for depth, layer in enumerate(layers):
         _check_hidden(depth, layer, out[-1], begin)
         out.append(layer.forward(out[-1]))
+    return out
+
+
+def all_activations(layers: Sequence[PackedLayer], x: FloatArray) -> list[FloatArray]:
+    """Return what :func:`activations` does, for any number of samples: chunk by chunk, on all threads."""
+    out = [x] + [np.empty((len(x), layer.n_out), x.dtype) for layer in layers]
+    parts = spans(len(x), chunk_rows(layers))
+
+    def task(index: int) -> None:
+        rows = parts[index]
+        for whole, part in zip(out[1:], activations(layers, x[rows], rows.start)[1:], strict=True):
+            whole[rows] = part
+
+    run_tasks(task, len(parts))
     return out
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -21,10 +21,11 @@ class FrozenKAN:
     """An immutable predictor, as :meth:`numkan.KAN.frozen` returns it.
 
     It holds the model's numbers of that moment in the form that kernels read, so a call has nothing to prepare: the
-    fast way to many small calls. Any number of threads may share one. Its outputs are those of the model, bit for bit.
+    fast way to many small calls. No call writes into it, and any number of threads may share one. Its outputs are those
+    of the model, bit for bit.
     """
 
-    predict: Predictor
+    predict: Predictor = field(repr=False)
     n_in: int
     dtype: np.dtype[Any]
 

@@ -23,6 +23,7 @@ from numkan._check import (
     check_seed,
     is_list,
 )
+from numkan._interrupt import uninterrupted
 from numkan.base import Function
 from numkan.layer.grid import Coverage
 from numkan.layer.jacobian import jacobian_kernel
@@ -33,6 +34,7 @@ from numkan.model.column_plan import ColumnPlan, column_plan
 from numkan.model.columns import Columns
 from numkan.model.evaluate import (
     activations,
+    all_activations,
     backward,
     check_domain,
     chunk_rows,
@@ -100,7 +102,7 @@ class Network:
 
     # --- storage --------------------------------------------------------------------------------------------------
 
-    def _take(self, layers: list[KANLayer]) -> None:
+    def _take(self, layers: Sequence[KANLayer]) -> None:
         """Become the network of these layers, whose parameters move into one vector."""
         n_params = sum(layer.n_params for layer in layers)
         self._numbers = np.empty(n_params + sum(layer._n_fixed for layer in layers), layers[0].dtype)
@@ -109,14 +111,17 @@ class Network:
         for layer in layers:
             layer._move_to(self._theta[at : at + layer.n_params], fixed[at_fixed : at_fixed + layer._n_fixed])
             at, at_fixed = at + layer.n_params, at_fixed + layer._n_fixed
-        self.act_fun = layers
-        self._planned: tuple[list[Pieces], ColumnPlan | None] | None = None
+        self._layers = tuple(layers)
+        self._planned: tuple[list[Pieces], ColumnPlan | None, FloatArray] | None = None
 
     def _become(self, other: Network) -> None:
-        """Take over another network's layers, of any shape; views of this one's parameters turn read-only."""
-        for layer in self.act_fun:
-            layer._retire()
-        self._take(other.copy().act_fun)
+        """Take over another network's grids and numbers, of any shape; views of this one's parameters turn read-only.
+
+        The layers stay the objects that they are, so who holds one still holds a layer of this network.
+        """
+        for layer, new in zip(self._layers, other.copy()._layers, strict=True):
+            layer._become(new)
+        self._take(self._layers)
 
     @classmethod
     def _of(cls, layers: list[KANLayer]) -> Self:
@@ -135,12 +140,17 @@ class Network:
         return self.copy()  # a copy that shares the vector but not its views would be neither
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"layers": self.act_fun}
+        return {"layers": list(self._layers)}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self._take(state["layers"])
 
     # --- what a network is ----------------------------------------------------------------------------------------
+
+    @property
+    def act_fun(self) -> tuple[KANLayer, ...]:
+        """The layers, from the inputs to the outputs."""
+        return self._layers
 
     @property
     def width(self) -> list[int]:
@@ -244,16 +254,19 @@ class Network:
 
     def _predictor(self) -> Predictor:
         """Return the function of canonical samples that the network is with its numbers of this moment."""
-        plan = self._column_plan()
-        return partial(forward, self._pack()) if plan is None else Columns.pack(plan, self._numbers).forward
+        columns = self._columns()
+        return partial(forward, self._pack()) if columns is None else columns.forward
 
-    def _column_plan(self) -> ColumnPlan | None:
-        """Return the plan for the grids as they are, None where the column form does not suit the network."""
-        pieces = [layer.pieces for layer in self.act_fun]
+    def _columns(self, *, gradient: bool = False) -> Columns | None:
+        """Return the network in column form, or None where that does not suit it (or not its gradient)."""
+        pieces, numbers = [layer.pieces for layer in self._layers], self._numbers
         planned = self._planned
         if planned is None or any(new is not old for new, old in zip(pieces, planned[0], strict=True)):
-            planned = self._planned = (pieces, column_plan(self.act_fun, self._numbers))
-        return planned[1]
+            planned = self._planned = (pieces, column_plan(self._layers, numbers), numbers)
+        _, plan, numbers = planned  # together, whatever another thread does to the model meanwhile
+        if plan is None or (gradient and not plan.has_gradient):
+            return None
+        return Columns.pack(plan, numbers)
 
     def frozen(self) -> FrozenKAN:
         """Return an immutable predictor with the model's numbers of this moment: the fast way to many small calls."""
@@ -263,9 +276,11 @@ class Network:
         """Return [x, inputs of layer 1, ..., outputs], all of them new arrays; nothing is kept on the model.
 
         Each is what a layer called on its own makes of the one before; a call of the model may differ from the last one
-        by rounding.
+        by rounding, and where numbers overflow.
         """
-        return activations(self._pack(), self._samples(x).copy())
+        layers, x = self._pack(), self._samples(x).copy()
+        check_domain(layers, x)
+        return all_activations(layers, x)
 
     # --- derivatives ----------------------------------------------------------------------------------------------
 
@@ -292,9 +307,9 @@ class Network:
         return self._loss_and_grad(x, goal)
 
     def _loss_and_grad(self, x: FloatArray, goal: Targets) -> tuple[float, FloatArray]:
-        plan = self._column_plan()
-        if plan is not None and plan.has_gradient:
-            return Columns.pack(plan, self._numbers).loss_and_grad(x, goal, self._numbers)
+        columns = self._columns(gradient=True)
+        if columns is not None:
+            return columns.loss_and_grad(x, goal)
         value, packed = loss_and_gradients(self._pack(), x, goal)
         return value, self._unpack(packed)
 
@@ -305,9 +320,9 @@ class Network:
         return self._loss(x, goal)
 
     def _loss(self, x: FloatArray, goal: Targets) -> float:
-        plan = self._column_plan()
-        if plan is not None and plan.has_gradient:
-            return Columns.pack(plan, self._numbers).loss(x, goal)
+        columns = self._columns(gradient=True)
+        if columns is not None:
+            return columns.loss(x, goal)
         return loss_and_gradients(self._pack(), x, goal, gradients=False)[0]
 
     def _unpack(self, packed: list[FloatArray]) -> FloatArray:
@@ -470,8 +485,7 @@ class Network:
             if depth + 1 < len(updated):
                 x = forward([layer.pack()], x)
                 check_finite(f"activations[{depth + 1}]", x)
-        for layer, new in zip(self.act_fun, updated, strict=True):
-            layer._replace(new.grid, new.coef)
+        self._replace(updated)
 
     def initialize_grid_from_parent(self, parent: Network, x: Any) -> None:
         """Take over the knots and splines of a parent of the same width, layer by layer, in place.
@@ -491,8 +505,13 @@ class Network:
             if depth:
                 check_finite(f"activations[{depth}]", inputs)
             layer.initialize_grid_from_parent(from_layer, inputs)
-        for layer, new in zip(self.act_fun, updated, strict=True):
-            layer._replace(new.grid, new.coef)
+        self._replace(updated)
+
+    def _replace(self, layers: Sequence[KANLayer]) -> None:
+        """Take the grids and coefficients of layers of the same shapes: all of them, or none."""
+        with uninterrupted():
+            for layer, new in zip(self.act_fun, layers, strict=True):
+                layer._replace(new.grid, new.coef)
 
     def _check_coef(self, of: str = "") -> None:
         """Say that coefficients which are going to be refit must be finite."""
@@ -519,7 +538,7 @@ class Network:
         """
         # Where the policy is "raise", what is outside is the answer here, and no error: activations behind it are NaN.
         layers = [replace(layer, inside=None) for layer in self._pack()]
-        acts = activations(layers, self._samples(x))
+        acts = all_activations(layers, self._samples(x))
         return [layer.coverage(a) for layer, a in zip(self.act_fun, acts[:-1], strict=True)]
 
 

@@ -2,47 +2,30 @@
 
 from __future__ import annotations
 
-import signal
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
-
 from numkan._check import FloatArray
+from numkan._interrupt import uninterrupted
+from numkan.layer.layer import KANLayer
 from numkan.model.network import Network
 
-__all__ = ["commit_grids", "commit_params", "scratch_copy", "uninterrupted"]
-
-
-@contextmanager
-def uninterrupted() -> Iterator[None]:
-    """Hold Ctrl-C back for the few statements inside; it is raised right after them."""
-    held: list[int] = []
-
-    def hold(number: int, frame: Any) -> None:
-        held.append(number)
-
-    # Signals arrive in the main thread only, and handlers that Python did not install cannot be put back.
-    previous = signal.getsignal(signal.SIGINT)
-    if threading.current_thread() is not threading.main_thread() or previous is None:
-        yield
-        return
-    signal.signal(signal.SIGINT, hold)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, previous)
-        if held:
-            signal.raise_signal(signal.SIGINT)
+__all__ = ["commit_grids", "commit_params", "refuses", "scratch_copy"]
 
 
 def scratch_copy(model: Network) -> Network:
-    """Return a copy to work on. Where the policy is "raise" it gives NaN, which a line search steps back from."""
+    """Return a copy to work on. Training goes on outside the grids under every policy, as the refits of grids do.
+
+    A wall of NaN a little beyond the activations would end it after a few steps. In the end the hidden grids are laid
+    over the activations once more, so that the policy refuses none of the training samples.
+    """
     work = model.copy()
     for layer in work.act_fun:
-        if layer.extrapolate == "raise":
-            layer.extrapolate = "nan"
+        if refuses(layer):
+            layer.extrapolate = "continue"
     return work
+
+
+def refuses(layer: KANLayer) -> bool:
+    """Return whether a layer gives nothing outside its grid."""
+    return layer.extrapolate in ("nan", "raise")
 
 
 def commit_params(model: Network, theta: FloatArray) -> None:
@@ -54,8 +37,7 @@ def commit_grids(model: Network, work: Network) -> None:
     """Take over grids and parameters; views of the model's parameters stay live unless their shape changes."""
     if work.grid == model.grid:
         with uninterrupted():
-            for layer, new in zip(model.act_fun, work.act_fun, strict=True):
-                layer._replace(new.grid, new.coef)
+            model._replace(work.act_fun)
             model._theta[:] = work._theta
         return
     fresh = work.copy()

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from numkan._check import FloatArray
-from numkan.model.evaluate import activations
+from numkan.model.evaluate import all_activations
 from numkan.model.network import Network
 from numkan.model.regularization import Objective, Penalties, penalized
 from numkan.train.samples import Samples
@@ -83,7 +83,7 @@ def where_not_finite(model: Network, samples: Samples) -> str:
     if not np.isfinite(model._theta).all():
         return "the parameters"
     with np.errstate(over="ignore", invalid="ignore"):
-        acts = activations(model._pack(), samples.x)
+        acts = all_activations(model._pack(), samples.x)
     for depth, act in enumerate(acts[1:]):
         bad = ~np.isfinite(act)
         if bad.any():

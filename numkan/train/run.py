@@ -18,7 +18,7 @@ from numkan._check import FloatArray
 from numkan.model.network import Network
 from numkan.model.regularization import Penalties
 from numkan.optimize import LBFGS, Adam, cosine
-from numkan.train.commit import commit_grids, commit_params, scratch_copy
+from numkan.train.commit import commit_grids, commit_params, refuses, scratch_copy
 from numkan.train.history import FitResult, FitState, FitStatus, Recorder, Stage
 from numkan.train.objective import TrainingObjective, sample_loss, where_not_finite
 from numkan.train.plan import Plan
@@ -125,7 +125,7 @@ class Training:
         finally:
             self._progress.close()
         if self._best is not None:
-            commit_grids(self._model, self._best_model())
+            commit_grids(self._model, self._final_model())
             if self._validation is not None and self._best.score == math.inf:
                 status = FitStatus.NONFINITE
                 message = (
@@ -319,6 +319,16 @@ class Training:
     def _state(self, grid: int, loss: float, objective: float) -> FitState:
         seconds = time.perf_counter() - self._began
         return FitState(self._steps, self._stage, grid, loss, objective, self._last_validation, seconds)
+
+    def _final_model(self) -> Network:
+        """Return the model of the best point, its hidden grids over all training samples where a policy needs that."""
+        model = self._best_model()
+        if self._settings.update_grid and any(map(refuses, self._model.act_fun[1:])):
+            model = lay_grids(model, self._samples.x, inputs=False, thin=False)
+            loss, theta = sample_loss(model, self._samples), model._theta.copy()
+            assert self._best is not None
+            self._best = self._best._replace(model=model, theta=theta, loss=loss)
+        return model
 
     def _best_model(self) -> Network:
         """Return the scratch model of the best point, at that point."""

@@ -13,7 +13,7 @@ from numkan.base import GIVEN, SILU, ZERO, silu
 from numkan.layer.grid import grid_from_samples
 from numkan.layer.layer import KANLayer
 from numkan.layer.packed import given_base
-from numkan.model.evaluate import activations
+from numkan.model.evaluate import all_activations
 from numkan.model.network import Network
 from numkan.train.samples import Samples
 
@@ -48,27 +48,30 @@ class NotFiniteError(Exception):
     """NaN or infinity in training; the text says where it began."""
 
 
-def lay_grids(model: Network, x: FloatArray, *, inputs: bool) -> Network:
-    """Return a copy whose grids lie over the activations of x, layer by layer; the first only if `inputs`."""
+def lay_grids(model: Network, x: FloatArray, *, inputs: bool, thin: bool = True) -> Network:
+    """Return a copy whose grids lie over the activations of x, layer by layer; the first only if `inputs`.
+
+    Where there are many samples, hidden grids are laid over some of them, unless not `thin`.
+    """
     new = model.copy()
     for depth, layer in enumerate(new.act_fun):
         if depth or inputs:
-            _lay_over(layer, x, depth)
+            _lay_over(layer, x, depth, thin=thin)
         if depth + 1 < len(new.act_fun):
-            x = activations([layer.pack()], x)[-1]
+            x = all_activations([layer.pack()], x)[-1]
     return new
 
 
-def _lay_over(layer: KANLayer, x: FloatArray, depth: int, *, keep: bool = True) -> None:
+def _lay_over(layer: KANLayer, x: FloatArray, depth: int, *, keep: bool = True, thin: bool = True) -> None:
     """Lay the grid of one layer over its activations, in place: its curves are kept, or else its coefficients."""
-    thin = x[:: -(-len(x) // _GRID_SAMPLES)] if depth else x
-    if depth and not np.abs(thin).max() < np.finfo(layer.dtype).max / _ROOM:
+    some = x[:: -(-len(x) // _GRID_SAMPLES)] if depth and thin else x
+    if depth and not np.abs(some).max() < np.finfo(layer.dtype).max / _ROOM:
         raise NotFiniteError(f"the grid of layer {depth}, whose activations are NaN, infinite or too large for knots")
     margin = _MARGIN if depth else 0.0
     if keep:
-        layer.update_grid_from_samples(thin, margin, _COND)
+        layer.update_grid_from_samples(some, margin, _COND)
     else:
-        layer.grid = grid_from_samples(thin, layer.G, layer.k, layer.grid_eps, margin, layer.dtype)
+        layer.grid = grid_from_samples(some, layer.G, layer.k, layer.grid_eps, margin, layer.dtype)
 
 
 def first_grids(model: Network, samples: Samples, *, grids: bool) -> Network:
@@ -101,12 +104,12 @@ def _settle(model: Network, samples: Samples, *, grids: bool) -> None:
         if grids:
             _lay_over(layer, x, depth, keep=False)
         _settle_base(layer, x)
-        y = activations([layer.pack()], x)[-1]
+        y = all_activations([layer.pack()], x)[-1]
         wide = float(y.std(axis=0, dtype=np.float64).max()) / (width if last else 1.0)
         if _WIDE < wide < np.inf:
             for able, numbers in ((layer.sb_trainable, layer.scale_base), (True, layer.coef)):
                 numbers /= _power_of_two(wide) if able else 1.0
-            y = activations([layer.pack()], x)[-1]
+            y = all_activations([layer.pack()], x)[-1]
         if last and mse:
             _shift(layer, np.broadcast_to((centre - y.mean(axis=0)) / layer.n_in, layer.mask.shape))
         x = y
@@ -129,7 +132,7 @@ def _settle_base(layer: KANLayer, x: FloatArray) -> None:
 
 
 def _worse_than_constant(model: Network, samples: Samples) -> bool:
-    y = activations(model._pack(), samples.x)[-1]
+    y = all_activations(model._pack(), samples.x)[-1]
     loss = samples.goal.part(slice(0, len(samples)), y, np.empty_like(y))
     constant = np.empty_like(y)
     constant[:] = _constant(samples)[0]
@@ -168,7 +171,7 @@ def units(model: Network, samples: Samples) -> FloatArray:
     """
     width = _constant(samples)[1]
     unit = np.ones(model.n_params, model.dtype)
-    acts = activations(model._pack(), samples.x)
+    acts = all_activations(model._pack(), samples.x)
     at = 0
     for depth, layer in enumerate(model.act_fun):
         size = width if depth == model.depth - 1 else 1.0
