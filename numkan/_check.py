@@ -147,7 +147,7 @@ def as_float_array(name: str, value: Any, dtype: DTypeLike) -> FloatArray:
         raise TypeError(f"Argument `{name}` must hold real numbers, not dtype {array.dtype}.")
     if array.dtype.kind in "iu" and array.dtype.itemsize == 8 and array.size:
         _check_exact(name, max(int(array.max()), -int(array.min())))
-    elif array.dtype.kind == "f" and (isinstance(value, list | tuple) or hasattr(value, "dtypes")):
+    elif array.dtype.kind == "f" and (isinstance(value, list | tuple) or hasattr(value, "columns")):
         columns = value if isinstance(value, list | tuple) else [np.asarray(value[column]) for column in value]
         _check_exact(name, _widest_integer(columns))
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):
