@@ -29,7 +29,10 @@ def locate_kernel(k: int, dtype: np.dtype[Any], entries: int) -> Any:
 
     @kernel
     def locate(tables, places, layer, offsets, full, work, index, slopes):  # type: ignore[no-untyped-def]
-        """Fill the columns of piece, w, b and, with `slopes`, b' of the layer's inputs at `full` samples."""
+        """Fill the columns of piece, w, b and, with `slopes` or where it is a constant, b' of the layer's inputs.
+
+        full: samples, whole vectors.
+        """
         at_w, at_b, at_slope, kind = offsets[W], offsets[B], offsets[SLOPE], places[layer, KIND]
         for i in range(places[layer, N_IN]):
             centre = places[layer, LOCAL] + i * 2 * entries

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from numkan._check import check_integer, check_number, check_seed
+from numkan._check import check_flag, check_integer, check_number, check_seed
 from numkan.model.network import Network
 from numkan.model.regularization import Penalties
 from numkan.train.history import FitResult, FitState
@@ -112,6 +112,9 @@ def fit(
     Ctrl-C leaves the model at the last accepted step, and is raised on. A fit can be gone on with: call it again (the
     memory of the optimizer begins empty).
 
+    Under the policies "nan" and "raise" training goes on outside the grids as under "continue". In the end the hidden
+    grids are laid over all training samples once more (with `update_grid`), so that the policy refuses none of them.
+
     Examples
     --------
     >>> import numpy as np
@@ -126,10 +129,10 @@ def fit(
         raise TypeError(f"Argument `callback` must be callable or None, not {callback!r}.")
     settings = Settings(
         penalties=Penalties(lamb, lamb_l1, lamb_entropy, lamb_coef, lamb_coefdiff),
-        update_grid=_flag("update_grid", update_grid),
+        update_grid=check_flag("update_grid", update_grid),
         grid_update_num=check_integer("grid_update_num", grid_update_num, 0),
         callback=callback,
-        progress=_flag("progress", progress),
+        progress=check_flag("progress", progress),
         time_limit=None if time_limit is None else check_number("time_limit", time_limit, 0.0),
     )
     samples = check_samples(self, x, y, loss, sample_weight)
@@ -154,9 +157,3 @@ def _divide(
     if isinstance(validation, float | np.floating | int | np.integer) and not isinstance(validation, bool):
         return split(samples, float(validation), rng)
     return samples, validation_samples(model, validation, loss)
-
-
-def _flag(name: str, value: object) -> bool:
-    if not isinstance(value, bool | np.bool_):
-        raise TypeError(f"Argument `{name}` must be True or False, not {value!r}.")
-    return bool(value)
