@@ -7,7 +7,6 @@ that writes its instructions when a kernel is compiled.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,131 +15,10 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from numkan._simd import VectorType, lanes_of, vector_pointer
+from numkan._emit import Emitter, vector_types
+from numkan._simd import lanes_of
 
-__all__ = ["Emitter", "lane_intrinsics", "tile_intrinsics"]
-
-
-class Emitter:
-    """Writes LLVM instructions for vectors of one dtype."""
-
-    def __init__(self, builder: Any, dtype: np.dtype[Any]) -> None:
-        self.builder = builder
-        self.lanes = lanes_of(dtype)
-        self.single = dtype == np.float32
-        self.scalar = ir.FloatType() if self.single else ir.DoubleType()
-        self.vector = ir.VectorType(self.scalar, self.lanes)
-        self.integer = ir.IntType(32 if self.single else 64)
-        self.integers = ir.VectorType(self.integer, self.lanes)
-
-    def number(self, value: float) -> Any:
-        rounded = float(np.float32(value)) if self.single else value
-        return ir.Constant(self.vector, [ir.Constant(self.scalar, rounded)] * self.lanes)
-
-    def whole(self, value: int) -> Any:
-        return ir.Constant(self.integers, [value] * self.lanes)
-
-    def call(self, name: str, *args: Any) -> Any:
-        kind = ir.FunctionType(self.vector, [arg.type for arg in args])
-        return self.builder.call(cgutils.get_or_insert_function(self.builder.module, kind, name), args)
-
-    def named(self, name: str, *args: Any) -> Any:
-        """Call the LLVM function of that name for these vectors."""
-        return self.call(f"llvm.{name}.v{self.lanes}{'f32' if self.single else 'f64'}", *args)
-
-    def fma(self, a: Any, b: Any, c: Any) -> Any:
-        return self.named("fma", a, b, c)
-
-    def load(self, context: Any, array_type: Any, array: Any, at: Any, offset: int = 0, kind: Any = None) -> Any:
-        if offset:
-            at = self.builder.add(at, ir.Constant(at.type, offset))
-        value = self.builder.load(vector_pointer(context, self.builder, array_type, array, at, kind or self.vector))
-        value.align = array_type.dtype.bitwidth // 8
-        return value
-
-    def load_tables(self, context: Any, array_type: Any, array: Any, at: Any, count: int) -> list[Any]:
-        return [self.load(context, array_type, array, at, number * self.lanes) for number in range(count)]
-
-    def load_columns(self, context: Any, array_type: Any, array: Any, at: Any, stride: Any, count: int) -> list[Any]:
-        found = []
-        for _ in range(count):
-            found.append(self.load(context, array_type, array, at))
-            at = self.builder.add(at, stride)
-        return found
-
-    def store(self, context: Any, array_type: Any, array: Any, at: Any, value: Any) -> None:
-        pointer = vector_pointer(context, self.builder, array_type, array, at, value.type)
-        self.builder.store(value, pointer, align=array_type.dtype.bitwidth // 8)
-
-    def splat(self, value: Any) -> Any:
-        first = self.builder.insert_element(
-            ir.Constant(self.vector, ir.Undefined), value, ir.Constant(ir.IntType(32), 0)
-        )
-        zeros = ir.Constant(ir.VectorType(ir.IntType(32), self.lanes), [0] * self.lanes)
-        return self.builder.shuffle_vector(first, ir.Constant(self.vector, ir.Undefined), zeros)
-
-    def lookup(self, tables: Sequence[Any], index: Any) -> Any:
-        """Look up in 1, 2 or 4 registers."""
-        if len(tables) == 1:
-            return self.call(f"llvm.x86.avx512.permvar.{'s' if self.single else 'd'}f.512", tables[0], index)
-        name = f"llvm.x86.avx512.vpermi2var.{'ps' if self.single else 'pd'}.512"
-        low = self.call(name, tables[0], index, tables[1])
-        if len(tables) == 2:
-            return low
-        high = self.call(name, tables[2], index, tables[3])
-        return self.builder.select(self.builder.icmp_unsigned(">=", index, self.whole(2 * self.lanes)), high, low)
-
-    def bounded(self, x: Any, limit: Any) -> Any:
-        """Return x within +-limit; NaN fails both comparisons and stays."""
-        low = self.builder.fneg(limit)
-        x = self.builder.select(self.builder.fcmp_ordered(">", x, limit), limit, x)
-        return self.builder.select(self.builder.fcmp_ordered("<", x, low), low, x)
-
-    def horner(self, coefficients: Sequence[Any], w: Any, start: Any) -> Any:
-        """Return start + the polynomial at w, highest power first; NaN in w is not lost at degree 0 either."""
-        value = coefficients[0]
-        if len(coefficients) == 1:
-            value = self.fma(self.number(0), w, value)
-            return self.builder.fadd(value, start)
-        for coefficient in coefficients[1:-1]:
-            value = self.fma(value, w, coefficient)
-        return self.fma(value, w, self.builder.fadd(coefficients[-1], start))
-
-    def exp(self, x: Any) -> Any:
-        """Return exp(x) for |x| <= 87 (708): 2^n exp(r), see ``base.py``."""
-        n = self.named("rint", self.builder.fmul(x, self.number(1.4426950408889634)))
-        high, low = (0.693359375, -2.12194440e-4) if self.single else (0.6931471803691238, 1.9082149292705877e-10)
-        r = self.fma(n, self.number(-high), x)
-        r = self.fma(n, self.number(-low), r)
-        degree = 7 if self.single else 13
-        inverse_factorials = [1.0]
-        for d in range(1, degree + 1):
-            inverse_factorials.append(inverse_factorials[-1] / d)
-        p = self.number(inverse_factorials[degree])
-        for d in range(degree - 1, -1, -1):
-            p = self.fma(p, r, self.number(inverse_factorials[d]))
-        bias, shift = (127, 23) if self.single else (1023, 52)
-        exponent = self.builder.add(self.builder.fptosi(n, self.integers), self.whole(bias))
-        power = self.builder.bitcast(self.builder.shl(exponent, self.whole(shift)), self.vector)
-        return self.builder.fmul(p, power)
-
-    def silu(self, x: Any) -> tuple[Any, Any]:
-        """Return silu and its derivative; where the exponential would overflow both are 0."""
-        builder = self.builder
-        clamp = self.number(87.0 if self.single else 708.0)
-        inside = self.bounded(x, clamp)
-        e = self.exp(builder.fneg(inside))
-        sigmoid = builder.fdiv(self.number(1), builder.fadd(self.number(1), e))
-        tiny = builder.fcmp_ordered("<", x, builder.fneg(clamp))
-        value = builder.select(tiny, self.number(0), builder.fmul(x, sigmoid))
-        slope = self.fma(sigmoid, builder.fmul(inside, builder.fmul(e, sigmoid)), sigmoid)
-        return value, builder.select(tiny, self.number(0), slope)
-
-
-def _types(dtype: np.dtype[Any]) -> tuple[Any, Any]:
-    """Return Numba's types of a vector of numbers and of one of indices."""
-    scalar, integer = (types.float32, types.int32) if dtype == np.float32 else (types.float64, types.int64)
-    return VectorType(scalar, lanes_of(dtype)), VectorType(integer, lanes_of(dtype))
+__all__ = ["lane_intrinsics", "tile_intrinsics"]
 
 
 class _Shape(NamedTuple):
@@ -173,7 +51,7 @@ def lane_intrinsics(k: int, dtype: np.dtype[Any], entries: int, tile: int) -> di
 
 def _index_intrinsics(shape: _Shape) -> list[Any]:
     """Return load_index and store_index."""
-    dtype, (_, indices) = shape.dtype, _types(shape.dtype)
+    dtype, (_, indices) = shape.dtype, vector_types(shape.dtype)
 
     @intrinsic
     def load_index(typing_context, array, at):  # type: ignore[no-untyped-def]
@@ -197,7 +75,7 @@ def _index_intrinsics(shape: _Shape) -> list[Any]:
 def _piece_intrinsics(shape: _Shape) -> list[Any]:
     """Return find, lookup, local and silu."""
     dtype, entries, registers = shape.dtype, shape.entries, shape.registers
-    vectors, indices = _types(dtype)
+    vectors, indices = vector_types(dtype)
     limit = float(np.finfo(dtype).max)
 
     @intrinsic
@@ -246,7 +124,7 @@ def _piece_intrinsics(shape: _Shape) -> list[Any]:
 def _edge_intrinsics(shape: _Shape) -> list[Any]:
     """Return load_edges, load_scales and add_edges."""
     dtype, tile, powers, registers = shape.dtype, shape.tile, shape.powers, shape.registers
-    vectors, _ = _types(dtype)
+    vectors, _ = vector_types(dtype)
 
     @intrinsic
     def load_edges(typing_context, array, at):  # type: ignore[no-untyped-def]
@@ -299,7 +177,7 @@ def _edge_intrinsics(shape: _Shape) -> list[Any]:
 def _slope_intrinsics(shape: _Shape) -> list[Any]:
     """Return no_slopes, add_slopes and slope."""
     k, dtype, registers = shape.k, shape.dtype, shape.registers
-    sums_type = types.UniTuple(_types(dtype)[0], k)
+    sums_type = types.UniTuple(vector_types(dtype)[0], k)
 
     @intrinsic
     def no_slopes(typing_context, x):  # type: ignore[no-untyped-def]
@@ -342,7 +220,7 @@ def tile_intrinsics(dtype: np.dtype[Any], columns: int) -> tuple[Any, Any, Any]:
     """Return the three operations of `_lanes.TileOps`."""
     lanes = lanes_of(dtype)
     rows = lanes // columns
-    vectors, _ = _types(dtype)
+    vectors, _ = vector_types(dtype)
     tile_type = types.UniTuple(vectors, lanes)
 
     @intrinsic

@@ -1,4 +1,4 @@
-"""numkan._lanes_llvm's instructions, built and run by llvmlite alone, whatever Numba does in this process."""
+"""numkan._emit's instructions, built and run by llvmlite alone, whatever Numba does in this process."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from llvmlite import ir
 
-from numkan._lanes_llvm import Emitter
+from numkan._emit import Emitter
 from numkan._simd import has_wide_vectors
 
 pytestmark = pytest.mark.skipif(not has_wide_vectors(), reason="the host has no 512-bit vectors")

@@ -30,8 +30,8 @@ def test_chunks_of_one_block_change_no_row_and_keep_every_sum(n: int, monkeypatc
     whole, weight = results(model, x, y), np.arange(n) + 0.5
     loss, grad = model.loss_and_grad(x, y, sample_weight=weight)
     monkeypatch.setattr(evaluate, "_CHUNK_WORK", 1)
-    for most in (16, 2):  # pieces of one chunk, and of several
-        monkeypatch.setattr(evaluate, "_MOST_PIECES", most)
+    for kept in (1 << 21, 1):  # lots of many chunks, and of one
+        monkeypatch.setattr(evaluate, "_LOT_NUMBERS", kept)
         assert evaluate.chunk_rows(model._pack()) == BLOCK
         for name, value in results(model, x, y).items():
             if name in ("loss", "gradient", "params_bar"):

@@ -19,151 +19,103 @@ from typing import Any
 import numpy as np
 
 from numkan._jit import kernel
-from numkan._simd import lanes_of, vector_ops
-from numkan.layer.prepare import BLOCK, INPUTS, MOST_SUMMED, basis_lanes, copy_rows, prepare_kernel
+from numkan._rows import row_ops, tile_vectors
+from numkan._simd import lanes_of
+from numkan.layer.prepare import copy_rows, prepare_kernel
 
 __all__ = ["backward_kernel"]
 
 
 @cache
-def _coefficient_kernel(k: int, dtype: np.dtype[Any]) -> Any:
-    """Return the kernel of steps 1 and 2 for a prepared group of inputs of a block."""
-    lanes = basis_lanes(k)
-    powers = k + 1
-    step, load, store, splat, fma, _, _ = vector_ops(lanes_of(dtype))
-    zero, one = dtype.type(0), dtype.type(1)
+def _coefficient_kernel(k: int, dtype: np.dtype[Any], vectors: int) -> Any:
+    """Return the kernel of steps 1 and 2 for a prepared group of inputs and one tile of the outputs of a block."""
+    ops = row_ops(k, dtype, vectors)
+    load, add_products, store = ops.load, ops.add_products, ops.store
 
     @kernel
-    def add_directly(basis, base, first, out, slot, row, count, width, v, grad):  # type: ignore[no-untyped-def]
-        """Do steps 1 and 2 for one input and one vector of outputs; `row` is where its rows begin in grad."""
-        on_base = splat(zero)
-        for s in range(count):
-            q = slot * BLOCK + s
-            b = q * lanes
-            y_bar = load(out, s * width + v)
-            for r in range(powers):
-                at = row + (first[q] + r) * width + v
-                store(
-                    grad,
-                    at,
-                    fma(splat(basis[b + r]), y_bar, load(grad, at)),
-                )
-            on_base = fma(splat(base[q]), y_bar, on_base)
-        return on_base
-
-    @kernel
-    def add_by_first(basis, base, first, sums, out, slot, row, count, n_first, width, v, grad):  # type: ignore[no-untyped-def]
-        """Do the same with a sum for each first function, folded at the end.
-
-        Neighbouring spans share k rows, so adding to rows directly makes nearly every sample wait for the one before.
-        """
-        for place in range(0, n_first * powers * step, step):
-            store(sums, place, splat(zero))
-        on_base = splat(zero)
-        for s in range(count):
-            q = slot * BLOCK + s
-            b = q * lanes
-            y_bar = load(out, s * width + v)
-            place = first[q] * (powers * step)
-            for r in range(powers):
-                at = place + r * step
-                store(
-                    sums,
-                    at,
-                    fma(splat(basis[b + r]), y_bar, load(sums, at)),
-                )
-            on_base = fma(splat(base[q]), y_bar, on_base)
-        for f in range(n_first):
-            for r in range(powers):
-                at = row + (f + r) * width + v
-                store(grad, at, fma(splat(one), load(sums, (f * powers + r) * step), load(grad, at)))
-        return on_base
-
-    @kernel
-    def add_coefficients(basis, base, first, sums, out, low, high, count, n_rows, width, grad):  # type: ignore[no-untyped-def]
-        """Add the cotangents of the coefficients of inputs low ... high - 1 to grad (flat, packed)."""
-        n_first = n_rows - 1 - k
+    def add_tile(grad, low, high, n_rows, width, v, work):  # type: ignore[no-untyped-def]
+        """Add the cotangents of the coefficients of inputs low ... high - 1, of outputs from v on, to grad."""
+        order, out, basis, stride, block = work.order, work.out, work.basis, work.stride, work.block
         for slot in range(high - low):
-            row = (low + slot) * n_rows * width
-            base_row = row + (n_rows - 1) * width
-            for v in range(0, width, step):
-                if n_first <= MOST_SUMMED:
-                    on_base = add_by_first(basis, base, first, sums, out, slot, row, count, n_first, width, v, grad)
-                else:
-                    on_base = add_directly(basis, base, first, out, slot, row, count, width, v, grad)
-                store(grad, base_row + v, fma(splat(one), on_base, load(grad, base_row + v)))
+            base_row = ((low + slot) * n_rows + n_rows - 1) * width + v
+            at, start = slot * (k + 2) * stride, slot * block
+            q = 0
+            for run in range(start, start + work.n_runs[slot]):
+                row, end = work.run_row[run] + v, work.run_end[run]
+                rows = load(grad, row, width, base_row)
+                for s in range(q, end):
+                    to = np.int64(np.uint32(order[start + s])) * width + v
+                    rows = add_products(rows, basis, at + s, stride, out, to)
+                store(rows, grad, row, width, base_row)
+                q = end
 
-    return add_coefficients
+    return add_tile
 
 
 @cache
-def _input_kernel(k: int, dtype: np.dtype[Any]) -> Any:
-    """Return the kernel of step 3 for a prepared group of inputs of a block."""
-    lanes = basis_lanes(k)
-    powers = k + 1
-    step, load, _, splat, fma, mul, total = vector_ops(lanes_of(dtype))
-    zero = dtype.type(0)
+def _input_kernel(k: int, dtype: np.dtype[Any], vectors: int) -> Any:
+    """Return the kernel of step 3 for a prepared group of inputs and one tile of the outputs of a block."""
+    ops = row_ops(k, dtype, vectors)
+    load, total = ops.load, ops.total
 
     @kernel
-    def fill_inputs(slope, base_slope, place, out, low, high, count, n_rows, width, coefs, begin, x_bar):  # type: ignore[no-untyped-def]
-        """Fill x_bar[begin : begin + count, low : high]; the sum over r comes before the one sum over lanes."""
+    def add_tile(coefs, low, high, n_rows, width, v, work, begin, x_bar):  # type: ignore[no-untyped-def]
+        """Add to x_bar[begin : begin + count, low : high]; the sum over r comes before the one sum over lanes."""
+        order, out, slope, stride, block = work.order, work.out, work.slope, work.stride, work.block
         for slot in range(high - low):
-            base_row = ((low + slot) * n_rows + n_rows - 1) * width
-            for s in range(count):
-                q = slot * BLOCK + s
-                b = q * lanes
-                acc = splat(zero)
-                for v in range(0, width, step):
-                    derivative = mul(splat(base_slope[q]), load(coefs, base_row + v))
-                    for r in range(powers):
-                        c = load(coefs, place[q] + r * width + v)
-                        derivative = fma(splat(slope[b + r]), c, derivative)
-                    acc = fma(derivative, load(out, s * width + v), acc)
-                x_bar[begin + s, low + slot] = total(acc)
+            base_row = ((low + slot) * n_rows + n_rows - 1) * width + v
+            at, start = slot * (k + 2) * stride, slot * block
+            q = 0
+            for run in range(start, start + work.n_runs[slot]):
+                rows = load(coefs, work.run_row[run] + v, width, base_row)
+                end = work.run_end[run]
+                for s in range(q, end):
+                    sample = np.int64(np.uint32(order[start + s]))
+                    x_bar[begin + sample, low + slot] += total(rows, slope, at + s, stride, out, sample * width + v)
+                q = end
 
-    return fill_inputs
+    return add_tile
 
 
 @cache
 def backward_kernel(k: int, dtype: np.dtype[Any]) -> Any:
-    """Return the kernel of a layer's cotangents, for degree `k` and a dtype."""
+    """Return the kernel of the cotangents of some inputs of a layer, for degree `k` and a dtype."""
     prepare = prepare_kernel(k, dtype)
-    add_coefficients, fill_inputs = _coefficient_kernel(k, dtype), _input_kernel(k, dtype)
+    vectors, step = tile_vectors(k), lanes_of(dtype)
+    add_many, add_one = _coefficient_kernel(k, dtype, vectors), _coefficient_kernel(k, dtype, 1)
+    pull_many, pull_one = _input_kernel(k, dtype, vectors), _input_kernel(k, dtype, 1)
+    tile = vectors * step
     zero = dtype.type(0)
 
     @kernel
-    def backward(x, y_bar, pieces, kind, given, given_slope, coefs, work, grad, x_bar, with_coefs, with_inputs):  # type: ignore[no-untyped-def]
-        """Add to grad (n_in, G + k + 1, width) and fill x_bar (n, n_in), each where asked for; y_bar (n, n_out)."""
+    def backward(
+        x, y_bar, pieces, kind, given, given_slope, coefs, work, low, high, grad, x_bar, with_coefs, with_inputs
+    ):  # type: ignore[no-untyped-def]
+        """Add to grad (n_in, G + k + 1, width) and to x_bar (n, n_in), each where asked for; y_bar (n, n_out).
+
+        All of inputs low ... high - 1 only: no two inputs meet, so threads may share a layer out among them.
+        """
         n, n_out = y_bar.shape
-        n_in, n_rows, width = coefs.shape
+        _, n_rows, width = coefs.shape
         flat, flat_grad, out = coefs.reshape(-1), grad.reshape(-1), work.out
-        basis, slope, base, base_slope, place = work.basis, work.slope, work.base, work.base_slope, work.place
-        first, sums = work.first, work.sums
         cotangents = y_bar.reshape(-1)
+        whole = width // tile * tile
         out[:] = zero  # the padding stays zero
-        for begin in range(0, n, BLOCK):
-            count = min(BLOCK, n - begin)
+        for begin in range(0, n, work.block):
+            count = min(work.block, n - begin)
             copy_rows(cotangents, begin * n_out, n_out, out, 0, width, count, n_out)
-            for low in range(0, n_in, INPUTS):
-                high = min(n_in, low + INPUTS)
-                prepare(
-                    x,
-                    begin,
-                    count,
-                    low,
-                    high,
-                    width,
-                    n_rows,
-                    pieces,
-                    kind,
-                    given,
-                    given_slope,
-                    with_inputs,
-                    work,
-                )
+            for i in range(low, high, work.inputs):
+                j = min(high, i + work.inputs)
+                prepare(x, begin, count, i, j, width, n_rows, pieces, kind, given, given_slope, with_inputs, work)
                 if with_coefs:
-                    add_coefficients(basis, base, first, sums, out, low, high, count, n_rows, width, flat_grad)
+                    for v in range(0, whole, tile):
+                        add_many(flat_grad, i, j, n_rows, width, v, work)
+                    for v in range(whole, width, step):
+                        add_one(flat_grad, i, j, n_rows, width, v, work)
                 if with_inputs:
-                    fill_inputs(slope, base_slope, place, out, low, high, count, n_rows, width, flat, begin, x_bar)
+                    for v in range(0, whole, tile):
+                        pull_many(flat, i, j, n_rows, width, v, work, begin, x_bar)
+                    for v in range(whole, width, step):
+                        pull_one(flat, i, j, n_rows, width, v, work, begin, x_bar)
 
     return backward

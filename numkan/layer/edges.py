@@ -29,7 +29,7 @@ from numkan._check import FloatArray
 from numkan._jit import kernel
 from numkan._simd import lanes_of, vector_ops
 from numkan.layer.packed import PackedLayer, given_base
-from numkan.layer.prepare import BLOCK, INPUTS, basis_lanes, copy_rows, prepare_kernel
+from numkan.layer.prepare import copy_rows, prepare_kernel
 
 __all__ = ["edge_backward", "edge_sums"]
 
@@ -41,11 +41,11 @@ def _edge_kernel(k: int, dtype: np.dtype[Any]) -> Any:
     _, load, _, splat, fma, _, _ = vector_ops(lanes_of(dtype))
 
     @kernel
-    def edge(basis, at, base, q, coefs, row, base_row, minus_shift, c, width):  # type: ignore[no-untyped-def]
-        """basis[at ...]: the k + 1 values; row: of the first function; c: where in minus_shift."""
-        value = fma(splat(base[q]), load(coefs, base_row), load(minus_shift, c))
+    def edge(basis, at, stride, coefs, row, base_row, minus_shift, c, width):  # type: ignore[no-untyped-def]
+        """basis[at], basis[at + stride], ...: the functions; row: of the first of them; c: where in minus_shift."""
+        value = fma(splat(basis[at + powers * stride]), load(coefs, base_row), load(minus_shift, c))
         for r in range(powers):
-            value = fma(splat(basis[at + r]), load(coefs, row + r * width), value)
+            value = fma(splat(basis[at + r * stride]), load(coefs, row + r * width), value)
         return value
 
     return edge
@@ -54,7 +54,6 @@ def _edge_kernel(k: int, dtype: np.dtype[Any]) -> Any:
 @cache
 def _sums_kernel(k: int, dtype: np.dtype[Any]) -> Any:
     """Return the kernel of the moments of every edge, for degree `k` and a dtype."""
-    lanes = basis_lanes(k)
     prepare, edge = prepare_kernel(k, dtype), _edge_kernel(k, dtype)
     step, load, store, splat, fma, _, _ = vector_ops(lanes_of(dtype))
     zero, one = dtype.type(0), dtype.type(1)
@@ -65,33 +64,23 @@ def _sums_kernel(k: int, dtype: np.dtype[Any]) -> Any:
         n = x.shape[0]
         n_in, n_rows, width = coefs.shape
         flat = coefs.reshape(-1)
-        basis, base, place = work.basis, work.base, work.place
-        for begin in range(0, n, BLOCK):
-            count = min(BLOCK, n - begin)
-            for low in range(0, n_in, INPUTS):
-                high = min(n_in, low + INPUTS)
+        basis, stride = work.basis, work.stride
+        for begin in range(0, n, work.block):
+            count = min(work.block, n - begin)
+            for low in range(0, n_in, work.inputs):
+                high = min(n_in, low + work.inputs)
                 prepare(x, begin, count, low, high, width, n_rows, pieces, kind, given, given_slope, False, work)
                 for i in range(low, high):
                     slot = i - low
-                    base_row = (i * n_rows + n_rows - 1) * width
+                    at, base_row = slot * (k + 2) * stride, (i * n_rows + n_rows - 1) * width
                     for v in range(0, width, step):
-                        c = i * width + v
+                        c, run = i * width + v, slot * work.block
                         total, square = splat(zero), splat(zero)
-                        for s in range(count):
-                            q = slot * BLOCK + s
-                            row = place[q] + v
-                            d = edge(
-                                basis,
-                                q * lanes,
-                                base,
-                                q,
-                                flat,
-                                row,
-                                base_row + v,
-                                minus_shift,
-                                c,
-                                width,
-                            )
+                        for q in range(count):
+                            if q == work.run_end[run]:
+                                run += 1
+                            row = work.run_row[run] + v
+                            d = edge(basis, at + q, stride, flat, row, base_row + v, minus_shift, c, width)
                             total = fma(splat(one), d, total)
                             square = fma(d, d, square)
                         store(sums, c, fma(splat(one), total, load(sums, c)))
@@ -103,7 +92,6 @@ def _sums_kernel(k: int, dtype: np.dtype[Any]) -> Any:
 @cache
 def _backward_kernel(k: int, dtype: np.dtype[Any]) -> Any:
     """Return the kernel of steps 1 to 3, for degree `k` and a dtype."""
-    lanes = basis_lanes(k)
     powers = k + 1
     prepare, edge = prepare_kernel(k, dtype), _edge_kernel(k, dtype)
     step, load, store, splat, fma, mul, total = vector_ops(lanes_of(dtype))
@@ -115,34 +103,37 @@ def _backward_kernel(k: int, dtype: np.dtype[Any]) -> Any:
         n, n_out = y_bar.shape
         n_in, n_rows, width = coefs.shape
         flat, flat_grad, out = coefs.reshape(-1), grad.reshape(-1), work.out
-        basis, slope, base, base_slope, place = work.basis, work.slope, work.base, work.base_slope, work.place
+        basis, slope, stride = work.basis, work.slope, work.stride
         cotangents = y_bar.reshape(-1)
         out[:] = zero  # the padding stays zero
-        for begin in range(0, n, BLOCK):
-            count = min(BLOCK, n - begin)
+        for begin in range(0, n, work.block):
+            count = min(work.block, n - begin)
             copy_rows(cotangents, begin * n_out, n_out, out, 0, width, count, n_out)
-            for low in range(0, n_in, INPUTS):
-                high = min(n_in, low + INPUTS)
+            for low in range(0, n_in, work.inputs):
+                high = min(n_in, low + work.inputs)
                 prepare(x, begin, count, low, high, width, n_rows, pieces, kind, given, given_slope, True, work)
                 for i in range(low, high):
-                    base_row = (i * n_rows + n_rows - 1) * width
-                    for s in range(count):
-                        q = (i - low) * BLOCK + s
-                        b = q * lanes
+                    base_row, at = (i * n_rows + n_rows - 1) * width, (i - low) * (k + 2) * stride
+                    start = (i - low) * work.block
+                    run = start
+                    for q in range(count):
+                        if q == work.run_end[run]:
+                            run += 1
+                        sample, f = np.int64(work.order[start + q]), at + q
                         acc = splat(zero)
                         for v in range(0, width, step):
-                            row, c = place[q] + v, i * width + v
-                            d = edge(basis, b, base, q, flat, row, base_row + v, minus_mean, c, width)
-                            bar = fma(load(g, c), d, load(out, s * width + v))  # step 1
-                            derivative = mul(splat(base_slope[q]), load(flat, base_row + v))
+                            row, c = work.run_row[run] + v, i * width + v
+                            d = edge(basis, f, stride, flat, row, base_row + v, minus_mean, c, width)
+                            bar = fma(load(g, c), d, load(out, sample * width + v))  # step 1
+                            derivative = mul(splat(slope[f + powers * stride]), load(flat, base_row + v))
                             for r in range(powers):  # steps 2 and 3
-                                at = row + r * width
-                                store(flat_grad, at, fma(splat(basis[b + r]), bar, load(flat_grad, at)))
-                                derivative = fma(splat(slope[b + r]), load(flat, at), derivative)
-                            at = base_row + v
-                            store(flat_grad, at, fma(splat(base[q]), bar, load(flat_grad, at)))
+                                to = row + r * width
+                                store(flat_grad, to, fma(splat(basis[f + r * stride]), bar, load(flat_grad, to)))
+                                derivative = fma(splat(slope[f + r * stride]), load(flat, to), derivative)
+                            to = base_row + v
+                            store(flat_grad, to, fma(splat(basis[f + powers * stride]), bar, load(flat_grad, to)))
                             acc = fma(derivative, bar, acc)
-                        x_bar[begin + s, i] = total(acc)
+                        x_bar[begin + sample, i] = total(acc)
 
     return backward
 

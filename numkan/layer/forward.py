@@ -4,8 +4,7 @@ r"""Forward through one layer.
 
 C are the packed coefficients (``pack.py``), f is the first of the k + 1 functions that do not vanish at x_i. Each
 output is one chain of fused multiply-adds, over the inputs in order, for each input over its k + 1 functions and then
-the base: that order is the layer's definition of a sum, whatever the batch, the block, or the other outputs. Four
-samples go side by side, because one chain alone would wait for itself.
+the base: that order is the layer's definition of a sum, whatever the batch, the block, or the other outputs.
 """
 
 from __future__ import annotations
@@ -16,50 +15,54 @@ from typing import Any
 import numpy as np
 
 from numkan._jit import kernel
+from numkan._rows import row_ops, tile_vectors
 from numkan._simd import lanes_of, vector_ops
-from numkan.layer.prepare import BLOCK, INPUTS, SIDE_BY_SIDE, basis_lanes, copy_rows, prepare_kernel
+from numkan.layer.prepare import copy_rows, prepare_kernel
 
 __all__ = ["forward_kernel", "tangent_kernel"]
 
 
 @cache
-def _contract_kernel(k: int, dtype: np.dtype[Any]) -> Any:
-    """Return the kernel that adds a group of prepared inputs to the outputs of a block."""
-    lanes = basis_lanes(k)
-    powers = k + 1
-    step, load, store, splat, fma, _, _ = vector_ops(lanes_of(dtype))
+def _tile_kernel(k: int, dtype: np.dtype[Any], vectors: int) -> Any:
+    """Return the kernel that adds a group of prepared inputs to one tile of the outputs of a block."""
+    ops = row_ops(k, dtype, vectors)
+    load, add_outputs = ops.load, ops.add_outputs
 
     @kernel
-    def contract(basis, base, place, coefs, low, high, count, n_rows, width, out):  # type: ignore[no-untyped-def]
-        """Add inputs low ... high - 1, in slots 0, 1, ..., to out (BLOCK * width,).
+    def add_tile(functions, coefs, low, high, n_rows, width, v, work):  # type: ignore[no-untyped-def]
+        """Add inputs low ... high - 1, in slots 0, 1, ..., to the outputs from v on."""
+        order, out, stride, block = work.order, work.out, work.stride, work.block
+        for slot in range(high - low):
+            base_row = ((low + slot) * n_rows + n_rows - 1) * width + v
+            at, start = slot * (k + 2) * stride, slot * block
+            q = 0
+            for run in range(start, start + work.n_runs[slot]):
+                rows = load(coefs, work.run_row[run] + v, width, base_row)
+                end = work.run_end[run]
+                for s in range(q, end):
+                    to = np.int64(np.uint32(order[start + s])) * width + v
+                    add_outputs(rows, functions, at + s, stride, out, to)
+                q = end
 
-        basis (slots * BLOCK * lanes,), base (slots * BLOCK,), place (slots * BLOCK,), coefs flat.
-        """
-        for s in range(0, count, SIDE_BY_SIDE):
-            for v in range(0, width, step):
-                y0 = load(out, s * width + v)
-                y1 = load(out, (s + 1) * width + v)
-                y2 = load(out, (s + 2) * width + v)
-                y3 = load(out, (s + 3) * width + v)
-                for slot in range(high - low):
-                    q = slot * BLOCK + s
-                    c0, c1, c2, c3 = place[q] + v, place[q + 1] + v, place[q + 2] + v, place[q + 3] + v
-                    for r in range(powers):
-                        down = r * width
-                        b = q * lanes + r
-                        y0 = fma(splat(basis[b]), load(coefs, c0 + down), y0)
-                        y1 = fma(splat(basis[b + lanes]), load(coefs, c1 + down), y1)
-                        y2 = fma(splat(basis[b + 2 * lanes]), load(coefs, c2 + down), y2)
-                        y3 = fma(splat(basis[b + 3 * lanes]), load(coefs, c3 + down), y3)
-                    c = load(coefs, ((low + slot) * n_rows + n_rows - 1) * width + v)
-                    y0 = fma(splat(base[q]), c, y0)
-                    y1 = fma(splat(base[q + 1]), c, y1)
-                    y2 = fma(splat(base[q + 2]), c, y2)
-                    y3 = fma(splat(base[q + 3]), c, y3)
-                store(out, s * width + v, y0)
-                store(out, (s + 1) * width + v, y1)
-                store(out, (s + 2) * width + v, y2)
-                store(out, (s + 3) * width + v, y3)
+    return add_tile
+
+
+@cache
+def _contract_kernel(k: int, dtype: np.dtype[Any]) -> Any:
+    """Return the kernel that adds a group of prepared inputs to the outputs of a block."""
+    vectors = tile_vectors(k)
+    add_many, add_one = _tile_kernel(k, dtype, vectors), _tile_kernel(k, dtype, 1)
+    step = lanes_of(dtype)
+    tile = vectors * step
+
+    @kernel
+    def contract(functions, coefs, low, high, n_rows, width, work):  # type: ignore[no-untyped-def]
+        """Add inputs low ... high - 1 to work.out (block * width,); functions are the basis or its slopes."""
+        whole = width // tile * tile
+        for v in range(0, whole, tile):
+            add_many(functions, coefs, low, high, n_rows, width, v, work)
+        for v in range(whole, width, step):
+            add_one(functions, coefs, low, high, n_rows, width, v, work)
 
     return contract
 
@@ -77,14 +80,14 @@ def forward_kernel(k: int, dtype: np.dtype[Any]) -> Any:
         n, n_out = y.shape
         n_in, n_rows, width = coefs.shape
         flat, out, outputs = coefs.reshape(-1), work.out, y.reshape(-1)
-        for begin in range(0, n, BLOCK):
-            count = min(BLOCK, n - begin)
+        for begin in range(0, n, work.block):
+            count = min(work.block, n - begin)
             for at in range(0, count * width, step):
                 store(out, at, splat(zero))
-            for low in range(0, n_in, INPUTS):
-                high = min(n_in, low + INPUTS)
+            for low in range(0, n_in, work.inputs):
+                high = min(n_in, low + work.inputs)
                 prepare(x, begin, count, low, high, width, n_rows, pieces, kind, given, given_slope, False, work)
-                contract(work.basis, work.base, work.place, flat, low, high, count, n_rows, width, out)
+                contract(work.basis, flat, low, high, n_rows, width, work)
             copy_rows(out, 0, width, outputs, begin * n_out, n_out, count, n_out)
 
     return forward
@@ -99,8 +102,7 @@ def tangent_kernel(k: int, dtype: np.dtype[Any]) -> Any:
     where the second term is the layer with the tangent of its packed coefficients: two contractions, one of slopes
     times the tangent of x with C, one of values with the tangent of C.
     """
-    lanes = basis_lanes(k)
-    powers = k + 1
+    rows = k + 2
     prepare, contract = prepare_kernel(k, dtype), _contract_kernel(k, dtype)
     step, _, store, splat, *_ = vector_ops(lanes_of(dtype))
     zero = dtype.type(0)
@@ -111,23 +113,22 @@ def tangent_kernel(k: int, dtype: np.dtype[Any]) -> Any:
         n, n_out = y_dot.shape
         n_in, n_rows, width = coefs.shape
         flat, flat_dot = coefs.reshape(-1), coefs_dot.reshape(-1)
-        out, place, outputs = work.out, work.place, y_dot.reshape(-1)
-        for begin in range(0, n, BLOCK):
-            count = min(BLOCK, n - begin)
+        out, outputs, slope = work.out, y_dot.reshape(-1), work.slope
+        for begin in range(0, n, work.block):
+            count = min(work.block, n - begin)
             for at in range(0, count * width, step):
                 store(out, at, splat(zero))
-            for low in range(0, n_in, INPUTS):
-                high = min(n_in, low + INPUTS)
+            for low in range(0, n_in, work.inputs):
+                high = min(n_in, low + work.inputs)
                 prepare(x, begin, count, low, high, width, n_rows, pieces, kind, given, given_slope, True, work)
                 for i in range(low, high):
                     slot = i - low
-                    for s in range((count + SIDE_BY_SIDE - 1) // SIDE_BY_SIDE * SIDE_BY_SIDE):
-                        dot = x_dot[begin + (s if s < count else 0), i]
-                        work.base_slope[slot * BLOCK + s] *= dot
-                        for r in range(powers):
-                            work.slope[(slot * BLOCK + s) * lanes + r] *= dot
-                contract(work.slope, work.base_slope, place, flat, low, high, count, n_rows, width, out)
-                contract(work.basis, work.base, place, flat_dot, low, high, count, n_rows, width, out)
+                    for q in range(count):
+                        dot = x_dot[begin + work.order[slot * work.block + q], i]
+                        for r in range(rows):
+                            slope[(slot * rows + r) * work.stride + q] *= dot
+                contract(slope, flat, low, high, n_rows, width, work)
+                contract(work.basis, flat_dot, low, high, n_rows, width, work)
             copy_rows(out, 0, width, outputs, begin * n_out, n_out, count, n_out)
 
     return tangent

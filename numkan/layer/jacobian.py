@@ -22,7 +22,7 @@ import numpy as np
 
 from numkan._jit import kernel
 from numkan._simd import lanes_of, vector_ops
-from numkan.layer.prepare import BLOCK, basis_lanes, prepare_kernel
+from numkan.layer.prepare import prepare_kernel
 
 __all__ = ["delta_kernel", "jacobian_kernel"]
 
@@ -30,7 +30,6 @@ __all__ = ["delta_kernel", "jacobian_kernel"]
 @cache
 def jacobian_kernel(k: int, dtype: np.dtype[Any]) -> Any:
     """Return the kernel of steps 1 to 3, for degree `k` and a dtype."""
-    lanes = basis_lanes(k)
     powers = k + 1
     prepare = prepare_kernel(k, dtype)
     zero = dtype.type(0)
@@ -45,29 +44,32 @@ def jacobian_kernel(k: int, dtype: np.dtype[Any]) -> Any:
         n, n_q, n_out = delta.shape
         n_in, n_basis, _ = coef.shape
         at_coef, at_base, at_sp = columns
-        basis = work.basis
-        for begin in range(0, n, BLOCK):
-            count = min(BLOCK, n - begin)
+        basis, stride = work.basis, work.stride
+        for begin in range(0, n, work.block):
+            count = min(work.block, n - begin)
             for i in range(n_in):
                 prepare(x, begin, count, i, i + 1, 1, n_basis + 1, pieces, kind, given, given_slope, False, work)
-                for s in range(count):
-                    first = work.place[s] - i * (n_basis + 1)
+                run = 0
+                for q in range(count):
+                    if q == work.run_end[run]:
+                        run += 1
+                    first, row = work.run_row[run] - i * (n_basis + 1), begin + work.order[q]
                     for o in range(n_out):
                         m = mask[i, o]
                         if m == 0:
                             continue
-                        spline, b = zero, s * lanes
+                        spline = zero
                         for r in range(powers):
-                            spline += coef[i, first + r, o] * basis[b + r]
+                            spline += coef[i, first + r, o] * basis[q + r * stride]
                         for net in range(n_q):
-                            d = delta[begin + s, net, o] * m
+                            d = delta[row, net, o] * m
                             for r in range(powers):  # step 1
                                 column = at_coef + (i * n_basis + first + r) * n_out + o
-                                jac[begin + s, net, column] = d * scale_sp[i, o] * basis[b + r]
+                                jac[row, net, column] = d * scale_sp[i, o] * basis[q + r * stride]
                             if at_base >= 0:  # step 2
-                                jac[begin + s, net, at_base + i * n_out + o] = d * work.base[s]
+                                jac[row, net, at_base + i * n_out + o] = d * basis[q + powers * stride]
                             if at_sp >= 0:  # step 3
-                                jac[begin + s, net, at_sp + i * n_out + o] = d * spline
+                                jac[row, net, at_sp + i * n_out + o] = d * spline
 
     return jacobian
 
@@ -75,7 +77,6 @@ def jacobian_kernel(k: int, dtype: np.dtype[Any]) -> Any:
 @cache
 def delta_kernel(k: int, dtype: np.dtype[Any]) -> Any:
     """Return the kernel of step 4, for degree `k` and a dtype."""
-    lanes = basis_lanes(k)
     powers = k + 1
     prepare = prepare_kernel(k, dtype)
     step, load, _, splat, fma, mul, total = vector_ops(lanes_of(dtype))
@@ -87,22 +88,27 @@ def delta_kernel(k: int, dtype: np.dtype[Any]) -> Any:
         n, n_q, n_out = delta.shape
         n_in, n_rows, width = coefs.shape
         flat = coefs.reshape(-1)
-        for begin in range(0, n, BLOCK):
-            count = min(BLOCK, n - begin)
+        slope, stride = work.slope, work.stride
+        for begin in range(0, n, work.block):
+            count = min(work.block, n - begin)
             for i in range(n_in):
                 prepare(x, begin, count, i, i + 1, width, n_rows, pieces, kind, given, given_slope, True, work)
                 base_row = (i * n_rows + n_rows - 1) * width
-                for s in range(count):
+                run = 0
+                for q in range(count):
+                    if q == work.run_end[run]:
+                        run += 1
+                    sample = begin + work.order[q]
                     for net in range(n_q):
                         for o in range(n_out):
-                            row[o] = delta[begin + s, net, o]
+                            row[o] = delta[sample, net, o]
                         acc = splat(zero)
                         for v in range(0, width, step):
-                            derivative = mul(splat(work.base_slope[s]), load(flat, base_row + v))
+                            derivative = mul(splat(slope[q + powers * stride]), load(flat, base_row + v))
                             for r in range(powers):
-                                c = load(flat, work.place[s] + r * width + v)
-                                derivative = fma(splat(work.slope[s * lanes + r]), c, derivative)
+                                c = load(flat, work.run_row[run] + r * width + v)
+                                derivative = fma(splat(slope[q + r * stride]), c, derivative)
                             acc = fma(derivative, load(row, v), acc)
-                        below[begin + s, net, i] = total(acc)
+                        below[sample, net, i] = total(acc)
 
     return pull_back

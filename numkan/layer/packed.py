@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from numkan._check import FloatArray
+from numkan._threads import run_tasks
 from numkan.base import GIVEN, BaseFunction
 from numkan.layer.backward import backward_kernel
 from numkan.layer.forward import forward_kernel, tangent_kernel
@@ -19,6 +20,9 @@ __all__ = ["PackedLayer", "given_base"]
 
 #: Samples in one call of a kernel: half a second at 64 x 64 edges were a hundred times as many.
 _LONGEST_CALL = 16 * BLOCK
+
+#: Backward, the inputs of a layer are cut into at most so many groups.
+_MOST_GROUPS = 16
 
 
 def given_base(base: BaseFunction, x: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -73,7 +77,12 @@ class PackedLayer:
     @property
     def work(self) -> Work:
         """Scratch memory of the calling thread."""
-        return workspace(self.coefs.dtype, self.pieces.poly.shape[3], self.coefs.shape[2])
+        return workspace(self.coefs.dtype, self.k, self.pieces.poly.shape[1], self.coefs.shape[2])
+
+    @property
+    def block(self) -> int:
+        """How many samples the kernels take at once."""
+        return self.work.block
 
     def forward(self, x: FloatArray) -> FloatArray:
         """Return the outputs (n, n_out) at x (n, n_in)."""
@@ -90,24 +99,36 @@ class PackedLayer:
     def backward(
         self, x: FloatArray, y_bar: FloatArray, grad: FloatArray, *, coefs: bool = True, inputs: bool = True
     ) -> FloatArray:
-        """Add the cotangents of the packed coefficients to `grad`, and return those of x (n, n_in) where asked for."""
-        x_bar = np.empty(x.shape if inputs else (0, 0), x.dtype)
+        """Add the cotangents of the packed coefficients to `grad`, and return those of x (n, n_in) where asked for.
+
+        Threads share the inputs: each sum is one thread's, over the samples in order, however many threads there are.
+        """
+        x_bar = np.zeros(x.shape if inputs else (0, 0), x.dtype)
         given, slope = given_base(self.base, x)
         kernel = backward_kernel(self.k, x.dtype)
-        kernel(
-            x,
-            y_bar,
-            self.pieces,
-            self.base.kind,
-            given,
-            slope,
-            self.coefs,
-            self.work,
-            grad,
-            x_bar,
-            coefs,
-            inputs,
-        )
+        n_in = x.shape[1]
+        size = -(-n_in // max(1, min(_MOST_GROUPS, n_in)))
+
+        def task(group: int) -> None:
+            low, high = group * size, min(n_in, (group + 1) * size)
+            kernel(
+                x,
+                y_bar,
+                self.pieces,
+                self.base.kind,
+                given,
+                slope,
+                self.coefs,
+                self.work,
+                low,
+                high,
+                grad,
+                x_bar,
+                coefs,
+                inputs,
+            )
+
+        run_tasks(task, -(-n_in // size))
         return x_bar
 
     def tangent(self, x: FloatArray, x_dot: FloatArray, coefs_dot: FloatArray) -> FloatArray:

@@ -1,8 +1,9 @@
-"""The first half of every layer kernel: from the points of a block of samples to basis functions and base values.
+"""The first half of every layer kernel: from the points of a block of samples to functions of them, sorted by piece.
 
-A layer kernel works through blocks of ``BLOCK`` samples, and within a block through groups of ``INPUTS`` inputs, so
-that what it prepares stays in the second-level cache. For one input it reads the points, finds their pieces, evaluates
-the k + 1 local polynomials (and their slopes) by Horner, and b(x).
+A layer kernel works through blocks of samples, and within a block through groups of inputs, so that what it prepares
+stays in the second-level cache. For one input it reads the points, finds their pieces, and sorts the samples by piece:
+a *run* of samples shares its polynomials, which are evaluated with samples as lanes, and its rows of coefficients,
+which the second half of a kernel holds in registers (``_rows.py``). Base values count as one more function.
 """
 
 from __future__ import annotations
@@ -18,42 +19,39 @@ from numkan._simd import lanes_of, vector_ops
 from numkan.base import GIVEN, IDENTITY, SILU, fill_silu
 from numkan.spline.pieces import bounded, find_pieces
 
-__all__ = [
-    "BLOCK",
-    "INPUTS",
-    "MOST_SUMMED",
-    "SIDE_BY_SIDE",
-    "Work",
-    "aligned_empty",
-    "basis_lanes",
-    "copy_rows",
-    "prepare_kernel",
-    "workspace",
-]
+__all__ = ["BLOCK", "Work", "aligned_empty", "block_rows", "copy_rows", "prepare_kernel", "workspace"]
 
-BLOCK = 128  # samples; a multiple of any vector
-INPUTS = 16
-SIDE_BY_SIDE = 4  # samples that the forward contraction takes at once
+BLOCK = 128  # samples, where grids are coarse; a multiple of any vector
 
-#: Up to so many different first functions, a gradient is summed for each of them before it goes to the rows they share.
-MOST_SUMMED = 32
+#: Blocks grow with the number of pieces, so that a run has about so many samples: rows are loaded once a run.
+_RUN = 8
+_LONGEST_BLOCK = 8 * BLOCK
+
+#: What is prepared at once: 16 inputs of 128 samples, or fewer of longer blocks.
+_PREPARED = 16 * BLOCK
 
 _ALIGNMENT = 64  # bytes: a cache line, and the widest vector
 
 
 class Work(NamedTuple):
-    """Scratch memory of one thread. Slot j holds input j of the group in hand."""
+    """Scratch memory of one thread. Slot j holds input j of the group in hand, in `block` or `stride` places."""
 
-    points: Any  # (BLOCK,) the points of one input
-    piece: Any  # (BLOCK,) int32: their pieces
-    basis: Any  # (INPUTS * BLOCK * lanes,) the k + 1 values of each point, see `basis_lanes`
+    block: int  # samples
+    inputs: int  # of a group
+    stride: int  # samples and, behind them, room for the rest of a vector
+    points: Any  # (stride,) the points of one input
+    ordered: Any  # (stride,) the same, sorted
+    piece: Any  # (block,) int32: their pieces
+    rank: Any  # (block,) int32: how many samples before are of the same piece
+    counts: Any  # (most pieces,) int64: samples of each piece, then where they begin
+    order: Any  # (inputs * block,) int32: samples, sorted by piece
+    n_runs: Any  # (inputs,) int64
+    run_piece: Any  # (inputs * block,) int64
+    run_end: Any  # (inputs * block,) int64: place in `order` behind the last sample of a run, within its slot
+    run_row: Any  # (inputs * block,) int64: where in the packed coefficients its first row begins
+    basis: Any  # (inputs * (k + 2) * stride,) k + 1 functions and b of the sorted samples
     slope: Any  # like basis: derivatives by x
-    base: Any  # (INPUTS * BLOCK,) b(x)
-    base_slope: Any  # (INPUTS * BLOCK,) b'(x)
-    first: Any  # (INPUTS * BLOCK,) int64: index of the first of the k + 1 functions
-    place: Any  # (INPUTS * BLOCK,) int64: where in the packed coefficients its row begins
-    sums: Any  # (MOST_SUMMED * lanes * step,) sums of one input's samples by first function
-    out: Any  # (BLOCK * width,) outputs of the block, or their cotangents
+    out: Any  # (block * width,) outputs of the block, or their cotangents
 
 
 def aligned_empty(size: int, dtype: np.dtype[Any]) -> Any:
@@ -80,73 +78,129 @@ def copy_rows(source, source_begin, source_width, target, target_begin, target_w
             target[write + o] = source[read + o]
 
 
+def block_rows(n_pieces: int) -> int:
+    """Return how many samples a layer with so many pieces takes at once."""
+    block = BLOCK
+    while block < min(_RUN * n_pieces, _LONGEST_BLOCK):
+        block *= 2
+    return block
+
+
 _local = threading.local()
 
 
-def workspace(dtype: np.dtype[Any], lanes: int, width: int) -> Work:
-    """Return this thread's scratch memory for layers of `lanes` basis lanes and padded output width `width`."""
-    spaces: dict[tuple[Any, int, int], Work] | None = getattr(_local, "spaces", None)
+def workspace(dtype: np.dtype[Any], k: int, n_pieces: int, width: int) -> Work:
+    """Return this thread's scratch memory for layers of degree `k`, so many pieces and padded output width `width`."""
+    spaces: dict[tuple[Any, ...], Work] | None = getattr(_local, "spaces", None)
     if spaces is None:
         spaces = _local.spaces = {}
-    key = (dtype, lanes, width)
+    most_pieces = 1 << n_pieces.bit_length()
+    key = (dtype, k, most_pieces, width)
     work = spaces.get(key)
     if work is None:
-        many = INPUTS * BLOCK
-        work = spaces[key] = Work(
-            points=aligned_empty(BLOCK, dtype),
-            piece=np.zeros(BLOCK, np.int32),
-            basis=aligned_empty(many * lanes, dtype),
-            slope=aligned_empty(many * lanes, dtype),
-            base=aligned_empty(many, dtype),
-            base_slope=aligned_empty(many, dtype),
-            first=np.zeros(many, np.int64),
-            place=np.zeros(many, np.int64),
-            sums=aligned_empty(MOST_SUMMED * lanes * lanes_of(dtype), dtype),
-            out=aligned_empty(BLOCK * width, dtype),
-        )
+        work = spaces[key] = _new_work(dtype, k, most_pieces, width)
     return work
 
 
-def basis_lanes(k: int) -> int:
-    """Return how many numbers a point has in `Work.basis`: its k + 1 functions, padded."""
-    return max(4, 1 << k.bit_length())
+def _new_work(dtype: np.dtype[Any], k: int, most_pieces: int, width: int) -> Work:
+    block = block_rows(most_pieces // 2)
+    inputs = _PREPARED // block
+    stride = block + lanes_of(dtype)
+
+    def floats(size: int) -> Any:
+        array = aligned_empty(size, dtype)
+        array[:] = 0  # the rest of a vector is computed with, and must not be slow
+        return array
+
+    def integers(size: int) -> Any:
+        return np.zeros(size, np.int64)
+
+    return Work(
+        block=block,
+        inputs=inputs,
+        stride=stride,
+        points=floats(stride),
+        ordered=floats(stride),
+        piece=np.zeros(block, np.int32),
+        rank=np.zeros(block, np.int32),
+        counts=integers(most_pieces),
+        order=np.zeros(inputs * block, np.int32),
+        n_runs=integers(inputs),
+        run_piece=integers(inputs * block),
+        run_end=integers(inputs * block),
+        run_row=integers(inputs * block),
+        basis=floats(inputs * (k + 2) * stride),
+        slope=floats(inputs * (k + 2) * stride),
+        out=floats(block * width),
+    )
+
+
+@kernel
+def _sort(count, n_pieces, slot, work):  # type: ignore[no-untyped-def]
+    """Fill ordered, and order and runs of slot `slot`, from points and piece: a counting sort."""
+    piece, rank, counts, order = work.piece, work.rank, work.counts, work.order
+    for j in range(n_pieces):
+        counts[j] = 0
+    for s in range(count):
+        j = np.uint32(piece[s])
+        rank[s] = counts[j]
+        counts[j] += 1
+    start = slot * work.block
+    run, end = start, 0
+    for j in range(n_pieces):
+        of_piece = counts[j]
+        counts[j] = end
+        if of_piece > 0:
+            end += of_piece
+            work.run_piece[run] = j
+            work.run_end[run] = end
+            run += 1
+    work.n_runs[slot] = run - start
+    for s in range(count):
+        q = np.uint64(counts[np.uint32(piece[s])] + rank[s])
+        order[start + q] = s
+        work.ordered[q] = work.points[s]
 
 
 @cache
 def _evaluate_kernel(k: int, dtype: np.dtype[Any]) -> Any:
-    """Return Horner with the functions as lanes: a row of the table of polynomials is loaded for each sample."""
-    lanes = basis_lanes(k)
+    """Return Horner with the sorted samples as lanes."""
     powers = k + 1
-    _, load, store, splat, fma, mul, _ = vector_ops(lanes)
-    limit = dtype.type(np.finfo(dtype).max)
-    zero = dtype.type(0)
+    step, load, store, splat, fma, mul, _ = vector_ops(lanes_of(dtype))
+    zero, minus = dtype.type(0), dtype.type(-1)
 
     @kernel
-    def evaluate(points, full, i, slot, pieces, table, with_slopes, piece, basis, basis_slope):  # type: ignore[no-untyped-def]
-        """Fill piece, and slot `slot` of basis and basis_slope, with input i at points[:full]."""
-        find_pieces(
-            points, full, i, pieces.ends, pieces.origin, pieces.cells_per_unit, pieces.hint, pieces.per_cell, piece
-        )
-        centre, inverse = pieces.centre, pieces.inverse
-        begin = i * pieces.first.shape[1]
-        start = slot * BLOCK
-        for s in range(full):
-            j = np.uint32(piece[s])
-            row = (begin + piece[s]) * (powers * lanes)
-            w = splat((bounded(points[s], limit) - centre[i, j]) * inverse[i, j])
-            value = load(table, row)
-            if with_slopes:
-                slope = mul(splat(zero), w)  # zeros, and NaN where x is NaN
-                for m in range(1, powers):
-                    slope = fma(slope, w, value)
-                    value = fma(value, w, load(table, row + m * lanes))
-                store(basis_slope, (start + s) * lanes, mul(slope, splat(inverse[i, j])))
-            else:
-                for m in range(1, powers):
-                    value = fma(value, w, load(table, row + m * lanes))
-            if powers == 1:
-                value = fma(splat(zero), w, value)
-            store(basis, (start + s) * lanes, value)
+    def evaluate(ordered, i, slot, pieces, table, with_slopes, work):  # type: ignore[no-untyped-def]
+        """Fill the k + 1 functions of slot `slot`, and their slopes if wanted, at the sorted points of input i.
+
+        A run ends within a vector, and what is written behind it is written again by the next run.
+        """
+        centres, inverses, basis, slopes, stride = pieces.centre, pieces.inverse, work.basis, work.slope, work.stride
+        n_pieces, lanes = pieces.poly.shape[1], pieces.poly.shape[3]
+        first_run, q = slot * work.block, 0
+        for run in range(first_run, first_run + work.n_runs[slot]):
+            j = work.run_piece[run]
+            row = (i * n_pieces + j) * (powers * lanes)
+            centre, inverse = splat(centres[i, j]), splat(inverses[i, j])
+            end = work.run_end[run]
+            for s in range(q, end, step):
+                w = mul(fma(splat(minus), centre, load(ordered, s)), inverse)
+                for r in range(powers):
+                    to = (slot * (powers + 1) + r) * stride + s
+                    value = splat(table[row + r])
+                    if with_slopes:
+                        slope = mul(splat(zero), w)  # zeros, and NaN where x is NaN
+                        for m in range(1, powers):
+                            slope = fma(slope, w, value)
+                            value = fma(value, w, splat(table[row + m * lanes + r]))
+                        store(slopes, to, mul(slope, inverse))
+                    else:
+                        for m in range(1, powers):
+                            value = fma(value, w, splat(table[row + m * lanes + r]))
+                    if powers == 1:
+                        value = fma(splat(zero), w, value)
+                    store(basis, to, value)
+            q = end
 
     return evaluate
 
@@ -156,6 +210,8 @@ def prepare_kernel(k: int, dtype: np.dtype[Any]) -> Any:
     """Return the kernel that prepares a group of inputs at a block of samples, for degree `k` and a dtype."""
     evaluate = _evaluate_kernel(k, dtype)
     silu = fill_silu(dtype)
+    powers = k + 1
+    limit = dtype.type(np.finfo(dtype).max)
     zero, one = dtype.type(0), dtype.type(1)
 
     @kernel
@@ -167,35 +223,40 @@ def prepare_kernel(k: int, dtype: np.dtype[Any]) -> Any:
         with_slopes: whether derivatives are wanted as well.
         One call does a whole group, because passing so many arrays costs as much as 50 samples.
         """
-        points, piece, first, place, firsts = work.points, work.piece, work.first, work.place, pieces.first
-        base, base_slope, table = work.base, work.base_slope, pieces.poly.reshape(-1)
-        # The contraction takes samples side by side: the rest of the last ones repeats a sample, and is not kept.
-        full = (count + SIDE_BY_SIDE - 1) // SIDE_BY_SIDE * SIDE_BY_SIDE
+        points, ordered, basis, slope, order = work.points, work.ordered, work.basis, work.slope, work.order
+        table, n_pieces = pieces.poly.reshape(-1), pieces.poly.shape[1]
         for i in range(low, high):
             slot = i - low
-            start = slot * BLOCK
+            start, at = slot * work.block, (slot * (powers + 1) + powers) * work.stride
             for s in range(count):
                 points[s] = x[begin + s, i]
-            for s in range(count, full):
-                points[s] = points[0]
-            # 1. b(x) and b'(x)
+            find_pieces(
+                points,
+                count,
+                i,
+                pieces.ends,
+                pieces.origin,
+                pieces.cells_per_unit,
+                pieces.hint,
+                pieces.per_cell,
+                work.piece,
+            )
+            _sort(count, n_pieces, slot, work)
+            for run in range(start, start + work.n_runs[slot]):
+                work.run_row[run] = (i * n_rows + pieces.first[i, work.run_piece[run]]) * width
             if kind == SILU:
-                silu(points, full, start, base, base_slope, with_slopes)
+                silu(ordered, count, at, basis, slope, with_slopes)
             elif kind == GIVEN:
-                for s in range(full):
-                    row = begin + (s if s < count else 0)
-                    base[start + s] = given[row, i]
-                    base_slope[start + s] = given_slope[row, i]
+                for q in range(count):
+                    row = begin + order[start + q]
+                    basis[at + q] = given[row, i]
+                    slope[at + q] = given_slope[row, i]
             else:
-                for s in range(full):
-                    base[start + s] = points[s] if kind == IDENTITY else zero
-                    base_slope[start + s] = one if kind == IDENTITY else zero
-            # 2. the piece of each point, the k + 1 functions and their derivatives
-            evaluate(points, full, i, slot, pieces, table, with_slopes, piece, work.basis, work.slope)
-            # 3. where their coefficients are
-            for s in range(full):
-                f = firsts[i, np.uint32(piece[s])]
-                first[start + s] = f
-                place[start + s] = (i * n_rows + f) * width
+                for q in range(count):
+                    basis[at + q] = ordered[q] if kind == IDENTITY else zero
+                    slope[at + q] = one if kind == IDENTITY else zero
+            for q in range(count):
+                ordered[q] = bounded(ordered[q], limit)
+            evaluate(ordered, i, slot, pieces, table, with_slopes, work)
 
     return prepare

@@ -33,8 +33,8 @@ __all__ = [
 _CHUNK_WORK = 4_000_000
 _LONGEST_CHUNK = 16 * BLOCK
 
-#: A gradient is summed over at most so many pieces; each needs memory for a gradient of its own.
-_MOST_PIECES = 16
+#: For a gradient, about so many activations are kept.
+_LOT_NUMBERS = 1 << 21
 
 #: What preparing one input of one sample (piece, basis, base function) costs, in multiply-adds.
 _PREPARE_WORK = 32
@@ -42,12 +42,20 @@ _PREPARE_WORK = 32
 
 def chunk_rows(layers: Sequence[PackedLayer]) -> int:
     """Return how many samples go through a network at once: whole blocks, by the work that one sample is."""
-    work = 0
+    work, block = 0, BLOCK
     for layer in layers:
         n_in, _, width = layer.coefs.shape
         work += n_in * (_PREPARE_WORK + (layer.k + 2) * width)
-    blocks = _CHUNK_WORK // (work * BLOCK)
-    return int(min(max(blocks, 1) * BLOCK, _LONGEST_CHUNK))
+        block = max(block, layer.block)
+    blocks = _CHUNK_WORK // (work * block)
+    return int(min(max(blocks, 1) * block, max(block, _LONGEST_CHUNK)))
+
+
+def lot_rows(layers: Sequence[PackedLayer]) -> int:
+    """Return over how many samples activations are kept for a gradient: whole chunks, of bounded memory."""
+    numbers = layers[0].coefs.shape[0] + sum(layer.n_out for layer in layers)
+    chunk = chunk_rows(layers)
+    return max(1, _LOT_NUMBERS // (numbers * chunk)) * chunk
 
 
 def spans(n: int, size: int) -> list[slice]:
@@ -84,14 +92,14 @@ def activations(layers: Sequence[PackedLayer], x: FloatArray, begin: int = 0) ->
     return out
 
 
-def all_activations(layers: Sequence[PackedLayer], x: FloatArray) -> list[FloatArray]:
+def all_activations(layers: Sequence[PackedLayer], x: FloatArray, begin: int = 0) -> list[FloatArray]:
     """Return what :func:`activations` does, for any number of samples: chunk by chunk, on all threads."""
     out = [x] + [np.empty((len(x), layer.n_out), x.dtype) for layer in layers]
     parts = spans(len(x), chunk_rows(layers))
 
     def task(index: int) -> None:
         rows = parts[index]
-        for whole, part in zip(out[1:], activations(layers, x[rows], rows.start)[1:], strict=True):
+        for whole, part in zip(out[1:], activations(layers, x[rows], begin + rows.start)[1:], strict=True):
             whole[rows] = part
 
     run_tasks(task, len(parts))
@@ -134,30 +142,11 @@ def loss_and_gradients(
 ) -> tuple[float, list[FloatArray]]:
     """Return the loss and, where wanted, its gradients by the packed coefficients of every layer."""
     check_domain(layers, x)
-    n, size = x.shape[0], chunk_rows(layers)
-    chunks_per_piece = -(-n // (size * _MOST_PIECES))
-    pieces = spans(n, size * chunks_per_piece)
-    losses = np.zeros(len(pieces))
-    sums: list[list[FloatArray]] = [[] for _ in pieces]
-
-    def task(index: int) -> None:
-        piece = pieces[index]
-        grads = [np.zeros_like(layer.coefs) for layer in layers] if gradients else []
-        for begin in range(piece.start, piece.stop, size):
-            rows = slice(begin, min(begin + size, piece.stop))
-            acts = activations(layers, x[rows], begin)
-            y_bar = np.empty_like(acts[-1])
-            losses[index] += targets.part(rows, acts[-1], y_bar)
-            if gradients:
-                backward(layers, acts, y_bar, grads, inputs=False)
-        sums[index] = grads
-
-    run_tasks(task, len(pieces))
-    total = sums[0]
-    for grads in sums[1:]:
-        for whole, part in zip(total, grads, strict=True):
-            whole += part
-    loss = 0.0
-    for part_loss in losses:
-        loss += float(part_loss)
-    return loss, total
+    loss, grads = 0.0, [np.zeros_like(layer.coefs) for layer in layers] if gradients else []
+    for rows in spans(x.shape[0], lot_rows(layers)):
+        acts = all_activations(layers, x[rows], rows.start)
+        y_bar = np.empty_like(acts[-1])
+        loss += targets.part(rows, acts[-1], y_bar)
+        if gradients:
+            backward(layers, acts, y_bar, grads, inputs=False)
+    return loss, grads

@@ -1,0 +1,199 @@
+"""The k + 2 rows of coefficients that one sample needs, held in registers while many samples go by.
+
+Samples of one piece share their rows. So the inner loop of a wide layer loads a tile of rows once, `vectors` vectors of
+each, and then takes the samples of the piece one after the other:
+
+    rows = load(coefs, at, stride, last)            row r < k + 1 at `at + r * stride`, the row of b(x) at `last`
+    add_outputs(rows, f, q, step, out, to)          out[to ...] += sum_r f[q + r * step] * row r
+    rows = add_products(rows, f, q, step, out, to)  row r += f[q + r * step] * out[to ...]
+    store(rows, grad, at, stride, last)
+    total(rows, f, q, step, out, to)                sum over lanes of out[to ...] * (sum_r f[q + r * step] * row r)
+
+Each sum is one chain of fused multiply-adds, r = 0, 1, ..., k + 1. Compiled, an operation takes and returns a tuple of
+vectors: it is a value, so that no store to an output can be in doubt of changing it, and it stays in registers. With
+the JIT off or bounds checked `rows` are the place in the array where they are, and every operation goes there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any, NamedTuple
+
+import numpy as np
+from numba import config, types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from numkan._emit import Emitter, vector_types
+from numkan._jit import kernel
+from numkan._simd import has_wide_vectors, lanes_of, vector_ops
+
+__all__ = ["RowOps", "row_ops", "tile_vectors"]
+
+#: Registers for the rows; the rest are for outputs and for numbers that are broadcast.
+_WIDE_REGISTERS, _REGISTERS = 24, 11
+_MOST_VECTORS = 4
+
+
+class RowOps(NamedTuple):
+    """The operations for one degree, one dtype and tiles of some vectors."""
+
+    load: Callable[..., Any]
+    add_outputs: Callable[..., Any]
+    add_products: Callable[..., Any]
+    store: Callable[..., Any]
+    total: Callable[..., Any]
+
+
+def tile_vectors(k: int) -> int:
+    """Return how many vectors of each of k + 2 rows the registers hold."""
+    registers = _WIDE_REGISTERS if has_wide_vectors() else _REGISTERS
+    return max(1, min(_MOST_VECTORS, registers // (k + 2)))
+
+
+@cache
+def row_ops(k: int, dtype: np.dtype[Any], vectors: int) -> RowOps:
+    """Return the operations for degree `k`, a dtype and tiles of `vectors` vectors."""
+    if config.DISABLE_JIT or config.BOUNDSCHECK:
+        return _ops_in_memory(k, dtype, vectors)
+    return RowOps(*_row_intrinsics(k, dtype, vectors))
+
+
+def _ops_in_memory(k: int, dtype: np.dtype[Any], vectors: int) -> RowOps:
+    step, load, store, splat, fma, mul, total = vector_ops(lanes_of(dtype))
+    powers, width, zero = k + 1, vectors * step, dtype.type(0)
+
+    @kernel
+    def load_rows(array, at, stride, last):  # type: ignore[no-untyped-def]
+        return (array, at, stride, last)
+
+    @kernel
+    def add_outputs(rows, f, q, f_step, out, to):  # type: ignore[no-untyped-def]
+        array, at, stride, last = rows
+        for v in range(0, width, step):
+            y = load(out, to + v)
+            for r in range(powers):
+                y = fma(splat(f[q + r * f_step]), load(array, at + r * stride + v), y)
+            store(out, to + v, fma(splat(f[q + powers * f_step]), load(array, last + v), y))
+
+    @kernel
+    def add_products(rows, f, q, f_step, out, to):  # type: ignore[no-untyped-def]
+        array, at, stride, last = rows
+        for v in range(0, width, step):
+            y = load(out, to + v)
+            for r in range(powers):
+                row = at + r * stride + v
+                store(array, row, fma(splat(f[q + r * f_step]), y, load(array, row)))
+            store(array, last + v, fma(splat(f[q + powers * f_step]), y, load(array, last + v)))
+        return rows
+
+    @kernel
+    def store_rows(rows, array, at, stride, last):  # type: ignore[no-untyped-def]
+        pass  # they have never left it
+
+    @kernel
+    def total_of(rows, f, q, f_step, out, to):  # type: ignore[no-untyped-def]
+        array, at, stride, last = rows
+        acc = splat(zero)
+        for v in range(0, width, step):
+            value = mul(splat(f[q]), load(array, at + v))
+            for r in range(1, powers):
+                value = fma(splat(f[q + r * f_step]), load(array, at + r * stride + v), value)
+            value = fma(splat(f[q + powers * f_step]), load(array, last + v), value)
+            acc = fma(value, load(out, to + v), acc)
+        return total(acc)
+
+    return RowOps(load_rows, add_outputs, add_products, store_rows, total_of)
+
+
+def _row_intrinsics(k: int, dtype: np.dtype[Any], vectors: int) -> tuple[Any, ...]:
+    """Return the operations in the order of `RowOps`; vector v of row r is number r * vectors + v of the tuple."""
+    n_rows, lanes = k + 2, lanes_of(dtype)
+    rows_type = types.UniTuple(vector_types(dtype)[0], n_rows * vectors)
+    size = types.intp
+
+    def places(builder: Any, at: Any, stride: Any, last: Any) -> list[Any]:
+        """Return where the rows begin."""
+        found = [at]
+        for _ in range(n_rows - 2):
+            found.append(builder.add(found[-1], stride))
+        return [*found, last]
+
+    def factors(emit: Emitter, context: Any, array_type: Any, f: Any, q: Any, step: Any) -> list[Any]:
+        """Return the n_rows numbers of a sample, each in all lanes of a vector."""
+        numbers = emit.load_columns(context, array_type, f, q, step, n_rows, kind=emit.scalar)
+        return [emit.splat(number) for number in numbers]
+
+    @intrinsic
+    def load(typing_context, array, at, stride, last):  # type: ignore[no-untyped-def]
+        def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
+            emit = Emitter(builder, dtype)
+            array, *where = args
+            rows = [
+                vector
+                for place in places(builder, *where)
+                for vector in emit.load_tables(context, signature.args[0], array, place, vectors)
+            ]
+            return cgutils.pack_array(builder, rows)
+
+        return rows_type(array, size, size, size), codegen
+
+    @intrinsic
+    def add_outputs(typing_context, rows, f, q, step, out, to):  # type: ignore[no-untyped-def]
+        def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
+            emit = Emitter(builder, dtype)
+            rows = cgutils.unpack_tuple(builder, args[0], n_rows * vectors)
+            by = factors(emit, context, signature.args[1], *args[1:4])
+            out_type, (out, to) = signature.args[4], args[4:]
+            sums = emit.load_tables(context, out_type, out, to, vectors)
+            for r in range(n_rows):
+                sums = [emit.fma(by[r], rows[r * vectors + v], y) for v, y in enumerate(sums)]
+            emit.store_tables(context, out_type, out, to, sums)
+            return context.get_dummy_value()
+
+        return types.void(rows, f, size, size, out, size), codegen
+
+    @intrinsic
+    def add_products(typing_context, rows, f, q, step, out, to):  # type: ignore[no-untyped-def]
+        def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
+            emit = Emitter(builder, dtype)
+            rows = cgutils.unpack_tuple(builder, args[0], n_rows * vectors)
+            by = factors(emit, context, signature.args[1], *args[1:4])
+            ys = emit.load_tables(context, signature.args[4], *args[4:], vectors)
+            sums = [emit.fma(by[r], y, rows[r * vectors + v]) for r in range(n_rows) for v, y in enumerate(ys)]
+            return cgutils.pack_array(builder, sums)
+
+        return rows(rows, f, size, size, out, size), codegen
+
+    @intrinsic
+    def store(typing_context, rows, array, at, stride, last):  # type: ignore[no-untyped-def]
+        def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
+            emit = Emitter(builder, dtype)
+            rows, array, *where = args
+            rows = cgutils.unpack_tuple(builder, rows, n_rows * vectors)
+            for r, place in enumerate(places(builder, *where)):
+                own = rows[r * vectors : (r + 1) * vectors]
+                emit.store_tables(context, signature.args[1], array, place, own)
+            return context.get_dummy_value()
+
+        return types.void(rows, array, size, size, size), codegen
+
+    @intrinsic
+    def total(typing_context, rows, f, q, step, out, to):  # type: ignore[no-untyped-def]
+        def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
+            emit = Emitter(builder, dtype)
+            rows = cgutils.unpack_tuple(builder, args[0], n_rows * vectors)
+            by = factors(emit, context, signature.args[1], *args[1:4])
+            ys = emit.load_tables(context, signature.args[4], *args[4:], vectors)
+            acc = emit.number(0)
+            for v, y in enumerate(ys):
+                value = builder.fmul(by[0], rows[v])
+                for r in range(1, n_rows):
+                    value = emit.fma(by[r], rows[r * vectors + v], value)
+                acc = emit.fma(value, y, acc)
+            return emit.total(acc)
+
+        return f.dtype(rows, f, size, size, out, size), codegen
+
+    return load, add_outputs, add_products, store, total
