@@ -61,7 +61,7 @@ def row_ops(k: int, dtype: np.dtype[Any], vectors: int) -> RowOps:
 
 
 def _ops_in_memory(k: int, dtype: np.dtype[Any], vectors: int) -> RowOps:
-    step, load, store, splat, fma, mul, total = vector_ops(lanes_of(dtype))
+    step, load, store, splat, fma, mul, total, _ = vector_ops(lanes_of(dtype))
     powers, width, zero = k + 1, vectors * step, dtype.type(0)
 
     @kernel
@@ -109,7 +109,7 @@ def _ops_in_memory(k: int, dtype: np.dtype[Any], vectors: int) -> RowOps:
 
 def _row_intrinsics(k: int, dtype: np.dtype[Any], vectors: int) -> tuple[Any, ...]:
     """Return the operations in the order of `RowOps`; vector v of row r is number r * vectors + v of the tuple."""
-    n_rows, lanes = k + 2, lanes_of(dtype)
+    n_rows = k + 2
     rows_type = types.UniTuple(vector_types(dtype)[0], n_rows * vectors)
     size = types.intp
 
@@ -160,7 +160,7 @@ def _row_intrinsics(k: int, dtype: np.dtype[Any], vectors: int) -> tuple[Any, ..
             emit = Emitter(builder, dtype)
             rows = cgutils.unpack_tuple(builder, args[0], n_rows * vectors)
             by = factors(emit, context, signature.args[1], *args[1:4])
-            ys = emit.load_tables(context, signature.args[4], *args[4:], vectors)
+            ys = emit.load_tables(context, signature.args[4], args[4], args[5], vectors)
             sums = [emit.fma(by[r], y, rows[r * vectors + v]) for r in range(n_rows) for v, y in enumerate(ys)]
             return cgutils.pack_array(builder, sums)
 
@@ -185,7 +185,7 @@ def _row_intrinsics(k: int, dtype: np.dtype[Any], vectors: int) -> tuple[Any, ..
             emit = Emitter(builder, dtype)
             rows = cgutils.unpack_tuple(builder, args[0], n_rows * vectors)
             by = factors(emit, context, signature.args[1], *args[1:4])
-            ys = emit.load_tables(context, signature.args[4], *args[4:], vectors)
+            ys = emit.load_tables(context, signature.args[4], args[4], args[5], vectors)
             acc = emit.number(0)
             for v, y in enumerate(ys):
                 value = builder.fmul(by[0], rows[v])

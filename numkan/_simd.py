@@ -1,10 +1,11 @@
-"""Short vectors for kernels: six operations, one kernel source, three ways to run it.
+"""Short vectors for kernels: seven operations, one kernel source, three ways to run it.
 
 A vector of `lanes` numbers is loaded from a 1-D array, combined, and stored again::
 
     load(array, i)      array[i : i + lanes]                splat(x, lanes)   (x, x, ..., x)
     store(array, i, v)  array[i : i + lanes] = v            fma(a, b, c)      a * b + c, rounded once
     mul(a, b)           a * b                               total(v)          sum of the lanes, by halves
+    reached(c, x, end)  c + 1 where x >= end, else c
 
 Compilers do not vectorize the loops of a KAN well on their own: with a dozen arrays in play they check at run time that
 none of them overlap, and give up. A vector that is a value has no such doubt, and its fused multiply-add is certain,
@@ -48,6 +49,7 @@ class VectorOps(NamedTuple):
     fma: Callable[..., Any]
     mul: Callable[..., Any]
     total: Callable[..., Any]
+    reached: Callable[..., Any]
 
 
 @cache
@@ -83,7 +85,7 @@ def lanes_of(dtype: np.dtype[Any]) -> int:
 def vector_ops(lanes: int) -> VectorOps:
     """Return the operations on vectors of `lanes` numbers (4, 8 or 16; 1 is a number), in the way that kernels run."""
     if lanes == 1:
-        return VectorOps(1, _load1, _store1, _same1, _fma1, _mul1, _same1)
+        return VectorOps(1, _load1, _store1, _same1, _fma1, _mul1, _same1, _reached1)
     if config.DISABLE_JIT:
         return _numpy_ops(lanes)
     return _checked_ops(lanes) if config.BOUNDSCHECK else _llvm_ops(lanes)
@@ -117,7 +119,15 @@ def _mul1(a, b):  # type: ignore[no-untyped-def]
     return a * b
 
 
+@kernel
+def _reached1(c, x, end):  # type: ignore[no-untyped-def]
+    return c + (x >= end)
+
+
 # --- with the JIT off ---------------------------------------------------------------------------------------------
+
+
+_silent = np.errstate(over="ignore", invalid="ignore")  # as compiled code is
 
 
 def _numpy_ops(lanes: int) -> VectorOps:
@@ -130,9 +140,11 @@ def _numpy_ops(lanes: int) -> VectorOps:
     def splat(x):  # type: ignore[no-untyped-def]
         return np.full(lanes, x)
 
+    @_silent
     def fma(a, b, c):  # type: ignore[no-untyped-def]
         return a * b + c
 
+    @_silent
     def mul(a, b):  # type: ignore[no-untyped-def]
         return a * b
 
@@ -141,7 +153,10 @@ def _numpy_ops(lanes: int) -> VectorOps:
             v = v[: len(v) // 2] + v[len(v) // 2 :]
         return v[0]
 
-    return VectorOps(lanes, load, store, splat, fma, mul, total)
+    def reached(c, x, end):  # type: ignore[no-untyped-def]
+        return c + (x >= end)
+
+    return VectorOps(lanes, load, store, splat, fma, mul, total, reached)
 
 
 # --- bounds checked -----------------------------------------------------------------------------------------------
@@ -173,6 +188,16 @@ def _total4(v):  # type: ignore[no-untyped-def]
 
 
 @kernel
+def _reached4(c, x, end):  # type: ignore[no-untyped-def]
+    return (
+        _reached1(c[0], x[0], end[0]),
+        _reached1(c[1], x[1], end[1]),
+        _reached1(c[2], x[2], end[2]),
+        _reached1(c[3], x[3], end[3]),
+    )
+
+
+@kernel
 def _splat4(x):  # type: ignore[no-untyped-def]
     return (x, x, x, x)
 
@@ -180,10 +205,10 @@ def _splat4(x):  # type: ignore[no-untyped-def]
 def _checked_ops(lanes: int) -> VectorOps:
     """Tuples of four; longer vectors are tuples of those."""
     if lanes == _CHECKED_LANES:
-        return VectorOps(4, _load4, _store4, _splat4, _fma4, _mul4, _total4)
+        return VectorOps(4, _load4, _store4, _splat4, _fma4, _mul4, _total4, _reached4)
     half = _checked_ops(lanes // 2)
     width = half.lanes
-    half_load, half_store, half_splat, half_fma, half_mul, half_total = half[1:]
+    half_load, half_store, half_splat, half_fma, half_mul, half_total, half_reached = half[1:]
 
     @kernel
     def load(array, i):  # type: ignore[no-untyped-def]
@@ -210,7 +235,11 @@ def _checked_ops(lanes: int) -> VectorOps:
     def total(v):  # type: ignore[no-untyped-def]
         return half_total(v[0]) + half_total(v[1])
 
-    return VectorOps(lanes, load, store, splat, fma, mul, total)
+    @kernel
+    def reached(c, x, end):  # type: ignore[no-untyped-def]
+        return (half_reached(c[0], x[0], end[0]), half_reached(c[1], x[1], end[1]))
+
+    return VectorOps(lanes, load, store, splat, fma, mul, total, reached)
 
 
 # --- compiled -----------------------------------------------------------------------------------------------------
@@ -264,7 +293,7 @@ def _llvm_ops(lanes: int) -> VectorOps:
 
         return result(x), codegen
 
-    return VectorOps(lanes, load, _store, splat, _fma, _mul, _total)
+    return VectorOps(lanes, load, _store, splat, _fma, _mul, _total, _reached)
 
 
 @intrinsic
@@ -311,3 +340,13 @@ def _total(typing_context, v):  # type: ignore[no-untyped-def]
         return builder.extract_element(value, ir.Constant(index, 0))
 
     return v.scalar(v), codegen
+
+
+@intrinsic
+def _reached(typing_context, c, x, end):  # type: ignore[no-untyped-def]
+    def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
+        count, x, end = args
+        one = ir.Constant(count.type, [ir.Constant(count.type.element, 1.0)] * c.lanes)
+        return builder.select(builder.fcmp_ordered(">=", x, end), builder.fadd(count, one), count)
+
+    return c(c, x, end), codegen

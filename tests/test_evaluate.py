@@ -16,7 +16,8 @@ from tests.small_networks import points, results, small, targets
 
 def test_chunks_are_whole_blocks_and_spans_cut_all_rows() -> None:
     for width in ([1, 1], [2, 5, 1], [64, 64, 1], [300, 300]):
-        rows = evaluate.chunk_rows(KAN(width, k=1, init="power")._pack())
+        n = 100_000
+        rows = evaluate.chunk_rows(KAN(width, k=1, init="power")._pack(), n)
         assert rows % BLOCK == 0
         assert BLOCK <= rows <= 16 * BLOCK
     assert evaluate.spans(0, 4) == []
@@ -30,9 +31,10 @@ def test_chunks_of_one_block_change_no_row_and_keep_every_sum(n: int, monkeypatc
     whole, weight = results(model, x, y), np.arange(n) + 0.5
     loss, grad = model.loss_and_grad(x, y, sample_weight=weight)
     monkeypatch.setattr(evaluate, "_CHUNK_WORK", 1)
+    monkeypatch.setattr(evaluate, "_CHUNKS", n)
     for kept in (1 << 21, 1):  # lots of many chunks, and of one
         monkeypatch.setattr(evaluate, "_LOT_NUMBERS", kept)
-        assert evaluate.chunk_rows(model._pack()) == BLOCK
+        assert evaluate.chunk_rows(model._pack(), n) == BLOCK
         for name, value in results(model, x, y).items():
             if name in ("loss", "gradient", "params_bar"):
                 assert_within(value, whole[name], 1e-12 * (1 + abs(whole[name])), name)
@@ -48,7 +50,7 @@ def test_chunks_of_one_block_change_no_row_and_keep_every_sum(n: int, monkeypatc
 @pytest.mark.parametrize("beyond", [-1, 0, 1])
 def test_at_the_ends_of_real_chunks_rows_are_those_of_small_batches(beyond: int) -> None:
     model = small()
-    size = evaluate.chunk_rows(model._pack())
+    size = evaluate.chunk_rows(model._pack(), 100_000)
     x = points(2 * size + beyond)
     whole = model(x)
     for rows in (slice(0, 5), slice(size - 3, size + 3), slice(2 * size - 3, 2 * size + 1)):
@@ -73,6 +75,7 @@ ASKED = {
 @pytest.mark.parametrize("what", ASKED)
 def test_a_point_outside_is_named_by_its_row_whatever_the_chunks(what: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(evaluate, "_CHUNK_WORK", 1)
+    monkeypatch.setattr(evaluate, "_CHUNKS", 1000)
     model = small(k=1, extrapolate="raise")
     for layer in model.act_fun:
         layer.coef[...] = layer.scale_base[...] = 0

@@ -13,10 +13,11 @@ from numba import config
 from numkan import KANLayer
 from numkan.layer.initialize import draw
 from numkan.layer.pack import new_packed, pack, pack_tangent, unpack_gradient
+from numkan.layer.packed import PackedLayer
 from numkan.model import Network
 from numkan.model.network import _jacobian_columns
 from tests import naive_network as naive
-from tests.laws import Array, assert_within
+from tests.laws import Array, assert_identical, assert_within
 from tests.naive_network import KINDS, Layer
 from tests.network_cases import BASES, TANH, layer_of, random_layer, random_points
 
@@ -40,6 +41,17 @@ def native(array: Array) -> Array:
     return np.ascontiguousarray(array.transpose(0, 2, 1))
 
 
+def backward(packed: PackedLayer, x: Array, y_bar: Array) -> tuple[Array, Array]:
+    """Return the gradient by the packed coefficients, put together from what groups of inputs hand over, and by x."""
+    grad = np.full_like(packed.coefs, np.nan)
+
+    def take(low: int, high: int, part: Array) -> None:
+        assert np.isnan(grad[low:high]).all(), "no input comes twice"
+        grad[low:high] = part
+
+    return grad, packed.backward(x, y_bar, take)
+
+
 def check_kernels(layer: Layer, x: Array) -> None:
     """Forward, tangent, backward, Jacobian and pull-back of one layer against the twins."""
     eps, dtype = np.finfo(x.dtype).eps, x.dtype
@@ -61,8 +73,7 @@ def check_kernels(layer: Layer, x: Array) -> None:
         size += (by_params[name] * abs(dots[name])).reshape(N, n_out, -1).sum(axis=2)
     assert_within(packed.tangent(x, x_dot, moved), naive.tangent(exact, at, x_dot, dots), 64 * eps * size, "tangent")
 
-    grad = np.zeros_like(packed.coefs)
-    x_bar = packed.backward(x, y_bar, grad)
+    grad, x_bar = backward(packed, x, y_bar)
     want, want_x = naive.backward(exact, at, y_bar.astype(float))
     features = naive.prepare(exact, at, sizes=True)
     assert_within(grad[..., :n_out], want, 64 * eps * np.einsum("nip,no->ipo", features, abs(y_bar)), "coefficients")
@@ -105,11 +116,51 @@ def test_kernels_are_their_twins_for_every_base_and_shape(shape: tuple[int, int]
 @pytest.mark.jit
 @pytest.mark.parametrize("n_in", [16, 17, 33])
 def test_kernels_are_their_twins_across_groups_of_inputs_and_blocks_of_samples(n_in: int) -> None:
+    check_sums(n_in, 2, 3, 2, 131)
+
+
+@pytest.mark.jit
+@pytest.mark.parametrize("k", [2, 3, 5])
+@pytest.mark.parametrize("n_out", [32, 70, 129])
+def test_kernels_are_their_twins_across_tiles_of_outputs(n_out: int, k: int) -> None:
+    check_sums(3, n_out, 4, k, 20)
+
+
+@pytest.mark.jit
+@pytest.mark.parametrize("n_intervals", [20, 40, 200])
+def test_kernels_are_their_twins_on_the_longer_blocks_of_fine_grids(n_intervals: int) -> None:
+    check_sums(2, 3, n_intervals, 3, 1100)
+
+
+def check_sums(n_in: int, n_out: int, n_intervals: int, k: int, n: int) -> None:
+    """Forward and backward of one layer against the twins."""
     rng = np.random.default_rng(n_in)
-    layer = random_layer(rng, n_in, 2, 3, 2)
-    x = random_points(rng, layer, 131)
-    whole, size = layer_of(layer)(x), naive.sizes([layer], x)[-1]
-    assert_within(whole, naive.forward(layer, x), 64 * np.finfo(float).eps * size)
+    layer = random_layer(rng, n_in, n_out, n_intervals, k)
+    packed, x, y_bar = layer_of(layer).pack(), random_points(rng, layer, n), rng.normal(size=(n, n_out))
+    features, slopes, curves = (naive.prepare(layer, x, nu, sizes=True) for nu in range(3))
+    eps = np.finfo(float).eps
+    assert_within(packed.forward(x), naive.forward(layer, x), 64 * eps * naive.sizes([layer], x)[-1], "forward")
+    (grad, x_bar), (want, want_x) = backward(packed, x, y_bar), naive.backward(layer, x, y_bar)
+    size = np.einsum("nip,no->ipo", features, abs(y_bar))
+    assert_within(grad[..., :n_out], want, 64 * eps * size, "coefficients")
+    slopes += abs(x)[..., None] * curves  # the middle of a short span is rounded too
+    size = np.einsum("nip,ipo,no->ni", slopes, abs(naive.pack(layer)), abs(y_bar))
+    assert_within(x_bar, want_x, 128 * eps * size, "inputs")  # the twin rounds as well
+
+
+@pytest.mark.jit
+@pytest.mark.parametrize("dtype", FLOATS, ids=lambda dtype: dtype.__name__)
+def test_bits_of_a_row_depend_on_no_other_row_and_no_other_output(dtype: type) -> None:
+    rng = np.random.default_rng(8)
+    layer = random_layer(rng, 20, 70, 5, 3).astype(dtype)
+    packed, x = layer_of(layer).pack(), random_points(rng, layer, 300).astype(dtype)
+    y_bar = rng.normal(size=(300, 70)).astype(dtype)
+    y, (_, x_bar) = packed.forward(x), backward(packed, x, y_bar)
+    for rows in (slice(7, 8), slice(100, 231), rng.permutation(300)):
+        assert_identical(packed.forward(x[rows]), y[rows])
+        assert_identical(backward(packed, x[rows], y_bar[rows])[1], x_bar[rows])
+    few = layer._replace(**{name: getattr(layer, name)[:, 5:8] for name in ("coef", "scale_base", "scale_sp", "mask")})
+    assert_identical(layer_of(few).pack().forward(x), y[:, 5:8])
 
 
 def test_slow_twins_agree_with_complex_steps() -> None:
@@ -152,12 +203,17 @@ def test_packing_and_unpacking_are_their_twins(shape: tuple[int, int], dtype: ty
     packed[..., :n_out] = bar
     packed[:, :, :n_out][np.broadcast_to(layer.mask[:, None, :] == 0, bar.shape)] = np.nan
     out = np.empty_like(coef), *(np.empty_like(layer.mask) for _ in range(2))
-    unpack_gradient(packed, coef, layer.scale_sp, layer.mask, *out)
+    numbers = packed, coef, layer.scale_sp, layer.mask, *out
+    unpack_gradient(*numbers, False)
     want = naive.unpack_gradient(exact, bar.astype(float))
     size = naive.unpack_gradient(Layer(*(abs(a) for a in exact[:5]), 2), abs(bar).astype(float))
     for name, got in zip(KINDS, (out[0].transpose(0, 2, 1), *out[1:]), strict=True):
         assert_within(got, want[name], 4 * n_basis * eps * size[name], name)
         assert (got[layer.mask == 0] == 0).all(), "what is masked is exactly 0, also where nothing is finite"
+    once = [array.copy() for array in out]
+    unpack_gradient(*numbers, True)
+    for array, before in zip(out, once, strict=True):
+        assert_within(array, 2 * before, 4 * n_basis * eps * abs(before), "once more")
 
 
 # --- outside, and what is no number -------------------------------------------------------------------------------

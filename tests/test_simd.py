@@ -29,7 +29,7 @@ FLOATS = (np.float64, np.float32)
 
 def combine(ops: Any, a: Array, b: Array, c: Array, dtype: type) -> tuple[Array, Array]:
     """Every operation at offset 1: a * b + c, splat(3) * a, and the total of a."""
-    lanes, load, store, splat, fma, mul, total = ops
+    lanes, load, store, splat, fma, mul, total, _ = ops
     three, out, sums = dtype(3), np.zeros(2 * lanes + 2, dtype), np.zeros(1, dtype)
 
     @kernel
@@ -71,6 +71,26 @@ def test_operations_are_those_of_numpy(way: Any, lanes: int, dtype: type) -> Non
     assert out[0] == out[-1] == 0
     assert abs(sums[0] - by_halves(a[inside])) <= (eps * abs(a).sum() if lanes > 4 else 0)
     assert out.dtype == sums.dtype == dtype
+
+
+@pytest.mark.parametrize("dtype", FLOATS, ids=lambda dtype: dtype.__name__)
+@pytest.mark.parametrize("lanes", [4, 8, 16])
+@pytest.mark.parametrize("way", ways(), ids=lambda way: way.__name__)
+def test_what_is_reached_is_counted(way: Any, lanes: int, dtype: type) -> None:
+    _, load, store, splat, *_, reached = way(lanes)
+    two = dtype(2)
+
+    @kernel
+    def run(x, ends, out):  # type: ignore[no-untyped-def]
+        number = splat(two)
+        for j in range(3):
+            number = reached(number, load(x, 0), splat(ends[j]))
+        store(out, 0, number)
+
+    x, ends, out = np.linspace(0, 1, lanes).astype(dtype), np.array([0, 0.5, np.nan], dtype), np.zeros(lanes, dtype)
+    x[1], x[2] = np.nan, 0.5
+    run(x, ends, out)
+    np.testing.assert_array_equal(out, 2 + (x[:, None] >= ends).sum(axis=1))
 
 
 @pytest.mark.jit

@@ -21,7 +21,7 @@ import numpy as np
 from numkan._jit import kernel
 from numkan._rows import row_ops, tile_vectors
 from numkan._simd import lanes_of
-from numkan.layer.prepare import copy_rows, prepare_kernel
+from numkan.layer.prepare import prepare_kernel
 
 __all__ = ["backward_kernel"]
 
@@ -33,19 +33,20 @@ def _coefficient_kernel(k: int, dtype: np.dtype[Any], vectors: int) -> Any:
     load, add_products, store = ops.load, ops.add_products, ops.store
 
     @kernel
-    def add_tile(grad, low, high, n_rows, width, v, work):  # type: ignore[no-untyped-def]
-        """Add the cotangents of the coefficients of inputs low ... high - 1, of outputs from v on, to grad."""
-        order, out, basis, stride, block = work.order, work.out, work.basis, work.stride, work.block
+    def add_tile(grad, first, low, high, n_rows, width, v, y_bar, begin, work):  # type: ignore[no-untyped-def]
+        """Add to grad, which begins with input `first`, for inputs low ... high - 1 and outputs from v on."""
+        order, basis, stride, block = work.order, work.basis, work.stride, work.block
+        before = first * n_rows * width
         for slot in range(high - low):
-            base_row = ((low + slot) * n_rows + n_rows - 1) * width + v
+            base_row = ((low - first + slot) * n_rows + n_rows - 1) * width + v
             at, start = slot * (k + 2) * stride, slot * block
             q = 0
             for run in range(start, start + work.n_runs[slot]):
-                row, end = work.run_row[run] + v, work.run_end[run]
+                row, end = work.run_row[run] - before + v, work.run_end[run]
                 rows = load(grad, row, width, base_row)
                 for s in range(q, end):
-                    to = np.int64(np.uint32(order[start + s])) * width + v
-                    rows = add_products(rows, basis, at + s, stride, out, to)
+                    to = (begin + np.int64(np.uint32(order[start + s]))) * work.width + v
+                    rows = add_products(rows, basis, at + s, stride, y_bar, to)
                 store(rows, grad, row, width, base_row)
                 q = end
 
@@ -59,9 +60,9 @@ def _input_kernel(k: int, dtype: np.dtype[Any], vectors: int) -> Any:
     load, total = ops.load, ops.total
 
     @kernel
-    def add_tile(coefs, low, high, n_rows, width, v, work, begin, x_bar):  # type: ignore[no-untyped-def]
+    def add_tile(coefs, low, high, n_rows, width, v, y_bar, begin, work, x_bar):  # type: ignore[no-untyped-def]
         """Add to x_bar[begin : begin + count, low : high]; the sum over r comes before the one sum over lanes."""
-        order, out, slope, stride, block = work.order, work.out, work.slope, work.stride, work.block
+        order, slope, stride, block = work.order, work.slope, work.stride, work.block
         for slot in range(high - low):
             base_row = ((low + slot) * n_rows + n_rows - 1) * width + v
             at, start = slot * (k + 2) * stride, slot * block
@@ -70,8 +71,8 @@ def _input_kernel(k: int, dtype: np.dtype[Any], vectors: int) -> Any:
                 rows = load(coefs, work.run_row[run] + v, width, base_row)
                 end = work.run_end[run]
                 for s in range(q, end):
-                    sample = np.int64(np.uint32(order[start + s]))
-                    x_bar[begin + sample, low + slot] += total(rows, slope, at + s, stride, out, sample * width + v)
+                    sample = begin + np.int64(np.uint32(order[start + s]))
+                    x_bar[sample, low + slot] += total(rows, slope, at + s, stride, y_bar, sample * work.width + v)
                 q = end
 
     return add_tile
@@ -85,37 +86,31 @@ def backward_kernel(k: int, dtype: np.dtype[Any]) -> Any:
     add_many, add_one = _coefficient_kernel(k, dtype, vectors), _coefficient_kernel(k, dtype, 1)
     pull_many, pull_one = _input_kernel(k, dtype, vectors), _input_kernel(k, dtype, 1)
     tile = vectors * step
-    zero = dtype.type(0)
 
     @kernel
-    def backward(
-        x, y_bar, pieces, kind, given, given_slope, coefs, work, low, high, grad, x_bar, with_coefs, with_inputs
-    ):  # type: ignore[no-untyped-def]
-        """Add to grad (n_in, G + k + 1, width) and to x_bar (n, n_in), each where asked for; y_bar (n, n_out).
+    def backward(x, y_bar, pieces, kind, given, slope, coefs, work, low, high, grad, x_bar, with_coefs, with_inputs):  # type: ignore[no-untyped-def]
+        """Add to grad (high - low, G + k + 1, width) and to x_bar (n, n_in), each where asked for.
 
-        All of inputs low ... high - 1 only: no two inputs meet, so threads may share a layer out among them.
+        y_bar (n, work.width). All of inputs low ... high - 1 only: no two inputs meet, so threads may share a layer.
         """
-        n, n_out = y_bar.shape
+        n = x.shape[0]
         _, n_rows, width = coefs.shape
-        flat, flat_grad, out = coefs.reshape(-1), grad.reshape(-1), work.out
-        cotangents = y_bar.reshape(-1)
+        flat, flat_grad, bars = coefs.reshape(-1), grad.reshape(-1), y_bar.reshape(-1)
         whole = width // tile * tile
-        out[:] = zero  # the padding stays zero
-        for begin in range(0, n, work.block):
-            count = min(work.block, n - begin)
-            copy_rows(cotangents, begin * n_out, n_out, out, 0, width, count, n_out)
-            for i in range(low, high, work.inputs):
-                j = min(high, i + work.inputs)
-                prepare(x, begin, count, i, j, width, n_rows, pieces, kind, given, given_slope, with_inputs, work)
+        for i in range(low, high, work.inputs):
+            j = min(high, i + work.inputs)
+            for begin in range(0, n, work.block):
+                count = min(work.block, n - begin)
+                prepare(x, begin, count, i, j, width, n_rows, pieces, kind, given, slope, with_inputs, work)
                 if with_coefs:
                     for v in range(0, whole, tile):
-                        add_many(flat_grad, i, j, n_rows, width, v, work)
+                        add_many(flat_grad, low, i, j, n_rows, width, v, bars, begin, work)
                     for v in range(whole, width, step):
-                        add_one(flat_grad, i, j, n_rows, width, v, work)
+                        add_one(flat_grad, low, i, j, n_rows, width, v, bars, begin, work)
                 if with_inputs:
                     for v in range(0, whole, tile):
-                        pull_many(flat, i, j, n_rows, width, v, work, begin, x_bar)
+                        pull_many(flat, i, j, n_rows, width, v, bars, begin, work, x_bar)
                     for v in range(whole, width, step):
-                        pull_one(flat, i, j, n_rows, width, v, work, begin, x_bar)
+                        pull_one(flat, i, j, n_rows, width, v, bars, begin, work, x_bar)
 
     return backward

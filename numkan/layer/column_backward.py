@@ -70,7 +70,7 @@ def _functions_kernel(k: int, dtype: np.dtype[Any], entries: int) -> Any:
 @cache
 def _tile_kernel(dtype: np.dtype[Any], columns: int) -> Any:
     """Return the kernel of step 1 for one input and `columns` outputs."""
-    step, load, store, splat, fma, _, _ = vector_ops(sample_lanes(dtype))
+    step, load, store, splat, fma, *_ = vector_ops(sample_lanes(dtype))
     rows, _, zeros, add, totals = tile_ops(dtype, columns)
     one = dtype.type(1)
 
@@ -113,7 +113,7 @@ def gradient_kernel(k: int, dtype: np.dtype[Any], entries: int) -> Any:
 @cache
 def pull_back_kernel(k: int, dtype: np.dtype[Any], entries: int) -> Any:
     """Return the kernel of step 2 for a layer."""
-    step, load, store, splat, fma, mul, _ = vector_ops(sample_lanes(dtype))
+    step, load, store, splat, fma, mul, *_ = vector_ops(sample_lanes(dtype))
     ops = lane_ops(k, dtype, entries, 1)
     load_index, lookup = ops.load_index, ops.lookup
     no_slopes, add_slopes, slope = ops.no_slopes, ops.add_slopes, ops.slope

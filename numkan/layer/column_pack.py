@@ -33,7 +33,7 @@ __all__ = ["pack_kernel", "unpack_columns"]
 def pack_kernel(k: int, dtype: np.dtype[Any], entries: int) -> Any:
     """Return the kernel that packs the edges of a network."""
     powers = k + 1
-    step, load, store, splat, fma, _, _ = vector_ops(sample_lanes(dtype))
+    step, load, store, splat, fma, *_ = vector_ops(sample_lanes(dtype))
     ops = lane_ops(k, dtype, entries, 1)
     load_index, lookup = ops.load_index, ops.lookup
     zero = dtype.type(0)

@@ -38,7 +38,7 @@ __all__ = ["edge_backward", "edge_sums"]
 def _edge_kernel(k: int, dtype: np.dtype[Any]) -> Any:
     """Return the kernel of one vector of outputs of one edge at one prepared point: phi - c."""
     powers = k + 1
-    _, load, _, splat, fma, _, _ = vector_ops(lanes_of(dtype))
+    _, load, _, splat, fma, *_ = vector_ops(lanes_of(dtype))
 
     @kernel
     def edge(basis, at, stride, coefs, row, base_row, minus_shift, c, width):  # type: ignore[no-untyped-def]
@@ -55,7 +55,7 @@ def _edge_kernel(k: int, dtype: np.dtype[Any]) -> Any:
 def _sums_kernel(k: int, dtype: np.dtype[Any]) -> Any:
     """Return the kernel of the moments of every edge, for degree `k` and a dtype."""
     prepare, edge = prepare_kernel(k, dtype), _edge_kernel(k, dtype)
-    step, load, store, splat, fma, _, _ = vector_ops(lanes_of(dtype))
+    step, load, store, splat, fma, *_ = vector_ops(lanes_of(dtype))
     zero, one = dtype.type(0), dtype.type(1)
 
     @kernel
@@ -94,7 +94,8 @@ def _backward_kernel(k: int, dtype: np.dtype[Any]) -> Any:
     """Return the kernel of steps 1 to 3, for degree `k` and a dtype."""
     powers = k + 1
     prepare, edge = prepare_kernel(k, dtype), _edge_kernel(k, dtype)
-    step, load, store, splat, fma, mul, total = vector_ops(lanes_of(dtype))
+    copy = copy_rows(dtype)
+    step, load, store, splat, fma, mul, total, _ = vector_ops(lanes_of(dtype))
     zero = dtype.type(0)
 
     @kernel
@@ -108,7 +109,7 @@ def _backward_kernel(k: int, dtype: np.dtype[Any]) -> Any:
         out[:] = zero  # the padding stays zero
         for begin in range(0, n, work.block):
             count = min(work.block, n - begin)
-            copy_rows(cotangents, begin * n_out, n_out, out, 0, width, count, n_out)
+            copy(cotangents, begin * n_out, n_out, out, 0, work.width, count, n_out)
             for low in range(0, n_in, work.inputs):
                 high = min(n_in, low + work.inputs)
                 prepare(x, begin, count, low, high, width, n_rows, pieces, kind, given, given_slope, True, work)
@@ -124,7 +125,7 @@ def _backward_kernel(k: int, dtype: np.dtype[Any]) -> Any:
                         for v in range(0, width, step):
                             row, c = work.run_row[run] + v, i * width + v
                             d = edge(basis, f, stride, flat, row, base_row + v, minus_mean, c, width)
-                            bar = fma(load(g, c), d, load(out, sample * width + v))  # step 1
+                            bar = fma(load(g, c), d, load(out, sample * work.width + v))  # step 1
                             derivative = mul(splat(slope[f + powers * stride]), load(flat, base_row + v))
                             for r in range(powers):  # steps 2 and 3
                                 to = row + r * width

@@ -40,7 +40,7 @@ def _tile_kernel(k: int, dtype: np.dtype[Any], vectors: int) -> Any:
                 rows = load(coefs, work.run_row[run] + v, width, base_row)
                 end = work.run_end[run]
                 for s in range(q, end):
-                    to = np.int64(np.uint32(order[start + s])) * width + v
+                    to = np.int64(np.uint32(order[start + s])) * work.width + v
                     add_outputs(rows, functions, at + s, stride, out, to)
                 q = end
 
@@ -57,7 +57,7 @@ def _contract_kernel(k: int, dtype: np.dtype[Any]) -> Any:
 
     @kernel
     def contract(functions, coefs, low, high, n_rows, width, work):  # type: ignore[no-untyped-def]
-        """Add inputs low ... high - 1 to work.out (block * width,); functions are the basis or its slopes."""
+        """Add inputs low ... high - 1 to work.out; functions are the basis or its slopes."""
         whole = width // tile * tile
         for v in range(0, whole, tile):
             add_many(functions, coefs, low, high, n_rows, width, v, work)
@@ -71,6 +71,7 @@ def _contract_kernel(k: int, dtype: np.dtype[Any]) -> Any:
 def forward_kernel(k: int, dtype: np.dtype[Any]) -> Any:
     """Return the kernel of a layer's outputs, for degree `k` and a dtype."""
     prepare, contract = prepare_kernel(k, dtype), _contract_kernel(k, dtype)
+    copy = copy_rows(dtype)
     step, _, store, splat, *_ = vector_ops(lanes_of(dtype))
     zero = dtype.type(0)
 
@@ -82,13 +83,13 @@ def forward_kernel(k: int, dtype: np.dtype[Any]) -> Any:
         flat, out, outputs = coefs.reshape(-1), work.out, y.reshape(-1)
         for begin in range(0, n, work.block):
             count = min(work.block, n - begin)
-            for at in range(0, count * width, step):
+            for at in range(0, count * work.width, step):
                 store(out, at, splat(zero))
             for low in range(0, n_in, work.inputs):
                 high = min(n_in, low + work.inputs)
                 prepare(x, begin, count, low, high, width, n_rows, pieces, kind, given, given_slope, False, work)
                 contract(work.basis, flat, low, high, n_rows, width, work)
-            copy_rows(out, 0, width, outputs, begin * n_out, n_out, count, n_out)
+            copy(out, 0, work.width, outputs, begin * n_out, n_out, count, n_out)
 
     return forward
 
@@ -104,6 +105,7 @@ def tangent_kernel(k: int, dtype: np.dtype[Any]) -> Any:
     """
     rows = k + 2
     prepare, contract = prepare_kernel(k, dtype), _contract_kernel(k, dtype)
+    copy = copy_rows(dtype)
     step, _, store, splat, *_ = vector_ops(lanes_of(dtype))
     zero = dtype.type(0)
 
@@ -116,7 +118,7 @@ def tangent_kernel(k: int, dtype: np.dtype[Any]) -> Any:
         out, outputs, slope = work.out, y_dot.reshape(-1), work.slope
         for begin in range(0, n, work.block):
             count = min(work.block, n - begin)
-            for at in range(0, count * width, step):
+            for at in range(0, count * work.width, step):
                 store(out, at, splat(zero))
             for low in range(0, n_in, work.inputs):
                 high = min(n_in, low + work.inputs)
@@ -129,6 +131,6 @@ def tangent_kernel(k: int, dtype: np.dtype[Any]) -> Any:
                             slope[(slot * rows + r) * work.stride + q] *= dot
                 contract(slope, flat, low, high, n_rows, width, work)
                 contract(work.basis, flat_dot, low, high, n_rows, width, work)
-            copy_rows(out, 0, width, outputs, begin * n_out, n_out, count, n_out)
+            copy(out, 0, work.width, outputs, begin * n_out, n_out, count, n_out)
 
     return tangent

@@ -79,7 +79,7 @@ def delta_kernel(k: int, dtype: np.dtype[Any]) -> Any:
     """Return the kernel of step 4, for degree `k` and a dtype."""
     powers = k + 1
     prepare = prepare_kernel(k, dtype)
-    step, load, _, splat, fma, mul, total = vector_ops(lanes_of(dtype))
+    step, load, _, splat, fma, mul, total, _ = vector_ops(lanes_of(dtype))
     zero = dtype.type(0)
 
     @kernel

@@ -23,7 +23,7 @@ from numkan._check import (
 from numkan.base import Function, base_function
 from numkan.layer.grid import Coverage, coverage, grid_from_samples, refined_grid
 from numkan.layer.initialize import INITIALIZATIONS, draw
-from numkan.layer.pack import new_packed, pack
+from numkan.layer.pack import new_packed, over_inputs, pack
 from numkan.layer.packed import PackedLayer
 from numkan.layer.refine import grid_from_parent, refine_coef
 from numkan.layer.refit import refit
@@ -354,7 +354,7 @@ class KANLayer:
         """Return the layer as it is now in the form that kernels read."""
         n_in, n_basis, n_out = self._shape
         coefs = new_packed(n_in, n_basis, n_out, self._dtype)
-        pack(self._coef, self._scale_base, self._scale_sp, self._mask, coefs)
+        over_inputs(pack, self._coef, self._scale_base, self._scale_sp, self._mask, coefs)
         inside = self._grid if self._extrapolate == "raise" else None
         return PackedLayer(self._k, n_out, self._base, self.pieces, coefs, inside)
 

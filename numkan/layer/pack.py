@@ -19,15 +19,20 @@ by the chain rule in another:
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from numkan._jit import kernel
 from numkan._simd import lanes_of
+from numkan._threads import run_tasks
 from numkan.layer.prepare import aligned_empty
 
-__all__ = ["new_packed", "pack", "pack_tangent", "padded_width", "unpack_gradient"]
+__all__ = ["new_packed", "over_inputs", "pack", "pack_tangent", "padded_width", "unpack_gradient"]
+
+#: From so many numbers on, a pass over them is worth a thread's while; it is then cut into so many parts.
+_WORTH_THREADS, _GROUPS = 100_000, 8
 
 
 def padded_width(n_out: int, dtype: np.dtype[Any]) -> int:
@@ -37,11 +42,27 @@ def padded_width(n_out: int, dtype: np.dtype[Any]) -> int:
 
 
 def new_packed(n_in: int, n_basis: int, n_out: int, dtype: np.dtype[Any]) -> Any:
-    """Return packed coefficients (n_in, n_basis + 1, width), all zero."""
+    """Return memory for packed coefficients (n_in, n_basis + 1, width)."""
     shape = (n_in, n_basis + 1, padded_width(n_out, dtype))
-    packed = aligned_empty(shape[0] * shape[1] * shape[2], dtype)
-    packed.fill(0)
-    return packed.reshape(shape)
+    return aligned_empty(shape[0] * shape[1] * shape[2], dtype).reshape(shape)
+
+
+def over_inputs(kernel: Callable[..., None], *arrays: Any) -> None:
+    """Call one of the kernels below for all inputs; threads share them where there are many numbers."""
+    n_in = len(arrays[0])
+    size = n_in if arrays[0].size < _WORTH_THREADS else -(-n_in // _GROUPS)
+
+    def task(group: int) -> None:
+        kernel(*(array[group * size : (group + 1) * size] for array in arrays))
+
+    run_tasks(task, -(-n_in // size))
+
+
+@kernel
+def _fill_padding(packed, i, n_out):  # type: ignore[no-untyped-def]
+    for p in range(packed.shape[1]):
+        for o in range(n_out, packed.shape[2]):
+            packed[i, p, o] = 0
 
 
 @kernel
@@ -54,6 +75,7 @@ def pack(coef, scale_base, scale_sp, mask, packed):  # type: ignore[no-untyped-d
                 packed[i, p, o] = mask[i, o] * scale_sp[i, o] * coef[i, p, o]
         for o in range(n_out):
             packed[i, n_basis, o] = mask[i, o] * scale_base[i, o]
+        _fill_padding(packed, i, n_out)
 
 
 @kernel
@@ -67,23 +89,26 @@ def pack_tangent(coef, scale_sp, mask, coef_dot, base_dot, sp_dot, packed):  # t
                 packed[i, p, o] = mask[i, o] * change
         for o in range(n_out):
             packed[i, n_basis, o] = mask[i, o] * base_dot[i, o]
+        _fill_padding(packed, i, n_out)
 
 
 @kernel
-def unpack_gradient(packed, coef, scale_sp, mask, coef_bar, base_bar, sp_bar):  # type: ignore[no-untyped-def]
-    """Fill the gradients by coef (n_in, n_basis, n_out) and both scales (n_in, n_out) from the packed one.
+def unpack_gradient(packed, coef, scale_sp, mask, coef_bar, base_bar, sp_bar, add):  # type: ignore[no-untyped-def]
+    """Fill, or with `add` add to, the gradients by coef (n_in, n_basis, n_out) and scales (n_in, n_out) from packed.
 
     What a masked edge gets is exactly 0, also where the packed gradient is not finite.
     """
     n_in, n_basis, n_out = coef.shape
     for i in range(n_in):
+        if not add:
+            coef_bar[i] = 0
+            base_bar[i] = 0
+            sp_bar[i] = 0
         for o in range(n_out):
-            base_bar[i, o] = mask[i, o] * packed[i, n_basis, o] if mask[i, o] != 0 else 0
-            sp_bar[i, o] = 0
+            if mask[i, o] != 0:
+                base_bar[i, o] += mask[i, o] * packed[i, n_basis, o]
         for p in range(n_basis):
             for o in range(n_out):
                 if mask[i, o] != 0:
-                    coef_bar[i, p, o] = mask[i, o] * scale_sp[i, o] * packed[i, p, o]
+                    coef_bar[i, p, o] += mask[i, o] * scale_sp[i, o] * packed[i, p, o]
                     sp_bar[i, o] += mask[i, o] * coef[i, p, o] * packed[i, p, o]
-                else:
-                    coef_bar[i, p, o] = 0

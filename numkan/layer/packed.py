@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,16 +14,19 @@ from numkan.base import GIVEN, BaseFunction
 from numkan.layer.backward import backward_kernel
 from numkan.layer.forward import forward_kernel, tangent_kernel
 from numkan.layer.jacobian import delta_kernel
-from numkan.layer.prepare import BLOCK, Work, workspace
+from numkan.layer.prepare import BLOCK, Work, aligned_empty, gradient_space, workspace
 from numkan.spline.pieces import Pieces, check_inside
 
-__all__ = ["PackedLayer", "given_base"]
+__all__ = ["PackedLayer", "Take", "given_base"]
 
 #: Samples in one call of a kernel: half a second at 64 x 64 edges were a hundred times as many.
 _LONGEST_CALL = 16 * BLOCK
 
-#: Backward, the inputs of a layer are cut into at most so many groups.
-_MOST_GROUPS = 16
+#: Backward, the inputs of a layer are shared out in at most so many groups, of about so many multiply-adds at least.
+_MOST_GROUPS, _GROUP_WORK = 16, 4_000_000
+
+#: What receives the gradient of some inputs.
+Take = Callable[[int, int, FloatArray], None]
 
 
 def given_base(base: BaseFunction, x: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -84,11 +88,12 @@ class PackedLayer:
         """How many samples the kernels take at once."""
         return self.work.block
 
-    def forward(self, x: FloatArray) -> FloatArray:
-        """Return the outputs (n, n_out) at x (n, n_in)."""
+    def forward(self, x: FloatArray, y: FloatArray | None = None) -> FloatArray:
+        """Return the outputs (n, n_out) at x (n, n_in), in `y` if that is given."""
         if self.inside is not None:
             check_inside("x", x, self.inside, self.k)
-        y = np.empty((x.shape[0], self.n_out), x.dtype)
+        if y is None:
+            y = np.empty((x.shape[0], self.n_out), x.dtype)
         kernel, work = forward_kernel(self.k, x.dtype), self.work
         for begin in range(0, len(x), _LONGEST_CALL):  # Ctrl-C gets through between two calls
             rows = slice(begin, begin + _LONGEST_CALL)
@@ -96,37 +101,30 @@ class PackedLayer:
             kernel(x[rows], self.pieces, self.base.kind, given, slope, self.coefs, work, y[rows])
         return y
 
-    def backward(
-        self, x: FloatArray, y_bar: FloatArray, grad: FloatArray, *, coefs: bool = True, inputs: bool = True
-    ) -> FloatArray:
-        """Add the cotangents of the packed coefficients to `grad`, and return those of x (n, n_in) where asked for.
+    def backward(self, x: FloatArray, y_bar: FloatArray, take: Take | None, *, inputs: bool = True) -> FloatArray:
+        """Hand the cotangents of the packed coefficients to `take`, and return those of x (n, n_in) where asked for.
 
-        Threads share the inputs: each sum is one thread's, over the samples in order, however many threads there are.
+        ``take(low, high, part)`` gets those of inputs low ... high - 1, (high - low, G + k + 1, width), on any thread;
+        `part` is memory that is used again. Each sum is one thread's, over the samples in order, so the numbers do not
+        depend on how the inputs are shared out.
         """
+        n, n_in = x.shape
+        _, n_rows, width = self.coefs.shape
         x_bar = np.zeros(x.shape if inputs else (0, 0), x.dtype)
+        bars = aligned_empty(n * self.work.width, x.dtype).reshape(n, -1)
+        bars[:, : self.n_out], bars[:, self.n_out :] = y_bar, 0
         given, slope = given_base(self.base, x)
         kernel = backward_kernel(self.k, x.dtype)
-        n_in = x.shape[1]
-        size = -(-n_in // max(1, min(_MOST_GROUPS, n_in)))
+        work = max(1, 2 * n * (self.k + 2) * width)
+        size = max(-(-n_in // _MOST_GROUPS), min(n_in, -(-_GROUP_WORK // work)))
 
         def task(group: int) -> None:
             low, high = group * size, min(n_in, (group + 1) * size)
-            kernel(
-                x,
-                y_bar,
-                self.pieces,
-                self.base.kind,
-                given,
-                slope,
-                self.coefs,
-                self.work,
-                low,
-                high,
-                grad,
-                x_bar,
-                coefs,
-                inputs,
-            )
+            part = gradient_space((high - low, n_rows, width) if take else (0, 0, 0), x.dtype)
+            grid = self.pieces, self.base.kind, given, slope
+            kernel(x, bars, *grid, self.coefs, self.work, low, high, part, x_bar, take is not None, inputs)
+            if take is not None:
+                take(low, high, part)
 
         run_tasks(task, -(-n_in // size))
         return x_bar

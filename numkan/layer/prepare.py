@@ -17,9 +17,19 @@ import numpy as np
 from numkan._jit import kernel
 from numkan._simd import lanes_of, vector_ops
 from numkan.base import GIVEN, IDENTITY, SILU, fill_silu
-from numkan.spline.pieces import bounded, find_pieces
+from numkan.spline.pieces import bounded, find_kernel
 
-__all__ = ["BLOCK", "Work", "aligned_empty", "block_rows", "copy_rows", "prepare_kernel", "workspace"]
+__all__ = [
+    "BLOCK",
+    "Work",
+    "aligned_empty",
+    "block_rows",
+    "copy_rows",
+    "gradient_space",
+    "prepare_kernel",
+    "row_width",
+    "workspace",
+]
 
 BLOCK = 128  # samples, where grids are coarse; a multiple of any vector
 
@@ -39,11 +49,13 @@ class Work(NamedTuple):
     block: int  # samples
     inputs: int  # of a group
     stride: int  # samples and, behind them, room for the rest of a vector
+    width: int  # numbers from one row of outputs to the next, see `row_width`
     points: Any  # (stride,) the points of one input
-    ordered: Any  # (stride,) the same, sorted
+    found: Any  # (stride,) their pieces, as the dtype's numbers
+    ordered: Any  # (stride,) those of one input, sorted
     piece: Any  # (block,) int32: their pieces
     rank: Any  # (block,) int32: how many samples before are of the same piece
-    counts: Any  # (most pieces,) int64: samples of each piece, then where they begin
+    places: Any  # (most pieces,) int64: samples of each piece, then where they begin
     order: Any  # (inputs * block,) int32: samples, sorted by piece
     n_runs: Any  # (inputs,) int64
     run_piece: Any  # (inputs * block,) int64
@@ -51,7 +63,7 @@ class Work(NamedTuple):
     run_row: Any  # (inputs * block,) int64: where in the packed coefficients its first row begins
     basis: Any  # (inputs * (k + 2) * stride,) k + 1 functions and b of the sorted samples
     slope: Any  # like basis: derivatives by x
-    out: Any  # (block * width,) outputs of the block, or their cotangents
+    out: Any  # (block * width,) outputs of the block
 
 
 def aligned_empty(size: int, dtype: np.dtype[Any]) -> Any:
@@ -61,21 +73,23 @@ def aligned_empty(size: int, dtype: np.dtype[Any]) -> Any:
     return raw[offset : offset + size]
 
 
-_OPS = vector_ops(4)
-_load4, _store4 = _OPS.load, _OPS.store
+@cache
+def copy_rows(dtype: np.dtype[Any]) -> Any:
+    """Return the kernel that copies rows between flat arrays of different row widths; compilers leave a scalar loop."""
+    step, load, store, *_ = vector_ops(lanes_of(dtype))
 
+    @kernel
+    def copy(source, source_begin, source_width, target, target_begin, target_width, n_rows, n_columns):  # type: ignore[no-untyped-def]
+        whole = n_columns // step * step
+        for s in range(n_rows):
+            read = source_begin + s * source_width
+            write = target_begin + s * target_width
+            for o in range(0, whole, step):
+                store(target, write + o, load(source, read + o))
+            for o in range(whole, n_columns):
+                target[write + o] = source[read + o]
 
-@kernel
-def copy_rows(source, source_begin, source_width, target, target_begin, target_width, n_rows, n_columns):  # type: ignore[no-untyped-def]
-    """Copy rows between flat arrays of different row widths, in vectors of four: compilers leave it a scalar loop."""
-    whole = n_columns // 4 * 4
-    for s in range(n_rows):
-        read = source_begin + s * source_width
-        write = target_begin + s * target_width
-        for o in range(0, whole, 4):
-            _store4(target, write + o, _load4(source, read + o))
-        for o in range(whole, n_columns):
-            target[write + o] = source[read + o]
+    return copy
 
 
 def block_rows(n_pieces: int) -> int:
@@ -84,6 +98,15 @@ def block_rows(n_pieces: int) -> int:
     while block < min(_RUN * n_pieces, _LONGEST_BLOCK):
         block *= 2
     return block
+
+
+def row_width(width: int, dtype: np.dtype[Any]) -> int:
+    """Return the numbers from one row of `width` outputs to the next.
+
+    Tiles of wide rows one power of two apart would share a few sets of the first-level cache, and wait for stores to
+    addresses that look the same: a vector between them is worth 20 %.
+    """
+    return width + lanes_of(dtype) if width > 4 * lanes_of(dtype) else width
 
 
 _local = threading.local()
@@ -100,6 +123,17 @@ def workspace(dtype: np.dtype[Any], k: int, n_pieces: int, width: int) -> Work:
     if work is None:
         work = spaces[key] = _new_work(dtype, k, most_pieces, width)
     return work
+
+
+def gradient_space(shape: tuple[int, int, int], dtype: np.dtype[Any]) -> Any:
+    """Return this thread's memory for a gradient of that shape, all zero."""
+    size = shape[0] * shape[1] * shape[2]
+    space = getattr(_local, f"gradient {dtype}", None)
+    if space is None or space.size < size:
+        space = aligned_empty(size, dtype)
+        setattr(_local, f"gradient {dtype}", space)
+    space[:size] = 0
+    return space[:size].reshape(shape)
 
 
 def _new_work(dtype: np.dtype[Any], k: int, most_pieces: int, width: int) -> Work:
@@ -119,11 +153,13 @@ def _new_work(dtype: np.dtype[Any], k: int, most_pieces: int, width: int) -> Wor
         block=block,
         inputs=inputs,
         stride=stride,
+        width=row_width(width, dtype),
         points=floats(stride),
+        found=floats(stride),
         ordered=floats(stride),
         piece=np.zeros(block, np.int32),
         rank=np.zeros(block, np.int32),
-        counts=integers(most_pieces),
+        places=integers(most_pieces),
         order=np.zeros(inputs * block, np.int32),
         n_runs=integers(inputs),
         run_piece=integers(inputs * block),
@@ -131,25 +167,25 @@ def _new_work(dtype: np.dtype[Any], k: int, most_pieces: int, width: int) -> Wor
         run_row=integers(inputs * block),
         basis=floats(inputs * (k + 2) * stride),
         slope=floats(inputs * (k + 2) * stride),
-        out=floats(block * width),
+        out=floats(block * row_width(width, dtype)),
     )
 
 
 @kernel
 def _sort(count, n_pieces, slot, work):  # type: ignore[no-untyped-def]
     """Fill ordered, and order and runs of slot `slot`, from points and piece: a counting sort."""
-    piece, rank, counts, order = work.piece, work.rank, work.counts, work.order
+    piece, rank, places, order = work.piece, work.rank, work.places, work.order
     for j in range(n_pieces):
-        counts[j] = 0
+        places[j] = 0
     for s in range(count):
-        j = np.uint32(piece[s])
-        rank[s] = counts[j]
-        counts[j] += 1
+        own = np.uint32(piece[s])
+        rank[s] = places[own]
+        places[own] += 1
     start = slot * work.block
     run, end = start, 0
     for j in range(n_pieces):
-        of_piece = counts[j]
-        counts[j] = end
+        of_piece = places[j]
+        places[j] = end
         if of_piece > 0:
             end += of_piece
             work.run_piece[run] = j
@@ -157,7 +193,7 @@ def _sort(count, n_pieces, slot, work):  # type: ignore[no-untyped-def]
             run += 1
     work.n_runs[slot] = run - start
     for s in range(count):
-        q = np.uint64(counts[np.uint32(piece[s])] + rank[s])
+        q = np.uint64(places[np.uint32(piece[s])] + rank[s])
         order[start + q] = s
         work.ordered[q] = work.points[s]
 
@@ -166,7 +202,7 @@ def _sort(count, n_pieces, slot, work):  # type: ignore[no-untyped-def]
 def _evaluate_kernel(k: int, dtype: np.dtype[Any]) -> Any:
     """Return Horner with the sorted samples as lanes."""
     powers = k + 1
-    step, load, store, splat, fma, mul, _ = vector_ops(lanes_of(dtype))
+    step, load, store, splat, fma, mul, *_ = vector_ops(lanes_of(dtype))
     zero, minus = dtype.type(0), dtype.type(-1)
 
     @kernel
@@ -209,7 +245,7 @@ def _evaluate_kernel(k: int, dtype: np.dtype[Any]) -> Any:
 def prepare_kernel(k: int, dtype: np.dtype[Any]) -> Any:
     """Return the kernel that prepares a group of inputs at a block of samples, for degree `k` and a dtype."""
     evaluate = _evaluate_kernel(k, dtype)
-    silu = fill_silu(dtype)
+    silu, find = fill_silu(dtype), find_kernel(dtype)
     powers = k + 1
     limit = dtype.type(np.finfo(dtype).max)
     zero, one = dtype.type(0), dtype.type(1)
@@ -223,24 +259,15 @@ def prepare_kernel(k: int, dtype: np.dtype[Any]) -> Any:
         with_slopes: whether derivatives are wanted as well.
         One call does a whole group, because passing so many arrays costs as much as 50 samples.
         """
-        points, ordered, basis, slope, order = work.points, work.ordered, work.basis, work.slope, work.order
+        points, ordered = work.points, work.ordered
+        basis, slope, order = work.basis, work.slope, work.order
         table, n_pieces = pieces.poly.reshape(-1), pieces.poly.shape[1]
         for i in range(low, high):
             slot = i - low
             start, at = slot * work.block, (slot * (powers + 1) + powers) * work.stride
             for s in range(count):
                 points[s] = x[begin + s, i]
-            find_pieces(
-                points,
-                count,
-                i,
-                pieces.ends,
-                pieces.origin,
-                pieces.cells_per_unit,
-                pieces.hint,
-                pieces.per_cell,
-                work.piece,
-            )
+            find(points, count, i, pieces, work.found, work.piece)
             _sort(count, n_pieces, slot, work)
             for run in range(start, start + work.n_runs[slot]):
                 work.run_row[run] = (i * n_rows + pieces.first[i, work.run_piece[run]]) * width

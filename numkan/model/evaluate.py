@@ -1,8 +1,9 @@
 """Packed layers, one after the other, over many samples: outputs, gradients, derivatives.
 
-Samples go through in chunks whose size depends on the network alone, so memory stays bounded and Ctrl-C is answered
-soon. A gradient is a sum over *pieces*, runs of chunks whose number depends on the network and the number of samples;
-threads do whole pieces, and the pieces' sums are added in order. So neither chunks nor threads change a bit.
+Forward, samples go through in chunks, which threads share; no row's bits depend on its chunk. For a gradient the
+activations of a *lot* of samples are kept, and backward threads share the inputs of a layer, see `PackedLayer.backward`.
+Chunks and lots depend on the network and the number of samples alone, so threads do not change a bit; memory stays
+bounded, and Ctrl-C is answered soon.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import numpy as np
 
 from numkan._check import FloatArray
 from numkan._threads import run_tasks
-from numkan.layer.packed import PackedLayer
+from numkan.layer.packed import PackedLayer, Take
 from numkan.layer.prepare import BLOCK
 from numkan.model.losses import Targets
 from numkan.spline.pieces import check_inside
@@ -26,12 +27,15 @@ __all__ = [
     "chunk_rows",
     "forward",
     "loss_and_gradients",
+    "lot_rows",
     "spans",
 ]
 
 #: About as many multiply-adds go into one chunk: half a millisecond or so, which is worth a thread's while.
 _CHUNK_WORK = 4_000_000
 _LONGEST_CHUNK = 16 * BLOCK
+#: Where there are many samples, chunks may be longer, which spares caches, as long as there are so many for threads.
+_CHUNKS = 4
 
 #: For a gradient, about so many activations are kept.
 _LOT_NUMBERS = 1 << 21
@@ -40,22 +44,22 @@ _LOT_NUMBERS = 1 << 21
 _PREPARE_WORK = 32
 
 
-def chunk_rows(layers: Sequence[PackedLayer]) -> int:
-    """Return how many samples go through a network at once: whole blocks, by the work that one sample is."""
+def chunk_rows(layers: Sequence[PackedLayer], n: int) -> int:
+    """Return how many of n samples go through a network at once: whole blocks, by the work that one sample is."""
     work, block = 0, BLOCK
     for layer in layers:
         n_in, _, width = layer.coefs.shape
         work += n_in * (_PREPARE_WORK + (layer.k + 2) * width)
         block = max(block, layer.block)
-    blocks = _CHUNK_WORK // (work * block)
-    return int(min(max(blocks, 1) * block, max(block, _LONGEST_CHUNK)))
+    least, most = _CHUNK_WORK // (work * block), _LONGEST_CHUNK // block
+    return int(block * max(1, min(most, max(least, n // (_CHUNKS * block)))))
 
 
 def lot_rows(layers: Sequence[PackedLayer]) -> int:
     """Return over how many samples activations are kept for a gradient: whole chunks, of bounded memory."""
     numbers = layers[0].coefs.shape[0] + sum(layer.n_out for layer in layers)
-    chunk = chunk_rows(layers)
-    return max(1, _LOT_NUMBERS // (numbers * chunk)) * chunk
+    chunk = chunk_rows(layers, 0)
+    return int(max(1, _LOT_NUMBERS // (numbers * chunk)) * chunk)
 
 
 def spans(n: int, size: int) -> list[slice]:
@@ -83,33 +87,37 @@ def _check_hidden(depth: int, layer: PackedLayer, a: FloatArray, begin: int) -> 
         )
 
 
-def activations(layers: Sequence[PackedLayer], x: FloatArray, begin: int = 0) -> list[FloatArray]:
-    """Return x, the inputs of every further layer, and the outputs; x are the samples from row `begin` on."""
-    out = [x]
+def activations(
+    layers: Sequence[PackedLayer], x: FloatArray, begin: int = 0, out: Sequence[FloatArray] | None = None
+) -> list[FloatArray]:
+    """Return x, the inputs of every further layer, and the outputs; x are the samples from row `begin` on.
+
+    They go into the arrays of `out`, one for each layer, if these are given.
+    """
+    acts = [x]
     for depth, layer in enumerate(layers):
-        _check_hidden(depth, layer, out[-1], begin)
-        out.append(layer.forward(out[-1]))
-    return out
+        _check_hidden(depth, layer, acts[-1], begin)
+        acts.append(layer.forward(acts[-1], None if out is None else out[depth]))
+    return acts
 
 
 def all_activations(layers: Sequence[PackedLayer], x: FloatArray, begin: int = 0) -> list[FloatArray]:
     """Return what :func:`activations` does, for any number of samples: chunk by chunk, on all threads."""
-    out = [x] + [np.empty((len(x), layer.n_out), x.dtype) for layer in layers]
-    parts = spans(len(x), chunk_rows(layers))
+    out = [np.empty((len(x), layer.n_out), x.dtype) for layer in layers]
+    parts = spans(len(x), chunk_rows(layers, len(x)))
 
     def task(index: int) -> None:
         rows = parts[index]
-        for whole, part in zip(out[1:], activations(layers, x[rows], begin + rows.start)[1:], strict=True):
-            whole[rows] = part
+        activations(layers, x[rows], begin + rows.start, [whole[rows] for whole in out])
 
     run_tasks(task, len(parts))
-    return out
+    return [x, *out]
 
 
 def forward(layers: Sequence[PackedLayer], x: FloatArray) -> FloatArray:
     """Return the outputs (n, n_out) at x (n, n_in)."""
     n = x.shape[0]
-    size = BLOCK if n <= BLOCK else chunk_rows(layers)
+    size = chunk_rows(layers, n)
     check_domain(layers, x)
     if n <= size:
         return activations(layers, x)[-1]
@@ -118,7 +126,9 @@ def forward(layers: Sequence[PackedLayer], x: FloatArray) -> FloatArray:
 
     def task(index: int) -> None:
         rows = parts[index]
-        y[rows] = activations(layers, x[rows], rows.start)[-1]
+        last = activations(layers[:-1], x[rows], rows.start)[-1]
+        _check_hidden(len(layers) - 1, layers[-1], last, rows.start)
+        layers[-1].forward(last, y[rows])
 
     run_tasks(task, len(parts))
     return y
@@ -128,25 +138,47 @@ def backward(
     layers: Sequence[PackedLayer],
     acts: Sequence[FloatArray],
     y_bar: FloatArray,
-    grads: Sequence[FloatArray],
+    takes: Sequence[Take],
     inputs: bool,
 ) -> FloatArray:
-    """Add the cotangents of all packed coefficients to `grads`; return that of x, empty unless `inputs`."""
+    """Hand the cotangents of every layer's packed coefficients to `takes`; return that of x, empty unless `inputs`."""
     for depth in range(len(layers) - 1, -1, -1):
-        y_bar = layers[depth].backward(acts[depth], y_bar, grads[depth], inputs=inputs or depth > 0)
+        y_bar = layers[depth].backward(acts[depth], y_bar, takes[depth], inputs=inputs or depth > 0)
     return y_bar
 
 
+def loss_and_cotangents(
+    layers: Sequence[PackedLayer], x: FloatArray, targets: Targets, rows: slice
+) -> tuple[float, list[FloatArray], FloatArray]:
+    """Return the share of some rows in the loss, their activations, and the derivative by their outputs."""
+    n = rows.stop - rows.start
+    acts = [x[rows]] + [np.empty((n, layer.n_out), x.dtype) for layer in layers]
+    y_bar = np.empty_like(acts[-1])
+    parts = spans(n, chunk_rows(layers, n))
+    losses = np.zeros(len(parts))
+
+    def task(index: int) -> None:
+        part = parts[index]
+        begin = rows.start + part.start
+        y = activations(layers, acts[0][part], begin, [a[part] for a in acts[1:]])[-1]
+        losses[index] = targets.part(slice(begin, rows.start + part.stop), y, y_bar[part])
+
+    run_tasks(task, len(parts))
+    return float(sum(losses.tolist())), acts, y_bar
+
+
 def loss_and_gradients(
-    layers: Sequence[PackedLayer], x: FloatArray, targets: Targets, *, gradients: bool = True
-) -> tuple[float, list[FloatArray]]:
-    """Return the loss and, where wanted, its gradients by the packed coefficients of every layer."""
+    layers: Sequence[PackedLayer], x: FloatArray, targets: Targets, takes: Sequence[Take] | None
+) -> float:
+    """Return the loss and, unless `takes` is None, hand over its gradients by the packed coefficients of every layer.
+
+    Each of `takes` is called for every lot of samples, and adds up what it gets.
+    """
     check_domain(layers, x)
-    loss, grads = 0.0, [np.zeros_like(layer.coefs) for layer in layers] if gradients else []
+    loss = 0.0
     for rows in spans(x.shape[0], lot_rows(layers)):
-        acts = all_activations(layers, x[rows], rows.start)
-        y_bar = np.empty_like(acts[-1])
-        loss += targets.part(rows, acts[-1], y_bar)
-        if gradients:
-            backward(layers, acts, y_bar, grads, inputs=False)
-    return loss, grads
+        part, acts, y_bar = loss_and_cotangents(layers, x, targets, rows)
+        loss += part
+        if takes is not None:
+            backward(layers, acts, y_bar, takes, inputs=False)
+    return loss

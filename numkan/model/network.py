@@ -28,8 +28,8 @@ from numkan.base import Function
 from numkan.layer.grid import Coverage
 from numkan.layer.jacobian import jacobian_kernel
 from numkan.layer.layer import KANLayer
-from numkan.layer.pack import new_packed, pack_tangent, unpack_gradient
-from numkan.layer.packed import PackedLayer, given_base
+from numkan.layer.pack import new_packed, over_inputs, pack_tangent, unpack_gradient
+from numkan.layer.packed import PackedLayer, Take, given_base
 from numkan.model.column_plan import ColumnPlan, column_plan
 from numkan.model.columns import Columns
 from numkan.model.evaluate import (
@@ -40,6 +40,7 @@ from numkan.model.evaluate import (
     chunk_rows,
     forward,
     loss_and_gradients,
+    lot_rows,
     spans,
 )
 from numkan.model.frozen import FrozenKAN, Predictor
@@ -310,8 +311,9 @@ class Network:
         columns = self._columns(gradient=True)
         if columns is not None:
             return columns.loss_and_grad(x, goal)
-        value, packed = loss_and_gradients(self._pack(), x, goal)
-        return value, self._unpack(packed)
+        layers = self._pack()
+        grad, takes = self._gradient(len(x) > lot_rows(layers))
+        return loss_and_gradients(layers, x, goal, takes), grad
 
     def loss(self, x: Any, y: Any, loss: str = "mse", sample_weight: Any = None) -> float:
         """Return the loss at samples: arguments and number as in :meth:`loss_and_grad`."""
@@ -323,19 +325,19 @@ class Network:
         columns = self._columns(gradient=True)
         if columns is not None:
             return columns.loss(x, goal)
-        return loss_and_gradients(self._pack(), x, goal, gradients=False)[0]
+        return loss_and_gradients(self._pack(), x, goal, None)
 
-    def _unpack(self, packed: list[FloatArray]) -> FloatArray:
-        """Return the gradient by the parameters from those by the packed coefficients."""
-        grad = np.empty_like(self._theta)
-        at = 0
-        for layer, part in zip(self.act_fun, packed, strict=True):
-            sections = layer._sections(grad[at : at + layer.n_params])
-            unwanted = np.empty((layer.n_in, layer.n_out), self.dtype)
-            base, sp = sections.get("scale_base", unwanted), sections.get("scale_sp", unwanted)
-            unpack_gradient(part, layer._coef, layer._scale_sp, layer._mask, sections["coef"], base, sp)
+    def _gradient(self, several: bool) -> tuple[FloatArray, list[Take]]:
+        """Return memory for a gradient by the parameters, and what puts those by packed coefficients into it.
+
+        With `several` they come for the same inputs more than once, and are added up.
+        """
+        grad = np.zeros_like(self._theta) if several else np.empty_like(self._theta)
+        takes, at = [], 0
+        for layer in self.act_fun:
+            takes.append(_receiver(layer, grad[at : at + layer.n_params], several))
             at += layer.n_params
-        return grad
+        return grad, takes
 
     def vjp(self, x: Any, y_bar: Any) -> tuple[FloatArray, FloatArray]:
         r"""Return the vector-Jacobian products :math:`\sum_{no} \bar y_{no}\, \partial y_{no}` by parameters and by x.
@@ -355,12 +357,13 @@ class Network:
         _check_rows("y_bar", y_bar, x)
         layers = self._pack()
         check_domain(layers, x)
-        packed = [np.zeros_like(layer.coefs) for layer in layers]
+        size = lot_rows(layers)
+        grad, takes = self._gradient(several=len(x) > size or len(x) == 0)
         x_bar = np.empty_like(x)
-        for rows in spans(len(x), chunk_rows(layers)):
-            acts = activations(layers, x[rows], rows.start)
-            x_bar[rows] = backward(layers, acts, y_bar[rows], packed, inputs=True)
-        return self._unpack(packed), x_bar
+        for rows in spans(len(x), size):
+            acts = all_activations(layers, x[rows], rows.start)
+            x_bar[rows] = backward(layers, acts, y_bar[rows], takes, inputs=True)
+        return grad, x_bar
 
     def jvp(self, x: Any, params_dot: Any = None, x_dot: Any = None) -> FloatArray:
         """Return the Jacobian-vector product: the change of the outputs along a change of parameters and of x.
@@ -384,7 +387,7 @@ class Network:
         layers, tangents = self._pack(), self._pack_tangents(change)
         check_domain(layers, x)
         y_dot = np.empty((len(x), self.n_out), self.dtype)
-        for rows in spans(len(x), chunk_rows(layers)):
+        for rows in spans(len(x), chunk_rows(layers, len(x))):
             dot = x_dot[rows]
             acts = activations(layers, x[rows], rows.start)
             for layer, a, tangent in zip(layers, acts[:-1], tangents, strict=True):
@@ -400,7 +403,8 @@ class Network:
             sections = layer._sections(change[at : at + layer.n_params])
             fixed = np.zeros((layer.n_in, layer.n_out), self.dtype)
             base, sp = sections.get("scale_base", fixed), sections.get("scale_sp", fixed)
-            pack_tangent(layer._coef, layer._scale_sp, layer._mask, sections["coef"], base, sp, tangent)
+            numbers = layer._coef, layer._scale_sp, layer._mask
+            over_inputs(pack_tangent, *numbers, sections["coef"], base, sp, tangent)
             out.append(tangent)
             at += layer.n_params
         return out
@@ -411,7 +415,7 @@ class Network:
         layers = self._pack()
         check_domain(layers, x)
         out = np.empty((len(x), self.n_out, self.n_in), self.dtype)
-        for rows in spans(len(x), chunk_rows(layers)):
+        for rows in spans(len(x), chunk_rows(layers, len(x))):
             delta = self._identity(rows)
             acts = activations(layers, x[rows], rows.start)
             for layer, inputs in zip(layers[::-1], acts[-2::-1], strict=True):
@@ -432,7 +436,7 @@ class Network:
         layers = self._pack()
         check_domain(layers, x)
         jac = np.zeros((len(x), self.n_out, self.n_params), self.dtype)
-        for rows in spans(len(x), chunk_rows(layers)):
+        for rows in spans(len(x), chunk_rows(layers, len(x))):
             delta = self._identity(rows)
             acts = activations(layers, x[rows], rows.start)
             end = self.n_params
@@ -540,6 +544,19 @@ class Network:
         layers = [replace(layer, inside=None) for layer in self._pack()]
         acts = all_activations(layers, self._samples(x))
         return [layer.coverage(a) for layer, a in zip(self.act_fun, acts[:-1], strict=True)]
+
+
+def _receiver(layer: KANLayer, grad: FloatArray, add: bool) -> Take:
+    """Return what unpacks the gradient of some inputs of a layer into that of its parameters (n_params,)."""
+    sections = layer._sections(grad)
+    unwanted = np.empty((layer.n_in, layer.n_out), layer.dtype)
+    scales = sections.get("scale_base", unwanted), sections.get("scale_sp", unwanted)
+    arrays = layer._coef, layer._scale_sp, layer._mask, sections["coef"], *scales
+
+    def take(low: int, high: int, part: FloatArray) -> None:
+        unpack_gradient(part, *(array[low:high] for array in arrays), add)
+
+    return take
 
 
 def _jacobian_columns(

@@ -147,7 +147,9 @@ def penalized(model: Network, x: FloatArray, goal: Targets, penalties: Penalties
         (loss, grad), regularization = model._loss_and_grad(x, goal), 0.0
     else:
         loss, regularization, packed = _with_edges(model._pack(), x, goal, penalties)
-        grad = model._unpack(packed)
+        grad, takes = model._gradient(several=False)
+        for take, part in zip(takes, packed, strict=True):
+            take(0, len(part), part)
     if penalties.active and (penalties.lamb_coef or penalties.lamb_coefdiff):
         at = 0
         for layer in model.act_fun:
@@ -188,7 +190,7 @@ def _with_edges(
 ) -> tuple[float, float, list[FloatArray]]:
     """Return loss, regularization of the edges, and the gradient of the objective by the packed coefficients."""
     check_domain(layers, x)
-    n, size = x.shape[0], chunk_rows(layers)
+    n, size = x.shape[0], chunk_rows(layers, len(x))
     pieces = spans(n, size * -(-n // (size * _MOST_PIECES)))
     acts = [x] + [np.empty((n, layer.n_out), x.dtype) for layer in layers]
 

@@ -20,6 +20,7 @@ C. de Boor, *A Practical Guide to Splines*, revised edition, Springer 2001, ch. 
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -27,6 +28,7 @@ from numpy.typing import NDArray
 
 from numkan._check import FloatArray, check_option
 from numkan._jit import kernel
+from numkan._simd import lanes_of, vector_ops
 
 __all__ = ["EXTRAPOLATIONS", "Pieces", "check_inside", "local_pieces", "piece_basis"]
 
@@ -299,33 +301,42 @@ def _lookup(breaks: FloatArray) -> tuple[FloatArray, FloatArray, NDArray[np.int3
     return origin, rate, before.astype(np.int32), counts.max(axis=1)
 
 
-@kernel
-def find_pieces(x, count, i, ends, origin, cells_per_unit, hint, per_cell, piece):  # type: ignore[no-untyped-def]
-    """Fill piece (int32) with the pieces of input i that hold at x[:count], any piece where x is NaN.
+@cache
+def find_kernel(dtype: np.dtype[Any]) -> Any:
+    """Return the kernel that finds the pieces of points of a dtype."""
+    step, load, store, splat, *_, reached = vector_ops(lanes_of(dtype))
+    zero = dtype.type(0)
 
-    No branch depends on x. Few breaks are counted, which compilers turn into vector code; for many, the look-up takes a
-    time that does not grow with their number. Both find the same piece.
-    """
-    n_breaks = ends.shape[1] - 1
-    if n_breaks <= MOST_COUNTED:
-        for s in range(count):
-            piece[s] = 0
-        for j in range(n_breaks):
-            end = ends[i, j]
+    @kernel
+    def find_pieces(x, count, i, pieces, found, piece):  # type: ignore[no-untyped-def]
+        """Fill piece (int32) with the pieces of input i that hold at x[:count], any piece where x is NaN.
+
+        No branch depends on x. Few breaks are counted; for many, the look-up takes a time that does not grow with their
+        number. Both find the same piece. x and found, which is scratch, have room for whole vectors.
+        """
+        ends, hint = pieces.ends, pieces.hint
+        n_breaks = ends.shape[1] - 1
+        if n_breaks <= MOST_COUNTED:
+            for s in range(0, count, step):
+                points, number = load(x, s), splat(zero)
+                for j in range(n_breaks):
+                    number = reached(number, points, splat(ends[i, j]))
+                store(found, s, number)
             for s in range(count):
-                piece[s] += np.int32(x[s] >= end)
-        return
-    last = x.dtype.type(hint.shape[1] - 1)
-    zero = x.dtype.type(0)
-    left, rate = origin[i], cells_per_unit[i]
-    for s in range(count):
-        place = (x[s] - left) * rate
-        place = place if place > zero else zero  # also where place is NaN
-        place = place if place < last else last
-        piece[s] = hint[i, np.uint32(place)]
-    for _ in range(per_cell[i]):
+                piece[s] = np.int32(found[s])
+            return
+        last = x.dtype.type(hint.shape[1] - 1)
+        left, rate = pieces.origin[i], pieces.cells_per_unit[i]
         for s in range(count):
-            piece[s] += np.int32(x[s] >= ends[i, np.uint32(piece[s])])
+            place = (x[s] - left) * rate
+            place = place if place > zero else zero  # also where place is NaN
+            place = place if place < last else last
+            piece[s] = hint[i, np.uint32(place)]
+        for _ in range(pieces.per_cell[i]):
+            for s in range(count):
+                piece[s] += np.int32(x[s] >= ends[i, np.uint32(piece[s])])
+
+    return find_pieces
 
 
 @kernel
@@ -338,26 +349,33 @@ def bounded(x, limit):  # type: ignore[no-untyped-def]
     return -limit if x < -limit else x
 
 
-@kernel
-def _evaluate(x, pieces, limit, values, first, points, piece):  # type: ignore[no-untyped-def]
-    """Fill values (n, n_in, k + 1) and first (n, n_in) at x (n, n_in); points and piece (n,) are scratch."""
-    n, n_in = x.shape
-    n_powers = pieces.poly.shape[2]
-    ends, hint, poly, firsts = pieces.ends, pieces.hint, pieces.poly, pieces.first
-    for i in range(n_in):
-        for s in range(n):
-            points[s] = x[s, i]
-        find_pieces(points, n, i, ends, pieces.origin, pieces.cells_per_unit, hint, pieces.per_cell, piece)
-        for s in range(n):
-            j = piece[s]
-            w = (bounded(points[s], limit) - pieces.centre[i, j]) * pieces.inverse[i, j]
-            first[s, i] = firsts[i, j]
-            for r in range(n_powers):
-                value = poly[i, j, 0, r]
-                for m in range(1, n_powers):
-                    value = value * w + poly[i, j, m, r]
-                # a NaN x must not be lost where the polynomial is a constant without w
-                values[s, i, r] = value if w == w else w
+@cache
+def _evaluate_kernel(dtype: np.dtype[Any]) -> Any:
+    """Return the kernel of `piece_basis` for a dtype."""
+    find, limit = find_kernel(dtype), dtype.type(np.finfo(dtype).max)
+
+    @kernel
+    def evaluate(x, pieces, values, first, points, found, piece):  # type: ignore[no-untyped-def]
+        """Fill values (n, n_in, k + 1) and first (n, n_in) at x (n, n_in); points, found and piece are scratch."""
+        n, n_in = x.shape
+        n_powers = pieces.poly.shape[2]
+        poly, firsts = pieces.poly, pieces.first
+        for i in range(n_in):
+            for s in range(n):
+                points[s] = x[s, i]
+            find(points, n, i, pieces, found, piece)
+            for s in range(n):
+                j = piece[s]
+                w = (bounded(points[s], limit) - pieces.centre[i, j]) * pieces.inverse[i, j]
+                first[s, i] = firsts[i, j]
+                for r in range(n_powers):
+                    value = poly[i, j, 0, r]
+                    for m in range(1, n_powers):
+                        value = value * w + poly[i, j, m, r]
+                    # a NaN x must not be lost where the polynomial is a constant without w
+                    values[s, i, r] = value if w == w else w
+
+    return evaluate
 
 
 def piece_basis(x: FloatArray, pieces: Pieces) -> tuple[FloatArray, _Ints]:
@@ -377,8 +395,9 @@ def piece_basis(x: FloatArray, pieces: Pieces) -> tuple[FloatArray, _Ints]:
     """
     values = np.empty((*x.shape, pieces.poly.shape[2]), x.dtype)
     first = np.empty(x.shape, np.int64)
-    scratch = np.empty(x.shape[0], x.dtype), np.empty(x.shape[0], np.int32)
-    _evaluate(np.ascontiguousarray(x), pieces, x.dtype.type(np.finfo(x.dtype).max), values, first, *scratch)
+    points, found = np.zeros((2, x.shape[0] + lanes_of(x.dtype)), x.dtype)
+    piece = np.empty(x.shape[0], np.int32)
+    _evaluate_kernel(x.dtype)(np.ascontiguousarray(x), pieces, values, first, points, found, piece)
     return values, first
 
 
