@@ -68,6 +68,17 @@ class Emitter:
             at = self.builder.add(at, stride)
         return found
 
+    def prefetch(self, context: Any, array_type: Any, array: Any, at: Any, count: int) -> None:
+        """Ask for the `count` vectors from `at` on, which may lie beyond the array: nothing is read."""
+        pointer = ir.IntType(8).as_pointer()
+        flag = ir.IntType(32)
+        kind = ir.FunctionType(ir.VoidType(), [pointer, flag, flag, flag])
+        function = cgutils.get_or_insert_function(self.builder.module, kind, "llvm.prefetch.p0i8")
+        for number in range(count):
+            place = self.builder.add(at, ir.Constant(at.type, number * self.lanes))
+            line = vector_pointer(context, self.builder, array_type, array, place, ir.IntType(8))
+            self.builder.call(function, [line, flag(0), flag(3), flag(1)])
+
     def store(self, context: Any, array_type: Any, array: Any, at: Any, value: Any, offset: int = 0) -> None:
         if offset:
             at = self.builder.add(at, ir.Constant(at.type, offset))

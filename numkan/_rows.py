@@ -21,6 +21,7 @@ from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
+from llvmlite import ir
 from numba import config, types
 from numba.core import cgutils
 from numba.extending import intrinsic
@@ -34,6 +35,10 @@ __all__ = ["RowOps", "row_ops", "tile_vectors"]
 #: Registers for the rows; the rest are for outputs and for numbers that are broadcast.
 _WIDE_REGISTERS, _REGISTERS = 24, 11
 _MOST_VECTORS = 4
+
+
+#: So many rows further on are asked for when rows are loaded: the next pieces will need them.
+_AHEAD = 2
 
 
 class RowOps(NamedTuple):
@@ -135,6 +140,8 @@ def _row_intrinsics(k: int, dtype: np.dtype[Any], vectors: int) -> tuple[Any, ..
                 for place in places(builder, *where)
                 for vector in emit.load_tables(context, signature.args[0], array, place, vectors)
             ]
+            ahead = builder.add(where[0], builder.mul(where[1], ir.Constant(where[1].type, k + 1 + _AHEAD)))
+            emit.prefetch(context, signature.args[0], array, ahead, vectors)
             return cgutils.pack_array(builder, rows)
 
         return rows_type(array, size, size, size), codegen

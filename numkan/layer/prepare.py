@@ -34,11 +34,11 @@ __all__ = [
 BLOCK = 128  # samples, where grids are coarse; a multiple of any vector
 
 #: Blocks grow with the number of pieces, so that a run has about so many samples: rows are loaded once a run.
-_RUN = 8
+_RUN = 16
 _LONGEST_BLOCK = 8 * BLOCK
 
-#: What is prepared at once: 16 inputs of 128 samples, or fewer of longer blocks.
-_PREPARED = 16 * BLOCK
+#: What is prepared at once: 16 inputs, or fewer of the longest blocks.
+_INPUTS, _PREPARED = 16, 64 * BLOCK
 
 _ALIGNMENT = 64  # bytes: a cache line, and the widest vector
 
@@ -138,7 +138,7 @@ def gradient_space(shape: tuple[int, int, int], dtype: np.dtype[Any]) -> Any:
 
 def _new_work(dtype: np.dtype[Any], k: int, most_pieces: int, width: int) -> Work:
     block = block_rows(most_pieces // 2)
-    inputs = _PREPARED // block
+    inputs = min(_INPUTS, _PREPARED // block)
     stride = block + lanes_of(dtype)
 
     def floats(size: int) -> Any:

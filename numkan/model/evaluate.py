@@ -1,7 +1,7 @@
 """Packed layers, one after the other, over many samples: outputs, gradients, derivatives.
 
-Forward, samples go through in chunks, which threads share; no row's bits depend on its chunk. For a gradient the
-activations of a *lot* of samples are kept, and backward threads share the inputs of a layer, see `PackedLayer.backward`.
+Forward, samples go through in chunks, which threads share; no row's bits depend on its chunk. For a gradient
+activations of a *lot* of samples are kept, and backward threads share the inputs of a layer (`PackedLayer.backward`).
 Chunks and lots depend on the network and the number of samples alone, so threads do not change a bit; memory stays
 bounded, and Ctrl-C is answered soon.
 """
