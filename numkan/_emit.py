@@ -120,15 +120,15 @@ class Emitter:
         x = self.builder.select(self.builder.fcmp_ordered(">", x, limit), limit, x)
         return self.builder.select(self.builder.fcmp_ordered("<", x, low), low, x)
 
-    def horner(self, coefficients: Sequence[Any], w: Any, start: Any) -> Any:
-        """Return start + the polynomial at w, highest power first; NaN in w is not lost at degree 0 either."""
-        value = coefficients[0]
-        if len(coefficients) == 1:
-            value = self.fma(self.number(0), w, value)
-            return self.builder.fadd(value, start)
-        for coefficient in coefficients[1:-1]:
+    def horner(self, coefficients: Sequence[Any], w: Any, start: Any = None) -> Any:
+        """Return the polynomial at w, highest power first, plus start; NaN in w is not lost at degree 0 either."""
+        *rest, last = coefficients
+        if start is not None:
+            last = self.builder.fadd(last, start)
+        value = rest[0] if rest else self.number(0)
+        for coefficient in rest[1:]:
             value = self.fma(value, w, coefficient)
-        return self.fma(value, w, self.builder.fadd(coefficients[-1], start))
+        return self.fma(value, w, last)
 
     def exp(self, x: Any) -> Any:
         """Return exp(x) for |x| <= 87 (708): 2^n exp(r), see ``base.py``."""

@@ -84,6 +84,7 @@ class LaneOps(NamedTuple):
     #: add_edges(edges, scales, b, index, w, array, at, stride): to array[at + e * stride] scale * b + the polynomial at
     #: w of edge e
     add_edges: Callable[..., Any]
+    fill_edges: Callable[..., Any]  # fill_edges(edges, index, w, array, at, stride): the polynomials alone
     no_slopes: Callable[..., Any]  # no_slopes(w): k sums to begin with
     #: add_slopes(sums, array, at, index, factor): sums + factor * all coefficients of one edge but the constant
     add_slopes: Callable[..., Any]
@@ -159,6 +160,14 @@ def _python_lane_ops(k: int, dtype: np.dtype[Any], entries: int) -> LaneOps:
             value = value * w + tables[place + m * entries + index]
         array[at] = scales[0] * b + (value * w + (tables[place + k * entries + index] + array[at]))
 
+    @kernel
+    def fill_edges(edges, index, w, array, at, stride):  # type: ignore[no-untyped-def]
+        tables, place = edges
+        value = tables[place + index] if k > 0 else zero
+        for m in range(1, k):
+            value = value * w + tables[place + m * entries + index]
+        array[at] = value * w + tables[place + k * entries + index]
+
     no_slopes, add_slopes = _python_sums(k, entries, zero)
     factors = tuple(dtype.type(k - m) for m in range(k)) or (zero,)
 
@@ -182,6 +191,7 @@ def _python_lane_ops(k: int, dtype: np.dtype[Any], entries: int) -> LaneOps:
         load_edges,
         load_scales,
         add_edges,
+        fill_edges,
         no_slopes,
         add_slopes,
         slope if k else flat,

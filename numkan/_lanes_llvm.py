@@ -122,7 +122,7 @@ def _piece_intrinsics(shape: _Shape) -> list[Any]:
 
 
 def _edge_intrinsics(shape: _Shape) -> list[Any]:
-    """Return load_edges, load_scales and add_edges."""
+    """Return load_edges, load_scales, add_edges and fill_edges."""
     dtype, tile, powers, registers = shape.dtype, shape.tile, shape.powers, shape.registers
     vectors, _ = vector_types(dtype)
 
@@ -171,7 +171,24 @@ def _edge_intrinsics(shape: _Shape) -> list[Any]:
 
         return types.void(tables, scales, b, index, w, array, types.intp, types.intp), codegen
 
-    return [load_edges, load_scales, add_edges]
+    @intrinsic
+    def fill_edges(typing_context, tables, index, w, array, at, stride):  # type: ignore[no-untyped-def]
+        """Fill array[at + e * stride] with the polynomial at w of edge number e."""
+
+        def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
+            emit = Emitter(builder, dtype)
+            loaded = cgutils.unpack_tuple(builder, args[0], tile * powers * registers)
+            index, w, array, at, stride = args[1:]
+            for edge in range(tile):
+                own = loaded[edge * powers * registers :]
+                terms = [emit.lookup(own[m * registers : (m + 1) * registers], index) for m in range(powers)]
+                emit.store(context, signature.args[3], array, at, emit.horner(terms, w))
+                at = builder.add(at, stride)
+            return context.get_dummy_value()
+
+        return types.void(tables, index, w, array, types.intp, types.intp), codegen
+
+    return [load_edges, load_scales, add_edges, fill_edges]
 
 
 def _slope_intrinsics(shape: _Shape) -> list[Any]:

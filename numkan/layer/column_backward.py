@@ -34,6 +34,7 @@ from numkan.layer.columns import (
     SLOPE,
     B,
     W,
+    edges_together,
     group,
 )
 
@@ -41,11 +42,29 @@ __all__ = ["gradient_kernel", "pull_back_kernel"]
 
 
 @cache
+def _fill_kernel(k: int, dtype: np.dtype[Any], entries: int, tile: int) -> Any:
+    """Return the kernel that evaluates `tile` functions of one input."""
+    step, load, *_ = vector_ops(sample_lanes(dtype))
+    ops = lane_ops(k, dtype, entries, tile)
+    load_index, load_edges, fill_edges = ops.load_index, ops.load_edges, ops.fill_edges
+
+    @kernel
+    def fill(tables, table, full, work, index, column, at_w, to):  # type: ignore[no-untyped-def]
+        """Fill the columns from `to` on with the functions whose tables begin at `table`."""
+        functions = load_edges(tables, table)
+        for s in range(0, full, step):
+            piece, w = load_index(index, column + s), load(work, at_w + column + s)
+            fill_edges(functions, piece, w, work, to + s, BLOCK)
+
+    return fill
+
+
+@cache
 def _functions_kernel(k: int, dtype: np.dtype[Any], entries: int) -> Any:
     """Return the kernel that evaluates all functions of one input."""
     step, load, store, splat, *_ = vector_ops(sample_lanes(dtype))
-    ops = lane_ops(k, dtype, entries, 1)
-    load_index, load_edges, add_edges = ops.load_index, ops.load_edges, ops.add_edges
+    tile = edges_together(k, dtype, entries)
+    fill_some, fill_one = _fill_kernel(k, dtype, entries, tile), _fill_kernel(k, dtype, entries, 1)
     size = (k + 1) * entries
     zero = dtype.type(0)
 
@@ -54,15 +73,15 @@ def _functions_kernel(k: int, dtype: np.dtype[Any], entries: int) -> Any:
         """Fill a column for each of the G + k splines of input i, one for b, and zeros in the padding."""
         to, n_basis = offsets[FUNCTION_VALUES], places[layer, N_BASIS]
         at_w, at_b, column = offsets[W], offsets[B], places[layer, INPUTS] + i * BLOCK
-        for p in range(places[layer, N_ROWS]):
+        table = places[layer, FUNCTIONS] + i * n_basis * size
+        whole = n_basis // tile * tile
+        for p in range(0, whole, tile):
+            fill_some(tables, table + p * size, full, work, index, column, at_w, to + p * BLOCK)
+        for p in range(whole, n_basis):
+            fill_one(tables, table + p * size, full, work, index, column, at_w, to + p * BLOCK)
+        for p in range(n_basis, places[layer, N_ROWS]):
             for s in range(0, full, step):
                 store(work, to + p * BLOCK + s, load(work, at_b + column + s) if p == n_basis else splat(zero))
-        for p in range(n_basis):
-            # an edge that has no b
-            function = load_edges(tables, places[layer, FUNCTIONS] + (i * n_basis + p) * size)
-            for s in range(0, full, step):
-                piece, w = load_index(index, column + s), load(work, at_w + column + s)
-                add_edges(function, (splat(zero),), splat(zero), piece, w, work, to + p * BLOCK + s, 0)
 
     return fill_functions
 

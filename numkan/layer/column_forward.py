@@ -11,12 +11,24 @@ from numkan._jit import kernel
 from numkan._lanes import lane_ops, sample_lanes
 from numkan._simd import vector_ops
 from numkan.base import IDENTITY, SILU
-from numkan.layer.columns import BLOCK, BREAKS, EDGES, INPUTS, KIND, LOCAL, N_IN, N_OUT, SCALES, SLOPE, VALUES, B, W
+from numkan.layer.columns import (
+    BLOCK,
+    BREAKS,
+    EDGES,
+    INPUTS,
+    KIND,
+    LOCAL,
+    N_IN,
+    N_OUT,
+    SCALES,
+    SLOPE,
+    VALUES,
+    B,
+    W,
+    edges_together,
+)
 
 __all__ = ["forward_columns", "locate_kernel"]
-
-#: Edges whose tables fit into so many registers are evaluated together.
-_TABLE_REGISTERS = 16
 
 
 @cache
@@ -87,7 +99,7 @@ def _add_kernel(k: int, dtype: np.dtype[Any], entries: int, tile: int) -> Any:
 def forward_columns(k: int, dtype: np.dtype[Any], entries: int) -> Any:
     """Return the kernel that makes the columns of a layer's outputs from prepared inputs."""
     step, _, store, splat, *_ = vector_ops(sample_lanes(dtype))
-    tile = max(1, min(4, _TABLE_REGISTERS * sample_lanes(dtype) // ((k + 1) * entries)))
+    tile = edges_together(k, dtype, entries)
     add_some, add_one = _add_kernel(k, dtype, entries, tile), _add_kernel(k, dtype, entries, 1)
     zero = dtype.type(0)
 

@@ -43,6 +43,10 @@ VALUES, W, B, SLOPE, BARS, OTHER_BARS, FUNCTION_VALUES, OUTPUTS = range(8)
 N_OFFSETS = 8
 
 
+#: Registers for the tables of edges; the rest are for samples.
+_TABLE_REGISTERS = 16
+
+
 class ColumnTables(NamedTuple):
     """What look-ups find about the grids of one layer, for every piece; `entries` pieces at most."""
 
@@ -70,6 +74,11 @@ def column_tables(pieces: Pieces, k: int, n_basis: int, entries: int) -> ColumnT
         functions[inputs, pieces.first + r, :, places] = pieces.poly[..., r]
         first[:, r, :n_pieces] = pieces.first + r
     return ColumnTables(breaks, local, poly, functions, first)
+
+
+def edges_together(k: int, dtype: np.dtype[Any], entries: int) -> int:
+    """Return how many edges are evaluated at once: as many as have their tables in registers."""
+    return max(1, min(4, _TABLE_REGISTERS * sample_lanes(dtype) // ((k + 1) * entries)))
 
 
 def group(dtype: np.dtype[Any]) -> int:
