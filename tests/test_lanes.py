@@ -67,14 +67,15 @@ def test_edges_are_polynomials_looked_up_and_so_are_their_slopes(case: Any, k: i
     tile = 1 if step == 1 else 2
     ops = lane_ops(k, dtype, entries, tile)
     load_index, load_edges, load_scales, add_edges = ops.load_index, ops.load_edges, ops.load_scales, ops.add_edges
-    no_slopes, add_slopes, slope = ops.no_slopes, ops.add_slopes, ops.slope
+    fill_edges, no_slopes, add_slopes, slope = ops.fill_edges, ops.no_slopes, ops.add_slopes, ops.slope
 
     @kernel
-    def run(tables, scales, index, w, b, y, slopes):
+    def run(tables, scales, index, w, b, y, values, slopes):
         edges, factors = load_edges(tables, 0), load_scales(scales, 0)
         for s in range(0, w.shape[0], step):
             piece, at = load_index(index, s), load(w, s)
             add_edges(edges, factors, load(b, s), piece, at, y, s, 64)
+            fill_edges(edges, piece, at, values, s, 64)
             sums = no_slopes(at)
             for edge in range(tile):
                 sums = add_slopes(sums, tables, edge * (k + 1) * entries, piece, splat(scales[edge]))
@@ -86,8 +87,8 @@ def test_edges_are_polynomials_looked_up_and_so_are_their_slopes(case: Any, k: i
     w, b = rng.uniform(-1, 1, (2, 64)).astype(dtype)
     w[5] = np.nan
     scales, before = rng.normal(size=tile).astype(dtype), rng.normal(size=(tile, 64)).astype(dtype)
-    y, slopes = before.reshape(-1).copy(), np.empty(64, dtype)
-    run(tables.reshape(-1), scales, index, w, b, y, slopes)
+    y, values, slopes = before.reshape(-1).copy(), np.empty(tile * 64, dtype), np.empty(64, dtype)
+    run(tables.reshape(-1), scales, index, w, b, y, values, slopes)
     powers = w.astype(float) ** np.arange(k, -1, -1)[:, None]
     terms = tables.astype(float)[:, :, index] * powers
     terms[:, :, 5] = np.nan
@@ -98,6 +99,10 @@ def test_edges_are_polynomials_looked_up_and_so_are_their_slopes(case: Any, k: i
     assert np.isnan(got[:, 5]).all()
     assert np.isnan(slopes[5])
     assert (abs(got - want) <= bound)[:, w == w].all()
+    bound = 2 * (k + 3) * np.finfo(dtype).eps * abs(terms).sum(axis=1)
+    alone = values.reshape(tile, 64)
+    assert np.isnan(alone[:, 5]).all()
+    assert (abs(alone - terms.sum(axis=1)) <= bound)[:, w == w].all()
     lower = np.arange(k, 0, -1)[:, None] * w.astype(float) ** np.arange(k - 1, -1, -1)[:, None]
     parts = scales.astype(float)[:, None, None] * tables[:, :k][:, :, index] * lower
     size = abs(parts).sum(axis=(0, 1))
