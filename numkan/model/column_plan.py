@@ -18,11 +18,13 @@ from numkan.spline.pieces import Pieces
 
 __all__ = ["ColumnPlan", "column_plan"]
 
-#: Edges whose tables take more bytes than this are better summed over their basis functions: they leave the cache.
-_MOST_BYTES = 1 << 19
+#: Edges whose tables take more are better summed over their basis functions, because they leave the cache: 1.25 MB of
+#: float32, and half of that of float64, which takes twice the vectors. So it is bytes times bytes of a number.
+_MOST_TABLES = 5 << 20
 
-#: Gradients go by columns up to so many bytes a table: all functions are evaluated at each sample.
-_MOST_GRADIENT_BYTES = 2 * 64
+#: A gradient evaluates all functions at each sample. Where their tables take more than two registers, that pays up to so
+#: many bytes of products of one input's functions and the outputs.
+_MOST_PRODUCT_BYTES = 3 << 10
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -47,7 +49,8 @@ class ColumnPlan:
     @property
     def has_gradient(self) -> bool:
         """Whether gradients are to be computed in this form."""
-        return self.entries * self.dtype.itemsize <= _MOST_GRADIENT_BYTES
+        products = int(((self.places[:, at.N_BASIS] + 1) * self.places[:, at.N_OUT]).max())
+        return self.entries * self.dtype.itemsize <= 2 * 64 or products * self.dtype.itemsize <= _MOST_PRODUCT_BYTES
 
 
 def column_plan(layers: Sequence[KANLayer], numbers: FloatArray) -> ColumnPlan | None:
@@ -115,7 +118,7 @@ def _entries(layers: Sequence[KANLayer], pieces: Sequence[Pieces]) -> int:
     needed = max(max(own.first.shape[1], layer.G + k) for own, layer in zip(pieces, layers, strict=True))
     entries = fitting_entries(needed, dtype)
     edges = sum(layer.n_in * layer.n_out for layer in layers)
-    return entries if edges * (k + 1) * entries * dtype.itemsize <= _MOST_BYTES else 0
+    return entries if edges * (k + 1) * entries * dtype.itemsize**2 <= _MOST_TABLES else 0
 
 
 def _scratch_parts(places: Any) -> Any:
