@@ -22,8 +22,8 @@ __all__ = ["ColumnPlan", "column_plan"]
 #: float32, and half of that of float64, which takes twice the vectors. So it is bytes times bytes of a number.
 _MOST_TABLES = 5 << 20
 
-#: A gradient evaluates all functions at each sample. Where their tables take more than two registers, that pays up to so
-#: many bytes of products of one input's functions and the outputs.
+#: A gradient evaluates all functions at each sample. Where their tables take more than two registers, that pays up to
+#: so many bytes of products of one input's functions and the outputs.
 _MOST_PRODUCT_BYTES = 3 << 10
 
 
