@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from numkan._jit import kernel
+from numkan._rows import tile_vectors
 from numkan._simd import lanes_of, vector_ops
 from numkan.base import GIVEN, IDENTITY, SILU, fill_silu
 from numkan.spline.pieces import bounded, find_kernel
@@ -31,7 +32,10 @@ __all__ = [
     "workspace",
 ]
 
-BLOCK = 128  # samples, where grids are coarse; a multiple of any vector
+BLOCK = 128  # samples at least; a multiple of any vector
+
+#: The tile of outputs that is in hand stays in the first-level cache for all samples of a block.
+_TILES_BYTES = 1 << 15
 
 #: Blocks grow with the number of pieces, so that a run has about so many samples: rows are loaded once a run.
 _RUN = 16
@@ -92,10 +96,10 @@ def copy_rows(dtype: np.dtype[Any]) -> Any:
     return copy
 
 
-def block_rows(n_pieces: int) -> int:
-    """Return how many samples a layer with so many pieces takes at once."""
+def block_rows(n_pieces: int, tile_bytes: int) -> int:
+    """Return how many samples a layer takes at once, with so many pieces and so many bytes of outputs in hand."""
     block = BLOCK
-    while block < min(_RUN * n_pieces, _LONGEST_BLOCK):
+    while block < min(max(_RUN * n_pieces, _TILES_BYTES // tile_bytes), _LONGEST_BLOCK):
         block *= 2
     return block
 
@@ -137,7 +141,8 @@ def gradient_space(shape: tuple[int, int, int], dtype: np.dtype[Any]) -> Any:
 
 
 def _new_work(dtype: np.dtype[Any], k: int, most_pieces: int, width: int) -> Work:
-    block = block_rows(most_pieces // 2)
+    tile = min(width, tile_vectors(k) * lanes_of(dtype))
+    block = block_rows(most_pieces // 2, tile * dtype.itemsize)
     inputs = min(_INPUTS, _PREPARED // block)
     stride = block + lanes_of(dtype)
 

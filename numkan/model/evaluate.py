@@ -46,13 +46,13 @@ _PREPARE_WORK = 32
 
 def chunk_rows(layers: Sequence[PackedLayer], n: int) -> int:
     """Return how many of n samples go through a network at once: whole blocks, by the work that one sample is."""
-    work, block = 0, BLOCK
+    work = 0
     for layer in layers:
         n_in, _, width = layer.coefs.shape
         work += n_in * (_PREPARE_WORK + (layer.k + 2) * width)
-        block = max(block, layer.block)
-    least, most = _CHUNK_WORK // (work * block), _LONGEST_CHUNK // block
-    return int(block * max(1, min(most, max(least, n // (_CHUNKS * block)))))
+    longest = min(max(layer.block for layer in layers), n // 2)
+    wanted = max(_CHUNK_WORK // work, n // _CHUNKS, longest)
+    return int(max(1, min(wanted, _LONGEST_CHUNK) // BLOCK) * BLOCK)
 
 
 def lot_rows(layers: Sequence[PackedLayer]) -> int:
