@@ -21,12 +21,13 @@ DEGREE = 3  # the only degree that every peer has
 
 @dataclass(frozen=True)
 class Workload:
-    """A network, a grid and a number of rows."""
+    """A network, a grid, a number of rows and a degree."""
 
     name: str
     width: tuple[int, ...]
     G: int
     rows: int
+    k: int = DEGREE  # the peers are asked for no other
 
     def __str__(self) -> str:
         return f"{self.name} [{','.join(map(str, self.width))}] G{self.G} N{self.rows}"
@@ -51,7 +52,7 @@ def numkan_public(work: Workload, dtype: str, threads: int) -> Contender:
     import numkan
 
     numkan.set_threads(threads)
-    model = numkan.KAN(width=list(work.width), grid=work.G, k=DEGREE, seed=1, dtype=np.dtype(dtype).type)
+    model = numkan.KAN(width=list(work.width), grid=work.G, k=work.k, seed=1, dtype=np.dtype(dtype).type)
     x, y = work.data(dtype)
     return Contender(lambda: model(x), lambda: model.loss_and_grad(x, y))
 
@@ -61,7 +62,7 @@ def numkan_frozen(work: Workload, dtype: str, threads: int) -> Contender:
     import numkan
 
     numkan.set_threads(threads)
-    model = numkan.KAN(width=list(work.width), grid=work.G, k=DEGREE, seed=1, dtype=np.dtype(dtype).type)
+    model = numkan.KAN(width=list(work.width), grid=work.G, k=work.k, seed=1, dtype=np.dtype(dtype).type)
     predict = model.frozen()
     x, _ = work.data(dtype)
     return Contender(lambda: predict(x), None)

@@ -43,11 +43,24 @@ def versions(packages: Iterable[str]) -> str:
     return ", ".join(found)
 
 
+def facts(packages: Iterable[str]) -> dict[str, str]:
+    """Date, machine, system, and the versions of the installed ``packages``."""
+    return {
+        "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d"),
+        "machine": processor(),
+        "system": f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
+        "packages": versions(packages),
+    }
+
+
+def paragraph(about: dict[str, str]) -> str:
+    """Put `facts` into words."""
+    return f"{about['date']}. {about['machine']}; {about['system']}; {about['packages']}."
+
+
 def header(packages: Iterable[str]) -> str:
     """One paragraph: date, machine, system, Python and the versions of the installed ``packages``."""
-    today = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d")
-    system = f"{platform.system()} {platform.machine()}, Python {platform.python_version()}"
-    return f"{today}. {processor()}; {system}; {versions(packages)}."
+    return paragraph(facts(packages))
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:

@@ -1,189 +1,87 @@
-"""Claim: the floor below; and, shown beside it, how long numkan and live peers take for the same work, in one run.
+"""Claim: the floor below, and ahead of every peer with two threads; shown beside it, times, goals, and how they grow.
 
 For each number of threads one process is started, with that many threads for every library. In it the contenders of
 one workload are warmed up (compiled) and then take turns: in a round each one runs once, for a burst of calls of about
 a millisecond or a single longer call; the figure is the median over rounds. "fwd" is a prediction, "fwd+bwd" a
 mean squared error and its gradient by all parameters. numkan's public calls are timed, checks and packing included.
 
-The floor (exit code 1 below it), float32, one thread each, on the workloads small and mid: at least 20x pykan forward
-and 15x forward + backward, with pykan's symbolic branch and saved activations off, and no slower than compiled inkan.
+The floor, float32, one thread each, on the workloads small and mid: at least 20x pykan forward and 15x forward +
+backward, with pykan's symbolic branch and saved activations off, and no slower than compiled inkan. With two threads
+each, numkan is ahead of every peer on every workload. Exit code 1 where one of these is missed by a peer that is
+installed. The goals of `_goals.py` and the bounds of `_roofline.py` are reported, met or missed.
+
+With ``--scaling``: numkan alone, one thread, within the bounds of `_scaling.py` on finer grids, other degrees and a
+million rows, in time and memory; exit code 1 where one is missed. In a full run these are reported.
 
     python validation/benchmark.py --quick      # small and mid, float32, under a minute, with the peers you have
-    python validation/benchmark.py --write      # everything, into RESULTS.md
+    python validation/benchmark.py --scaling    # numkan alone
+    python validation/benchmark.py --write      # everything, into speed.json, RESULTS.md, speed.png and the README
 """
 
 from __future__ import annotations
 
 import argparse
-import gc
-import json
 import os
-import statistics
-import subprocess
 import sys
-import tempfile
-import time
-import warnings
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
-from _peers import CONTENDERS, Contender, Workload, forget_compiled
-from _report import header, table, write_section
+from _contest import WORKLOADS, contest
+from _goals import Goal, count, goal_table
+from _peers import CONTENDERS
+from _report import facts, paragraph
+from _scaling import memory, scaling, sweep_tables, sweeps
+from _speed_data import load, save
+from _speed_report import DECIDING, FLOOR, peer_goals, time_tables, write
+from _turns import elsewhere
 
-WORKLOADS = {
-    w.name: w
-    for w in (
-        Workload("small", (2, 5, 1), 5, 1000),
-        Workload("mid", (4, 16, 16, 1), 10, 2000),
-        Workload("mnist", (784, 64, 10), 5, 256),
-        Workload("wide", (256, 256), 5, 1024),
-        Workload("row", (4, 16, 16, 1), 10, 1),
-    )
-}
 QUICK = ("small", "mid")
 QUICK_PEERS = ("numkan", "pykan plain", "inkan compiled", "inkan dense compiled")
-TOO_LARGE = {
-    ("pykan default", "wide"): "a Python call for each of 65,536 edges",
-    ("pykan default", "mnist"): "50,816 edges",
-}
-COLUMNS = ("forward", "both")
 PACKAGES = ("numkan", "numpy", "numba", "scipy", "torch", "pykan", "inkan", "flashkan", "jax", "jaxkan")
 
-# name of the peer, column -> how many times faster numkan must be; float32, one thread each
-FLOOR = {
-    ("pykan plain", "forward"): 20.0,
-    ("pykan plain", "both"): 15.0,
-    **{(f"inkan{form}", column): 1.0 for form in ("", " dense", " compiled", " dense compiled") for column in COLUMNS},
-}
-DISTURBED = 1.5  # a median this many times the best turn tells of other work on the machine
-BURST = 1e-3  # seconds that the calls of one turn take together, unless one call takes longer
 
-Times = dict[str, dict[str, float]]  # contender -> column -> seconds
+def about() -> dict[str, str]:
+    load = f"{os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else "unknown"
+    return {**facts(PACKAGES), "load": load}
 
 
-def burst(call: Callable[[], Any]) -> float:
-    """Seconds per call over one turn."""
-    calls, start = 0, time.perf_counter()
-    while True:
-        call()
-        calls += 1
-        spent = time.perf_counter() - start
-        if spent > BURST:
-            return spent / calls
+def run_contest(options: argparse.Namespace) -> dict[str, Any]:
+    """Time numkan beside its peers, one process a number of threads."""
+    part: dict[str, Any] = {"about": about(), "times": [], "speedups": [], "rates": []}
+    print(f"{paragraph(part['about'])} Load of the machine before the run: {part['about']['load']}.")
+    print("Other work spoils the figures, with two threads above all.")
+    for threads in options.threads:
+        asked = (options.workloads, options.dtype, options.contenders, threads, options.seconds, options.rounds)
+        for key, records in elsewhere(threads, contest, *asked).items():
+            part[key].extend(records)
+        print(f"\n{time_tables(part['times'], threads)}", flush=True)
+    return part
 
 
-def alternate(calls: dict[str, Callable[[], Any]], seconds: float, rounds: int) -> dict[str, float]:
-    """Let each call have its turn, round by round, until the time is used; median of its turns."""
-    turns: dict[str, list[float]] = {name: [] for name in calls}
-    deadline = time.perf_counter() + seconds
-    gc.collect()
-    gc.disable()
-    try:
-        while time.perf_counter() < deadline or min(map(len, turns.values())) < rounds:
-            for name, call in calls.items():
-                turns[name].append(burst(call))
-    finally:
-        gc.enable()
-    for name, t in turns.items():
-        if statistics.median(t) > DISTURBED * min(t):
-            print(f"disturbed: {name}, median {statistics.median(t):.3g} s, best {min(t):.3g} s", file=sys.stderr)
-    return {name: statistics.median(t) for name, t in turns.items()}
+def run_scaling(options: argparse.Namespace) -> dict[str, Any]:
+    """Time and weigh numkan as grids, degrees and rows grow."""
+    seconds = min(options.seconds, 2.0)
+    part = {"about": about(), "sweeps": elsewhere(1, sweeps, seconds, options.rounds), "memory": memory()}
+    print(f"\n{sweep_tables(part['sweeps'])}", flush=True)
+    return part
 
 
-def assemble(names: list[str], work: Workload, dtype: str, threads: int) -> dict[str, Contender]:
-    """Build and warm up the contenders; one that is not installed, or fails, is skipped with a line that says so."""
-    ready = {}
-    for name in names:
-        if (name, work.name) in TOO_LARGE:
-            print(f"skipped: {name} on {work.name} (minutes a call)", file=sys.stderr)
-            continue
-        if name == "numkan frozen" and work.rows > 1:
-            continue  # for many rows it is numkan without the packing
-        try:
-            contender = CONTENDERS[name](work, dtype, threads)
-            for call in (contender.forward, contender.both):
-                for _ in range(3 if call else 0):
-                    call()
-        except Exception as error:  # a peer may fail in any way; numkan may not
-            if name.startswith("numkan"):
-                raise
-            print(f"skipped: {name} on {work.name} ({type(error).__name__}: {str(error)[:200]})", file=sys.stderr)
-            continue
-        ready[name] = contender
-    return ready
-
-
-def measure(options: argparse.Namespace, threads: int) -> dict[str, Times]:
-    """Time every workload and dtype in this process; keys are "workload dtype"."""
-    warnings.simplefilter("ignore")  # of the peers
-    if threads == 1 and hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})  # one core, whatever a library thinks of its flags
-    results: dict[str, Times] = {}
-    for name in options.workloads:
-        for dtype in options.dtype:
-            forget_compiled()
-            contenders = assemble(options.contenders, WORKLOADS[name], dtype, threads)
-            times: Times = {c: {} for c in contenders}
-            for column in COLUMNS:
-                calls = {c: getattr(contenders[c], column) for c in contenders}
-                calls = {c: call for c, call in calls.items() if call is not None}
-                for c, seconds in alternate(calls, options.seconds, options.rounds).items():
-                    times[c][column] = seconds
-            results[f"{name} {dtype}"] = times
-            print(f"measured: {name} {dtype}, {threads} thread(s)", file=sys.stderr)
-    return results
-
-
-def measure_elsewhere(options: argparse.Namespace, threads: int) -> dict[str, Times]:
-    """Run `measure` in a process whose libraries are told their number of threads before they start."""
-    one = str(threads)
-    flags = f"--xla_cpu_multi_thread_eigen={str(threads > 1).lower()} intra_op_parallelism_threads={one}"
-    limits = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"), one)
-    with tempfile.TemporaryDirectory() as folder:
-        target = Path(folder, "times.json")
-        command = [sys.executable, __file__, *sys.argv[1:], "--child", one, "--child-output", str(target)]
-        done = subprocess.run(command, env={**os.environ, **limits, "XLA_FLAGS": flags}, check=False)
-        if done.returncode:
-            raise SystemExit(f"the run with {threads} thread(s) failed")
-        return json.loads(target.read_text())
-
-
-def tables(results: dict[str, Times]) -> str:
-    """Lay out one table of milliseconds, and of ratios to numkan, for each workload and dtype."""
-    parts = []
-    for key, times in results.items():
-        name, dtype = key.split()
-        own = times["numkan"]
-        rows = [
-            [c, *(cell for column in COLUMNS for cell in _cells(t.get(column), own[column]))] for c, t in times.items()
-        ]
-        heads = ["contender", "fwd ms", "/ numkan", "fwd+bwd ms", "/ numkan"]
-        parts.append(f"{WORKLOADS[name]}, {dtype}\n\n{table(heads, rows)}")
-    return "\n\n".join(parts)
-
-
-def _cells(seconds: float | None, own: float) -> tuple[str, str]:
-    return ("-", "-") if seconds is None else (f"{1e3 * seconds:.4g}", f"{seconds / own:.2f}")
-
-
-def shortfalls(results: dict[str, Times]) -> tuple[int, list[str]]:
-    """Count the ratios that have a floor, and say which of them miss it."""
-    compared, missed = 0, []
-    for name in QUICK:
-        times = results.get(f"{name} float32", {})
-        for (peer, column), factor in FLOOR.items():
-            if peer not in times:
-                continue
-            compared += 1
-            if (ratio := times[peer][column] / times["numkan"][column]) < factor:
-                missed.append(f"{name} {column}: {ratio:.2f}x {peer}, not {factor:g}x")
-    return compared, missed
+def report(groups: dict[str, list[Goal]], deciding: tuple[str, ...]) -> bool:
+    """Print the goals, then those that are missed; say whether all that decide are met."""
+    for title, goals in groups.items():
+        print(f"\n{title}{'' if title in deciding else ' (reported)'}\n\n{goal_table(goals)}")
+    print()
+    for title, goals in groups.items():
+        print(f"{title}: {count(goals)}")
+        for goal in goals:
+            if not goal.met:
+                print(f"    {'MISSED' if title in deciding else 'missed'}: {', '.join(goal.row()[:3])}")
+    return all(goal.met for title in deciding for goal in groups.get(title, []))
 
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="small and mid, float32, one thread, a few peers")
+    parser.add_argument("--scaling", action="store_true", help="numkan alone: grids, degrees, rows, memory")
     parser.add_argument(
         "--workloads", nargs="+", choices=list(WORKLOADS), metavar="NAME", help=f"of {', '.join(WORKLOADS)}"
     )
@@ -192,43 +90,43 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--contenders", nargs="+", choices=list(CONTENDERS), metavar="NAME", help=f"of {', '.join(CONTENDERS)}"
     )
-    parser.add_argument("--seconds", type=float, help="time for one column of one table (default 8, quick 2)")
+    parser.add_argument("--seconds", type=float, help="time for one column of one table (default 4, quick 1)")
     parser.add_argument("--rounds", type=int, help="rounds at least (default 5)", default=5)
-    parser.add_argument("--write", action="store_true", help="write the tables into RESULTS.md")
-    parser.add_argument("--child", type=int, help=argparse.SUPPRESS)
-    parser.add_argument("--child-output", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--write", action="store_true", help="write what was measured into files")
     options = parser.parse_args()
     quick = options.quick
+    options.all = not (quick or options.scaling or options.workloads)
     options.workloads = options.workloads or list(QUICK if quick else WORKLOADS)
     options.dtype = options.dtype or (["float32"] if quick else ["float32", "float64"])
     options.threads = options.threads or ([1] if quick else [1, 2])
     options.contenders = options.contenders or list(QUICK_PEERS if quick else CONTENDERS)
     options.contenders = ["numkan", *(c for c in options.contenders if c != "numkan")]  # ratios are to numkan
-    options.seconds = options.seconds or (2.0 if quick else 8.0)
+    options.seconds = options.seconds or (1.0 if quick else 4.0)
     return options
+
+
+def keep(name: str, part: dict[str, Any]) -> None:
+    """Put a part into speed.json at once, and rewrite what shows it."""
+    save({**load(), name: part})
+    write(load())  # as anyone reads it
 
 
 def main() -> int:
     options = arguments()
-    if options.child:
-        options.child_output.write_text(json.dumps(measure(options, options.child)))
-        return 0
-    load = f"{os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else "unknown"
-    head = f"{header(PACKAGES)} Load of the machine before the run: {load}."
-    print(f"{head} Other work spoils the figures, with two threads above all.")
-    parts, compared, missed = [], 0, []
-    for threads in options.threads:
-        results = measure_elsewhere(options, threads)
-        parts.append(f"### {threads} thread{'s' if threads > 1 else ''} each\n\n{tables(results)}")
-        print(f"\n{parts[-1]}", flush=True)
-        if threads == 1:
-            compared, missed = shortfalls(results)
-    if options.write:
-        about = "`benchmark.py`: medians over alternating rounds; ratios above 1 mean that numkan is faster."
-        write_section("benchmark", f"## Speed beside live peers\n\n{about} {head}\n\n" + "\n\n".join(parts))
-    print(f"\nfloor: {compared - len(missed)} of {compared} ratios met")
-    print("\n".join(f"missed: {m}" for m in missed))
-    return 1 if missed or not compared else 0
+    groups: dict[str, list[Goal]] = {}
+    if not options.scaling:
+        part = run_contest(options)
+        groups |= peer_goals(part)
+        if FLOOR not in groups:
+            print("\nNo peer of the floor took part: numkan's times stand alone.")
+        if options.write:
+            keep("peers", part)
+    if options.scaling or options.all:
+        part = run_scaling(options)
+        groups |= {"Scaling": scaling(part)}
+        if options.write:
+            keep("scaling", part)
+    return 0 if report(groups, ("Scaling",) if options.scaling else DECIDING) else 1
 
 
 if __name__ == "__main__":

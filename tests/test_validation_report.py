@@ -1,0 +1,206 @@
+"""What validation/ shows of the benchmark is what its data say, and the data are judged by plain arithmetic."""
+
+from __future__ import annotations
+
+import sys
+import time
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+PROJECT = Path(__file__).parents[1]
+sys.path.insert(0, str(PROJECT / "validation"))  # its scripts are no package
+
+data, goals, peers, report, roofline, scaling, turns, documents = map(
+    import_module,
+    ("_speed_data", "_goals", "_peers", "_report", "_roofline", "_scaling", "_turns", "_speed_report"),
+)
+
+SPEED = data.load()
+
+
+def time_of(contender, forward, both=None, workload="small", dtype="float32", threads=1):
+    record = {"threads": threads, "workload": workload, "dtype": dtype, "contender": contender, "forward": forward}
+    return record if both is None else {**record, "both": both}
+
+
+TIMES = [
+    time_of("numkan", 1e-3, 2e-3),
+    time_of("pykan plain", 30e-3, 28e-3),
+    time_of("inkan compiled", 4e-3, 14e-3),
+    time_of("numkan", 4e-3, 9e-3, "row"),
+    time_of("numkan frozen", 1e-3, workload="row"),
+    time_of("flashkan", 9e-3, 90e-3, "row"),
+    time_of("numkan", 1e-3, 3e-3, "wide", threads=2),
+    time_of("jaxkan jitted", 2e-3, 2e-3, "wide", threads=2),
+]
+
+
+def section(name, path):
+    return path.read_text(encoding="utf-8").split(f"<!-- begin {name} -->\n")[1].split(f"\n<!-- end {name} -->")[0]
+
+
+# --- the documents ------------------------------------------------------------------------------------------------
+
+
+def test_the_table_of_the_readme_is_made_from_the_data():
+    assert section("speed", documents.README) == documents.readme_text(SPEED["peers"])
+
+
+def test_the_sections_of_the_results_are_made_from_the_data():
+    assert section("benchmark", report.RESULTS) == documents.peers_text(SPEED["peers"])
+    assert section("scaling", report.RESULTS) == documents.scaling_text(SPEED["scaling"])
+
+
+def test_the_data_come_back_as_they_were_saved(tmp_path):
+    path = tmp_path / "speed.json"
+    data.save(SPEED, path)
+    assert data.load(path) == SPEED
+    assert path.read_text(encoding="utf-8") == data.FILE.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("measured", [{}, SPEED, {"peers": SPEED["peers"]}, {"scaling": SPEED["scaling"]}])
+def test_the_figure_is_drawn_from_what_there_is(tmp_path, measured):
+    documents.draw(measured, tmp_path / "speed.png")
+    assert (tmp_path / "speed.png").stat().st_size > 1000
+
+
+def test_the_readme_shows_the_fastest_peer_and_the_predictor_for_rows():
+    about = {"date": "today", "machine": "this one", "system": "s", "packages": "p"}
+    lines = documents.readme_text({"about": about, "times": TIMES}).splitlines()
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:4]]
+    assert cells[0][1:] == ["1 / 2", "4.0x (inkan compiled) / 7.0x (inkan compiled)", "30x / 14x"]
+    assert cells[1][1:] == ["1 / 9", "9.0x (flashkan) / 10.0x (flashkan)", "- / -"]
+
+
+# --- ratios and goals ---------------------------------------------------------------------------------------------
+
+
+def verdicts(found):
+    return {goal.what: (pytest.approx(goal.value), goal.met) for goal in found}
+
+
+def test_the_floor_is_held_by_the_peers_that_were_there():
+    assert verdicts(goals.floor(TIMES)) == {
+        "small float32 fwd, pykan plain": (30, True),
+        "small float32 fwd+bwd, pykan plain": (14, False),
+        "small float32 fwd, inkan compiled": (4, True),
+        "small float32 fwd+bwd, inkan compiled": (7, True),
+    }
+
+
+def test_targets_are_about_the_fastest_peer_with_one_thread():
+    assert verdicts(goals.targets(TIMES)) == {
+        "small float32 fwd, inkan compiled": (4, True),
+        "small float32 fwd+bwd, inkan compiled": (7, True),
+        "row float32 fwd, flashkan": (9, True),
+        "row float32 fwd+bwd, flashkan": (10, False),
+    }
+
+
+def test_with_two_threads_numkan_is_to_be_ahead():
+    assert verdicts(goals.ahead(TIMES)) == {
+        "wide float32 fwd, jaxkan jitted": (2, True),
+        "wide float32 fwd+bwd, jaxkan jitted": (pytest.approx(2 / 3), False),
+    }
+
+
+def test_without_peers_there_are_no_goals_about_them():
+    alone = [record for record in TIMES if record["contender"].startswith("numkan")]
+    assert not documents.peer_goals({"times": alone, "speedups": [], "rates": []})
+
+
+def test_every_workload_has_its_targets():
+    assert set(goals.TARGETS) == set(documents.WORKLOADS)
+
+
+def test_two_threads_over_one():
+    gain = {"threads": 2, "workload": "mnist", "dtype": "float64", "forward": 1.8, "both": 1.6}
+    assert [goal.met for goal in goals.speedups([gain])] == [True, False]
+
+
+def test_a_bound_from_above_is_met_below_it():
+    assert goals.Goal("", 1.2, 1.3, most=True).met
+    assert not goals.Goal("", 1.4, 1.3, most=True).met
+    assert goals.Goal("wide", 1.4, 1.3, most=True).row() == ["wide", "1.4 x", "at most 1.3 x", "missed"]
+
+
+# --- useful work --------------------------------------------------------------------------------------------------
+
+
+def test_useful_flops_and_bytes_of_two_layers():
+    work = peers.Workload("", (2, 5, 3), 4, 10)
+    first, second = 2 * 5 * 10 * 10, 2 * 5 * 10 * 15  # 2 (k + 2) N n_in n_out
+    assert roofline.useful_flops(work, "forward") == first + second
+    assert roofline.useful_flops(work, "both") == 2 * first + 3 * second  # no gradient by the inputs of the first
+    parameters, samples = (10 + 15) * (4 + 3 + 2), 10 * (2 + 3)
+    assert roofline.least_bytes(work, "forward", "float32") == 4 * (parameters + samples)
+    assert roofline.least_bytes(work, "both", "float64") == 8 * (2 * parameters + samples)
+
+
+def test_the_parameters_that_count_are_those_of_the_network():
+    import numkan
+
+    work = peers.Workload("", (2, 5, 3), 4, 0)
+    n_params = numkan.KAN(list(work.width), grid=work.G, k=work.k).n_params
+    assert roofline.least_bytes(work, "forward", "float64") == 8 * n_params
+
+
+def test_the_least_time_is_the_longer_of_two():
+    work = peers.Workload("wide", (10, 10), 1, 10)  # 10,000 flop; 800 numbers
+    assert roofline.least_seconds(work, "forward", "float32", {"flops": 1e4, "bytes": 3.2e4}) == 1.0
+    assert roofline.least_seconds(work, "forward", "float32", {"flops": 1e5, "bytes": 1.6e3}) == 2.0
+
+
+def test_the_share_is_of_the_least_time_and_the_bound_is_on_flops():
+    work, times = peers.Workload("wide", (10, 10), 1, 10), [time_of("numkan", 4.0, 8.0, "wide")]
+    machine = [{"workload": "wide", "dtype": "float32", "flops": 1e4, "bytes": 1.6e3}]
+    rows = roofline.table_of_shares(times, machine, {"wide": work}).splitlines()[2:]
+    assert [row.split("|")[-2].strip() for row in rows] == ["50 %", "44 %"]  # 2 of 4 s; 3.5 (5600 bytes) of 8 s
+    (goal,) = roofline.roofline(times, machine, {"wide": work})
+    assert goal.value == pytest.approx(4.0)
+
+
+# --- sweeps -------------------------------------------------------------------------------------------------------
+
+
+def test_a_sweep_is_divided_by_what_it_should_cost():
+    by_degree = scaling.SWEEPS[2]
+    spent = {3: 5.0, 1: 3.0, 2: 8.0, 4: 6.0, 5: 14.0}  # 1, 1, 2, 1, 2 by k + 2
+    records = [{"sweep": by_degree.title, "dtype": "float32", "k": k, "forward": t} for k, t in spent.items()]
+    assert scaling.relative(by_degree, "float32", "forward", records) == {1: 1.0, 2: 2.0, 4: 1.0, 5: 2.0}
+
+
+def test_the_worst_of_a_sweep_is_held_against_its_bound():
+    records = [
+        {"sweep": plan.title, "dtype": dtype, plan.over: v, "forward": 1.25 * cost(v), "both": cost(v) + (v == 50)}
+        for plan in scaling.SWEEPS
+        for dtype in scaling.DTYPES
+        for cost in [scaling.COST[plan.over]]
+        for v in plan.values
+    ]
+    memory = [{"call": "loss", "dtype": "float32", "bytes": 150_000_000}]
+    found = scaling.scaling({"sweeps": records, "memory": memory})
+    assert [goal.what for goal in found if not goal.met] == [
+        *(f"[{width}], 10,000 rows, grids, {d} fwd+bwd" for width in ("4,16,16,1", "256,256") for d in scaling.DTYPES),
+        "memory of a loss, 1,000,000 rows, float32",
+    ]
+
+
+# --- turns --------------------------------------------------------------------------------------------------------
+
+
+def test_every_call_has_its_rounds_and_a_slow_one_no_more():
+    count = {"one": 0, "two": 0, "slow": 0}
+
+    def call(name, seconds):
+        count[name] += 1
+        end = time.perf_counter() + seconds
+        while time.perf_counter() < end:
+            pass
+
+    spent = {"one": 2e-3, "two": 2e-3, "slow": 60e-3}
+    found = turns.alternate({name: lambda n=name: call(n, spent[n]) for name in spent}, 60e-3, 3)
+    assert count["one"] == count["two"] > count["slow"] == 3
+    assert all(found[name] >= spent[name] for name in spent)

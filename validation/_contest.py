@@ -1,0 +1,105 @@
+"""numkan and its peers on the workloads of `benchmark.py`, in this process, as records for speed.json."""
+
+from __future__ import annotations
+
+import sys
+import time
+import warnings
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from _peers import CONTENDERS, Contender, Workload, forget_compiled
+from _roofline import rates
+from _speed_data import COLUMNS, Record
+from _turns import alternate
+
+WORKLOADS = {
+    w.name: w
+    for w in (
+        Workload("small", (2, 5, 1), 5, 1000),
+        Workload("mid", (4, 16, 16, 1), 10, 2000),
+        Workload("mnist", (784, 64, 10), 5, 256),
+        Workload("wide", (256, 256), 5, 1024),
+        Workload("row", (4, 16, 16, 1), 10, 1),
+    )
+}
+LARGE = ("mnist", "wide")  # work enough for two threads
+TOO_LARGE = {
+    ("pykan default", "wide"): "a Python call for each of 65,536 edges",
+    ("pykan default", "mnist"): "50,816 edges",
+}
+
+
+def warm_up(call: Callable[[], Any]) -> None:
+    """Call three times: some peers compile again at the second call."""
+    for _ in range(3):
+        call()
+
+
+def assemble(names: Sequence[str], work: Workload, dtype: str, threads: int) -> dict[str, Contender]:
+    """Build and warm up the contenders; one that is not installed, or fails, is skipped with a line that says so."""
+    ready = {}
+    for name in names:
+        if (name, work.name) in TOO_LARGE:
+            print(f"skipped: {name} on {work.name} (minutes a call)", file=sys.stderr)
+            continue
+        if name == "numkan frozen" and work.rows > 1:
+            continue  # for many rows it is numkan without the packing
+        try:
+            contender = CONTENDERS[name](work, dtype, threads)
+            for call in (contender.forward, contender.both):
+                if call:
+                    warm_up(call)
+        except Exception as error:  # a peer may fail in any way; numkan may not
+            if name.startswith("numkan"):
+                raise
+            print(f"skipped: {name} on {work.name} ({type(error).__name__}: {str(error)[:200]})", file=sys.stderr)
+            continue
+        ready[name] = contender
+    return ready
+
+
+def speedup(contender: Contender, threads: int, seconds: float, rounds: int) -> dict[str, float]:
+    """Return how many times faster numkan is with its threads than with one, taking turns in this process."""
+    import numkan
+
+    found = {}
+    for column in COLUMNS:
+        call = getattr(contender, column)
+
+        def before(count: int, call: Callable[[], Any] = call) -> None:
+            numkan.set_threads(count)
+            call()  # starts the threads
+
+        times = alternate({1: call, threads: call}, seconds, rounds, before)
+        found[column] = times[1] / times[threads]
+    numkan.set_threads(threads)
+    return found
+
+
+def contest(
+    workloads: Sequence[str], dtypes: Sequence[str], names: Sequence[str], threads: int, seconds: float, rounds: int
+) -> dict[str, list[Record]]:
+    """Time every contender on every workload; with one thread also what the machine reaches, with more the gain."""
+    warnings.simplefilter("ignore")  # of the peers
+    data: dict[str, list[Record]] = {"times": [], "speedups": [], "rates": []}
+    for work in map(WORKLOADS.__getitem__, workloads):
+        for dtype in dtypes:
+            start = time.perf_counter()
+            forget_compiled()
+            case = {"workload": work.name, "dtype": dtype}
+            contenders = assemble(names, work, dtype, threads)
+            records = {c: {"threads": threads, **case, "contender": c} for c in contenders}
+            for column in COLUMNS:
+                calls = {c: call for c in contenders if (call := getattr(contenders[c], column))}
+                for c, median in alternate(calls, seconds, rounds).items():
+                    records[c][column] = median
+            data["times"].extend(records.values())
+            if threads == 1:
+                data["rates"].append({**case, **rates(dtype)})
+            elif work.name in LARGE:
+                gain = speedup(contenders["numkan"], threads, seconds, rounds)
+                data["speedups"].append({"threads": threads, **case, **gain})
+            spent = time.perf_counter() - start
+            print(f"measured: {work.name} {dtype}, {threads} thread(s), in {spent:.0f} s", file=sys.stderr)
+    return data

@@ -1,0 +1,122 @@
+"""The documents that show speed.json: two sections of RESULTS.md, the table in the README, and the goals."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from textwrap import fill
+from typing import Any
+
+from _contest import WORKLOADS
+from _goals import Goal, ahead, count, floor, goal_table, speedups, targets
+from _report import paragraph, table, write_section
+from _roofline import roofline, table_of_shares
+from _scaling import scaling, sweep_tables
+from _speed_data import COLUMNS, Record, cases, fastest_peer, own
+from _speed_figure import draw
+
+README = Path(__file__).parents[1] / "README.md"
+FIGURE = Path(__file__).with_name("speed.png")
+
+FLOOR, AHEAD = "The floor", "Ahead of the fastest peer, two threads each"
+DECIDING = (FLOOR, AHEAD)  # the other goals are reported
+ROOFLINE = "Beside what the machine can do"
+
+
+def peer_goals(peers: dict[str, Any]) -> dict[str, list[Goal]]:
+    """Hold the contest against its goals, by title; a title without a measured goal is left out."""
+    times = peers["times"]
+    groups = {
+        FLOOR: floor(times),
+        AHEAD: ahead(times),
+        "Ahead of the fastest peer, one thread each": targets(times),
+        "Two threads of numkan over one": speedups(peers["speedups"]),
+        ROOFLINE: roofline(times, peers["rates"], WORKLOADS),
+    }
+    return {title: goals for title, goals in groups.items() if goals}
+
+
+def time_tables(times: list[Record], threads: int) -> str:
+    """Lay out one table of milliseconds, and of ratios to numkan, for each workload and dtype."""
+    parts = []
+    for (name, dtype), case in cases(times, threads).items():
+        rows = [
+            [c, *(cell for column in COLUMNS for cell in _cells(t.get(column), case["numkan"][column]))]
+            for c, t in case.items()
+        ]
+        heads = ["contender", "fwd ms", "/ numkan", "fwd+bwd ms", "/ numkan"]
+        parts.append(f"{WORKLOADS[name]}, {dtype}\n\n{table(heads, rows)}")
+    return f"### {threads} thread{'s' if threads > 1 else ''} each\n\n" + "\n\n".join(parts)
+
+
+def _cells(seconds: float | None, numkan: float) -> tuple[str, str]:
+    return ("-", "-") if seconds is None else (f"{1e3 * seconds:.4g}", f"{seconds / numkan:.2f}")
+
+
+def peers_text(peers: dict[str, Any]) -> str:
+    """Write the section of the contest: goals, all times, and the roofline."""
+    threads = sorted({r["threads"] for r in peers["times"]})
+    parts = [
+        "## Speed beside live peers",
+        "`benchmark.py`: medians over alternating rounds; ratios above 1 mean that numkan is faster. "
+        f"{paragraph(peers['about'])} Load of the machine before the run: {peers['about']['load']}. "
+        "The figures are those of [speed.json](speed.json). The floor, and being ahead with two threads, decide the "
+        "script's exit code; the other goals are reported.",
+        "![Time over numkan's for each peer, and numkan's time over that on the coarsest grid](speed.png)",
+        "Float32, one thread; a dot for each form of a library.",
+        *(f"### {title}: {count(goals)}\n\n{goal_table(goals)}" for title, goals in peer_goals(peers).items()),
+        *(time_tables(peers["times"], n) for n in threads),
+    ]
+    if peers["rates"]:
+        about = (
+            "Least is the longer of useful flops at the rate of BLAS and bytes at the rate of a large copy, one thread "
+            "each; share is least over measured. For one row, numkan's forward is `frozen()`."
+        )
+        shares = table_of_shares(peers["times"], peers["rates"], WORKLOADS)
+        parts.append(f"### Useful work, and the share of the machine that numkan reaches\n\n{about}\n\n{shares}")
+    return "\n\n".join(parts)
+
+
+def scaling_text(part: dict[str, Any]) -> str:
+    """Write the section of the sweeps and of memory."""
+    about = (
+        "`benchmark.py --scaling`: numkan alone, one thread. Times by what they should cost (a finer grid nothing, a "
+        f"degree k + 2, rows their number), over that of the first value. {paragraph(part['about'])}"
+    )
+    goals = scaling(part)
+    return f"## Scaling: {count(goals)}\n\n{about}\n\n{goal_table(goals)}\n\n{sweep_tables(part['sweeps'])}"
+
+
+def readme_text(peers: dict[str, Any]) -> str:
+    """Lay out the README's table: float32, one thread."""
+    rows = []
+    for (name, dtype), case in cases(peers["times"], 1).items():
+        if dtype == "float32":
+            fastest = " / ".join(_factor(case, column) for column in COLUMNS)
+            pykan = " / ".join(_ratio(case, "pykan plain", column) for column in COLUMNS)
+            milliseconds = " / ".join(f"{1e3 * own(case, column):.3g}" for column in COLUMNS)
+            work = WORKLOADS[name]
+            network = f"{name}: {list(work.width)}, G = {work.G}, {work.rows:,} row{'s' if work.rows > 1 else ''}"
+            rows.append([network, milliseconds, fastest, pykan])
+    text = table(["prediction / with gradient", "numkan, ms", "fastest peer takes", "pykan takes"], rows)
+    date, machine = peers["about"]["date"], peers["about"]["machine"]
+    about = f"Float32, one thread each; pykan with its symbolic branch off. {date}, {machine}."
+    return f"{text}\n\n{fill(about, 120)}"
+
+
+def _factor(case: dict[str, dict[str, float]], column: str) -> str:
+    found = fastest_peer(case, column)
+    return f"{found[1]:.1f}x ({found[0]})" if found else "-"
+
+
+def _ratio(case: dict[str, dict[str, float]], peer: str, column: str) -> str:
+    return f"{case[peer][column] / own(case, column):.0f}x" if peer in case else "-"
+
+
+def write(data: dict[str, Any]) -> None:
+    """Rewrite all that is made from the data."""
+    if "peers" in data:
+        write_section("benchmark", peers_text(data["peers"]))
+        write_section("speed", readme_text(data["peers"]), README)
+    if "scaling" in data:
+        write_section("scaling", scaling_text(data["scaling"]))
+    draw(data, FIGURE)

@@ -1,0 +1,83 @@
+"""How times are taken: contenders take turns, and each number of threads has a process of its own."""
+
+from __future__ import annotations
+
+import gc
+import multiprocessing
+import os
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from typing import Any, TypeVar
+from unittest import mock
+
+Name = TypeVar("Name", str, int)
+
+DISTURBED = 1.5  # a median this many times the best turn tells of other work on the machine
+BURST = 1e-3  # seconds that the calls of one turn take together, unless one call takes longer
+
+
+def burst(call: Callable[[], Any]) -> float:
+    """Seconds per call over one turn."""
+    calls, start = 0, time.perf_counter()
+    while True:
+        call()
+        calls += 1
+        spent = time.perf_counter() - start
+        if spent > BURST:
+            return spent / calls
+
+
+def alternate(
+    calls: dict[Name, Callable[[], Any]],
+    seconds: float,
+    rounds: int,
+    before: Callable[[Name], Any] = lambda name: None,
+) -> dict[Name, float]:
+    """Let each call have its turn, round by round; median of its turns.
+
+    All have `rounds` turns. Those that have not used up their share of the time by then go on until it is over, so one
+    that takes seconds does not keep the others from theirs. ``before(name)`` is not timed.
+    """
+    turns: dict[Name, list[float]] = {name: [] for name in calls}
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(rounds):
+            _round(calls, turns, before)
+        rest = {name: call for name, call in calls.items() if sum(turns[name]) < seconds / len(calls)}
+        deadline = time.perf_counter() + seconds
+        while len(rest) >= min(2, len(calls)) and time.perf_counter() < deadline:
+            _round(rest, turns, before)
+    finally:
+        gc.enable()
+    for name, t in turns.items():
+        if statistics.median(t) > DISTURBED * min(t):
+            print(f"disturbed: {name}, median {statistics.median(t):.3g} s, best {min(t):.3g} s", file=sys.stderr)
+    return {name: statistics.median(t) for name, t in turns.items()}
+
+
+def _round(calls: dict[Name, Callable[[], Any]], turns: dict[Name, list[float]], before: Callable[[Name], Any]) -> None:
+    for name, call in calls.items():
+        before(name)
+        turns[name].append(burst(call))
+
+
+def elsewhere(threads: int, function: Callable[..., Any], *arguments: Any) -> Any:
+    """Call a function in a process of its own, whose libraries are told their number of threads before they start."""
+    one = str(threads)
+    limits = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"), one)
+    limits["XLA_FLAGS"] = f"--xla_cpu_multi_thread_eigen={str(threads > 1).lower()} intra_op_parallelism_threads={one}"
+    with (
+        mock.patch.dict(os.environ, limits),
+        ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool,
+    ):
+        return pool.submit(_here, threads, function, *arguments).result()
+
+
+def _here(threads: int, function: Callable[..., Any], *arguments: Any) -> Any:
+    if threads == 1 and hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})  # one core, whatever a library thinks of its flags
+    return function(*arguments)
