@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from numkan import KAN
-from numkan.layer.prepare import BLOCK
+from numkan.layer.work import BLOCK
 from numkan.model import evaluate
 from tests.laws import assert_identical, assert_within
 from tests.small_networks import points, results, small, targets

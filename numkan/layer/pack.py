@@ -27,7 +27,7 @@ import numpy as np
 from numkan._jit import kernel
 from numkan._simd import lanes_of
 from numkan._threads import run_tasks
-from numkan.layer.prepare import aligned_empty
+from numkan.layer.work import aligned_empty
 
 __all__ = ["new_packed", "over_inputs", "pack", "pack_tangent", "padded_width", "unpack_gradient"]
 

@@ -14,7 +14,7 @@ from numkan.base import GIVEN, BaseFunction
 from numkan.layer.backward import backward_kernel
 from numkan.layer.forward import forward_kernel, tangent_kernel
 from numkan.layer.jacobian import delta_kernel
-from numkan.layer.prepare import BLOCK, Work, aligned_empty, gradient_space, workspace
+from numkan.layer.work import BLOCK, Work, aligned_empty, gradient_space, workspace
 from numkan.spline.pieces import Pieces, check_inside
 
 __all__ = ["PackedLayer", "Take", "given_base"]

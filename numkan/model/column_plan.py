@@ -13,7 +13,7 @@ from numkan._lanes import fitting_entries, has_lookups, index_dtype
 from numkan.base import GIVEN
 from numkan.layer import columns as at
 from numkan.layer.layer import KANLayer
-from numkan.layer.prepare import aligned_empty
+from numkan.layer.work import aligned_empty
 from numkan.spline.pieces import Pieces
 
 __all__ = ["ColumnPlan", "column_plan"]

@@ -14,7 +14,7 @@ from numkan._lanes import index_dtype
 from numkan._threads import run_tasks
 from numkan.layer.column_pack import pack_kernel, unpack_columns
 from numkan.layer.columns import BLOCK, group
-from numkan.layer.prepare import aligned_empty
+from numkan.layer.work import aligned_empty
 from numkan.model.column_kernels import gradient_columns, predict_columns
 from numkan.model.column_plan import ColumnPlan
 from numkan.model.losses import Targets

@@ -15,7 +15,7 @@ import numpy as np
 from numkan._check import FloatArray
 from numkan._threads import run_tasks
 from numkan.layer.packed import PackedLayer, Take
-from numkan.layer.prepare import BLOCK
+from numkan.layer.work import BLOCK
 from numkan.model.losses import Targets
 from numkan.spline.pieces import check_inside
 
