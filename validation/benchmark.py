@@ -1,9 +1,10 @@
 """Claim: the floor below, and ahead of every peer with two threads; shown beside it, times, goals, and how they grow.
 
 For each number of threads one process is started, with that many threads for every library. In it the contenders of
-one workload are warmed up (compiled) and then take turns: in a round each one runs once, for a burst of calls of about
-a millisecond or a single longer call; the figure is the median over rounds. "fwd" is a prediction, "fwd+bwd" a
-mean squared error and its gradient by all parameters. numkan's public calls are timed, checks and packing included.
+one workload are warmed up (compiled) and then take turns. A turn is one call that is not timed, because it pays for
+caches that others have filled, and then calls of five milliseconds together (or a single call of more than a tenth of
+a second); the figure is the median over turns. "fwd" is a prediction, "fwd+bwd" a mean squared error and its gradient
+by all parameters. numkan's public calls are timed, checks and packing included.
 
 The floor, float32, one thread each, on the workloads small and mid: at least 20x pykan forward and 15x forward +
 backward, with pykan's symbolic branch and saved activations off, and no slower than compiled inkan. With two threads
