@@ -1,8 +1,8 @@
 """Optimizers that see vectors and callables only, each usable alone.
 
-``fun_and_grad(x) -> (loss, gradient)`` is all that L-BFGS and Adam ask for. Optimizers for sums of squares will ask for
-more, ``residuals_and_jacobian(x) -> (residuals, Jacobian)``; they come as one more file beside these, with a stepper of
-their own (``state``, ``status``, ``step()``) that the same driver (:mod:`numkan.optimize.result`) runs.
+``fun_and_grad(x) -> (loss, gradient)`` is all that L-BFGS and Adam ask for. Levenberg-Marquardt, for sums of squares,
+asks for more: ``residuals_and_jacobian(x) -> (residuals, Jacobian)``, or an object that knows its normal equations.
+Each is a stepper (``state``, ``status``, ``step()``) that one driver (:mod:`numkan.optimize.result`) runs.
 """
 
 from numkan.optimize.adam import Adam as Adam
@@ -12,6 +12,10 @@ from numkan.optimize.adam import cosine as cosine
 from numkan.optimize.lbfgs import LBFGS as LBFGS
 from numkan.optimize.lbfgs import LBFGSState as LBFGSState
 from numkan.optimize.lbfgs import lbfgs as lbfgs
+from numkan.optimize.levenberg_marquardt import LevenbergMarquardt as LevenbergMarquardt
+from numkan.optimize.levenberg_marquardt import LevenbergMarquardtState as LevenbergMarquardtState
+from numkan.optimize.levenberg_marquardt import NormalEquations as NormalEquations
+from numkan.optimize.levenberg_marquardt import levenberg_marquardt as levenberg_marquardt
 from numkan.optimize.linesearch import LineSearchResult as LineSearchResult
 from numkan.optimize.linesearch import strong_wolfe as strong_wolfe
 from numkan.optimize.result import Status as Status
@@ -21,10 +25,14 @@ __all__ = [
     "Adam",
     "AdamState",
     "LBFGSState",
+    "LevenbergMarquardt",
+    "LevenbergMarquardtState",
     "LineSearchResult",
+    "NormalEquations",
     "Status",
     "adam",
     "cosine",
     "lbfgs",
+    "levenberg_marquardt",
     "strong_wolfe",
 ]
