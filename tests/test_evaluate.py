@@ -57,6 +57,20 @@ def test_at_the_ends_of_real_chunks_rows_are_those_of_small_batches(beyond: int)
         assert_identical(whole[rows], model(x[rows]))
 
 
+@pytest.mark.jit
+def test_a_gradient_over_many_samples_keeps_the_precision_of_float32() -> None:
+    model = KAN([2, 1], grid=60, dtype=np.float32)
+    assert evaluate.lot_rows(model._pack()) <= 64 * BLOCK
+    x = np.random.default_rng(0).uniform(0.2, 1, (200_000, 2)).astype(np.float32)
+    double = KAN([2, 1], grid=60)
+    double.params = model.params
+    ones = np.ones((len(x), 1))
+    got, want = model.vjp(x, ones)[0], double.vjp(x, ones)[0]
+    for name in ("coef", "scale_base"):  # all terms of an entry have one sign
+        one, other = (m.unravel(vector)[0][name] for m, vector in ((model, got), (double, want)))
+        assert_within(one, other, 64 * np.finfo(np.float32).eps * abs(other) + 1e-3, name)
+
+
 # --- where the policy is "raise" ----------------------------------------------------------------------------------
 
 ASKED = {

@@ -528,8 +528,16 @@ def measured() -> bool:
     return coverage is not None and coverage.Coverage.current() is not None
 
 
+@pytest.fixture
+def ctrl_c():
+    """Ctrl-C as in a terminal: what a shell starts in the background ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.mark.skipif(measured(), reason="an interruption could hit the measurement of coverage")
-def test_ctrl_c_at_any_moment_leaves_the_last_accepted_step(monkeypatch):
+def test_ctrl_c_at_any_moment_leaves_the_last_accepted_step(monkeypatch, ctrl_c):
     x, y = data()
     rng = np.random.default_rng(0)
     small().fit(x, y, **{**QUICK, "grids": [2, 3]})  # compiled before the clock runs
@@ -553,7 +561,7 @@ def test_ctrl_c_at_any_moment_leaves_the_last_accepted_step(monkeypatch):
 
 
 @pytest.mark.parametrize(("target", "name"), [(KANLayer, "_replace"), (Network, "_become")])
-def test_a_change_of_grids_is_whole_even_if_ctrl_c_comes_in_its_middle(target, name, monkeypatch):
+def test_a_change_of_grids_is_whole_even_if_ctrl_c_comes_in_its_middle(target, name, monkeypatch, ctrl_c):
     x, y = data()
     model = small()
     states = recorded(model, monkeypatch)

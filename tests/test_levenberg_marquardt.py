@@ -205,10 +205,57 @@ def test_a_jacobian_that_is_not_finite_is_not_accepted():
     assert run.status is Status.NONFINITE
 
 
-def test_a_wrong_jacobian_ends_the_run():
-    result = levenberg_marquardt(lambda x: (x - 1, -np.eye(1)), [3.0])
+def test_a_wrong_jacobian_is_no_convergence():
+    result = levenberg_marquardt(lambda x: (x + 1, -np.eye(1)), [3.0])
     assert result.x == 3.0
-    assert not result.success or result.status == Status.ROUNDING
+    assert result.status == Status.STALLED
+
+
+def test_a_loss_that_is_nowhere_finite_is_no_convergence():
+    result = levenberg_marquardt(lambda x: (1 + x if x[0] == 3 else x + np.nan, np.eye(1)), [3.0])
+    assert result.x == 3.0
+    assert result.status == Status.NONFINITE
+
+
+@pytest.mark.parametrize("size", [1e-160, 1e160])
+def test_numbers_whose_squares_overflow_or_vanish(size):
+    result = levenberg_marquardt(lambda x: (size * x - 1, np.array([[size]])), [0.0], gtol=0.0)
+    np.testing.assert_allclose(result.x, 1 / size)
+
+
+class Curve:
+    """y = (a + c) exp(-b t): two of three parameters are one."""
+
+    t = np.linspace(0, 3, 20)
+    y = 2 * np.exp(-0.7 * t) + 0.01 * np.sin(20 * t)
+
+    def residuals(self, x):
+        with np.errstate(all="ignore"):
+            return (x[0] + x[2]) * np.exp(-x[1] * self.t) - self.y
+
+    def residuals_and_jacobian(self, x):
+        with np.errstate(all="ignore"):
+            e = np.exp(-x[1] * self.t)
+            return self.residuals(x), np.stack([e, -(x[0] + x[2]) * self.t * e, e], axis=1)
+
+
+@pytest.mark.parametrize("start", [(500.0, 1.0, 1.0), (1.0, 3.0, 0.0), (-2.0, 0.1, 7.0)])
+def test_singular_normal_equations_reach_what_the_jacobian_does(start):
+    curve = Curve()
+    exact = levenberg_marquardt(curve.residuals_and_jacobian, start, steps=500)
+    normal = levenberg_marquardt(Equations(curve), start, steps=500)
+    assert normal.fun == pytest.approx(exact.fun, rel=1e-6)
+
+
+def test_normal_equations_that_are_not_finite_are_not_accepted():
+    class Spoilt(Equations):
+        def normal_equations(self, x):
+            fun, gradient, normal = super().normal_equations(x)
+            normal[0, 1] = np.nan
+            return fun, gradient, normal
+
+    with pytest.raises(ValueError, match=r"^Argument `x0` must be a point of finite Jacobian"):
+        levenberg_marquardt(Spoilt(ROSENBROCK), ROSENBROCK.start)
 
 
 def test_states_are_read_only_and_stay():

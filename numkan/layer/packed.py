@@ -114,7 +114,7 @@ class PackedLayer:
         n, n_in = x.shape
         _, n_rows, width = self.coefs.shape
         x_bar = np.zeros(x.shape if inputs else (0, 0), x.dtype)
-        bars = aligned_empty(n * self.work.width, x.dtype).reshape(n, -1)
+        bars = aligned_empty(n * self.work.width, x.dtype).reshape(n, self.work.width)
         bars[:, : self.n_out], bars[:, self.n_out :] = y_bar, 0
         given, slope = given_base(self.base, x)
         kernel = backward_kernel(self.k, x.dtype)

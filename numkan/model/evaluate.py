@@ -37,8 +37,9 @@ _LONGEST_CHUNK = 16 * BLOCK
 #: Where there are many samples, chunks may be longer, which spares caches, as long as there are so many for threads.
 _CHUNKS = 4
 
-#: For a gradient, about so many activations are kept.
-_LOT_NUMBERS = 1 << 21
+#: For a gradient, about so many activations are kept, and of so many samples at most: an entry of the gradient is one
+#: chain of sums over a lot, and float32 forgets what is small beside a long one.
+_LOT_NUMBERS, _LONGEST_LOT = 1 << 21, 64 * BLOCK
 
 #: What preparing one input of one sample (piece, basis, base function) costs, in multiply-adds.
 _PREPARE_WORK = 32
@@ -59,7 +60,7 @@ def lot_rows(layers: Sequence[PackedLayer]) -> int:
     """Return over how many samples activations are kept for a gradient: whole chunks, of bounded memory."""
     numbers = layers[0].coefs.shape[0] + sum(layer.n_out for layer in layers)
     chunk = chunk_rows(layers, 0)
-    return int(max(1, _LOT_NUMBERS // (numbers * chunk)) * chunk)
+    return int(max(1, min(_LOT_NUMBERS // numbers, _LONGEST_LOT) // chunk) * chunk)
 
 
 def spans(n: int, size: int) -> list[slice]:

@@ -415,7 +415,7 @@ class Network:
         layers = self._pack()
         check_domain(layers, x)
         out = np.empty((len(x), self.n_out, self.n_in), self.dtype)
-        for rows in spans(len(x), chunk_rows(layers, len(x))):
+        for rows in spans(len(x), chunk_rows(layers, 0)):
             delta = self._identity(rows)
             acts = activations(layers, x[rows], rows.start)
             for layer, inputs in zip(layers[::-1], acts[-2::-1], strict=True):
@@ -436,7 +436,7 @@ class Network:
         layers = self._pack()
         check_domain(layers, x)
         jac = np.zeros((len(x), self.n_out, self.n_params), self.dtype)
-        for rows in spans(len(x), chunk_rows(layers, len(x))):
+        for rows in spans(len(x), chunk_rows(layers, 0)):
             delta = self._identity(rows)
             acts = activations(layers, x[rows], rows.start)
             end = self.n_params

@@ -31,6 +31,9 @@ _ACCEPTED = 1e-4
 #: third, for residuals are often small differences of large numbers.
 _ROUNDED, _STEADY, _RISE = 1e-13, 0.95, 1e-9
 
+#: A cosine between residuals and the Jacobian that is larger is no rounding.
+_SEEN = 1e-5
+
 
 @runtime_checkable
 class NormalEquations(Protocol):
@@ -68,6 +71,10 @@ class _Point(NamedTuple):
     norms: FloatArray  # of the columns of J
     model: Callable[[FloatArray], LinearModel]  # for a scale of the variables
 
+    @property
+    def finite(self) -> bool:
+        return bool(np.isfinite(self.gradient).all() and np.isfinite(self.norms).all())
+
 
 class _Dense:
     """Residuals and Jacobian, checked."""
@@ -86,7 +93,8 @@ class _Dense:
         """Return all that is to be known at the point of the last loss."""
         _, residuals, jacobian = self._seen
         with np.errstate(over="ignore", invalid="ignore"):
-            gradient, norms = jacobian.T @ residuals, np.sqrt(np.square(jacobian).sum(axis=0))
+            gradient, size = jacobian.T @ residuals, np.abs(jacobian).max(axis=0, initial=0.0)
+            norms = size * np.sqrt(np.square(jacobian / np.where(size > 0.0, size, 1.0)).sum(axis=0))
         return _Point(x, fun, gradient, norms, lambda scale: JacobianModel(residuals, jacobian, scale))
 
     def _evaluate(self, x: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -119,7 +127,8 @@ class _Normal:
                 f"Argument `problem` must have normal equations of shapes ({x.size},) and ({x.size}, {x.size}), "
                 f"not {gradient.shape} and {normal.shape}."
             )
-        norms = np.sqrt(np.maximum(np.diagonal(normal), 0.0))
+        # one number that is not finite spoils the norms, and with them the point
+        norms = np.sqrt(np.maximum(np.diagonal(normal), 0.0)) + 0.0 * normal.sum()
         return _Point(x, fun, gradient, norms, lambda scale: NormalModel(gradient, normal, scale))
 
 
@@ -168,7 +177,7 @@ class LevenbergMarquardt:
         if not math.isfinite(fun):
             raise ValueError(f"Argument `x0` must be a point of finite loss, not of loss {fun}.")
         point = self._problem.point(x, fun)
-        if not np.isfinite(point.gradient).all():
+        if not point.finite:
             raise ValueError("Argument `x0` must be a point of finite Jacobian, not of one with NaN or infinity.")
         self._scale = np.where(point.norms > 0.0, point.norms, 1.0)
         self._show(point, 0, 0.0, radius * (float(np.linalg.norm(self._scale * x)) or 1.0))
@@ -210,8 +219,7 @@ class LevenbergMarquardt:
             step = step_within(model, radius, damping)
             x = point.x + step.z / scale
             if (x == point.x).all():
-                self.status = Status.ROUNDING if finite else Status.NONFINITE
-                return False
+                return self._give_up(model, finite)
             fun = self._loss(x)
             finite = math.isfinite(fun)
             gain = (point.fun - fun) / step.predicted if finite and step.predicted > 0.0 else -math.inf
@@ -219,18 +227,26 @@ class LevenbergMarquardt:
             rounded = step.predicted <= _ROUNDED * point.fun
             if gain >= _ACCEPTED or (rounded and fun <= (1.0 + _RISE) * point.fun):
                 after = self._problem.point(x, fun)
-                if not np.isfinite(after.gradient).all():
+                if not after.finite:
                     finite, damping, radius = False, step.damping, 0.25 * step.size
                     continue
-                if gain >= _ACCEPTED or after.model(scale).promise <= _STEADY * model.promise:
+                if gain >= _ACCEPTED or after.model(scale).promise <= _STEADY * model.promise < math.inf:
                     break
             if rounded:
-                self.status = Status.ROUNDING
-                return False
+                return self._give_up(model, finite)
         self._scale = np.maximum(scale, after.norms)
         self._show(after, state.step + 1, damping, radius)
         self.status = self._converged(point.fun, step.predicted)
         return True
+
+    def _give_up(self, model: LinearModel, finite: bool) -> bool:
+        """Say why no step is accepted: nothing is left to gain, or the model is wrong however small the region.
+
+        The residuals' cosine with the columns of the Jacobian tells: where it is no longer seen, the run has converged.
+        """
+        settled = model.steepness <= _SEEN * math.sqrt(self.state.fun)
+        self.status = (Status.ROUNDING if settled else Status.STALLED) if finite else Status.NONFINITE
+        return False
 
 
 def _next_region(point: _Point, step: TrustStep, fun: float, gain: float, radius: float) -> tuple[float, float]:

@@ -43,8 +43,8 @@ class Status(IntEnum):
 
 _MESSAGES = {
     Status.GRADIENT: "Converged: no entry of the gradient is larger than `gtol`.",
-    Status.DECREASE: "Converged: five steps together lowered the loss by no more than `ftol` times its size.",
-    Status.ROUNDING: "Converged: the next step is lost in the rounding of x. A wider dtype may go further.",
+    Status.DECREASE: "Converged: the last steps lowered the loss by no more than `ftol` times its size.",
+    Status.ROUNDING: "Converged: the next step is lost in rounding. A wider dtype may go further.",
     Status.FINISHED: "All steps were taken, as asked: Adam has no test of convergence.",
     Status.STEPS: "Stopped: all steps were used before the run converged. Raise `steps` to go on.",
     Status.CALLBACK: "Stopped: the callback raised StopIteration.",

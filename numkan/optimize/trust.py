@@ -29,7 +29,10 @@ __all__ = ["JacobianModel", "LinearModel", "NormalModel", "TrustStep", "step_wit
 
 #: The length of a step may miss the radius by this share of it.
 _TOLERANCE = 0.1
-_MOST_TRIALS = 20
+_MOST_TRIALS = 30
+
+#: So small a damping, beside a diagonal of at most 1, only makes a singular model solvable.
+_SINGULAR = 1e-12
 
 
 class TrustStep(NamedTuple):
@@ -133,14 +136,19 @@ class NormalModel:
 def step_within(model: LinearModel, radius: float, damping: float) -> TrustStep:
     """Return the step of a model within a radius; `damping` is a guess, that of the last step."""
     z, size, slope = model.solve(0.0)
+    singular = not math.isfinite(size)
     if size <= (1 + _TOLERANCE) * radius:
         return TrustStep(z, size, 0.0, model.squared(z))
-    lower = _newton(0.0, size, slope, radius) if math.isfinite(size) else 0.0
+    lower = 0.0 if singular else _newton(0.0, size, slope, radius)
     upper = model.steepness / radius
     damping = min(max(damping, lower), upper) or max(1e-3 * upper, lower)
+    best = TrustStep(np.zeros_like(z), 0.0, damping, 0.0)
     for _ in range(_MOST_TRIALS):
         z, size, slope = model.solve(damping)
-        if abs(size - radius) <= _TOLERANCE * radius:
+        if math.isfinite(size) and (not best.size or size <= (1 + _TOLERANCE) * radius):
+            best = TrustStep(z, size, damping, model.squared(z) + 2.0 * damping * size**2)
+        # A singular model may have no step as long as the radius: damping goes down to the rounding of its diagonal.
+        if abs(size - radius) <= _TOLERANCE * radius or (singular and size < radius and damping <= _SINGULAR):
             break
         if size < radius:
             upper = min(upper, damping)
@@ -148,7 +156,7 @@ def step_within(model: LinearModel, radius: float, damping: float) -> TrustStep:
             lower = max(lower, damping)
         proposed = _newton(damping, size, slope, radius) if math.isfinite(size) else 0.0
         damping = proposed if lower < proposed < upper else max(1e-3 * upper, math.sqrt(lower * upper))
-    return TrustStep(z, size, damping, model.squared(z) + 2.0 * damping * size**2)
+    return best
 
 
 def _newton(damping: float, size: float, slope: float, radius: float) -> float:
