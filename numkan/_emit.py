@@ -92,17 +92,6 @@ class Emitter:
         zeros = ir.Constant(ir.VectorType(ir.IntType(32), self.lanes), [0] * self.lanes)
         return self.builder.shuffle_vector(first, ir.Constant(self.vector, ir.Undefined), zeros)
 
-    def total(self, value: Any) -> Any:
-        """Return the sum of the lanes, by halves."""
-        index, lanes = ir.IntType(32), self.lanes
-        while lanes > 1:
-            lanes //= 2
-            low = ir.Constant(ir.VectorType(index, lanes), list(range(lanes)))
-            high = ir.Constant(ir.VectorType(index, lanes), list(range(lanes, 2 * lanes)))
-            halves = self.builder.shuffle_vector(value, value, low), self.builder.shuffle_vector(value, value, high)
-            value = self.builder.fadd(*halves)
-        return self.builder.extract_element(value, ir.Constant(index, 0))
-
     def lookup(self, tables: Sequence[Any], index: Any) -> Any:
         """Look up in 1, 2 or 4 registers."""
         if len(tables) == 1:

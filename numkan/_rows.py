@@ -28,14 +28,13 @@ from numba.extending import intrinsic
 
 from numkan._emit import Emitter, vector_types
 from numkan._jit import kernel
-from numkan._simd import has_wide_vectors, lanes_of, vector_ops
+from numkan._simd import has_wide_vectors, lanes_of, sum_of_lanes, vector_ops
 
 __all__ = ["RowOps", "row_ops", "tile_vectors"]
 
 #: Registers for the rows; the rest are for outputs and for numbers that are broadcast.
 _WIDE_REGISTERS, _REGISTERS = 24, 11
 _MOST_VECTORS = 4
-
 
 #: So many rows further on are asked for when rows are loaded: the next pieces will need them.
 _AHEAD = 2
@@ -113,10 +112,16 @@ def _ops_in_memory(k: int, dtype: np.dtype[Any], vectors: int) -> RowOps:
 
 
 def _row_intrinsics(k: int, dtype: np.dtype[Any], vectors: int) -> tuple[Any, ...]:
-    """Return the operations in the order of `RowOps`; vector v of row r is number r * vectors + v of the tuple."""
-    n_rows = k + 2
+    """Return the operations in the order of `RowOps`."""
+    load, store = _moving_intrinsics(k, dtype, vectors)
+    add_outputs, add_products, total = _summing_intrinsics(k, dtype, vectors)
+    return load, add_outputs, add_products, store, total
+
+
+def _moving_intrinsics(k: int, dtype: np.dtype[Any], vectors: int) -> tuple[Any, Any]:
+    """Return load and store; vector v of row r is number r * vectors + v of the tuple."""
+    n_rows, size = k + 2, types.intp
     rows_type = types.UniTuple(vector_types(dtype)[0], n_rows * vectors)
-    size = types.intp
 
     def places(builder: Any, at: Any, stride: Any, last: Any) -> list[Any]:
         """Return where the rows begin."""
@@ -124,11 +129,6 @@ def _row_intrinsics(k: int, dtype: np.dtype[Any], vectors: int) -> tuple[Any, ..
         for _ in range(n_rows - 2):
             found.append(builder.add(found[-1], stride))
         return [*found, last]
-
-    def factors(emit: Emitter, context: Any, array_type: Any, f: Any, q: Any, step: Any) -> list[Any]:
-        """Return the n_rows numbers of a sample, each in all lanes of a vector."""
-        numbers = emit.load_columns(context, array_type, f, q, step, n_rows, kind=emit.scalar)
-        return [emit.splat(number) for number in numbers]
 
     @intrinsic
     def load(typing_context, array, at, stride, last):  # type: ignore[no-untyped-def]
@@ -147,33 +147,6 @@ def _row_intrinsics(k: int, dtype: np.dtype[Any], vectors: int) -> tuple[Any, ..
         return rows_type(array, size, size, size), codegen
 
     @intrinsic
-    def add_outputs(typing_context, rows, f, q, step, out, to):  # type: ignore[no-untyped-def]
-        def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
-            emit = Emitter(builder, dtype)
-            rows = cgutils.unpack_tuple(builder, args[0], n_rows * vectors)
-            by = factors(emit, context, signature.args[1], *args[1:4])
-            out_type, (out, to) = signature.args[4], args[4:]
-            sums = emit.load_tables(context, out_type, out, to, vectors)
-            for r in range(n_rows):
-                sums = [emit.fma(by[r], rows[r * vectors + v], y) for v, y in enumerate(sums)]
-            emit.store_tables(context, out_type, out, to, sums)
-            return context.get_dummy_value()
-
-        return types.void(rows, f, size, size, out, size), codegen
-
-    @intrinsic
-    def add_products(typing_context, rows, f, q, step, out, to):  # type: ignore[no-untyped-def]
-        def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
-            emit = Emitter(builder, dtype)
-            rows = cgutils.unpack_tuple(builder, args[0], n_rows * vectors)
-            by = factors(emit, context, signature.args[1], *args[1:4])
-            ys = emit.load_tables(context, signature.args[4], args[4], args[5], vectors)
-            sums = [emit.fma(by[r], y, rows[r * vectors + v]) for r in range(n_rows) for v, y in enumerate(ys)]
-            return cgutils.pack_array(builder, sums)
-
-        return rows(rows, f, size, size, out, size), codegen
-
-    @intrinsic
     def store(typing_context, rows, array, at, stride, last):  # type: ignore[no-untyped-def]
         def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
             emit = Emitter(builder, dtype)
@@ -186,21 +159,57 @@ def _row_intrinsics(k: int, dtype: np.dtype[Any], vectors: int) -> tuple[Any, ..
 
         return types.void(rows, array, size, size, size), codegen
 
+    return load, store
+
+
+def _summing_intrinsics(k: int, dtype: np.dtype[Any], vectors: int) -> tuple[Any, Any, Any]:
+    """Return add_outputs, add_products and total, which all take (rows, f, q, step, out, to)."""
+    n_rows, size = k + 2, types.intp
+
+    def operands(emit: Emitter, context: Any, signature: Any, args: Any) -> tuple[list[Any], list[Any], list[Any]]:
+        """Return the rows, a sample's number for each of them in all lanes, and the vectors of its outputs."""
+        rows, f, q, step, out, to = args
+        vectors_of_rows = cgutils.unpack_tuple(emit.builder, rows, n_rows * vectors)
+        grouped = [vectors_of_rows[at : at + vectors] for at in range(0, n_rows * vectors, vectors)]
+        numbers = emit.load_columns(context, signature.args[1], f, q, step, n_rows, kind=emit.scalar)
+        outputs = emit.load_tables(context, signature.args[4], out, to, vectors)
+        return grouped, [emit.splat(number) for number in numbers], outputs
+
+    @intrinsic
+    def add_outputs(typing_context, rows, f, q, step, out, to):  # type: ignore[no-untyped-def]
+        def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
+            emit = Emitter(builder, dtype)
+            rows, by, sums = operands(emit, context, signature, args)
+            for factor, row in zip(by, rows, strict=True):
+                sums = [emit.fma(factor, c, y) for c, y in zip(row, sums, strict=True)]
+            emit.store_tables(context, signature.args[4], args[4], args[5], sums)
+            return context.get_dummy_value()
+
+        return types.void(rows, f, size, size, out, size), codegen
+
+    @intrinsic
+    def add_products(typing_context, rows, f, q, step, out, to):  # type: ignore[no-untyped-def]
+        def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
+            emit = Emitter(builder, dtype)
+            rows, by, ys = operands(emit, context, signature, args)
+            pairs = [(factor, c, y) for factor, row in zip(by, rows, strict=True) for c, y in zip(row, ys, strict=True)]
+            return cgutils.pack_array(builder, [emit.fma(factor, y, c) for factor, c, y in pairs])
+
+        return rows(rows, f, size, size, out, size), codegen
+
     @intrinsic
     def total(typing_context, rows, f, q, step, out, to):  # type: ignore[no-untyped-def]
         def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
             emit = Emitter(builder, dtype)
-            rows = cgutils.unpack_tuple(builder, args[0], n_rows * vectors)
-            by = factors(emit, context, signature.args[1], *args[1:4])
-            ys = emit.load_tables(context, signature.args[4], args[4], args[5], vectors)
+            rows, by, ys = operands(emit, context, signature, args)
             acc = emit.number(0)
             for v, y in enumerate(ys):
-                value = builder.fmul(by[0], rows[v])
-                for r in range(1, n_rows):
-                    value = emit.fma(by[r], rows[r * vectors + v], value)
+                value = builder.fmul(by[0], rows[0][v])
+                for factor, row in zip(by[1:], rows[1:], strict=True):
+                    value = emit.fma(factor, row[v], value)
                 acc = emit.fma(value, y, acc)
-            return emit.total(acc)
+            return sum_of_lanes(builder, acc)
 
         return f.dtype(rows, f, size, size, out, size), codegen
 
-    return load, add_outputs, add_products, store, total
+    return add_outputs, add_products, total

@@ -34,7 +34,16 @@ from numba.extending import intrinsic, register_model
 
 from numkan._jit import kernel
 
-__all__ = ["VectorOps", "VectorType", "has_wide_vectors", "lanes_of", "vector_ops", "vector_pointer", "vector_width"]
+__all__ = [
+    "VectorOps",
+    "VectorType",
+    "has_wide_vectors",
+    "lanes_of",
+    "sum_of_lanes",
+    "vector_ops",
+    "vector_pointer",
+    "vector_width",
+]
 
 _CHECKED_LANES = 4
 
@@ -327,17 +336,21 @@ def _mul(typing_context, a, b):  # type: ignore[no-untyped-def]
     return a(a, b), codegen
 
 
+def sum_of_lanes(builder: Any, value: Any) -> Any:
+    """Write the sum of the lanes of an LLVM vector, by halves."""
+    index, lanes = ir.IntType(32), value.type.count
+    while lanes > 1:
+        lanes //= 2
+        low = ir.Constant(ir.VectorType(index, lanes), list(range(lanes)))
+        high = ir.Constant(ir.VectorType(index, lanes), list(range(lanes, 2 * lanes)))
+        value = builder.fadd(builder.shuffle_vector(value, value, low), builder.shuffle_vector(value, value, high))
+    return builder.extract_element(value, ir.Constant(index, 0))
+
+
 @intrinsic
 def _total(typing_context, v):  # type: ignore[no-untyped-def]
     def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
-        (value,) = args
-        index, lanes = ir.IntType(32), v.lanes
-        while lanes > 1:
-            lanes //= 2
-            low = ir.Constant(ir.VectorType(index, lanes), list(range(lanes)))
-            high = ir.Constant(ir.VectorType(index, lanes), list(range(lanes, 2 * lanes)))
-            value = builder.fadd(builder.shuffle_vector(value, value, low), builder.shuffle_vector(value, value, high))
-        return builder.extract_element(value, ir.Constant(index, 0))
+        return sum_of_lanes(builder, args[0])
 
     return v.scalar(v), codegen
 

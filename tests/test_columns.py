@@ -60,7 +60,7 @@ def check_form(model: KAN, x: Any, y: Any, loss: str = "mse", weight: Any = None
     goal = targets(y, len(x), model.n_out, model.dtype, loss, weight)
     value, grad = columns.loss_and_grad(x, goal)
     assert columns.loss(x, goal) == value
-    expected, takes = model._gradient(several=True)
+    expected, takes = model._gradient()
     other = loss_and_gradients(model._pack(), x, goal, takes)
     assert abs(value - other) <= eps * abs(other)
     assert grad.dtype == model.dtype

@@ -140,7 +140,7 @@ def test_certified_values_are_reached(problem, start):
     scipys = digits(other.x, problem.certified)
     print(f"{problem!r} start {start + 1}: {own:.1f} digits in {result.nfev} evaluations, SciPy {scipys:.1f}")
     assert own >= 4 or scipys < 4
-    if start == 1 and problem.level in ("Lower", "Average"):
+    if (problem.name, start) != ("BoxBOD", 0):  # from where both run away
         assert own >= 8
 
 

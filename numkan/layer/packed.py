@@ -26,7 +26,7 @@ _LONGEST_CALL = 16 * BLOCK
 _MOST_GROUPS, _GROUP_WORK = 16, 1_300_000
 
 #: What preparing one input of one sample costs, with slopes, in multiply-adds.
-_PREPARE_WORK = 64
+_SLOPES_WORK = 64
 
 #: What receives the gradient of some inputs.
 Take = Callable[[int, int, FloatArray], None]
@@ -118,7 +118,7 @@ class PackedLayer:
         bars[:, : self.n_out], bars[:, self.n_out :] = y_bar, 0
         given, slope = given_base(self.base, x)
         kernel = backward_kernel(self.k, x.dtype)
-        work = max(1, n * (_PREPARE_WORK + 2 * (self.k + 2) * width))
+        work = max(1, n * (_SLOPES_WORK + 2 * (self.k + 2) * width))
         size = max(-(-n_in // _MOST_GROUPS), min(n_in, -(-_GROUP_WORK // work)))
 
         def task(group: int) -> None:

@@ -40,7 +40,7 @@ class Work(NamedTuple):
     width: int  # numbers from one row of outputs to the next, see `row_width`
     points: Any  # (stride,) the points of one input
     found: Any  # (stride,) their pieces, as the dtype's numbers
-    ordered: Any  # (stride,) those of one input, sorted
+    ordered: Any  # (stride,) the points sorted, and once b(x) is known, made finite
     piece: Any  # (block,) int32: their pieces
     rank: Any  # (block,) int32: how many samples before are of the same piece
     places: Any  # (most pieces,) int64: samples of each piece, then where they begin

@@ -46,7 +46,7 @@ _PREPARE_WORK = 32
 
 
 def chunk_rows(layers: Sequence[PackedLayer], n: int) -> int:
-    """Return how many of n samples go through a network at once: whole blocks, by the work that one sample is."""
+    """Return how many of n samples go through a network at once, by the work that one is: a multiple of BLOCK."""
     work = 0
     for layer in layers:
         n_in, _, width = layer.coefs.shape
@@ -57,7 +57,7 @@ def chunk_rows(layers: Sequence[PackedLayer], n: int) -> int:
 
 
 def lot_rows(layers: Sequence[PackedLayer]) -> int:
-    """Return over how many samples activations are kept for a gradient: whole chunks, of bounded memory."""
+    """Return over how many samples activations are kept for a gradient: bounded memory, a multiple of BLOCK."""
     numbers = layers[0].coefs.shape[0] + sum(layer.n_out for layer in layers)
     chunk = chunk_rows(layers, 0)
     return int(max(1, min(_LOT_NUMBERS // numbers, _LONGEST_LOT) // chunk) * chunk)

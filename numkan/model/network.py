@@ -312,7 +312,7 @@ class Network:
         if columns is not None:
             return columns.loss_and_grad(x, goal)
         layers = self._pack()
-        grad, takes = self._gradient(len(x) > lot_rows(layers))
+        grad, takes = self._gradient()
         return loss_and_gradients(layers, x, goal, takes), grad
 
     def loss(self, x: Any, y: Any, loss: str = "mse", sample_weight: Any = None) -> float:
@@ -327,15 +327,12 @@ class Network:
             return columns.loss(x, goal)
         return loss_and_gradients(self._pack(), x, goal, None)
 
-    def _gradient(self, several: bool) -> tuple[FloatArray, list[Take]]:
-        """Return memory for a gradient by the parameters, and what puts those by packed coefficients into it.
-
-        With `several` they come for the same inputs more than once, and are added up.
-        """
-        grad = np.zeros_like(self._theta) if several else np.empty_like(self._theta)
+    def _gradient(self) -> tuple[FloatArray, list[Take]]:
+        """Return memory for a gradient by the parameters, and what puts those by packed coefficients into it."""
+        grad = np.empty_like(self._theta)
         takes, at = [], 0
         for layer in self.act_fun:
-            takes.append(_receiver(layer, grad[at : at + layer.n_params], several))
+            takes.append(_receiver(layer, grad[at : at + layer.n_params]))
             at += layer.n_params
         return grad, takes
 
@@ -357,10 +354,9 @@ class Network:
         _check_rows("y_bar", y_bar, x)
         layers = self._pack()
         check_domain(layers, x)
-        size = lot_rows(layers)
-        grad, takes = self._gradient(several=len(x) > size or len(x) == 0)
+        grad, takes = self._gradient()
         x_bar = np.empty_like(x)
-        for rows in spans(len(x), size):
+        for rows in spans(len(x), lot_rows(layers)) or [slice(0, 0)]:  # no samples have a gradient too, of zeros
             acts = all_activations(layers, x[rows], rows.start)
             x_bar[rows] = backward(layers, acts, y_bar[rows], takes, inputs=True)
         return grad, x_bar
@@ -546,15 +542,20 @@ class Network:
         return [layer.coverage(a) for layer, a in zip(self.act_fun, acts[:-1], strict=True)]
 
 
-def _receiver(layer: KANLayer, grad: FloatArray, add: bool) -> Take:
-    """Return what unpacks the gradient of some inputs of a layer into that of its parameters (n_params,)."""
+def _receiver(layer: KANLayer, grad: FloatArray) -> Take:
+    """Return what unpacks the gradient of some inputs of a layer into that of its parameters (n_params,).
+
+    What comes for an input again, of further samples, is added.
+    """
     sections = layer._sections(grad)
     unwanted = np.empty((layer.n_in, layer.n_out), layer.dtype)
     scales = sections.get("scale_base", unwanted), sections.get("scale_sp", unwanted)
     arrays = layer._coef, layer._scale_sp, layer._mask, sections["coef"], *scales
+    seen = np.zeros(layer.n_in, np.bool_)
 
     def take(low: int, high: int, part: FloatArray) -> None:
-        unpack_gradient(part, *(array[low:high] for array in arrays), add)
+        unpack_gradient(part, *(array[low:high] for array in arrays), bool(seen[low]))
+        seen[low:high] = True
 
     return take
 

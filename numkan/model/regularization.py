@@ -147,7 +147,7 @@ def penalized(model: Network, x: FloatArray, goal: Targets, penalties: Penalties
         (loss, grad), regularization = model._loss_and_grad(x, goal), 0.0
     else:
         loss, regularization, packed = _with_edges(model._pack(), x, goal, penalties)
-        grad, takes = model._gradient(several=False)
+        grad, takes = model._gradient()
         for take, part in zip(takes, packed, strict=True):
             take(0, len(part), part)
     if penalties.active and (penalties.lamb_coef or penalties.lamb_coefdiff):
