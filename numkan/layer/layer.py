@@ -407,15 +407,18 @@ class KANLayer:
         """Return a new layer with `grid` intervals and the same function; see :mod:`numkan.layer.refine`."""
         n_intervals = check_integer("grid", grid, 1)
         knots = refined_grid(self._grid, n_intervals, self._k)
-        coef = refine_coef(self._grid, self.coef, knots, self._k, extrapolate=self._extrapolate)
-        finer = KANLayer.__new__(KANLayer)
+        return self._with(knots, refine_coef(self._grid, self.coef, knots, self._k, extrapolate=self._extrapolate))
+
+    def _with(self, knots: FloatArray, coef: FloatArray) -> KANLayer:
+        """Return a new layer that has other knots, and coefficients (n_in, n_out, G + k) for them."""
+        new = KANLayer.__new__(KANLayer)
         for name in ("_extrapolate", "_grid_eps", "_base", "_sp_trainable", "_sb_trainable", "_dtype", "_k"):
-            setattr(finer, name, getattr(self, name))
-        finer._allocate(np.array(knots), self.n_out)
-        finer.coef[...] = coef
+            setattr(new, name, getattr(self, name))
+        new._allocate(np.array(knots), self.n_out)
+        new.coef[...] = coef
         for name in ("_scale_base", "_scale_sp", "_mask"):
-            getattr(finer, name)[...] = getattr(self, name)
-        return finer
+            getattr(new, name)[...] = getattr(self, name)
+        return new
 
     def coverage(self, x: Any) -> Coverage:
         """Return the share of samples (n, n_in) outside the grid and the number of empty spans, for each input."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
@@ -54,6 +55,9 @@ __all__ = ["Network"]
 class Network:
     """Layers in a row. :class:`numkan.KAN`, which users see, adds training and files and documents the rest."""
 
+    #: What tells the numbers that the constructor drew from all others; None where it is not known.
+    _drawn: bytes | None = None
+
     def __init__(
         self,
         width: Sequence[int],
@@ -100,6 +104,7 @@ class Network:
                 for layer in range(depth)
             ]
         )
+        self._drawn = self._digest()
 
     # --- storage --------------------------------------------------------------------------------------------------
 
@@ -135,16 +140,31 @@ class Network:
         return copy.deepcopy(self)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
-        return type(self)._of([copy.deepcopy(layer, memo) for layer in self.act_fun])
+        twin = type(self)._of([copy.deepcopy(layer, memo) for layer in self.act_fun])
+        twin._drawn = self._drawn
+        return twin
 
     def __copy__(self) -> Self:
         return self.copy()  # a copy that shares the vector but not its views would be neither
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"layers": list(self._layers)}
+        return {"layers": list(self._layers), "drawn": self._drawn}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self._take(state["layers"])
+        self._drawn = state["drawn"]
+
+    def _digest(self) -> bytes:
+        """Return a digest of all numbers and grids, byte for byte."""
+        numbers = hashlib.blake2b(self._numbers.tobytes(), digest_size=16)
+        for layer in self._layers:
+            numbers.update(layer.grid.tobytes())
+        return numbers.digest()
+
+    @property
+    def is_as_drawn(self) -> bool:
+        """Whether parameters, grids and masks are byte for byte what the constructor drew."""
+        return self._drawn is not None and self._drawn == self._digest()
 
     # --- what a network is ----------------------------------------------------------------------------------------
 

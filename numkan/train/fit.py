@@ -7,15 +7,19 @@ from typing import Any
 
 import numpy as np
 
-from numkan._check import check_flag, check_integer, check_number, check_seed
+from numkan._check import check_flag, check_integer, check_number, check_option, check_seed
 from numkan.model.network import Network
 from numkan.model.regularization import Penalties
 from numkan.train.history import FitResult, FitState
 from numkan.train.plan import holdout, make_plan
 from numkan.train.run import Settings, Training
+from numkan.train.second_order import LeastSquaresTraining, SecondOrder
 from numkan.train.samples import Samples, check_samples, split, validation_samples
 
 __all__ = ["fit"]
+
+#: Starts that are tried at most.
+_RESTARTS = 30
 
 
 def fit(
@@ -30,6 +34,9 @@ def fit(
     sample_weight: Any = None,
     validation: Any = "auto",
     patience: int | None = None,
+    start: str = "auto",
+    restarts: int | str = "auto",
+    penalty: float | str | None = "auto",
     batch_size: int | None = None,
     learning_rate: float | None = None,
     lamb: float = 0.0,
@@ -137,11 +144,39 @@ def fit(
     )
     samples = check_samples(self, x, y, loss, sample_weight)
     rng = check_seed("random_state", random_state)
+    redraw = _redraws(self, start)
+    restarts = _RESTARTS if isinstance(restarts, str) and check_option("restarts", restarts, ["auto"]) else restarts
+    restarts = check_integer("restarts", restarts, 1)
+    penalty = _penalty(penalty)
     train, held = _divide(self, samples, validation, grids, loss, rng)
-    plan = make_plan(self, len(train), method, grids, steps, batch_size, learning_rate, patience)
+    squares = loss == "mse" and not settings.penalties.active
+    plan = make_plan(
+        self, len(train), method, grids, steps, batch_size, learning_rate, patience, squares=squares, redraw=redraw
+    )
     if isinstance(validation, str) and held is not None:
         plan.chosen["validation"] = f"{len(held)} of {len(samples)} samples held out, to choose the grid by"
-    return Training(self, train, held, plan, settings, rng).run()
+    if plan.method != "lm":
+        return Training(self, train, held, plan, settings, rng).run()
+    if not squares:
+        raise ValueError("Argument `method` must not be 'lm' for a loss other than 'mse', or with `lamb`: use 'lbfgs'.")
+    plan.chosen["start"] = "redraw: the model is as its constructor drew it" if redraw else "keep: the model goes on"
+    options = SecondOrder(redraw, restarts, penalty)
+    everything = samples if isinstance(validation, str) else train
+    return LeastSquaresTraining(self, train, held, plan, settings, rng, everything=everything, options=options).run()
+
+
+def _redraws(model: Network, start: str) -> bool:
+    """Return whether the fit may begin from other numbers than the model's."""
+    check_option("start", start, ["auto", "keep", "redraw"])
+    return start == "redraw" or (start == "auto" and model.is_as_drawn)
+
+
+def _penalty(penalty: Any) -> float | None:
+    """Return the weight of a fixed penalty, None where weights are told by evidence."""
+    if isinstance(penalty, str):
+        check_option("penalty", penalty, ["auto"])
+        return None
+    return 0.0 if penalty is None else check_number("penalty", penalty, 0.0)
 
 
 def _divide(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from enum import StrEnum
@@ -100,6 +101,15 @@ class FitResult:
     history : History
     chosen : mapping of str to str
         What was chosen where the caller said ``"auto"`` or nothing, and why.
+    noise : float
+        Deviation of the targets from any smooth function, as Levenberg-Marquardt's penalties have estimated it; NaN
+        where there was no estimate. What a network cannot follow counts as noise.
+    freedom : float
+        Effective degrees of freedom of the fit; NaN as above.
+    starts : tuple of float
+        Root mean square residual of every start that was tried.
+    weights : tuple of ndarray, shapes (n_measures, n_in, n_out)
+        Weights of the penalties of every layer's edges, see :mod:`numkan.train.evidence`.
     """
 
     success: bool
@@ -114,6 +124,10 @@ class FitResult:
     stages: tuple[Stage, ...]
     history: History
     chosen: Mapping[str, str]
+    noise: float = math.nan
+    freedom: float = math.nan
+    starts: tuple[float, ...] = ()
+    weights: tuple[FloatArray, ...] = ()
 
     def __str__(self) -> str:
         rows = [f"{'grid':>5} {'steps':>6} {'loss':>10} {'validation':>10} {'seconds':>8}  ended"]

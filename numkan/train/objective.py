@@ -57,6 +57,11 @@ class TrainingObjective:
         """Forget all points but the accepted one."""
         self._parts = {value: self._parts[value]}
 
+    def params(self, z: FloatArray) -> FloatArray:
+        """Return the parameters that z stands for."""
+        params: FloatArray = self.unit * z
+        return params
+
     def start(self) -> FloatArray:
         """Return z of the model as it is."""
         return self.model._theta / self.unit

@@ -12,10 +12,20 @@ from numkan.model.network import Network
 
 __all__ = ["METHODS", "Plan", "holdout", "make_plan"]
 
-METHODS = ("auto", "lbfgs", "adam")
+METHODS = ("auto", "lm", "lbfgs", "adam")
 
 #: Multiply-adds of one evaluation of loss and gradient up to which L-BFGS runs on all samples: about 0.1 s on a core.
 _FULL_BATCH_WORK = 300_000_000
+
+#: Levenberg-Marquardt: steps in a stage; multiply-adds of one step and coefficients up to which it is chosen; its ladder.
+_LM_STEPS = 80
+_LM_WORK = 1_000_000_000
+_LM_COEFFICIENTS = 1500
+_LM_FIRST_GRID, _LM_RATIO, _LM_FINEST_GRID = 5, 4, 320
+_LM_SHARE = 0.8
+
+#: The normal equations of so many coefficients are refused: a gigabyte, twice over.
+_LM_MOST_COEFFICIENTS = 11_000
 
 #: L-BFGS: steps in a stage. It ends earlier where the loss falls no further.
 _LBFGS_STEPS = 2000
@@ -62,38 +72,98 @@ def make_plan(
     batch_size: Any,
     learning_rate: Any,
     patience: Any,
+    *,
+    squares: bool,
+    redraw: bool,
 ) -> Plan:
-    """Check what was asked for, and decide the rest for `n` training samples."""
+    """Check what was asked for, and decide the rest for `n` training samples.
+
+    `squares` says whether the objective is nothing but a sum of squares, `redraw` whether training may begin anew.
+    """
     check_option("method", method, METHODS)
     chosen: dict[str, str] = {}
     if batch_size is not None:
         batch_size = min(check_integer("batch_size", batch_size, 1), n)
-        if method == "lbfgs":
-            raise ValueError(f"Argument `batch_size` must be None for method 'lbfgs', not {batch_size}: use 'adam'.")
-    ladder = _ladder(model, n, grids, chosen)
+        if method in ("lm", "lbfgs"):
+            raise ValueError(f"Argument `batch_size` must be None for method {method!r}, not {batch_size}: use 'adam'.")
     if method == "auto":
-        method = _method(model, n, batch_size, chosen)
+        method = _method(model, n, batch_size, chosen, squares=squares)
+    if method == "lm":
+        ladder = _lm_ladder(model, n, grids, chosen, redraw=redraw)
+        _check_normal_equations(model, ladder)
+    else:
+        ladder = _ladder(model, n, grids, chosen)
     if method == "adam" and batch_size is None:
         batch_size = min(n, _BATCH)
         chosen["batch_size"] = f"{batch_size}: at most {_BATCH} of {n} samples"
     steps = _steps(n, method, batch_size, steps, chosen)
     rate = 0.01 if learning_rate is None else check_number("learning_rate", learning_rate, 0.0, exclusive=True)
     if patience is None:
-        patience = 100 if method == "lbfgs" else 20 * max(n // batch_size, 1)
+        patience = 100 if method in ("lm", "lbfgs") else 20 * max(n // batch_size, 1)
     patience = check_integer("patience", patience, 1)
     return Plan(method, ladder, steps, batch_size if method == "adam" else None, rate, patience, chosen)
 
 
-def _method(model: Network, n: int, batch_size: int | None, chosen: dict[str, str]) -> str:
+def _method(model: Network, n: int, batch_size: int | None, chosen: dict[str, str], *, squares: bool) -> str:
     if batch_size is not None:
         chosen["method"] = "adam: a batch size was given"
         return "adam"
+    size, work = _normal_equations(model, n)
+    if squares and work <= _LM_WORK and size <= _LM_COEFFICIENTS and _has_slopes(model):
+        chosen["method"] = (
+            f"lm: normal equations of {size} coefficients or more take about {work:.0e} multiply-adds a step, no more "
+            f"than {_LM_WORK:.0e}"
+        )
+        return "lm"
     work = 3 * n * sum(layer.n_in * layer.n_out * (layer.k + 2) for layer in model.act_fun)
     method = "lbfgs" if work <= _FULL_BATCH_WORK else "adam"
     cost = f"a gradient over all {n} samples takes about {work:.0e} multiply-adds"
     limit = "no more than" if method == "lbfgs" else "more than"
     chosen["method"] = f"{method}: {cost}, {limit} {_FULL_BATCH_WORK:.0e}"
     return method
+
+
+def _has_slopes(model: Network) -> bool:
+    """Whether a change in one layer is seen by the next ones: splines of degree 0 have no slope."""
+    return all(layer.k > 0 for layer in model.act_fun[1:])
+
+
+def _normal_equations(model: Network, n: int) -> tuple[int, float]:
+    """Return the number of coefficients on the coarsest grid of the ladder, and the multiply-adds of a step there."""
+    size = sum(layer.n_in * layer.n_out * (_LM_FIRST_GRID + layer.k) for layer in model.act_fun)
+    row = sum(layer.n_in * layer.n_out * (layer.k + 1) for layer in model.act_fun)
+    return size, n * model.n_out * min(row**2, size**2) / 2 + size**3 / 3
+
+
+def _check_normal_equations(model: Network, ladder: tuple[int, ...]) -> None:
+    """Say that the normal equations must fit into memory."""
+    for G in ladder or (max(model.grid),):
+        size = sum(layer.n_in * layer.n_out * (G + layer.k) for layer in model.act_fun)
+        if size > _LM_MOST_COEFFICIENTS:
+            raise ValueError(
+                f"Argument `method` must not be 'lm' for {size} coefficients (grid {G}), whose normal equations take "
+                f"{8 * size**2} bytes: use 'auto', 'lbfgs' or 'adam', or a coarser grid."
+            )
+
+
+def _lm_ladder(model: Network, n: int, grids: Any, chosen: dict[str, str], *, redraw: bool) -> tuple[int, ...]:
+    """Return the ladder of Levenberg-Marquardt: fourfold, up to the finest grid that samples and time allow."""
+    if not isinstance(grids, str):
+        return _ladder(model, n, grids, chosen)
+    check_option("grids", grids, ["auto"])
+    edges = sum(layer.n_in * layer.n_out for layer in model.act_fun)
+    most = min(_LM_SHARE * n * model.n_out, _LM_COEFFICIENTS) / edges - max(model.k)
+    finest = int(max(min(most, _LM_FINEST_GRID), 1))
+    ladder = [min(_LM_FIRST_GRID, finest) if redraw else max(model.grid)]
+    while _LM_RATIO * ladder[-1] <= finest:
+        ladder.append(_LM_RATIO * ladder[-1])
+    if finest >= 1.4 * ladder[-1]:
+        ladder.append(finest)
+    chosen["grids"] = (
+        f"{ladder}: up to {_LM_SHARE:g} coefficients for each of {n * model.n_out} targets, {_LM_COEFFICIENTS} in all, "
+        f"and grid {_LM_FINEST_GRID}"
+    )
+    return tuple(ladder)
 
 
 def _ladder(model: Network, n: int, grids: Any, chosen: dict[str, str]) -> tuple[int, ...]:
@@ -129,6 +199,9 @@ def _steps(n: int, method: str, batch_size: int | None, steps: Any, chosen: dict
         return check_integer("steps", steps, 0)
     if steps is not None:
         check_option("steps", steps, ["auto"])
+    if method == "lm":
+        chosen["steps"] = f"{_LM_STEPS} in a stage at most"
+        return _LM_STEPS
     if method == "lbfgs" or batch_size is None:
         chosen["steps"] = f"{_LBFGS_STEPS} in a stage at most; a stage ends where the loss falls no further"
         return _LBFGS_STEPS

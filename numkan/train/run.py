@@ -26,7 +26,7 @@ from numkan.train.progress import Progress
 from numkan.train.samples import Samples, batches
 from numkan.train.start import NotFiniteError, first_grids, lay_grids, loss_scale, units
 
-__all__ = ["Settings", "Training"]
+__all__ = ["Best", "Ended", "Settings", "Training"]
 
 #: Pairs of L-BFGS, as far as they take no more than so many numbers.
 _MEMORY = 100
@@ -56,7 +56,7 @@ class Settings:
     time_limit: float | None
 
 
-class _Best(NamedTuple):
+class Best(NamedTuple):
     """The best point met."""
 
     score: float
@@ -67,7 +67,7 @@ class _Best(NamedTuple):
     validation: float
 
 
-class _Ended(Exception):
+class Ended(Exception):
     """The fit is over before its plan is."""
 
     def __init__(self, status: FitStatus, message: str) -> None:
@@ -93,7 +93,7 @@ class Training:
         self._scale = loss_scale(samples)
         self._recorder = Recorder()
         self._stages: list[Stage] = []
-        self._best: _Best | None = None
+        self._best: Best | None = None
         self._stage_best = (math.inf, 0)
         self._steps = self._evaluations = self._stage = 0
         self._last_validation = math.nan
@@ -109,11 +109,8 @@ class Training:
         self._progress = Progress(self._settings.progress, self._plan.steps * len(grids))
         status, message = FitStatus.FINISHED, "Finished: all stages are done."
         try:
-            for self._stage, grid in enumerate(grids):
-                self._run_stage(grid)
-                if self._got_no_better():
-                    raise _Ended(FitStatus.EARLY, "Stopped early: the validation loss gets no better.")
-        except _Ended as end:
+            status, message = self._run_stages(grids)
+        except Ended as end:
             status, message = end.status, str(end)
         except NotFiniteError as error:
             status = FitStatus.NONFINITE
@@ -134,6 +131,14 @@ class Training:
                 )
         return self._result(status, message)
 
+    def _run_stages(self, grids: tuple[int, ...]) -> tuple[FitStatus, str]:
+        """Go up the ladder; return how it ended."""
+        for self._stage, grid in enumerate(grids):
+            self._run_stage(grid)
+            if self._got_no_better():
+                return FitStatus.EARLY, "Stopped early: the validation loss gets no better."
+        return FitStatus.FINISHED, "Finished: all stages are done."
+
     def _run_stage(self, grid: int) -> None:
         """Refine to a grid, lay it over the data, and train on it."""
         began, before = time.perf_counter(), self._steps
@@ -149,7 +154,7 @@ class Training:
             with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is found where it counts
                 self._begin_stage(grid)
             why = self._train(grid)
-        except _Ended as end:
+        except Ended as end:
             end_stage(end.status.value)
             raise
         except NotFiniteError:
@@ -234,7 +239,7 @@ class Training:
     def _accept(self, grid: int, step: int) -> None:
         """Write an accepted step into the caller's model, and tell."""
         state = self._stepper.state
-        theta = self._objective.unit * state.x
+        theta = self._objective.params(state.x)
         commit_params(self._model, theta)
         self._steps += 1
         parts = self._objective.parts(state.fun)
@@ -258,7 +263,7 @@ class Training:
             try:
                 self._settings.callback(told)
             except StopIteration:
-                raise _Ended(FitStatus.CALLBACK, "Stopped: the callback raised StopIteration.") from None
+                raise Ended(FitStatus.CALLBACK, "Stopped: the callback raised StopIteration.") from None
 
     def _why_no_step(self) -> str:
         status = self._stepper.status
@@ -301,7 +306,7 @@ class Training:
         if score < self._stage_best[0]:
             self._stage_best = (score, self._steps)
         if self._best is None or score <= self._best.score:
-            self._best = _Best(score, self._steps, self._work, theta, loss, self._last_validation)
+            self._best = Best(score, self._steps, self._work, theta, loss, self._last_validation)
 
     def _got_no_better(self) -> bool:
         if self._validation is None:
@@ -314,7 +319,7 @@ class Training:
     def _check_time(self) -> None:
         limit = self._settings.time_limit
         if limit is not None and time.perf_counter() - self._began >= limit:
-            raise _Ended(FitStatus.TIME, f"Stopped: the time limit of {limit:g} s is over.")
+            raise Ended(FitStatus.TIME, f"Stopped: the time limit of {limit:g} s is over.")
 
     def _state(self, grid: int, loss: float, objective: float) -> FitState:
         seconds = time.perf_counter() - self._began

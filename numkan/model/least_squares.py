@@ -1,0 +1,276 @@
+r"""A network's sum of squares and its normal equations, for Levenberg-Marquardt.
+
+The unknowns are the *effective* coefficients :math:`c_{iop} = m_{io} s^{sp}_{io} coef_{iop}`, in memory's order layer by
+layer: with the scales among them the Jacobian would be singular everywhere. What the base functions add stays as it is.
+
+.. math:: f(c) = \sum_{no} w_n (\hat y_{no} - y_{no})^2 + c^T R c
+
+J^T J is put together in blocks of rows, from stretches (:mod:`numkan.model.normal_kernels`) where grids are fine, as
+dense products where that is faster. No Jacobian of all rows ever exists.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol
+
+import numpy as np
+from scipy.linalg import blas
+
+from numkan._check import FloatArray
+from numkan._simd import lanes_of
+from numkan.base import GIVEN, ZERO, BaseFunction, fill_silu, silu
+from numkan.layer.packed import given_base
+from numkan.layer.layer import KANLayer
+from numkan.model.normal_kernels import STRIDE, add_layer, add_stretches, back, basis_kernel
+from numkan.model.normal_kernels import fill_dense, fill_stretches, mirror
+from numkan.spline.pieces import Pieces, local_pieces
+
+__all__ = ["LeastSquares", "Quadratic", "SplineLayer", "activations", "spline_layer"]
+
+#: Rows that are worked on at a time.
+_ROWS = 512
+
+#: A dense product does so many multiply-adds in the time that stretches take for one.
+_DENSE_GAIN = 6.0
+
+
+class Quadratic(Protocol):
+    """A penalty c^T R c."""
+
+    def value(self, c: FloatArray) -> float:
+        """Return c^T R c."""
+
+    def add(self, c: FloatArray, gradient: FloatArray, normal: FloatArray) -> None:
+        """Add R c to gradient and R to normal, in place."""
+
+
+@dataclass(frozen=True, eq=False)
+class SplineLayer:
+    """What a layer is, but for its coefficients, in float64."""
+
+    grid: FloatArray  # (n_in, G + 2k + 1)
+    k: int
+    extrapolate: str
+    grid_eps: float
+    base: BaseFunction
+    base_scale: FloatArray  # (n_in, n_out), masked
+    live: FloatArray  # (n_in, n_out), 1 where an edge has a spline, else 0
+    pieces: Pieces = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "pieces", local_pieces(self.grid, self.k, self.extrapolate))
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Of its coefficients: (n_in, G + k, n_out)."""
+        n_in, n_out = self.live.shape
+        return n_in, self.grid.shape[1] - self.k - 1, n_out
+
+
+class _Basis:
+    """The functions of one layer at its inputs."""
+
+    def __init__(self, layer: SplineLayer, x: FloatArray) -> None:
+        n, n_in = x.shape
+        self.values, self.slopes = np.empty((2, n, n_in, layer.k + 1))
+        self.first = np.empty((n, n_in), np.int64)
+        points, found = np.zeros((2, n + lanes_of(x.dtype)))
+        basis_kernel(x.dtype)(
+            x, layer.pieces, self.values, self.slopes, self.first, points, found, np.empty(n, np.int32)
+        )
+        self.base: tuple[FloatArray, FloatArray] | None = None
+        if layer.base.kind != ZERO and layer.base_scale.any():
+            self.base = _base_and_slope(layer.base, x)
+
+
+class _Pass(NamedTuple):
+    """What a pass through the layers leaves."""
+
+    activations: list[FloatArray]  # x, the inputs of every further layer, the outputs
+    bases: list[_Basis]
+    edge_slopes: list[FloatArray]  # (n, n_in, n_out), where asked for, but not of the first layer
+
+
+def _forward(
+    layers: Sequence[SplineLayer], coefs: Sequence[FloatArray], x: FloatArray, first: _Basis, *, sloped: bool
+) -> _Pass:
+    done = _Pass([x], [], [])
+    for depth, (layer, coef) in enumerate(zip(layers, coefs, strict=True)):
+        inputs = done.activations[-1]
+        basis = _Basis(layer, inputs) if depth else first
+        n, n_in = inputs.shape
+        n_out = layer.live.shape[1]
+        wanted = sloped and depth > 0
+        y, edge_slopes = np.zeros((n, n_out)), np.zeros((n if wanted else 0, n_in, n_out))
+        add_layer(basis.values, basis.slopes, basis.first, coef, y, edge_slopes)
+        if basis.base is not None:
+            y += basis.base[0] @ layer.base_scale
+            if wanted:
+                edge_slopes += basis.base[1][:, :, None] * layer.base_scale
+        for values, new in zip(done, (y, basis, edge_slopes), strict=True):
+            values.append(new)  # type: ignore[arg-type]
+    return done
+
+
+def activations(layers: Sequence[SplineLayer], coefs: Sequence[FloatArray], x: FloatArray) -> list[FloatArray]:
+    """Return x (n, n_in), the inputs of every further layer, and the outputs."""
+    return _forward(layers, coefs, x, _Basis(layers[0], x), sloped=False).activations
+
+
+class LeastSquares:
+    """The problem that :class:`numkan.optimize.LevenbergMarquardt` is given.
+
+    Parameters
+    ----------
+    layers : sequence of SplineLayer
+    x : ndarray, shape (n, n_in)
+    y : ndarray, shape (n, n_out)
+    root_weight : ndarray, shape (n,), or (0,) for ones
+        Square roots of the samples' weights.
+    penalty : Quadratic, optional
+    """
+
+    def __init__(
+        self,
+        layers: Sequence[SplineLayer],
+        x: FloatArray,
+        y: FloatArray,
+        root_weight: FloatArray | None = None,
+        penalty: Quadratic | None = None,
+    ) -> None:
+        self.layers = tuple(layers)
+        self.x, self.y = x, y
+        self.root_weight = np.empty(0) if root_weight is None else root_weight
+        self.penalty = penalty
+        self._first = _Basis(self.layers[0], x)
+        self._parts, self._places, self._slots = [], [0], []
+        at = 0
+        for layer in self.layers:
+            n_in, n_basis, n_out = layer.shape
+            self._parts.append(slice(at, at + n_in * n_basis * n_out))
+            at += n_in * n_basis * n_out
+            length = -(-(layer.k + 1) * n_out // STRIDE) * STRIDE
+            self._slots.append((len(self._places) - 1, self._places[-1]))
+            self._places += [self._places[-1] + (i + 1) * length for i in range(n_in)]
+        self.n_params = at
+        self._dense = self._places[-1] ** 2 * _DENSE_GAIN > at**2
+
+    # --- the function ---------------------------------------------------------------------------------------------
+
+    def coefficients(self, c: FloatArray) -> list[FloatArray]:
+        """Return views of c as the coefficients of every layer, (n_in, G + k, n_out)."""
+        return [c[part].reshape(layer.shape) for part, layer in zip(self._parts, self.layers, strict=True)]
+
+    def _forward(self, c: FloatArray, *, sloped: bool) -> _Pass:
+        return _forward(self.layers, self.coefficients(np.ascontiguousarray(c)), self.x, self._first, sloped=sloped)
+
+    def residuals(self, c: FloatArray) -> FloatArray:
+        """Return the weighted residuals (n, n_out)."""
+        return self._weighted(self._forward(c, sloped=False).activations[-1])
+
+    def _weighted(self, outputs: FloatArray) -> FloatArray:
+        residuals = outputs - self.y
+        return residuals * self.root_weight[:, None] if self.root_weight.size else residuals
+
+    def loss(self, c: FloatArray) -> float:
+        """Return f(c)."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            residuals = self.residuals(c)
+            squares = float(np.vdot(residuals, residuals))
+            return squares + (self.penalty.value(c) if self.penalty else 0.0)
+
+    # --- normal equations -----------------------------------------------------------------------------------------
+
+    def normal_equations(self, c: FloatArray) -> tuple[float, FloatArray, FloatArray]:
+        """Return f(c), half its gradient, and J^T J + R."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            squares, gradient, normal = self.data_equations(c)
+            if self.penalty:
+                squares += self.penalty.value(c)
+                self.penalty.add(c, gradient, normal)
+        return squares, gradient, normal
+
+    def data_equations(self, c: FloatArray) -> tuple[float, FloatArray, FloatArray]:
+        """Return the sum of squares, J^T r and J^T J, without the penalty."""
+        c = np.array(c)
+        acts, bases, edge_slopes = self._forward(c, sloped=True)
+        residuals = self._weighted(acts[-1])
+        n, n_out = residuals.shape
+        deltas = [np.broadcast_to(np.eye(n_out), (n, n_out, n_out)).copy()]
+        for slopes in edge_slopes[:0:-1]:
+            below = np.empty((n, slopes.shape[1], n_out))
+            back(slopes, deltas[0], below)
+            deltas.insert(0, below)
+        padded = self.n_params + STRIDE
+        gradient, normal = np.zeros(padded), np.zeros((padded, padded))
+        for begin in range(0, n, _ROWS):
+            some = slice(begin, min(begin + _ROWS, n))
+            for q in range(n_out):
+                self._add_rows(bases, deltas, residuals, some, q, gradient, normal)
+        mirror(normal)
+        P = self.n_params
+        return float(np.vdot(residuals, residuals)), gradient[:P], np.ascontiguousarray(normal[:P, :P])
+
+    def _add_rows(
+        self,
+        bases: list[_Basis],
+        deltas: list[FloatArray],
+        residuals: FloatArray,
+        some: slice,
+        q: int,
+        gradient: FloatArray,
+        normal: FloatArray,
+    ) -> None:
+        """Add the rows of some samples for output q."""
+        count = some.stop - some.start
+        places = np.array(self._places)
+        rows, begins = np.empty((count, places[-1])), np.empty((count, len(places) - 1), np.int64)
+        weight = self.root_weight[some] if self.root_weight.size else self.root_weight
+        for layer, basis, delta, (slot, at), part in zip(
+            self.layers, bases, deltas, self._slots, self._parts, strict=True
+        ):
+            fill_stretches(
+                basis.values[some], basis.first[some], delta[some], q, weight, layer.live, layer.shape[1], part.start,
+                slot, at, begins, rows,
+            )  # fmt: skip
+        residual = np.ascontiguousarray(residuals[some, q])
+        if not self._dense:
+            add_stretches(rows, begins, places, residual, gradient, normal)
+            return
+        dense = np.zeros((count, normal.shape[0]))
+        fill_dense(rows, begins, places, dense)
+        gradient += dense.T @ residual
+        # in Fortran's order: the upper triangle of normal.T is the lower one of normal
+        blas.dsyrk(1.0, dense.T, beta=1.0, c=normal.T, lower=0, overwrite_c=1)
+
+
+def spline_layer(layer: KANLayer, *, base: bool = True) -> tuple[SplineLayer, FloatArray]:
+    """Return a layer in float64 and its effective coefficients (n_in, G + k, n_out).
+
+    Without `base`, trainable base scales are left out. Edges without a spline have coefficients 0, and so have those
+    whose scale is 0; if scales are trainable the latter count as live.
+    """
+    scale = (layer._mask * layer._scale_sp).astype(np.float64)
+    base_scale = (layer._mask * layer._scale_base).astype(np.float64)
+    if layer.sb_trainable and not base:
+        base_scale[:] = 0.0
+    live = (layer._mask != 0) & ((scale != 0) | layer.sp_trainable)
+    described = SplineLayer(
+        layer.grid.astype(np.float64), layer.k, layer.extrapolate, layer.grid_eps, layer._base, base_scale,
+        live.astype(np.float64),
+    )  # fmt: skip
+    return described, scale[:, None, :] * layer._coef
+
+
+def _base_and_slope(base: BaseFunction, x: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return b(x) and b'(x)."""
+    if base.kind == GIVEN:
+        return given_base(base, x)
+    if base.name == "identity":
+        return x, np.ones_like(x)
+    flat = np.ascontiguousarray(x).reshape(-1)
+    value, slope = np.empty_like(flat), np.empty_like(flat)
+    fill_silu(flat.dtype)(flat, flat.size, 0, value, slope, True)
+    return value.reshape(x.shape), slope.reshape(x.shape)

@@ -1,0 +1,218 @@
+r"""How much each edge is smoothed, told by the data.
+
+With a penalty of several measures m for every edge e,
+
+.. math:: f(c) = |r(c)|^2 + \sum_e c_e^T R_e c_e, \qquad R_e = \sum_m \lambda_{me} D_m^T D_m ,
+
+minus the logarithm of a posterior is :math:`f / 2 s^2`, s the deviation of the noise. The weights that make the data
+most likely are fixed points of
+
+.. math:: \lambda_{me} \leftarrow s^2 \lambda_{me} \frac{\partial \log |R_e|_+ / \partial \lambda_{me}
+          - \operatorname{tr} (H^{-1})_{ee} Q_m}{c_e^T Q_m c_e}, \qquad Q_m = D_m^T D_m,\ H = J^T J + R, \qquad
+          s^2 = \frac{|r|^2}{n - \operatorname{tr} H^{-1} J^T J} .
+
+The trace in s is the *effective degrees of freedom*. The measures are an edge's mean slope, its curvature and the jumps
+of its highest derivative (:mod:`numkan.spline.smoothness`): straight lines, other polynomials of the splines' degree and
+the rest, so that an edge which only follows noise straightens, then vanishes; and where data are free of noise, the
+weights fall until only empty cells feel them, which go on with their neighbours' polynomial.
+
+References
+----------
+D. J. C. MacKay, "Bayesian interpolation", Neural Computation 4 (1992). S. N. Wood and M. Fasiolo, "A generalized
+Fellner-Schall method for smoothing parameter optimization", Biometrics 73 (2017).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.lib.stride_tricks import as_strided
+from scipy import linalg
+
+from numkan._check import FloatArray
+from numkan.model.least_squares import LeastSquares, SplineLayer
+from numkan.spline.basis import B_batch
+from numkan.spline.smoothness import difference_matrices
+
+__all__ = ["Evidence", "Smoothness", "measures"]
+
+#: One update changes no weight by a larger factor.
+_FASTEST = 1e3
+
+#: A penalty is at most so many times what the data say of a coefficient, or rounding hides the data beside it.
+_MOST = 1e9
+
+#: No weight falls below this, times the number of targets and the unit of its edge.
+_LEAST = 1e-60
+
+#: At least so many of the targets are left to tell the noise, as a share.
+_LEFT = 0.02
+
+#: What of H neither data nor penalty determine is held by this share of the data's mean diagonal.
+_HELD = 1e-12
+
+_TINY = np.finfo(np.float64).tiny
+
+
+class Evidence(NamedTuple):
+    """What one update has found, in units of the targets' deviation."""
+
+    noise: float  # s
+    freedom: float  # effective degrees of freedom
+    score: float  # root of the generalized cross-validation: residuals enlarged by the degrees of freedom
+
+
+def measures(k: int) -> int:
+    """Return how many measures there are for splines of degree k."""
+    return min(k, 2) + 1
+
+
+def _orders(layer: SplineLayer, smooth: bool) -> list[int]:
+    """Return the orders of the differences that are measured, one or two."""
+    k, most = layer.k, layer.shape[1] - 1
+    if smooth and k + 3 <= most:
+        return [k + 1, k + 3]
+    return sorted({min(2, k + 1), k + 1})
+
+
+class _Roughness:
+    """What is measured on the edges of one layer; arrays whose first axis has one entry serve all inputs."""
+
+    def __init__(self, layer: SplineLayer, orders: Sequence[int]) -> None:
+        knots, k = layer.grid, layer.k
+        span = knots[:, -1 - k, None] - knots[:, k, None]
+        unit = (knots - knots[:, k, None]) / span
+        rows = knots[:1] if np.allclose(unit, unit[0], rtol=0, atol=1e-9) else knots
+        by_input = [difference_matrices(row, k, orders) for row in rows]
+        self.matrices = [np.array(matrices) for matrices in zip(*by_input, strict=True)]
+        #: eigenvalues of the highest order's square beside the lowest's, (n_rows, n_eigen); None if there is one order
+        self.relative = None
+        if len(orders) == 2:
+            self.relative = np.array([_eigenvalues(row, k, *orders) for row in rows])
+        if k > 0:
+            self.matrices.insert(0, np.array([_rise(row, k) for row in rows]))
+        self.products = [D.transpose(0, 2, 1) @ D for D in self.matrices]
+        self.largest = np.array([np.diagonal(Q, axis1=1, axis2=2).max() for Q in self.products])
+
+    def squares(self, coef: FloatArray) -> FloatArray:
+        """Return |D c_e|^2, (n_measures, n_in, n_out)."""
+        return np.array([np.square(D @ coef).sum(axis=1) for D in self.matrices])
+
+    def slopes_of_determinant(self, weight: FloatArray) -> FloatArray:
+        """Return the derivatives of log |R_e|_+ by the weights, (n_measures, n_in, n_out).
+
+        The mean slope has a direction of its own, the straight line. Of the two orders the lower one is positive
+        definite on all others, and the higher one has known eigenvalues beside it.
+        """
+        out = 1.0 / weight
+        if self.relative is None:
+            out[-1] *= self.matrices[-1].shape[1]
+            return out
+        mu = self.relative[:, None, :]
+        lower, higher = weight[-2, :, :, None], weight[-1, :, :, None]
+        out[-2] = (1.0 / (lower + higher * mu)).sum(axis=2)
+        out[-1] = (mu / (lower + higher * mu)).sum(axis=2)
+        return out
+
+
+def _rise(knots: FloatArray, k: int) -> FloatArray:
+    """Return the row (1, G + k) that gives a curve's rise over its domain: its mean slope on the unit interval."""
+    ends = np.array([[knots[k]], [knots[-1 - k]]])
+    low, high = B_batch(ends, knots[None, :], k)[:, 0]
+    return (high - low)[None, :]
+
+
+def _eigenvalues(knots: FloatArray, k: int, lower: int, higher: int) -> FloatArray:
+    """Return the eigenvalues of D_higher^T D_higher beside D_lower^T D_lower; as many are 0 as orders lie between."""
+    (between,) = difference_matrices(knots, k, [higher], of=lower)
+    mu: FloatArray = linalg.eigvalsh(between.T @ between, check_finite=False)
+    mu[: higher - lower] = 0.0
+    return np.maximum(mu, 0.0)
+
+
+class Smoothness:
+    """The penalty of some layers; `weights` has an array (n_measures, n_in, n_out) for each."""
+
+    def __init__(self, layers: Sequence[SplineLayer], weights: list[FloatArray], *, smooth: bool = False) -> None:
+        self._layers = layers
+        self._rough = [_Roughness(layer, _orders(layer, smooth)) for layer in layers]
+        self.weights = weights
+
+    @property
+    def weights(self) -> list[FloatArray]:
+        """Weight of every measure on every edge."""
+        return self._weights
+
+    @weights.setter
+    def weights(self, value: list[FloatArray]) -> None:
+        self._weights = value
+        self._blocks = [
+            sum(w[:, :, None, None] * Q[:, None] for w, Q in zip(weight, rough.products, strict=True))
+            for weight, rough in zip(value, self._rough, strict=True)
+        ]
+
+    def _split(self, c: FloatArray) -> list[FloatArray]:
+        cuts = np.cumsum([np.prod(layer.shape) for layer in self._layers])[:-1]
+        return [part.reshape(layer.shape) for part, layer in zip(np.split(c, cuts), self._layers, strict=True)]
+
+    def value(self, c: FloatArray) -> float:
+        """Return c^T R c."""
+        parts = zip(self._weights, self._rough, self._split(c), strict=True)
+        return float(sum((weight * rough.squares(coef)).sum() for weight, rough, coef in parts))
+
+    def add(self, c: FloatArray, gradient: FloatArray, normal: FloatArray) -> None:
+        """Add R c to gradient and R to normal, in place."""
+        at = 0
+        for coef, rough, weight, blocks in zip(self._split(c), self._rough, self._weights, self._blocks, strict=True):
+            for D, w in zip(rough.matrices, weight, strict=True):
+                pull = D.transpose(0, 2, 1) @ (w[:, None, :] * (D @ coef))
+                gradient[at : at + coef.size] += pull.reshape(-1)
+            _edges(normal, at, coef.shape)[...] += blocks
+            at += coef.size
+
+    def weigh(self, problem: LeastSquares, c: FloatArray) -> Evidence:
+        """Update the weights once, by the data of a problem at the point c."""
+        squares, gradient, data = problem.data_equations(c)
+        n = problem.y.size
+        whole = data.copy()
+        self.add(c, gradient, whole)
+        inverse = _inverse(whole, _HELD * float(np.trace(data)) / len(data))
+        freedom = float(np.vdot(inverse, data))
+        left = max(n - freedom, _LEFT * n)
+        variance = max(squares / left, _TINY)
+        at, weights = 0, []
+        for coef, rough, old in zip(self._split(c), self._rough, self._weights, strict=True):
+            blocks, seen = (_edges(matrix, at, coef.shape) for matrix in (inverse, data))
+            explained = np.array([(blocks * Q[:, None]).sum(axis=(2, 3)) for Q in rough.products])
+            gain = np.maximum(rough.slopes_of_determinant(old) - explained, 1e-12 / old)
+            new = variance * old * gain / np.maximum(rough.squares(coef), _TINY)
+            new = np.clip(new, old / _FASTEST, old * _FASTEST)
+            most = _MOST * np.einsum("iopp->io", seen) / coef.shape[1]
+            weights.append(np.clip(new, _LEAST * n, np.maximum(most / rough.largest[:, None, None], _LEAST * n)))
+            at += coef.size
+        self.weights = weights
+        return Evidence(float(np.sqrt(variance)), freedom, float(np.sqrt(n * squares) / left))
+
+
+def _edges(matrix: FloatArray, at: int, shape: tuple[int, ...]) -> FloatArray:
+    """Return the diagonal blocks of a layer's edges (n_in, n_out, G + k, G + k), a view; the layer begins at `at`."""
+    n_in, n_basis, n_out = shape
+    row, column = matrix.strides
+    both = row + column
+    strides = (n_basis * n_out * both, both, n_out * row, n_out * column)
+    return as_strided(matrix[at:, at:], (n_in, n_out, n_basis, n_basis), strides)
+
+
+def _inverse(matrix: FloatArray, held: float) -> FloatArray:
+    """Return the inverse of a symmetric matrix with `held` on its diagonal, more where rounding makes it indefinite."""
+    while True:
+        damped = matrix.copy()
+        damped.flat[:: len(damped) + 1] += held
+        lower, failed = linalg.lapack.dpotrf(damped, lower=1, overwrite_a=1)
+        if not failed:
+            break
+        held *= 100.0
+    half = np.tril(linalg.lapack.dpotri(lower, lower=1)[0])
+    return half + np.tril(half, -1).T

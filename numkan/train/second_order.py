@@ -1,0 +1,303 @@
+"""A fit by Levenberg-Marquardt: starts on coarse grids, a ladder of grids, weights of penalties by evidence.
+
+All of it works on :class:`numkan.train.splines.Splines`, with targets of mean 0 and deviation 1; every accepted step is
+put back into the caller's model, in its units, scales and dtype.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from numkan._check import FloatArray
+from numkan.model.least_squares import LeastSquares
+from numkan.model.network import Network
+from numkan.model.regularization import Objective
+from numkan.optimize.damped import DampedLeastSquares
+from numkan.optimize.result import Status
+from numkan.train.commit import commit_grids
+from numkan.train.evidence import Evidence, Smoothness, measures
+from numkan.train.history import FitResult, FitStatus
+from numkan.train.objective import sample_loss, where_not_finite
+from numkan.train.run import Best, Training
+from numkan.train.samples import Samples
+from numkan.train.splines import Splines
+from numkan.train.start import NotFiniteError
+from numkan.train.starts import find_start
+
+__all__ = ["LeastSquaresTraining", "SecondOrder", "Units"]
+
+#: A run of steps ends with one that lowers the objective by less than this share.
+_LEAST_GAIN = 0.01
+
+#: The damping that a run begins with.
+_DAMPING = 1e-6
+
+#: In a stage weights are updated at most so often, after runs of so many steps, until noise and degrees of freedom
+#: change by less than this share.
+_UPDATES, _STEPS_BETWEEN, _SETTLED = 8, 6, 0.03
+
+#: The first weights, times the number of targets: from weak to strong.
+_FIRST_WEIGHT = 1e-8
+
+#: Residuals are falling where a stage has brought them below this share of what they were.
+_FALLING = 0.5
+
+#: A finer grid must lower the score by this share, or the ladder ends.
+_LEAST_STAGE_GAIN = 0.05
+
+
+class Units(NamedTuple):
+    """What targets are measured in: (y - centre) / width."""
+
+    centre: FloatArray  # (n_out,)
+    width: float
+
+    @classmethod
+    def of(cls, samples: Samples) -> Units:
+        """Return mean and deviation of the targets."""
+        y = samples.goal.y.astype(np.float64)
+        weight = samples.goal.weight.astype(np.float64) if samples.goal.weight.size else None
+        centre = np.average(y, axis=0, weights=weight)
+        variance = float(np.average(np.square(y - centre).mean(axis=1), weights=weight))
+        width = math.sqrt(variance) if variance > 0.0 else 0.0
+        return cls(centre, width if 0.0 < width < math.inf else 1.0)
+
+
+class _Point:
+    """Splines in a network's shape: how a vector of theirs becomes its parameters."""
+
+    def __init__(self, template: Network, splines: Splines, units: Units, *, base: bool) -> None:
+        self._splines, self._units = splines, units
+        layers = []
+        for layer, described, coef in zip(template.act_fun, splines.layers, splines.coefs, strict=True):
+            new = layer._with(described.grid.astype(layer.dtype), coef.transpose(0, 2, 1))
+            if new.sp_trainable:
+                new.scale_sp[new.scale_sp == 0] = 1
+            if new.sb_trainable and not base:
+                new.scale_base[...] = 0
+            layers.append(new)
+        self.model = type(template)._of(layers)
+        self._scales = [(layer.mask * layer.scale_sp).astype(np.float64)[:, None, :] for layer in layers]
+        self.model._theta[:] = self.params(splines.vector)
+
+    def params(self, z: FloatArray) -> FloatArray:
+        """Return the parameters of the network at coefficients z."""
+        theta, at = self.model._theta.copy(), 0
+        outside = self._splines.at(z).scaled(self._units.width, self._units.centre)
+        for layer, coef, scale in zip(self.model.act_fun, outside.coefs, self._scales, strict=True):
+            section = layer._sections(theta[at : at + layer.n_params])["coef"]
+            np.divide(coef, scale, out=section, where=np.broadcast_to(scale != 0, coef.shape), casting="same_kind")
+            at += layer.n_params
+        return theta
+
+
+class _SplineObjective:
+    """What :class:`numkan.train.run.Training` asks of an objective."""
+
+    def __init__(self, point: _Point, problem: LeastSquares, samples: Samples, units: Units) -> None:
+        self.point, self.problem, self._samples = point, problem, samples
+        self._unit = units.width**2 / problem.y.size
+        self.z: FloatArray = np.empty(0)
+
+    def params(self, z: FloatArray) -> FloatArray:
+        """Return the parameters that z stands for."""
+        self.z = np.array(z)
+        return self.point.params(z)
+
+    def parts(self, value: float) -> Objective:
+        """Return loss and objective, in the units of the targets, at the last z whose parameters were asked for."""
+        penalty = self.problem.penalty.value(self.z) if self.problem.penalty else 0.0
+        return Objective(value * self._unit, self.z, (value - penalty) * self._unit, 0.0)
+
+    def forget(self, value: float) -> None:
+        """Keep nothing: there is nothing kept."""
+
+    def everywhere(self) -> tuple[float, float]:
+        """Return loss and objective on all samples."""
+        loss = sample_loss(self.point.model, self._samples)
+        return loss, loss
+
+
+@dataclass(frozen=True, slots=True)
+class SecondOrder:
+    """What the caller decides of a fit by Levenberg-Marquardt."""
+
+    redraw: bool
+    restarts: int
+    penalty: float | None  # None: weights by evidence
+
+
+class LeastSquaresTraining(Training):
+    """A fit in progress. `samples` are those of the ladder, `everything` those of the last fit."""
+
+    def __init__(self, *args: Any, everything: Samples, options: SecondOrder) -> None:
+        super().__init__(*args)
+        self._everything, self._options = everything, options
+        self._units = Units.of(everything)
+        self._template = self._work
+        width, centre = self._units.width, self._units.centre
+        splines = Splines.of(self._work, base=not options.redraw).scaled(1.0 / width, -centre / width)
+        self._splines = self._best_splines = splines
+        self._weights: list[FloatArray] | None = None
+        self._evidence = Evidence(math.nan, math.nan, math.inf)
+        self._scores = [math.inf]
+        self._noises = [math.inf]
+        self._held = math.nan
+        self._tried: tuple[float, ...] = ()
+        self._use(self._samples)
+
+    def _use(self, samples: Samples) -> None:
+        """Train on these samples from now on."""
+        self._samples = samples
+        self._x = samples.x.astype(np.float64)
+        self._y = (samples.goal.y.astype(np.float64) - self._units.centre) / self._units.width
+        weight = samples.goal.weight.astype(np.float64)
+        self._root_weight = np.sqrt(weight / weight.mean()) if weight.size else weight
+
+    # --- the plan -------------------------------------------------------------------------------------------------
+
+    def _run_stages(self, grids: tuple[int, ...]) -> tuple[FitStatus, str]:
+        if self._options.redraw:
+            start = find_start(
+                self._splines, self._x, self._y, self._root_weight, self._options.restarts, self._rng, self._check_time
+            )
+            self._best_splines, self._tried = start.splines, start.tried
+            self._noises = [start.residual]
+        status, message = super()._run_stages(grids)
+        if len(self._everything) > len(self._samples):
+            self._fit_everything()
+        return status, message
+
+    def _fit_everything(self) -> None:
+        """Fit all samples on the grid that the held-out ones chose, from the best point."""
+        assert self._best is not None
+        self._held = self._best.validation
+        self._validation = None
+        self._last_validation = math.nan
+        self._use(self._everything)
+        self._stage += 1
+        self._run_stage(max(self._best.model.grid))
+
+    def _got_no_better(self) -> bool:
+        if self._validation is not None:
+            return super()._got_no_better()
+        self._scores.append(self._evidence.score)
+        return self._options.penalty is None and not self._scores[-1] < (1 - _LEAST_STAGE_GAIN) * self._scores[-2]
+
+    # --- a stage --------------------------------------------------------------------------------------------------
+
+    def _begin_stage(self, grid: int) -> None:
+        G = [grid] * self._model.depth if self._plan.grids else self._model.grid
+        origin = self._best_splines
+        try:
+            self._splines = origin.on_grids(self._x, G, over_samples=self._settings.update_grid)
+        except FloatingPointError as error:
+            raise NotFiniteError(str(error)) from None
+        self._before_stage = self._best.score if self._best else math.inf
+        self._stage_best = (math.inf, self._steps)
+        point = _Point(self._template, self._splines, self._units, base=not self._options.redraw)
+        self._work = point.model
+        layers = self._splines.layers
+        self._penalty = Smoothness(layers, self._first_weights(self._splines, origin), smooth=self._falling)
+        problem = LeastSquares(layers, self._x, self._y, self._root_weight, self._penalty)
+        self._objective: Any = _SplineObjective(point, problem, self._samples, self._units)
+        self._new_stepper(self._splines.vector)
+        commit_grids(self._model, self._work)
+        loss, objective = self._objective.everywhere()
+        self._last_validation = self._measure_validation()
+        theta = self._objective.params(self._stepper.state.x)
+        self._consider(loss, objective, theta)
+        self._recorder.add(self._state(grid, loss, objective))
+
+    def _new_stepper(self, z: FloatArray) -> None:
+        try:
+            self._stepper = DampedLeastSquares(self._objective.problem, z, damping=_DAMPING, ftol=_LEAST_GAIN)
+        except ValueError:
+            raise NotFiniteError(where_not_finite(self._work, self._samples)) from None
+        self._evaluations += 1
+
+    def _first_weights(self, splines: Splines, origin: Splines) -> list[FloatArray]:
+        """Return the weights that a stage begins with.
+
+        At first they are weak, for strong ones would flatten what the start has found. Where the last stage has brought
+        the residuals down a good deal, a finer grid will do so again, by the order of the splines; weights are made
+        weaker by as much, because those of the last stage would hold it back.
+        """
+        n, fixed = self._y.size, self._options.penalty
+        if self._weights is None or fixed is not None:
+            nodes = [np.ptp(a, axis=0) for a in splines.activations(self._x)[1:-1]] + [np.ones(self._y.shape[1])]
+            weights = []
+            for layer, spread in zip(splines.layers, nodes, strict=True):
+                each = [_FIRST_WEIGHT] * 3 if fixed is None else [0.0, 0.0, fixed]
+                unit = n / np.maximum(spread, 1e-6) ** 2 * np.ones(layer.live.shape)
+                weights.append(np.array(each)[-measures(layer.k) :, None, None] * unit)
+            return weights
+        falling = self._falling
+        return [
+            weight * ((old.shape[1] - old.k) / (new.shape[1] - new.k)) ** (2 * (new.k + 1) * falling)
+            for weight, old, new in zip(self._weights, origin.layers, splines.layers, strict=True)
+        ]
+
+    @property
+    def _falling(self) -> bool:
+        """Whether the residuals were still falling a good deal when the last stage began to be the last."""
+        return len(self._noises) > 1 and self._noises[-1] < _FALLING * self._noises[-2]
+
+    def _train(self, grid: int) -> str:
+        """Run, update the weights, and run on until they have settled; return why the stage ended."""
+        problem, last, taken = self._objective.problem, self._evidence, 0
+        for update in range(_UPDATES if self._options.penalty is None else 0):
+            taken += self._steps_of(grid, min(_STEPS_BETWEEN, self._plan.steps - taken))
+            self._evidence = self._penalty.weigh(problem, self._stepper.state.x)
+            self._weights = self._penalty.weights
+            self._new_stepper(self._stepper.state.x)
+            if (update and _settled(self._evidence, last)) or taken >= self._plan.steps:
+                break
+            last = self._evidence
+        taken += self._steps_of(grid, self._plan.steps - taken)
+        self._noises.append(self._evidence.noise)
+        return "all steps taken" if taken >= self._plan.steps else "converged"
+
+    def _steps_of(self, grid: int, number: int) -> int:
+        """Take up to so many steps; return how many."""
+        for step in range(number):
+            self._check_time()
+            evaluations = self._stepper.nfev
+            taken = self._stepper.step()
+            self._evaluations += self._stepper.nfev - evaluations
+            if not taken:
+                if self._stepper.status is Status.NONFINITE:
+                    raise NotFiniteError(where_not_finite(self._work, self._samples))
+                return step
+            self._accept(grid, step)
+        return number
+
+    def _consider(self, loss: float, objective: float, theta: FloatArray) -> None:
+        """Keep the point if it is the best by the validation samples; without them the last one is."""
+        best = self._best
+        super()._consider(loss, objective, theta)
+        if self._validation is None and self._best is best:
+            self._best = Best(objective, self._steps, self._work, theta, loss, self._last_validation)
+        if self._best is not best:
+            self._best_splines = self._splines.at(self._objective.z)
+
+    def _result(self, status: FitStatus, message: str) -> FitResult:
+        result = super()._result(status, message)
+        width = self._units.width
+        return replace(
+            result,
+            validation_loss=self._held if math.isnan(result.validation_loss) else result.validation_loss,
+            noise=self._evidence.noise * width,
+            freedom=self._evidence.freedom,
+            starts=tuple(width * residual for residual in self._tried),
+            weights=tuple(self._weights or ()),
+        )
+
+
+def _settled(now: Evidence, before: Evidence) -> bool:
+    """Whether an update has changed little."""
+    return all(abs(math.log(new / old)) < _SETTLED for new, old in zip(now[:2], before[:2], strict=True))

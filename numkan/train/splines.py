@@ -1,0 +1,111 @@
+"""What second-order training works on: the splines of a network, in effective coefficients, float64 and no scales."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy import linalg
+
+from numkan._check import FloatArray
+from numkan.layer.grid import grid_from_samples, refined_grid
+from numkan.model.least_squares import SplineLayer, activations, spline_layer
+from numkan.model.network import Network
+from numkan.spline.pieces import Pieces, piece_basis
+
+__all__ = ["Splines"]
+
+#: Share by which hidden grids reach beyond the activations, which move in training.
+_MARGIN = 0.01
+
+#: Hidden grids are laid over numbers at most this large: knots reach beyond them.
+_LARGEST = 1e200
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Splines:
+    """A network's layers and their coefficients."""
+
+    layers: tuple[SplineLayer, ...]
+    coefs: tuple[FloatArray, ...]  # (n_in, G + k, n_out) each
+
+    @classmethod
+    def of(cls, model: Network, *, base: bool = True) -> Splines:
+        """Return those of a network; without `base`, trainable base scales count as 0."""
+        return cls(*map(tuple, zip(*(spline_layer(layer, base=base) for layer in model.act_fun), strict=True)))
+
+    @property
+    def vector(self) -> FloatArray:
+        """All coefficients in one vector, a copy."""
+        return np.concatenate([coef.reshape(-1) for coef in self.coefs])
+
+    def at(self, vector: FloatArray) -> Splines:
+        """Return the same splines with other coefficients."""
+        cuts = np.cumsum([coef.size for coef in self.coefs])[:-1]
+        parts = np.split(np.array(vector), cuts)
+        return Splines(
+            self.layers, tuple(part.reshape(coef.shape) for part, coef in zip(parts, self.coefs, strict=True))
+        )
+
+    def activations(self, x: FloatArray) -> list[FloatArray]:
+        """Return x, the inputs of every further layer, and the outputs."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            return activations(self.layers, self.coefs, x)
+
+    def scaled(self, by: float, shift: FloatArray) -> Splines:
+        """Return the network whose outputs are `by` times this one's, and `shift` (n_out,) more.
+
+        The shift goes into the coefficients of the last layer, which sum to it everywhere, in equal shares of its live
+        edges; an output that has none keeps its own.
+        """
+        last = self.layers[-1]
+        number = last.live.sum(axis=0)
+        share = last.live * np.divide(shift, number, out=np.zeros_like(number), where=number > 0)
+        layer = replace(last, base_scale=by * last.base_scale)
+        return Splines((*self.layers[:-1], layer), (*self.coefs[:-1], by * self.coefs[-1] + share[:, None, :]))
+
+    def on_grids(self, x: FloatArray, G: Sequence[int], *, over_samples: bool = True) -> Splines:
+        """Return the same functions on G intervals in each layer, laid over the activations of samples x.
+
+        Without `over_samples` the knots are the old ones interpolated. The new curve meets the old one at the Greville
+        abscissae of the new knots inside the domain: the same function where the new knots hold the old ones, and of
+        the error of the best approximation elsewhere (de Boor, "A Practical Guide to Splines", ch. XIII).
+        """
+        acts = self.activations(x) if over_samples else [None] * len(self.layers)
+        layers, coefs = [], []
+        for depth, (layer, coef, a, n) in enumerate(zip(self.layers, self.coefs, acts, G, strict=False)):
+            if a is None:
+                grid = refined_grid(layer.grid, n, layer.k)
+            else:
+                if not np.abs(a).max() < _LARGEST:
+                    raise FloatingPointError(f"the activations of layer {depth}")
+                grid = grid_from_samples(a, n, layer.k, layer.grid_eps, _MARGIN if depth else 0.0)
+            layers.append(replace(layer, grid=np.array(grid)))
+            coefs.append(_through(layer.pieces, coef, layers[-1]))
+        return Splines(tuple(layers), tuple(coefs))
+
+
+def _through(old: Pieces, coef: FloatArray, new: SplineLayer) -> FloatArray:
+    """Return the coefficients on new knots that take the old curves' values at as many points."""
+    points = _points(new.grid, new.k)  # (n_basis, n_in)
+    values, first = piece_basis(points, old)
+    inputs = np.arange(len(coef))
+    curves = sum(values[:, :, r, None] * coef[inputs, first + r] for r in range(values.shape[2]))
+    values, first = piece_basis(points, new.pieces)
+    rows, out = np.arange(len(points)), np.empty((len(coef), len(points), coef.shape[2]))
+    for i in inputs:
+        matrix = np.zeros((len(points), len(points)))
+        for r in range(values.shape[2]):
+            matrix[rows, first[:, i] + r] = values[:, i, r]
+        out[i] = linalg.solve(matrix, curves[:, i], check_finite=False)
+    return out
+
+
+def _points(grid: FloatArray, k: int) -> FloatArray:
+    """Return as many points inside each domain as there are coefficients (n_basis, n_in), one under every function."""
+    inside = np.clip(grid, grid[:, k : k + 1], grid[:, grid.shape[1] - k - 1, None])
+    if k == 0:
+        return np.ascontiguousarray(0.5 * (inside[:, 1:] + inside[:, :-1]).T)
+    windows = np.lib.stride_tricks.sliding_window_view(inside[:, 1:-1], k, axis=1)
+    return np.ascontiguousarray(windows.mean(axis=2).T)

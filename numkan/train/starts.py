@@ -1,0 +1,129 @@
+r"""Starts of second-order training: many cheap ones on coarse grids, until one is accepted.
+
+Most draws of a small network end in a poor minimum; on coarse grids that shows after some ten steps. Edges are drawn as
+straight lines with a little noise,
+
+.. math:: \phi_{io}(x) = \big(a_{io} u + \epsilon_{io}(u)\big) / \sqrt{n_{in}}, \qquad u \in [-1, 1] \text{ over the
+          grid}, \quad a \sim N(0, 1),
+
+the grids of hidden layers are laid over their activations, and Levenberg-Marquardt runs in rounds of a few steps with
+the grids laid anew in between. A start that gains little from one round to the next is given up; one is accepted whose
+residuals are a small share of the targets' deviation. Where no start gets there (noise, hard functions), the search
+ends once three of the best agree.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from numkan._check import FloatArray
+from numkan.model.least_squares import LeastSquares
+from numkan.optimize.damped import DampedLeastSquares
+from numkan.spline.knots import greville
+from numkan.train.splines import Splines
+
+__all__ = ["Start", "draw", "find_start"]
+
+#: Intervals of the coarse grids, rounds of steps on them, and steps in a round.
+_GRID, _ROUNDS, _STEPS = 3, 4, 10
+
+#: Noise on the straight lines.
+_NOISE = 0.2
+
+#: A start is given up that lowers its residuals by less than this share in a round; accepted below this share of the
+#: deviation of the targets; and the search ends where three starts lie within so much of the best.
+_GIVE_UP, _ACCEPTED, _AGREE, _AGREEING = 0.15, 0.03, 0.02, 3
+
+#: Starts are tried on at most so many samples.
+_SAMPLES = 1000
+
+
+class Start(NamedTuple):
+    """The best start, and what was tried."""
+
+    splines: Splines
+    residual: float  # root mean square, over the deviation of the targets
+    tried: tuple[float, ...]  # of every start
+
+
+def draw(splines: Splines, x: FloatArray, rng: np.random.Generator) -> Splines:
+    """Return the same layers with grids of 3 intervals over the activations and edges drawn anew."""
+    coarse = splines.on_grids(x[:1], [_GRID] * len(splines.layers), over_samples=False)
+    coefs = []
+    for layer in coarse.layers:
+        n_in, n_basis, n_out = layer.shape
+        low, high = layer.grid[:, layer.k, None], layer.grid[:, -1 - layer.k, None]
+        place = greville(layer.grid, layer.k)
+        u = (2.0 * place - low - high) / (high - low)
+        slope = rng.standard_normal((n_in, 1, n_out))
+        noise = _NOISE * rng.standard_normal((n_in, n_basis, n_out))
+        coefs.append((slope * u[:, :, None] + noise) * layer.live[:, None, :] / np.sqrt(n_in))
+    drawn = Splines(coarse.layers, tuple(coefs))
+    return _laid(drawn, x)
+
+
+def _laid(splines: Splines, x: FloatArray) -> Splines:
+    """Return the same lines with every grid stretched over its activations: a grid at a time, its coefficients kept."""
+    layers, a = [], x
+    for layer, coef in zip(splines.layers, splines.coefs, strict=True):
+        one = Splines((layer,), (coef,)).on_grids(a, [_GRID])
+        layers.append(one.layers[0])
+        a = Splines(one.layers, (coef,)).activations(a)[-1]
+    return Splines(tuple(layers), splines.coefs)
+
+
+def train_start(
+    splines: Splines, x: FloatArray, y: FloatArray, root_weight: FloatArray, check: Callable[[], object]
+) -> tuple[Splines, float]:
+    """Train a drawn network for some rounds; return it at its best, and its residual."""
+    grids = [_GRID] * len(splines.layers)
+    best, least, damping = splines, np.inf, 1.0
+    for _ in range(_ROUNDS):
+        problem = LeastSquares(splines.layers, x, y, root_weight)
+        run = DampedLeastSquares(problem, splines.vector, damping=damping)
+        for _ in range(_STEPS):
+            check()
+            if not run.step():
+                break
+        residual = float(np.sqrt(run.state.fun / y.size))
+        gained = residual < (1.0 - _GIVE_UP) * least
+        splines, damping = splines.at(run.state.x), run.state.damping
+        if residual < least:
+            best, least = splines, residual
+        if residual < _ACCEPTED or not gained:
+            break
+        splines = splines.on_grids(x, grids)
+    return best, least
+
+
+def find_start(
+    splines: Splines,
+    x: FloatArray,
+    y: FloatArray,
+    root_weight: FloatArray,
+    restarts: int,
+    rng: np.random.Generator,
+    check: Callable[[], object],
+) -> Start:
+    """Draw and train networks until one is accepted, or `restarts` have been tried; `check` is called at every step.
+
+    y (n, n_out) must have deviation 1.
+    """
+    some = slice(0, _SAMPLES)
+    x, y, root_weight = x[some], y[some], root_weight[some]
+    best, tried = splines, []
+    for _ in range(restarts):
+        try:
+            found, residual = train_start(draw(splines, x, rng), x, y, root_weight, check)
+        except (FloatingPointError, ValueError):
+            continue  # a draw whose activations leave the range of numbers
+        if residual < min(tried, default=np.inf):
+            best = found
+        tried.append(residual)
+        agreeing = sorted(tried)[:_AGREEING]
+        if residual < _ACCEPTED or (len(agreeing) == _AGREEING and agreeing[-1] < (1.0 + _AGREE) * agreeing[0]):
+            break
+    return Start(best, min(tried, default=np.inf), tuple(tried))

@@ -1,0 +1,93 @@
+"""Normal equations from local support are those of the whole Jacobian."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from numkan import KAN
+from numkan.model.least_squares import LeastSquares, SplineLayer, spline_layer
+
+
+def network(width: list[int], seed: int = 0, **options: Any) -> KAN:
+    model = KAN(width, seed=seed, **options)
+    rng = np.random.default_rng(seed)
+    for layer in model.act_fun:
+        layer.coef[...] += 0.3 * rng.standard_normal(layer.coef.shape)
+        layer.scale_sp[...] = rng.uniform(0.5, 1.5, layer.scale_sp.shape)
+        layer.mask[...] = rng.random(layer.mask.shape) < 0.8
+        layer.mask[0, 0] = 1
+    return model
+
+
+def spline_layers(model: KAN) -> tuple[list[SplineLayer], Any]:
+    layers, coefs = zip(*map(spline_layer, model.act_fun), strict=True)
+    return list(layers), np.concatenate([coef.reshape(-1) for coef in coefs])
+
+
+def effective_jacobian(model: KAN, x: Any) -> Any:
+    """The whole Jacobian by the effective coefficients, from the one by all parameters."""
+    columns = []
+    for parts, layer in zip(model.unravel(np.arange(model.n_params)), model.act_fun, strict=True):
+        scale = layer.mask * layer.scale_sp
+        places = parts["coef"].transpose(0, 2, 1).astype(int)
+        columns.append((places, np.divide(1, scale, out=np.zeros_like(scale), where=scale != 0)))
+    jac = model.jacobian(x)
+    return np.concatenate(
+        [(jac[:, :, places] * by[:, None, :]).reshape(*jac.shape[:2], -1) for places, by in columns], axis=2
+    )
+
+
+CASES = [
+    ([2, 5, 1], {"grid": 4, "k": 3}),
+    ([2, 5, 1], {"grid": 40, "k": 3}),
+    ([3, 2, 2], {"grid": 30, "k": 5, "base_fun": "identity"}),
+    ([2, 3, 2, 2], {"grid": [3, 25, 7], "k": [2, 3, 1]}),
+    ([1, 1], {"grid": 5, "k": 0}),
+    ([2, 2, 1], {"grid": 30, "k": 4, "extrapolate": "fade", "grid_range": (-0.7, 0.8)}),
+    ([2, 2, 1], {"grid": 30, "k": 3, "base_fun": (np.sin, np.cos)}),
+]
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize(("width", "options"), CASES)
+def test_they_are_those_of_the_jacobian(width, options, weighted):
+    model = network(width, **options)
+    rng = np.random.default_rng(5)
+    x, y = rng.uniform(-1.2, 1.2, (700, width[0])), rng.standard_normal((700, width[-1]))
+    root = rng.uniform(0.1, 2, 700) if weighted else np.ones(700)
+    layers, c = spline_layers(model)
+    problem = LeastSquares(layers, x, y, root if weighted else None)
+    jac = (root[:, None, None] * effective_jacobian(model, x)).reshape(-1, c.size)
+    residuals = (root[:, None] * (model(x) - y)).reshape(-1)
+    f, gradient, normal = problem.normal_equations(c)
+    assert f == pytest.approx(residuals @ residuals, rel=1e-12)
+    assert problem.loss(c) == pytest.approx(f, rel=1e-14)
+    np.testing.assert_allclose(gradient, jac.T @ residuals, atol=1e-11 * (np.abs(jac).T @ np.abs(residuals)).max())
+    np.testing.assert_allclose(normal, jac.T @ jac, atol=1e-12 * (np.abs(jac).T @ np.abs(jac)).max())
+    assert (normal == normal.T).all()
+
+
+@pytest.mark.parametrize("grid", [3, 12, 60])
+def test_stretches_and_dense_products_agree(grid, monkeypatch):
+    model = network([2, 3, 1], grid=grid)
+    rng = np.random.default_rng(5)
+    x, y = rng.uniform(-1, 1, (900, 2)), rng.standard_normal((900, 1))
+    layers, c = spline_layers(model)
+    answers = []
+    for gain in (0.0, np.inf):
+        monkeypatch.setattr("numkan.model.least_squares._DENSE_GAIN", gain)
+        answers.append(LeastSquares(layers, x, y).normal_equations(c))
+    (f, gradient, normal), (f2, gradient2, normal2) = answers
+    assert f == f2
+    np.testing.assert_allclose(gradient, gradient2, atol=1e-12 * np.abs(gradient).max())
+    np.testing.assert_allclose(normal, normal2, atol=1e-12 * np.abs(normal).max())
+
+
+def test_a_layer_of_many_outputs_is_fast_enough_to_be_dense():
+    layers, c = spline_layers(KAN([4, 20, 3], grid=3))
+    assert LeastSquares(layers, np.zeros((5, 4)), np.zeros((5, 3)))._dense
+    layers, c = spline_layers(KAN([2, 1, 1], grid=160))
+    assert not LeastSquares(layers, np.zeros((5, 2)), np.zeros((5, 1)))._dense
