@@ -155,6 +155,7 @@ class LeastSquares:
             self._slots.append((len(self._places) - 1, self._places[-1]))
             self._places += [self._places[-1] + (i + 1) * length for i in range(n_in)]
         self.n_params = at
+        self._kept: tuple[FloatArray, tuple[float, FloatArray, FloatArray]] | None = None
         self._dense = self._places[-1] ** 2 * _DENSE_GAIN > at**2
 
     # --- the function ---------------------------------------------------------------------------------------------
@@ -193,8 +194,13 @@ class LeastSquares:
         return squares, gradient, normal
 
     def data_equations(self, c: FloatArray) -> tuple[float, FloatArray, FloatArray]:
-        """Return the sum of squares, J^T r and J^T J, without the penalty."""
-        c = np.array(c)
+        """Return the sum of squares, J^T r and J^T J, without the penalty; those of the last c are kept."""
+        if self._kept is None or not np.array_equal(c, self._kept[0]):
+            self._kept = np.array(c), self._equations(np.array(c))
+        squares, gradient, normal = self._kept[1]
+        return squares, gradient.copy(), normal.copy()
+
+    def _equations(self, c: FloatArray) -> tuple[float, FloatArray, FloatArray]:
         acts, bases, edge_slopes = self._forward(c, sloped=True)
         residuals = self._weighted(acts[-1])
         n, n_out = residuals.shape

@@ -1,13 +1,15 @@
 r"""Levenberg-Marquardt with the damping itself in the lead: one factorisation a trial.
 
-The step of normal equations :math:`A = J^T J`, :math:`g = J^T r` is :math:`(A + \lambda I)\, p = -g`. With the *gain
+The step of normal equations :math:`A = J^T J`, :math:`g = J^T r` is :math:`(A + \lambda D)\, p = -g`, where D is I, or
+the diagonal of A (Marquardt 1963), which lets variables that are hardly seen move as freely as others. With the *gain
 ratio* :math:`\rho` of what it brings to what the model predicts, the damping becomes
 :math:`\lambda \max(1/3,\, 1 - (2\rho - 1)^3)` after an accepted step, and :math:`\lambda\nu` with
 :math:`\nu = 2, 4, 8, \dots` after each that is not (Nielsen's rule: K. Madsen, H. B. Nielsen and O. Tingleff, "Methods
 for non-linear least squares problems", 2nd edition, Technical University of Denmark 2004, section 3.2).
 
-:class:`numkan.optimize.LevenbergMarquardt` needs fewer steps where units differ; this one's are cheaper, and variables
-must be of one size.
+:class:`numkan.optimize.LevenbergMarquardt` needs fewer steps where a model is poor far from a point; this one's are
+cheaper. Matrices are brought to a diagonal of 1 before they are factorised, which keeps what is small beside what is
+large (A. van der Sluis, "Condition numbers and equilibration of matrices", Numerische Mathematik 14, 1969).
 """
 
 from __future__ import annotations
@@ -46,6 +48,8 @@ class DampedLeastSquares:
         The start, of finite loss.
     damping : float
         The first lambda.
+    scaled : bool
+        Whether D is the diagonal of A.
     ftol : float
         Converged when a step lowers the loss by less than this share of it.
 
@@ -72,8 +76,10 @@ class DampedLeastSquares:
     (array([1., 2.]), True)
     """
 
-    def __init__(self, problem: NormalEquations, x0: Any, *, damping: float = 1.0, ftol: float = 0.0) -> None:
-        self._problem = problem
+    def __init__(
+        self, problem: NormalEquations, x0: Any, *, damping: float = 1.0, scaled: bool = False, ftol: float = 0.0
+    ) -> None:
+        self._problem, self._scaled = problem, scaled
         self._ftol = check_number("ftol", ftol, 0.0)
         x = np.array(start_vector("x0", x0), np.float64)
         self.nfev = 1
@@ -94,12 +100,13 @@ class DampedLeastSquares:
             return False
         at, damping, growth, finite = self.state, self.state.damping, 2.0, True
         for _ in range(_MOST_TRIALS):
-            p = self._solve(damping)
+            diagonal = np.diagonal(self._normal) if self._scaled else np.ones(at.x.size)
+            p = self._solve(damping * diagonal)
             if p is not None:
                 x = at.x + p
                 fun = self._problem.loss(sealed(x))
                 self.nfev += 1
-                predicted = float(p @ (damping * p - self._gradient))
+                predicted = float(p @ (damping * diagonal * p - self._gradient))
                 gain = (at.fun - fun) / predicted if predicted > 0.0 else -math.inf
                 finite = math.isfinite(fun)
                 if finite and gain > _ACCEPTED and self._accept(x, damping, gain):
@@ -108,16 +115,18 @@ class DampedLeastSquares:
         self.status = Status.ROUNDING if finite else Status.NONFINITE
         return False
 
-    def _solve(self, damping: float) -> FloatArray | None:
-        """Return the step, or None where the matrix is singular."""
-        damped = self._normal.copy()
-        damped.flat[:: len(damped) + 1] += damping
-        try:
-            factor = linalg.cho_factor(damped, lower=True, overwrite_a=True, check_finite=False)
-        except linalg.LinAlgError:
+    def _solve(self, added: FloatArray) -> FloatArray | None:
+        """Return the step with `added` on the diagonal, or None where the matrix is singular."""
+        diagonal = np.diagonal(self._normal) + added
+        scale = 1.0 / np.sqrt(np.where(diagonal > 0.0, diagonal, 1.0))
+        matrix = self._normal * scale
+        matrix *= scale[:, None]
+        matrix.flat[:: len(matrix) + 1] = 1.0
+        lower, failed = linalg.lapack.dpotrf(matrix.T, lower=1, overwrite_a=1)
+        if failed:
             return None
-        step: FloatArray = -linalg.cho_solve(factor, self._gradient, check_finite=False)
-        return step
+        step, _ = linalg.lapack.dpotrs(lower, scale * self._gradient, lower=1)
+        return -scale * step
 
     def _accept(self, x: FloatArray, damping: float, gain: float) -> bool:
         before = self.state

@@ -50,8 +50,8 @@ _LEAST = 1e-60
 #: At least so many of the targets are left to tell the noise, as a share.
 _LEFT = 0.02
 
-#: What of H neither data nor penalty determine is held by this share of the data's mean diagonal.
-_HELD = 1e-12
+#: What of H neither data nor penalties determine is held by this share of its diagonal.
+_HELD = 1e-14
 
 _TINY = np.finfo(np.float64).tiny
 
@@ -172,21 +172,39 @@ class Smoothness:
             _edges(normal, at, coef.shape)[...] += blocks
             at += coef.size
 
+    def _explained(self, half: FloatArray) -> list[FloatArray]:
+        """Return tr (H^-1)_ee Q_m, (n_measures, n_in, n_out) of every layer, from X with H^-1 = X^T X."""
+        out, at = [], 0
+        for layer, rough in zip(self._layers, self._rough, strict=True):
+            n_in, n_basis, n_out = layer.shape
+            traces = np.empty((len(rough.products), n_in, n_out))
+            for i in range(n_in):
+                for o in range(n_out):
+                    begin = at + i * n_basis * n_out + o
+                    columns = half[begin:, begin : begin + n_basis * n_out - o : n_out]
+                    block = columns.T @ columns
+                    traces[:, i, o] = [np.vdot(block, Q[min(i, len(Q) - 1)]) for Q in rough.products]
+            out.append(traces)
+            at += n_in * n_basis * n_out
+        return out
+
     def weigh(self, problem: LeastSquares, c: FloatArray) -> Evidence:
         """Update the weights once, by the data of a problem at the point c."""
         squares, gradient, data = problem.data_equations(c)
         n = problem.y.size
         whole = data.copy()
         self.add(c, gradient, whole)
-        inverse = _inverse(whole, _HELD * float(np.trace(data)) / len(data))
-        freedom = float(np.vdot(inverse, data))
+        half = _half_inverse(whole)
+        coefs = self._split(c)
+        explained = self._explained(half)
+        pulled = sum(float((w * e).sum()) for w, e in zip(self._weights, explained, strict=True))
+        freedom = max(len(data) - pulled, 0.0)  # tr H^-1 (H - R)
         left = max(n - freedom, _LEFT * n)
         variance = max(squares / left, _TINY)
         at, weights = 0, []
-        for coef, rough, old in zip(self._split(c), self._rough, self._weights, strict=True):
-            blocks, seen = (_edges(matrix, at, coef.shape) for matrix in (inverse, data))
-            explained = np.array([(blocks * Q[:, None]).sum(axis=(2, 3)) for Q in rough.products])
-            gain = np.maximum(rough.slopes_of_determinant(old) - explained, 1e-12 / old)
+        for coef, rough, old, known in zip(coefs, self._rough, self._weights, explained, strict=True):
+            seen = _edges(data, at, coef.shape)
+            gain = np.maximum(rough.slopes_of_determinant(old) - known, 1e-12 / old)
             new = variance * old * gain / np.maximum(rough.squares(coef), _TINY)
             new = np.clip(new, old / _FASTEST, old * _FASTEST)
             most = _MOST * np.einsum("iopp->io", seen) / coef.shape[1]
@@ -205,14 +223,17 @@ def _edges(matrix: FloatArray, at: int, shape: tuple[int, ...]) -> FloatArray:
     return as_strided(matrix[at:, at:], (n_in, n_out, n_basis, n_basis), strides)
 
 
-def _inverse(matrix: FloatArray, held: float) -> FloatArray:
-    """Return the inverse of a symmetric matrix with `held` on its diagonal, more where rounding makes it indefinite."""
+def _half_inverse(matrix: FloatArray) -> FloatArray:
+    """Return the lower triangular X with matrix^-1 = X^T X, held where rounding makes the matrix indefinite.
+
+    It is factorised with a diagonal of 1, so that rounding loses nothing of directions that penalties alone determine.
+    """
+    diagonal, held = np.diagonal(matrix), _HELD
+    scale = 1.0 / np.sqrt(np.where(diagonal > 0.0, diagonal, 1.0))
     while True:
-        damped = matrix.copy()
-        damped.flat[:: len(damped) + 1] += held
-        lower, failed = linalg.lapack.dpotrf(damped, lower=1, overwrite_a=1)
+        scaled = matrix * scale * scale[:, None]
+        scaled.flat[:: len(scaled) + 1] = 1.0 + held
+        lower, failed = linalg.lapack.dpotrf(scaled.T, lower=1, overwrite_a=1, clean=1)
         if not failed:
-            break
+            return linalg.lapack.dtrtri(lower, lower=1, overwrite_c=1)[0] * scale
         held *= 100.0
-    half = np.tril(linalg.lapack.dpotri(lower, lower=1)[0])
-    return half + np.tril(half, -1).T

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,8 +22,8 @@ _FULL_BATCH_WORK = 300_000_000
 _LM_STEPS = 80
 _LM_WORK = 1_000_000_000
 _LM_COEFFICIENTS = 1500
-_LM_FIRST_GRID, _LM_RATIO, _LM_FINEST_GRID = 5, 4, 320
-_LM_SHARE = 0.8
+_LM_FIRST_GRID, _LM_RATIO, _LM_FINEST_GRID = 5, 5.5, 320
+_LM_SHARE, _LM_WORTH = 0.8, 1.4
 
 #: The normal equations of so many coefficients are refused: a gigabyte, twice over.
 _LM_MOST_COEFFICIENTS = 11_000
@@ -147,18 +148,18 @@ def _check_normal_equations(model: Network, ladder: tuple[int, ...]) -> None:
 
 
 def _lm_ladder(model: Network, n: int, grids: Any, chosen: dict[str, str], *, redraw: bool) -> tuple[int, ...]:
-    """Return the ladder of Levenberg-Marquardt: fourfold, up to the finest grid that samples and time allow."""
+    """Return the ladder of Levenberg-Marquardt, in even ratios up to the finest grid that samples and time allow."""
     if not isinstance(grids, str):
         return _ladder(model, n, grids, chosen)
     check_option("grids", grids, ["auto"])
     edges = sum(layer.n_in * layer.n_out for layer in model.act_fun)
     most = min(_LM_SHARE * n * model.n_out, _LM_COEFFICIENTS) / edges - max(model.k)
     finest = int(max(min(most, _LM_FINEST_GRID), 1))
-    ladder = [min(_LM_FIRST_GRID, finest) if redraw else max(model.grid)]
-    while _LM_RATIO * ladder[-1] <= finest:
-        ladder.append(_LM_RATIO * ladder[-1])
-    if finest >= 1.4 * ladder[-1]:
-        ladder.append(finest)
+    first = min(_LM_FIRST_GRID, finest) if redraw else max(model.grid)
+    ratio = max(finest / first, 1.0)
+    rungs = math.ceil(math.log(ratio) / math.log(_LM_RATIO))
+    ladder = [round(first * ratio ** (rung / rungs)) for rung in range(rungs)] + [max(first, finest)]
+    ladder = ladder if ratio >= _LM_WORTH else [first]
     chosen["grids"] = (
         f"{ladder}: up to {_LM_SHARE:g} coefficients for each of {n * model.n_out} targets, {_LM_COEFFICIENTS} in all, "
         f"and grid {_LM_FINEST_GRID}"

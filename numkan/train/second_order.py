@@ -38,7 +38,7 @@ _DAMPING = 1e-6
 
 #: In a stage weights are updated at most so often, after runs of so many steps, until noise and degrees of freedom
 #: change by less than this share.
-_UPDATES, _STEPS_BETWEEN, _SETTLED = 8, 6, 0.03
+_UPDATES, _STEPS_BETWEEN, _SETTLED = 8, 6, 0.05
 
 #: The first weights, times the number of targets: from weak to strong.
 _FIRST_WEIGHT = 1e-8
@@ -146,6 +146,7 @@ class LeastSquaresTraining(Training):
         self._evidence = Evidence(math.nan, math.nan, math.inf)
         self._scores = [math.inf]
         self._noises = [math.inf]
+        self._ladder_is_over = False
         self._held = math.nan
         self._tried: tuple[float, ...] = ()
         self._use(self._samples)
@@ -179,6 +180,7 @@ class LeastSquaresTraining(Training):
         self._validation = None
         self._last_validation = math.nan
         self._use(self._everything)
+        self._ladder_is_over = True
         self._stage += 1
         self._run_stage(max(self._best.model.grid))
 
@@ -215,7 +217,9 @@ class LeastSquaresTraining(Training):
 
     def _new_stepper(self, z: FloatArray) -> None:
         try:
-            self._stepper = DampedLeastSquares(self._objective.problem, z, damping=_DAMPING, ftol=_LEAST_GAIN)
+            self._stepper = DampedLeastSquares(
+                self._objective.problem, z, damping=_DAMPING, scaled=True, ftol=_LEAST_GAIN
+            )
         except ValueError:
             raise NotFiniteError(where_not_finite(self._work, self._samples)) from None
         self._evaluations += 1
@@ -250,7 +254,8 @@ class LeastSquaresTraining(Training):
     def _train(self, grid: int) -> str:
         """Run, update the weights, and run on until they have settled; return why the stage ended."""
         problem, last, taken = self._objective.problem, self._evidence, 0
-        for update in range(_UPDATES if self._options.penalty is None else 0):
+        updates = 0 if self._options.penalty is not None else 1 if self._ladder_is_over else _UPDATES
+        for update in range(updates):
             taken += self._steps_of(grid, min(_STEPS_BETWEEN, self._plan.steps - taken))
             self._evidence = self._penalty.weigh(problem, self._stepper.state.x)
             self._weights = self._penalty.weights
