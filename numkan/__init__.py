@@ -5,7 +5,8 @@ from numkan._threads import set_threads as set_threads
 from numkan.base import silu as silu
 from numkan.kan import KAN as KAN
 from numkan.layer import KANLayer as KANLayer
+from numkan.search import search as search
 
-__all__ = ["KAN", "KANLayer", "get_threads", "set_threads", "silu"]
+__all__ = ["KAN", "KANLayer", "get_threads", "search", "set_threads", "silu"]
 
 __version__ = "0.1.0"

@@ -72,7 +72,7 @@ def measures(k: int) -> int:
 def _orders(layer: SplineLayer, smooth: bool) -> list[int]:
     """Return the orders of the differences that are measured, one or two."""
     k, most = layer.k, layer.shape[1] - 1
-    if smooth and k + 3 <= most:
+    if smooth and 2 <= k <= most - 3:
         return [k + 1, k + 3]
     return sorted({min(2, k + 1), k + 1})
 

@@ -106,6 +106,8 @@ class FitResult:
         where there was no estimate. What a network cannot follow counts as noise.
     freedom : float
         Effective degrees of freedom of the fit; NaN as above.
+    gcv : float
+        Root of the generalized cross-validation: the root mean square residual, enlarged for the degrees of freedom.
     starts : tuple of float
         Root mean square residual of every start that was tried.
     weights : tuple of ndarray, shapes (n_measures, n_in, n_out)
@@ -126,6 +128,7 @@ class FitResult:
     chosen: Mapping[str, str]
     noise: float = math.nan
     freedom: float = math.nan
+    gcv: float = math.nan
     starts: tuple[float, ...] = ()
     weights: tuple[FloatArray, ...] = ()
 

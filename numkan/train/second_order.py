@@ -47,7 +47,7 @@ _FIRST_WEIGHT = 1e-8
 _FALLING = 0.5
 
 #: A finer grid must lower the score by this share, or the ladder ends.
-_LEAST_STAGE_GAIN = 0.05
+_LEAST_STAGE_GAIN = 0.1
 
 
 class Units(NamedTuple):
@@ -144,7 +144,7 @@ class LeastSquaresTraining(Training):
         self._splines = self._best_splines = splines
         self._weights: list[FloatArray] | None = None
         self._evidence = Evidence(math.nan, math.nan, math.inf)
-        self._scores = [math.inf]
+        self._score_before = math.inf
         self._noises = [math.inf]
         self._ladder_is_over = False
         self._held = math.nan
@@ -168,6 +168,9 @@ class LeastSquaresTraining(Training):
             )
             self._best_splines, self._tried = start.splines, start.tried
             self._noises = [start.residual]
+        else:
+            problem = LeastSquares(self._splines.layers, self._x, self._y, self._root_weight)
+            self._noises = [math.sqrt(problem.loss(self._splines.vector) / self._y.size)]
         status, message = super()._run_stages(grids)
         if len(self._everything) > len(self._samples):
             self._fit_everything()
@@ -186,9 +189,13 @@ class LeastSquaresTraining(Training):
 
     def _got_no_better(self) -> bool:
         if self._validation is not None:
-            return super()._got_no_better()
-        self._scores.append(self._evidence.score)
-        return self._options.penalty is None and not self._scores[-1] < (1 - _LEAST_STAGE_GAIN) * self._scores[-2]
+            score, before = math.sqrt(self._stage_best[0]), math.sqrt(self._before_stage)
+        elif self._options.penalty is None:
+            score, before = self._evidence.score, self._score_before
+            self._score_before = score
+        else:
+            return False
+        return not score < (1.0 - _LEAST_STAGE_GAIN) * before
 
     # --- a stage --------------------------------------------------------------------------------------------------
 
@@ -298,6 +305,7 @@ class LeastSquaresTraining(Training):
             validation_loss=self._held if math.isnan(result.validation_loss) else result.validation_loss,
             noise=self._evidence.noise * width,
             freedom=self._evidence.freedom,
+            gcv=self._evidence.score * width,
             starts=tuple(width * residual for residual in self._tried),
             weights=tuple(self._weights or ()),
         )

@@ -1,0 +1,308 @@
+"""``numkan.search``: the narrowest network that fits, found by trying widths from narrow to wide and a layer more."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from numkan._check import check_integer, check_number, check_option, check_seed, is_list
+from numkan.kan import KAN
+from numkan.train.history import FitResult
+from numkan.train.samples import Samples, check_samples, split
+
+__all__ = ["SearchResult", "Trial", "search"]
+
+#: Hidden layers that are tried, from narrow to wide, then deeper.
+_SHAPES: tuple[tuple[int, ...], ...] = ((1,), (2,), (3,), (5,), (2, 1), (3, 2), (5, 2), (5, 5), (8,), (3, 2, 1), (8, 3))
+
+#: Trials go up to this grid, as far as samples and this number of coefficients allow.
+_TRIAL_GRIDS, _TRIAL_COEFFICIENTS, _TRIAL_SHARE = (5, 25), 700, 0.6
+
+#: Share of the samples that judges.
+_HELD_OUT = 0.15
+
+#: A network fits where its last refinement brought the error down by this share of what the order of its splines says,
+#: as an exponent: error ~ G^-(k + 1) * _ORDER.
+_ORDER = 0.75
+
+#: Networks whose errors differ by less count as equally good; the second where the least error still falls.
+_AS_GOOD, _AS_GOOD_FALLING = 1.03, 3.0
+
+#: The held-out error is worse than chance lets it be where it is so many times what cross-validation says.
+_BELIEVED = 1.5
+
+#: So many shapes in a row that are no better end the widening.
+_NO_BETTER = 3
+
+#: This share of the time is kept for the last fit.
+_LAST_SHARE = 0.35
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One network that was tried."""
+
+    width: tuple[int, ...]
+    k: int
+    grid: int
+    error: float  #: root mean square over the samples held out
+    score: float  #: what it was judged by: root of the generalized cross-validation, or an error that is much larger
+    falls: bool  #: whether the error still falls with finer grids, about as it should
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SearchResult:
+    """What :func:`search` has tried; printed, it is a table.
+
+    Attributes
+    ----------
+    trials : tuple of Trial
+        In the order in which they were made.
+    chosen : Trial
+        The one whose network was fitted to all samples.
+    fit : FitResult
+        Of that last fit.
+    seconds : float
+    """
+
+    trials: tuple[Trial, ...]
+    chosen: Trial
+    fit: FitResult
+    seconds: float
+
+    def __str__(self) -> str:
+        rows = [f"{'width':<18} {'k':>2} {'grid':>5} {'error':>10} {'score':>10} {'seconds':>8}"]
+        for trial in self.trials:
+            marks = ("  falls" if trial.falls else "") + ("  chosen" if trial is self.chosen else "")
+            rows.append(
+                f"{list(trial.width)!s:<18} {trial.k:2d} {trial.grid:5d} {trial.error:10.3e} {trial.score:10.3e} "
+                f"{trial.seconds:8.2f}{marks}"
+            )
+        return "\n".join([*rows, f"Fitted to all samples: loss {self.fit.loss:.3e}, {self.seconds:.2f} s in all."])
+
+
+def search(
+    x: Any,
+    y: Any,
+    *,
+    widths: Sequence[Sequence[int]] | None = None,
+    k: int | str = 3,
+    time_limit: float = 60.0,
+    sample_weight: Any = None,
+    random_state: int | np.random.Generator | None = 0,
+    **options: Any,
+) -> tuple[KAN, SearchResult]:
+    """Find the narrowest network that fits the samples, and fit it.
+
+    Networks are fitted on coarse grids, from one hidden node to several and then with a layer more, and judged by
+    samples held out and by generalized cross-validation. The first one whose error falls with finer grids as fast as
+    its splines allow is taken; otherwise the narrowest that is about as good as the best (surplus nodes cost accuracy:
+    ten times and more without noise, half as much again in it). What is left of the time goes into other starts of the
+    best shapes. The chosen network is then fitted to all samples, as far up the ladder of grids as it pays.
+
+    Parameters
+    ----------
+    x : array_like, shape (n, n_in)
+    y : array_like, shape (n, n_out), or (n,) where there is one output
+    widths : sequence of sequence of int, optional
+        Whole widths to try instead, in this order, such as ``[[2, 1, 1], [2, 2, 1]]``.
+    k : int or "auto"
+        Degree of the splines; "auto" tries degree 5 with the chosen width too, and takes it where it halves the error.
+    time_limit : float
+        Seconds for everything, checked at every step of training.
+    sample_weight : array_like, shape (n,), optional
+    random_state : int, numpy.random.Generator or None
+        Source of all random numbers.
+    **options
+        Go to :class:`numkan.KAN`: ``grid_eps``, ``extrapolate``, ``dtype``, ....
+
+    Returns
+    -------
+    model : KAN
+        Fitted.
+    result : SearchResult
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument is not as said.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import numkan
+    >>> x = np.random.default_rng(0).uniform(-1, 1, (300, 2))
+    >>> model, result = numkan.search(x, np.exp(np.sin(np.pi * x[:, 0]) + x[:, 1] ** 2), time_limit=20)
+    >>> model.width, result.fit.loss < 1e-9
+    ([2, 1, 1], True)
+    """
+    return _Search(x, y, widths, k, time_limit, sample_weight, random_state, options).run()
+
+
+class _Search:
+    """A search in progress."""
+
+    def __init__(
+        self, x: Any, y: Any, widths: Any, k: Any, time_limit: Any, weight: Any, random_state: Any, options: Any
+    ) -> None:
+        self._began = time.perf_counter()
+        self._limit = check_number("time_limit", time_limit, 0.0, exclusive=True)
+        self._degrees = _check_degrees(k)
+        self._rng = check_seed("random_state", random_state)
+        self._options = options
+        x, y = np.asarray(x), np.asarray(y)
+        n_in = x.shape[1] if x.ndim == 2 else 1
+        n_out = y.shape[1] if y.ndim == 2 else 1
+        self._widths = _check_widths(widths, n_in, n_out)
+        self._x, self._y, self._weight = x, y, weight
+        samples = check_samples(self._new(self._widths[0], self._degrees[0]), x, y, "mse", weight)
+        if len(samples) < 8:
+            raise ValueError(f"Argument `x` must have at least 8 rows to search with, not {len(samples)}.")
+        self._train, self._held = split(samples, _HELD_OUT, self._rng)
+        self._trials: list[Trial] = []
+        self._models: list[KAN] = []
+
+    def _new(self, width: Sequence[int], k: int) -> KAN:
+        return KAN(list(width), grid=5, k=k, seed=self._rng, **self._options)
+
+    def _left(self, share: float = 1.0) -> float:
+        """Return the seconds that are left of a share of the time."""
+        return share * self._limit - (time.perf_counter() - self._began)
+
+    # --- trials ---------------------------------------------------------------------------------------------------
+
+    def run(self) -> tuple[KAN, SearchResult]:
+        """Try, choose, and fit."""
+        k = self._degrees[0]
+        self._widen(k)
+        if not self._chosen().falls and not self._looks_like_noise():
+            self._try_again(k)
+        for other in self._degrees[1:]:
+            if self._left(1.0 - _LAST_SHARE) > 0.0:
+                self._try(self._chosen().width, other)
+        chosen = self._chosen()
+        model = self._models[self._trials.index(chosen)]
+        fit = self._fit_all(model)
+        return model, SearchResult(tuple(self._trials), chosen, fit, time.perf_counter() - self._began)
+
+    def _widen(self, k: int) -> None:
+        """Try shapes from narrow to wide until one fits, or wider ones are no better."""
+        no_better = 0
+        for width in self._widths:
+            best = min((trial.score for trial in self._trials), default=math.inf)
+            self._try(width, k)
+            no_better = 0 if self._trials[-1].score < best / _AS_GOOD else no_better + 1
+            if self._trials[-1].falls or no_better >= _NO_BETTER or self._left(1.0 - _LAST_SHARE) <= 0.0:
+                return
+
+    def _try_again(self, k: int) -> None:
+        """Spend the time on other starts of the best shapes, until one fits."""
+        while self._left(1.0 - _LAST_SHARE) > 0.0 and not self._trials[-1].falls:
+            shapes = sorted({trial.width: trial for trial in self._by_score()[::-1]}.values(), key=lambda t: t.score)
+            self._try(shapes[int(self._rng.integers(min(3, len(shapes))))].width, k)
+
+    def _try(self, width: Sequence[int], k: int) -> None:
+        """Fit one network on coarse grids."""
+        began = time.perf_counter()
+        model = self._new(width, k)
+        grids = self._grids(width, k)
+        result = model.fit(
+            self._train.x,
+            _targets(self._train),
+            sample_weight=_weights(self._train),
+            validation=(self._held.x, _targets(self._held), _weights(self._held)),
+            grids=grids,
+            start="redraw",
+            time_limit=max(self._left(1.0 - _LAST_SHARE), 0.0),
+            random_state=self._rng,
+        )
+        error = math.sqrt(result.validation_loss) if result.validation_loss >= 0 else math.inf
+        score = result.gcv if error <= _BELIEVED * result.gcv else error
+        trial = Trial(
+            tuple(width), k, max(model.grid), error, score, _falls(result, k), time.perf_counter() - began
+        )  # fmt: skip
+        self._trials.append(trial)
+        self._models.append(model)
+
+    def _grids(self, width: Sequence[int], k: int) -> list[int]:
+        """Return the grids of a trial: two, as far as samples and time allow."""
+        edges = sum(a * b for a, b in zip(width[:-1], width[1:], strict=True))
+        targets = len(self._train) * width[-1]
+        most = int(min(_TRIAL_COEFFICIENTS, _TRIAL_SHARE * targets) / edges) - k
+        first, second = (max(1, min(grid, most)) for grid in _TRIAL_GRIDS)
+        return [first] if second < 2 * first else [first, second]
+
+    # --- judgement ------------------------------------------------------------------------------------------------
+
+    def _by_score(self) -> list[Trial]:
+        return sorted(self._trials, key=lambda trial: trial.score)
+
+    def _chosen(self) -> Trial:
+        """Return the narrowest trial that is about as good as the best."""
+        best = self._by_score()[0]
+        bound = best.score * (_AS_GOOD_FALLING if best.falls else _AS_GOOD)
+        good = [trial for trial in self._by_score() if trial.score <= bound]
+        if len(self._degrees) > 1 and len({trial.k for trial in good}) > 1:
+            good = [trial for trial in good if trial.k == best.k]
+        return min(good, key=lambda trial: (len(trial.width), sum(trial.width), trial.score))
+
+    def _looks_like_noise(self) -> bool:
+        """Whether the best shapes all stop at one error: there is no more to be found."""
+        best = {trial.width: trial for trial in self._by_score()[::-1]}
+        scores = sorted(trial.score for trial in best.values())
+        return len(scores) >= _NO_BETTER and scores[_NO_BETTER - 1] <= 1.15 * scores[0]
+
+    def _fit_all(self, model: KAN) -> FitResult:
+        return model.fit(
+            self._x,
+            self._y,
+            sample_weight=self._weight,
+            start="keep",
+            time_limit=max(self._left(), 0.05 * self._limit),
+            random_state=self._rng,
+        )
+
+
+def _falls(result: FitResult, k: int) -> bool:
+    """Whether the last refinement of a fit lowered the error as the order of its splines lets one expect."""
+    stages = result.stages
+    if len(stages) < 2 or not stages[-1].validation > 0.0:
+        return False
+    fall = math.sqrt(stages[-2].validation / stages[-1].validation)
+    return bool(fall > (stages[-1].grid / stages[-2].grid) ** (_ORDER * (k + 1)))
+
+
+def _targets(samples: Samples) -> Any:
+    return samples.goal.y
+
+
+def _weights(samples: Samples) -> Any:
+    return samples.goal.weight if samples.goal.weight.size else None
+
+
+def _check_degrees(k: Any) -> tuple[int, ...]:
+    if isinstance(k, str):
+        check_option("k", k, ["auto"])
+        return (3, 5)
+    return (check_integer("k", k, 0),)
+
+
+def _check_widths(widths: Any, n_in: int, n_out: int) -> list[tuple[int, ...]]:
+    if widths is None:
+        return [(n_in, *hidden, n_out) for hidden in _SHAPES]
+    if not is_list(widths) or len(widths) == 0 or not all(is_list(width) for width in widths):
+        raise TypeError(f"Argument `widths` must be a list of lists of integers, not {widths!r}.")
+    checked = []
+    for place, width in enumerate(widths):
+        sizes = tuple(check_integer(f"widths[{place}]", size, 1) for size in width)
+        if len(sizes) < 2 or (sizes[0], sizes[-1]) != (n_in, n_out):
+            raise ValueError(f"Argument `widths[{place}]` must go from {n_in} inputs to {n_out} outputs, not {sizes}.")
+        checked.append(sizes)
+    return checked
+
