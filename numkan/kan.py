@@ -8,6 +8,7 @@ from typing import Self
 from numkan.base import Function
 from numkan.model.archive import load, save
 from numkan.model.network import Network
+from numkan.model.prune import edge_scores, prune
 from numkan.train.fit import fit
 
 __all__ = ["KAN"]
@@ -68,7 +69,9 @@ extrapolate, init, seed, dtype
     ['coef', 'scale_base', 'scale_sp']
     """
 
+    edge_scores = edge_scores
     fit = fit
+    prune = prune
 
     # --- files ----------------------------------------------------------------------------------------------------
 
