@@ -1,0 +1,147 @@
+"""The documents that show accuracy.json: a section of RESULTS.md, the README's table, and two figures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from textwrap import fill
+
+import numpy as np
+from _accuracy_determinant import GOALS as PEARSON
+from _accuracy_feynman import PUBLISHED as FEYNMAN_PUBLISHED
+from _accuracy_figure import draw_scaling, draw_time
+from _accuracy_goals import (
+    GOALS,
+    RECORD_B,
+    RECORD_C,
+    Spread,
+    best_of_ladder,
+    cases,
+    functions,
+    geometric_mean,
+    spread,
+)
+from _accuracy_problems import FEW, NOISY
+from _accuracy_special import PUBLISHED as SPECIAL_PUBLISHED
+from _accuracy_tables import TABLES, TITLES, Part
+from _goals import count, goal_table
+from _report import paragraph, table, write_section
+
+FILE = Path(__file__).with_name("accuracy.json")
+README = Path(__file__).parents[1] / "README.md"
+TIME, SCALING = Path(__file__).with_name("accuracy.png"), Path(__file__).with_name("scaling.png")
+
+
+def task_text(task: str, part: Part) -> str:
+    """Write the part of one task: where and when, its table, its goals."""
+    goals = GOALS[task](part)
+    where = f"{paragraph(part['about'])} Load of the machine before the run: {part['about']['load']}."
+    return f"### {TITLES[task]}: {count(goals)}\n\n{where}\n\n{TABLES[task](part)}\n\n{goal_table(goals)}"
+
+
+def results_text(data: dict[str, Part]) -> str:
+    """Write the section of RESULTS.md."""
+    about = (
+        "`accuracy.py`: float64 but for f, one core, nothing told but what a task says. A seed draws the training "
+        "points, the fresh points on which errors are measured, and numkan's start. Seconds are medians, from the "
+        "constructor to the end of the fit, without compilation. The figures are those of "
+        "[accuracy.json](accuracy.json)."
+    )
+    picture = "![Error against seconds on task a, numkan and pykan](accuracy.png)"
+    return "\n\n".join(
+        ["## Accuracy", about, picture, *(task_text(task, data[task]) for task in TABLES if task in data)]
+    )
+
+
+def readme_text(data: dict[str, Part]) -> str:
+    """Lay out the README's table of the tasks that have been measured."""
+    rows = [row for task, lay in _ROWS.items() if task in data for row in lay(data[task])]
+    heads = ["task", "published or rerun", "numkan", "seconds"]
+    dates = sorted({part["about"]["date"] for part in data.values()})
+    machines = sorted({part["about"]["machine"] for part in data.values()})
+    about = (
+        "RMSE on fresh points: median / 90th percentile over the seeds; one core, float64 (the determinant: float32), "
+        "without compilation. "
+        f"{dates[-1]}, {'; '.join(machines)}."
+    )
+    return f"{table(heads, rows)}\n\n{fill(about, 120)}"
+
+
+def _spread_cells(s: Spread) -> list[str]:
+    return [f"{s.median:.1e} / {s.high:.1e}", f"{s.seconds:.2g}"]
+
+
+def _row_a(part: Part) -> list[list[str]]:
+    best = [r for (width, _), r in best_of_ladder(part["peers"]).items() if width == "[2, 5, 1]"]
+    again = f"; rerun {np.median([r['rmse'] for r in best]):.1e}" if best else ""
+    peer = f"pykan 4.7e-4 in 23 s{again}"
+    if best:
+        peer += f" in {np.median([r['seconds'] for r in best]):.0f} s"
+    names = {"search": "`search`", "[2, 5, 1]": "[2, 5, 1]"}
+    found = cases(part["runs"], "case")
+    return [[f"{FEW.formula}, n = 1000, {names[c]}", peer, *_spread_cells(spread(found[c]))] for c in names]
+
+
+def _by_degree(name: str, peer: str, part: Part) -> list[list[str]]:
+    found = cases(part["runs"], "case")
+    return [[f"{name}, {case}", peer, *_spread_cells(spread(runs))] for case, runs in found.items()]
+
+
+def _row_b(part: Part) -> list[list[str]]:
+    return _by_degree("the same, n = 3000, [2, 1, 1]", f"pykan {RECORD_B:.2e} in 165 s", part)
+
+
+def _row_c(part: Part) -> list[list[str]]:
+    return _by_degree("three layers deep, n = 3000, [4, 2, 1, 1]", f"pykan {RECORD_C:.2e} in 355 s", part)
+
+
+def _row_d(part: Part) -> list[list[str]]:
+    own = functions(part)
+    below = sum(s.median < SPECIAL_PUBLISHED[name][0] for name, s in own.items())
+    cell = f"{geometric_mean(s.median for s in own.values()):.1e}, {below} of {len(own)} below"
+    published = geometric_mean(kan for kan, _ in SPECIAL_PUBLISHED.values())
+    return [["15 special functions, geometric mean", f"KAN paper {published:.1e}", cell, _seconds(own)]]
+
+
+def _row_e(part: Part) -> list[list[str]]:
+    own = functions(part)
+    below = sum(s.median < FEYNMAN_PUBLISHED[name].best for name, s in own.items())
+    cell = f"{geometric_mean(s.median for s in own.values()):.1e}, {below} of {len(own)} below"
+    published = geometric_mean(p.best for p in FEYNMAN_PUBLISHED.values())
+    return [["27 Feynman formulas, geometric mean", f"best of KAN paper {published:.1e}", cell, _seconds(own)]]
+
+
+def _seconds(own: dict[str, Spread]) -> str:
+    return f"{np.median([s.seconds for s in own.values()]):.2g}"
+
+
+def _row_f(part: Part) -> list[list[str]]:
+    found = cases(part["runs"], "case")
+    rows = []
+    for bound in PEARSON:
+        s = spread(found[f"{bound:g}"], "pearson")
+        rows.append(["determinant of 4 x 4, Pearson", "C++ 0.970 in 3.7 s", f"{s.median:.4f}", f"{s.seconds:.2g}"])
+    return rows
+
+
+def _row_g(part: Part) -> list[list[str]]:
+    own, peers = cases(part["runs"], "set", "case"), cases(part["peers"], "set", "case")
+    rows = []
+    for (name, case), found in own.items():
+        if case == "search" and (name, "GP") in peers:
+            gp = spread(peers[name, "GP"])
+            peer = f"Gaussian process {gp.median:.1e} in {gp.seconds:.2g} s"
+            rows.append([f"{NOISY.formula} + {name}, n = 300", peer, *_spread_cells(spread(found))])
+    return rows
+
+
+_ROWS = {"a": _row_a, "b": _row_b, "c": _row_c, "d": _row_d, "e": _row_e, "f": _row_f, "g": _row_g}
+
+
+def write(data: dict[str, Part]) -> None:
+    """Rewrite all that is made from the data."""
+    write_section("accuracy", results_text(data))
+    write_section("accuracy", readme_text(data), README)
+    if "a" in data:
+        draw_time(data["a"], TIME)
+    if "h" in data:
+        draw_scaling(data["h"], SCALING)
