@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -232,7 +233,7 @@ class _Search:
 
     def _grids(self, width: Sequence[int], k: int) -> list[int]:
         """Return the grids of a trial: two, as far as samples and time allow."""
-        edges = sum(a * b for a, b in zip(width[:-1], width[1:], strict=True))
+        edges = sum(a * b for a, b in pairwise(width))
         targets = len(self._train) * width[-1]
         most = int(min(_TRIAL_COEFFICIENTS, _TRIAL_SHARE * targets) / edges) - k
         first, second = (max(1, min(grid, most)) for grid in _TRIAL_GRIDS)
@@ -305,4 +306,3 @@ def _check_widths(widths: Any, n_in: int, n_out: int) -> list[tuple[int, ...]]:
             raise ValueError(f"Argument `widths[{place}]` must go from {n_in} inputs to {n_out} outputs, not {sizes}.")
         checked.append(sizes)
     return checked
-

@@ -297,15 +297,26 @@ def test_with_nothing_but_data_all_is_chosen_and_said():
     x, y = data(100)
     model = small()
     result = model.fit(x, y, time_limit=0.0)
-    assert set(result.chosen) == {"method", "grids", "steps", "validation"}
-    assert result.chosen["method"].startswith("lbfgs: ")
-    assert result.chosen["grids"].startswith("[3, 6]: ")
+    assert set(result.chosen) == {"method", "grids", "steps", "start", "validation"}
+    assert result.chosen["method"].startswith("lm: ")
+    assert result.chosen["grids"].startswith("[5, 10]: ")
+    assert result.chosen["start"].startswith("redraw: ")
     assert result.chosen["validation"].startswith("15 of 100 samples")
+
+
+def test_penalties_of_pykan_and_other_losses_call_for_lbfgs():
+    x, y = data(100)
+    for options in ({"lamb": 1e-3}, {"loss": "cross_entropy"}):
+        goal = (y > 0).astype(int)[:, 0] if "loss" in options else y
+        model = KAN([2, 2, 2 if "loss" in options else 1], grid=3, seed=0)
+        result = model.fit(x, goal, time_limit=0.0, **options)
+        assert result.chosen["method"].startswith("lbfgs: ")
+        assert result.chosen["grids"].startswith("[3, 6]: ")
 
 
 def test_few_samples_are_not_held_out_and_not_refined_for():
     x, y = data(12)
-    result = small().fit(x, y, steps=1)
+    result = small().fit(x, y, steps=1, method="lbfgs")
     assert result.chosen["grids"].startswith("[3]: ")
     assert math.isnan(result.validation_loss)
     assert np.isnan(result.history.validation).all()
@@ -313,15 +324,18 @@ def test_few_samples_are_not_held_out_and_not_refined_for():
 
 def test_the_ladder_ends_at_the_finest_grid():
     x, y = data(5000, 1)
-    result = KAN([1, 1], grid=20, seed=0).fit(x, y, time_limit=0.0)
-    assert result.chosen["grids"].startswith("[20, 40, 80]: ")
+    for method, ladder in (("lbfgs", "[20, 40, 80]: "), ("lm", "[5, 20, 80, 320]: ")):
+        result = KAN([1, 1], grid=20, seed=0).fit(x, y, time_limit=0.0, method=method)
+        assert result.chosen["grids"].startswith(ladder)
 
 
 def test_large_problems_and_batches_call_for_adam():
     x, y = data(30)
     wide = KAN([2, 3000, 1000, 1], grid=1, k=1, seed=0)
     plan = run.Plan  # the plan alone: such a network is not to be trained here
-    made = sys.modules["numkan.train.plan"].make_plan(wide, 30, "auto", None, None, None, None, None)
+    made = sys.modules["numkan.train.plan"].make_plan(
+        wide, 30, "auto", None, None, None, None, None, squares=True, redraw=True
+    )
     assert isinstance(made, plan)
     assert (made.method, made.batch_size) == ("adam", 30)
     assert made.chosen["method"].startswith("adam: a gradient")

@@ -87,7 +87,7 @@ def test_stretches_and_dense_products_agree(grid, monkeypatch):
 
 
 def test_a_layer_of_many_outputs_is_fast_enough_to_be_dense():
-    layers, c = spline_layers(KAN([4, 20, 3], grid=3))
+    layers, _ = spline_layers(KAN([4, 20, 3], grid=3))
     assert LeastSquares(layers, np.zeros((5, 4)), np.zeros((5, 3)))._dense
-    layers, c = spline_layers(KAN([2, 1, 1], grid=160))
+    layers, _ = spline_layers(KAN([2, 1, 1], grid=160))
     assert not LeastSquares(layers, np.zeros((5, 2)), np.zeros((5, 1)))._dense

@@ -44,7 +44,7 @@ def test_the_last_order_is_jumps_of_the_highest_derivative(k):
     step = 1e-9
     highest = BSpline(t, c, k).derivative(k)
     jumps = (highest(inner + step) - highest(inner - step)) * length**k
-    mean = 0.5 * (t[k + 2 : -k] - t[k:-k - 2]) / length
+    mean = 0.5 * (t[k + 2 : -k] - t[k : -k - 2]) / length
     np.testing.assert_allclose(matrix @ c, jumps / np.sqrt(mean), rtol=1e-6)
 
 

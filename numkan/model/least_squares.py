@@ -1,7 +1,8 @@
 r"""A network's sum of squares and its normal equations, for Levenberg-Marquardt.
 
-The unknowns are the *effective* coefficients :math:`c_{iop} = m_{io} s^{sp}_{io} coef_{iop}`, in memory's order layer by
-layer: with the scales among them the Jacobian would be singular everywhere. What the base functions add stays as it is.
+The unknowns are the *effective* coefficients :math:`c_{iop} = m_{io} s^{sp}_{io} coef_{iop}`, in memory's order, layer
+by layer: with the scales among them the Jacobian would be singular everywhere. What the base functions add stays as it
+is.
 
 .. math:: f(c) = \sum_{no} w_n (\hat y_{no} - y_{no})^2 + c^T R c
 
@@ -20,11 +21,19 @@ from scipy.linalg import blas
 
 from numkan._check import FloatArray
 from numkan._simd import lanes_of
-from numkan.base import GIVEN, ZERO, BaseFunction, fill_silu, silu
-from numkan.layer.packed import given_base
+from numkan.base import GIVEN, ZERO, BaseFunction, fill_silu
 from numkan.layer.layer import KANLayer
-from numkan.model.normal_kernels import STRIDE, add_layer, add_stretches, back, basis_kernel
-from numkan.model.normal_kernels import fill_dense, fill_stretches, mirror
+from numkan.layer.packed import given_base
+from numkan.model.normal_kernels import (
+    STRIDE,
+    add_layer,
+    add_stretches,
+    back,
+    basis_kernel,
+    fill_dense,
+    fill_stretches,
+    mirror,
+)
 from numkan.spline.pieces import Pieces, local_pieces
 
 __all__ = ["LeastSquares", "Quadratic", "SplineLayer", "activations", "spline_layer"]
@@ -109,8 +118,9 @@ def _forward(
             y += basis.base[0] @ layer.base_scale
             if wanted:
                 edge_slopes += basis.base[1][:, :, None] * layer.base_scale
-        for values, new in zip(done, (y, basis, edge_slopes), strict=True):
-            values.append(new)  # type: ignore[arg-type]
+        done.activations.append(y)
+        done.bases.append(basis)
+        done.edge_slopes.append(edge_slopes)
     return done
 
 
@@ -204,7 +214,7 @@ class LeastSquares:
         acts, bases, edge_slopes = self._forward(c, sloped=True)
         residuals = self._weighted(acts[-1])
         n, n_out = residuals.shape
-        deltas = [np.broadcast_to(np.eye(n_out), (n, n_out, n_out)).copy()]
+        deltas: list[FloatArray] = [np.broadcast_to(np.eye(n_out), (n, n_out, n_out)).copy()]
         for slopes in edge_slopes[:0:-1]:
             below = np.empty((n, slopes.shape[1], n_out))
             back(slopes, deltas[0], below)

@@ -126,7 +126,8 @@ class DampedLeastSquares:
         if failed:
             return None
         step, _ = linalg.lapack.dpotrs(lower, scale * self._gradient, lower=1)
-        return -scale * step
+        solution: FloatArray = -scale * step
+        return solution
 
     def _accept(self, x: FloatArray, damping: float, gain: float) -> bool:
         before = self.state

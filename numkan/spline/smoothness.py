@@ -9,8 +9,8 @@ root of the mean length of the spans that it covers, with the domain stretched t
 
 .. math:: |D_d c|^2 \approx \int_0^1 \big(f^{(d)}\big)^2 ;
 
-for d = k + 1 its rows are the jumps of the k-th derivative at the knots, over the length of the spans on both sides, and
-for higher d divided differences of these: the measures of Eilers and Marx, "Flexible smoothing with B-splines and
+for d = k + 1 its rows are the jumps of the k-th derivative at the knots, over the length of the spans on both sides,
+and for higher d divided differences of these: the measures of Eilers and Marx, "Flexible smoothing with B-splines and
 penalties", Statistical Science 11 (1996), for any knots. A polynomial of degree below d, up to k, has
 :math:`D_d c = 0`.
 """

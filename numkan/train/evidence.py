@@ -12,8 +12,8 @@ most likely are fixed points of
           s^2 = \frac{|r|^2}{n - \operatorname{tr} H^{-1} J^T J} .
 
 The trace in s is the *effective degrees of freedom*. The measures are an edge's mean slope, its curvature and the jumps
-of its highest derivative (:mod:`numkan.spline.smoothness`): straight lines, other polynomials of the splines' degree and
-the rest, so that an edge which only follows noise straightens, then vanishes; and where data are free of noise, the
+of its highest derivative (:mod:`numkan.spline.smoothness`): straight lines, other polynomials of the splines' degree
+and the rest, so that an edge which only follows noise straightens, then vanishes; and where data are free of noise, the
 weights fall until only empty cells feel them, which go on with their neighbours' polynomial.
 
 References
@@ -94,7 +94,8 @@ class _Roughness:
         if k > 0:
             self.matrices.insert(0, np.array([_rise(row, k) for row in rows]))
         self.products = [D.transpose(0, 2, 1) @ D for D in self.matrices]
-        self.largest = np.array([np.diagonal(Q, axis1=1, axis2=2).max() for Q in self.products])
+        largest = np.array([np.diagonal(Q, axis1=1, axis2=2).max() for Q in self.products])
+        self.largest = np.where(largest > 0.0, largest, 1.0)  # few coefficients have no differences of high order
 
     def squares(self, coef: FloatArray) -> FloatArray:
         """Return |D c_e|^2, (n_measures, n_in, n_out)."""
@@ -106,7 +107,7 @@ class _Roughness:
         The mean slope has a direction of its own, the straight line. Of the two orders the lower one is positive
         definite on all others, and the higher one has known eigenvalues beside it.
         """
-        out = 1.0 / weight
+        out: FloatArray = 1.0 / weight
         if self.relative is None:
             out[-1] *= self.matrices[-1].shape[1]
             return out
@@ -121,7 +122,8 @@ def _rise(knots: FloatArray, k: int) -> FloatArray:
     """Return the row (1, G + k) that gives a curve's rise over its domain: its mean slope on the unit interval."""
     ends = np.array([[knots[k]], [knots[-1 - k]]])
     low, high = B_batch(ends, knots[None, :], k)[:, 0]
-    return (high - low)[None, :]
+    rise: FloatArray = (high - low)[None, :]
+    return rise
 
 
 def _eigenvalues(knots: FloatArray, k: int, lower: int, higher: int) -> FloatArray:
@@ -174,7 +176,8 @@ class Smoothness:
 
     def _explained(self, half: FloatArray) -> list[FloatArray]:
         """Return tr (H^-1)_ee Q_m, (n_measures, n_in, n_out) of every layer, from X with H^-1 = X^T X."""
-        out, at = [], 0
+        out: list[FloatArray] = []
+        at = 0
         for layer, rough in zip(self._layers, self._rough, strict=True):
             n_in, n_basis, n_out = layer.shape
             traces = np.empty((len(rough.products), n_in, n_out))
@@ -235,5 +238,6 @@ def _half_inverse(matrix: FloatArray) -> FloatArray:
         scaled.flat[:: len(scaled) + 1] = 1.0 + held
         lower, failed = linalg.lapack.dpotrf(scaled.T, lower=1, overwrite_a=1, clean=1)
         if not failed:
-            return linalg.lapack.dtrtri(lower, lower=1, overwrite_c=1)[0] * scale
+            half: FloatArray = linalg.lapack.dtrtri(lower, lower=1, overwrite_c=1)[0] * scale
+            return half
         held *= 100.0

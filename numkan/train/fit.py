@@ -13,8 +13,8 @@ from numkan.model.regularization import Penalties
 from numkan.train.history import FitResult, FitState
 from numkan.train.plan import holdout, make_plan
 from numkan.train.run import Settings, Training
-from numkan.train.second_order import LeastSquaresTraining, SecondOrder
 from numkan.train.samples import Samples, check_samples, split, validation_samples
+from numkan.train.second_order import LeastSquaresTraining, SecondOrder
 
 __all__ = ["fit"]
 
@@ -53,32 +53,48 @@ def fit(
 ) -> FitResult:
     """Train the model on samples, in place.
 
-    The grids are laid over the data first, so inputs may be in any units. Then every entry of `grids` is a *stage*: the
-    model is refined to that many intervals, the function staying, and trained; while it trains, the grids of hidden
-    layers follow their activations. In the end the model has the best parameters met.
+    By default, sums of squares are fitted by Levenberg-Marquardt. It draws small networks until one does not get stuck,
+    on coarse grids and whatever the constructor drew; goes up a ladder of grids while samples held out gain from it,
+    the function staying; penalises what is rough by weights that the data themselves tell, so noise is recognised and
+    empty cells are filled smoothly; and in the end fits all samples once more. Larger problems and other losses are
+    fitted by L-BFGS or Adam, which begin from the model's parameters. Inputs and targets may be in any units.
 
     Parameters
     ----------
     x : array_like, shape (n, n_in)
     y : array_like, shape (n, n_out), or (n,) where there is one output
         Integer labels (n,) for cross-entropy.
-    method : {"auto", "lbfgs", "adam"}
-        L-BFGS on all samples, or Adam on mini-batches; by default L-BFGS unless one evaluation takes long.
+    method : {"auto", "lm", "lbfgs", "adam"}
+        Levenberg-Marquardt in effective coefficients (sums of squares only), L-BFGS on all samples, or Adam on
+        mini-batches. By default the first whose steps are cheap enough; `chosen` of the result says which and why.
     steps : int or "auto"
-        Most steps in a stage. By default 2000 of L-BFGS, 60 passes of Adam. A stage of L-BFGS ends before, where 50
-        steps lower the objective by less than 2 %.
+        Most steps in a stage. By default 80 of Levenberg-Marquardt, 2000 of L-BFGS, 60 passes of Adam. A stage ends
+        before, where steps bring less than 1 %, or with L-BFGS 50 steps less than 2 %.
     grids : list of int, int, "auto" or None
-        Intervals G of the stages, such as ``[3, 5, 10, 20]``; None keeps the model's. By default the model's G, then
-        doubled while the number of samples allows it.
+        Intervals G of the stages, such as ``[3, 5, 10, 20]``; None keeps the model's. By default up to as many
+        coefficients as the samples can tell: Levenberg-Marquardt from G = 5 (a model that goes on: from its own) in
+        ratios of about 5, the others from the model's G in doublings.
     loss : {"mse", "cross_entropy"}
         See :mod:`numkan.model.losses`.
     sample_weight : array_like, shape (n,), optional
     validation : "auto", None, float, (x, y) or (x, y, sample_weight)
         Samples to judge by, which the training does not see: given, or that share of the samples, drawn with
         `random_state`. By default 15 % with ``grids="auto"`` (from 40 samples on), none otherwise. With them, the best
-        parameters are those of the least validation loss, and a finer grid that does not lower it ends the fit.
+        parameters are those of the least validation loss, and a finer grid that does not lower it ends the ladder.
+        Levenberg-Marquardt then fits all samples, where it held them out itself.
     patience : int, optional
         A stage ends where so many steps have not lowered the validation loss; 100 by default (Adam: 20 epochs).
+    start : {"auto", "keep", "redraw"}
+        Whether Levenberg-Marquardt may begin anew. "auto" does so only where parameters, grids and masks are byte for
+        byte what the constructor drew, and goes on with every other model (fitted, loaded, written into, regridded,
+        refined, pruned, imported). "redraw" begins anew in any case. Masks stay as they are; trainable base scales
+        become 0, for splines need no base function; `scale_sp` stays.
+    restarts : int or "auto"
+        Draws to try at most; 30 by default. Fewer are needed where one of them is good, or three agree.
+    penalty : "auto", None or float
+        "auto" weighs roughness by evidence (:mod:`numkan.train.evidence`); None leaves it out; a number is one weight
+        for the jumps of the highest derivative, in units of a target's deviation, a node's range and the number of
+        samples (without noise 1e-20, say).
     batch_size : int, optional
         Of Adam's mini-batches; 256 by default.
     learning_rate : float, optional

@@ -18,10 +18,15 @@ METHODS = ("auto", "lm", "lbfgs", "adam")
 #: Multiply-adds of one evaluation of loss and gradient up to which L-BFGS runs on all samples: about 0.1 s on a core.
 _FULL_BATCH_WORK = 300_000_000
 
-#: Levenberg-Marquardt: steps in a stage; multiply-adds of one step and coefficients up to which it is chosen; its ladder.
+#: Levenberg-Marquardt: steps in a stage.
 _LM_STEPS = 80
+
+#: It is chosen up to so many multiply-adds in a step and so many coefficients.
 _LM_WORK = 1_000_000_000
 _LM_COEFFICIENTS = 1500
+
+#: Its ladder: from the first grid in ratios of at most so much to the finest, as far as there are coefficients for this
+#: share of the targets; another rung must be so much finer to be worth it.
 _LM_FIRST_GRID, _LM_RATIO, _LM_FINEST_GRID = 5, 5.5, 320
 _LM_SHARE, _LM_WORTH = 0.8, 1.4
 

@@ -91,7 +91,9 @@ def _through(old: Pieces, coef: FloatArray, new: SplineLayer) -> FloatArray:
     points = _points(new.grid, new.k)  # (n_basis, n_in)
     values, first = piece_basis(points, old)
     inputs = np.arange(len(coef))
-    curves = sum(values[:, :, r, None] * coef[inputs, first + r] for r in range(values.shape[2]))
+    curves = np.zeros((*points.shape, coef.shape[2]))
+    for r in range(values.shape[2]):
+        curves += values[:, :, r, None] * coef[inputs, first + r]
     values, first = piece_basis(points, new.pieces)
     rows, out = np.arange(len(points)), np.empty((len(coef), len(points), coef.shape[2]))
     for i in inputs:

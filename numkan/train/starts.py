@@ -14,7 +14,7 @@ ends once three of the best agree.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -114,7 +114,7 @@ def find_start(
     """
     some = slice(0, _SAMPLES)
     x, y, root_weight = x[some], y[some], root_weight[some]
-    best, tried = splines, []
+    best, tried = splines, list[float]()
     for _ in range(restarts):
         try:
             found, residual = train_start(draw(splines, x, rng), x, y, root_weight, check)
