@@ -19,7 +19,12 @@ from numkan.train.samples import Samples, check_samples, split
 __all__ = ["SearchResult", "Trial", "search"]
 
 #: Hidden layers that are tried, from narrow to wide, then deeper.
-_SHAPES: tuple[tuple[int, ...], ...] = ((1,), (2,), (3,), (5,), (2, 1), (3, 2), (5, 2), (5, 5), (8,), (3, 2, 1), (8, 3))
+_SHAPES: tuple[tuple[int, ...], ...] = (
+    (1,), (2,), (3,), (5,), (2, 1), (3, 2), (5, 2), (2, 2, 1), (3, 3, 1), (5, 5), (8,), (3, 2, 2, 1), (8, 3)
+)  # fmt: skip
+
+#: Starts of a trial, and steps in each of its stages.
+_RESTARTS, _STEPS = 5, 40
 
 #: Trials go up to this grid, as far as samples and this number of coefficients allow.
 _TRIAL_GRIDS, _TRIAL_COEFFICIENTS, _TRIAL_SHARE = (5, 25), 700, 0.6
@@ -37,8 +42,11 @@ _AS_GOOD, _AS_GOOD_FALLING = 1.03, 3.0
 #: The held-out error is worse than chance lets it be where it is so many times what cross-validation says.
 _BELIEVED = 1.5
 
-#: So many shapes in a row that are no better end the widening.
-_NO_BETTER = 3
+#: Noise shows in so many shapes whose errors agree to this factor, and that gain less than this by finer grids.
+_NOISY_SHAPES, _NOISY_AGREE, _NOISY_GAIN = 3, 1.1, 1.15
+
+#: Other starts are given to so many of the best shapes.
+_BEST_SHAPES = 3
 
 #: This share of the time is kept for the last fit.
 _LAST_SHARE = 0.35
@@ -53,7 +61,8 @@ class Trial:
     grid: int
     error: float  #: root mean square over the samples held out
     score: float  #: what it was judged by: root of the generalized cross-validation, or an error that is much larger
-    falls: bool  #: whether the error still falls with finer grids, about as it should
+    gain: float  #: by which the last refinement lowered the error
+    falls: bool  #: whether that is about as the order of the splines says
     seconds: float
 
 
@@ -181,8 +190,11 @@ class _Search:
     def run(self) -> tuple[KAN, SearchResult]:
         """Try, choose, and fit."""
         k = self._degrees[0]
-        self._widen(k)
-        if not self._chosen().falls and not self._looks_like_noise():
+        for width in self._widths:
+            self._try(width, k)
+            if self._trials[-1].falls or self._looks_like_noise() or self._left(1.0 - _LAST_SHARE) <= 0.0:
+                break
+        else:
             self._try_again(k)
         for other in self._degrees[1:]:
             if self._left(1.0 - _LAST_SHARE) > 0.0:
@@ -192,21 +204,13 @@ class _Search:
         fit = self._fit_all(model)
         return model, SearchResult(tuple(self._trials), chosen, fit, time.perf_counter() - self._began)
 
-    def _widen(self, k: int) -> None:
-        """Try shapes from narrow to wide until one fits, or wider ones are no better."""
-        no_better = 0
-        for width in self._widths:
-            best = min((trial.score for trial in self._trials), default=math.inf)
-            self._try(width, k)
-            no_better = 0 if self._trials[-1].score < best / _AS_GOOD else no_better + 1
-            if self._trials[-1].falls or no_better >= _NO_BETTER or self._left(1.0 - _LAST_SHARE) <= 0.0:
-                return
-
     def _try_again(self, k: int) -> None:
-        """Spend the time on other starts of the best shapes, until one fits."""
+        """Spend the time on other starts of the best shapes, in turn, until one fits."""
+        turn = 0
         while self._left(1.0 - _LAST_SHARE) > 0.0 and not self._trials[-1].falls:
-            shapes = sorted({trial.width: trial for trial in self._by_score()[::-1]}.values(), key=lambda t: t.score)
-            self._try(shapes[int(self._rng.integers(min(3, len(shapes))))].width, k)
+            shapes = list(dict.fromkeys(trial.width for trial in self._by_score()))[:_BEST_SHAPES]
+            self._try(shapes[turn % len(shapes)], k)
+            turn += 1
 
     def _try(self, width: Sequence[int], k: int) -> None:
         """Fit one network on coarse grids."""
@@ -219,15 +223,18 @@ class _Search:
             sample_weight=_weights(self._train),
             validation=(self._held.x, _targets(self._held), _weights(self._held)),
             grids=grids,
+            steps=_STEPS,
             start="redraw",
+            restarts=_RESTARTS,
             time_limit=max(self._left(1.0 - _LAST_SHARE), 0.0),
             random_state=self._rng,
         )
         error = math.sqrt(result.validation_loss) if result.validation_loss >= 0 else math.inf
         score = result.gcv if error <= _BELIEVED * result.gcv else error
-        trial = Trial(
-            tuple(width), k, max(model.grid), error, score, _falls(result, k), time.perf_counter() - began
-        )  # fmt: skip
+        gain, ratio = _last_gain(result)
+        falls = gain > ratio ** (_ORDER * (k + 1)) > 1.0
+        seconds = time.perf_counter() - began
+        trial = Trial(tuple(width), k, max(model.grid), error, score, gain, falls, seconds)
         self._trials.append(trial)
         self._models.append(model)
 
@@ -254,10 +261,10 @@ class _Search:
         return min(good, key=lambda trial: (len(trial.width), sum(trial.width), trial.score))
 
     def _looks_like_noise(self) -> bool:
-        """Whether the best shapes all stop at one error: there is no more to be found."""
-        best = {trial.width: trial for trial in self._by_score()[::-1]}
-        scores = sorted(trial.score for trial in best.values())
-        return len(scores) >= _NO_BETTER and scores[_NO_BETTER - 1] <= 1.15 * scores[0]
+        """Whether the best shapes all stop at one error, on any grid: there is no more to be found."""
+        best = self._by_score()[:_NOISY_SHAPES]
+        agree = best[-1].score <= _NOISY_AGREE * best[0].score
+        return len(best) == _NOISY_SHAPES and agree and all(trial.gain < _NOISY_GAIN for trial in best)
 
     def _fit_all(self, model: KAN) -> FitResult:
         return model.fit(
@@ -270,13 +277,12 @@ class _Search:
         )
 
 
-def _falls(result: FitResult, k: int) -> bool:
-    """Whether the last refinement of a fit lowered the error as the order of its splines lets one expect."""
+def _last_gain(result: FitResult) -> tuple[float, float]:
+    """Return by which the last refinement of a fit lowered the error, and by which it refined the grid; or ones."""
     stages = result.stages
     if len(stages) < 2 or not stages[-1].validation > 0.0:
-        return False
-    fall = math.sqrt(stages[-2].validation / stages[-1].validation)
-    return bool(fall > (stages[-1].grid / stages[-2].grid) ** (_ORDER * (k + 1)))
+        return 1.0, 1.0
+    return math.sqrt(stages[-2].validation / stages[-1].validation), stages[-1].grid / stages[-2].grid
 
 
 def _targets(samples: Samples) -> Any:

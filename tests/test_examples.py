@@ -34,8 +34,8 @@ PRINTED = {
         r"^edges of x_3: 0\.0[01]\d, vanished$",
     ],
     "quickstart": [
-        r"^ *grid +steps +train RMSE +test RMSE +seconds$",
-        *(rf"^ +{G} +\d+ +\S+e-\d\d +\S+e-\d\d +\d+\.\d\d$" for G in (3, 5, 10, 20)),
+        r"^ *grid +steps +train RMSE +held out +seconds$",
+        *(rf"^ +{G} +\d+ +\S+e-\d\d +\S+e-\d\d +\d+\.\d\d$" for G in (5, 14, 42)),
         r"^RMSE on 1000 new points: \S+$",
     ],
     "real_data": [

@@ -25,7 +25,8 @@ TIERS = {
     "interop": 5,
     "io": 5,
     "plot": 5,
-    "kan": 6,  # the class that gathers network, training and files; numkan/__init__ stands above it
+    "kan": 6,  # the class that gathers network, training and files
+    "search": 7,  # makes KANs; numkan/__init__ stands above it
 }
 
 

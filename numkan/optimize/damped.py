@@ -109,8 +109,10 @@ class DampedLeastSquares:
                 predicted = float(p @ (damping * diagonal * p - self._gradient))
                 gain = (at.fun - fun) / predicted if predicted > 0.0 else -math.inf
                 finite = math.isfinite(fun)
-                if finite and gain > _ACCEPTED and self._accept(x, damping, gain):
-                    return True
+                if finite and gain > _ACCEPTED:
+                    finite = self._accept(x, damping, gain)
+                    if finite:
+                        return True
             damping, growth = damping * growth, 2.0 * growth
         self.status = Status.ROUNDING if finite else Status.NONFINITE
         return False

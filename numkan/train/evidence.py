@@ -208,7 +208,8 @@ class Smoothness:
         for coef, rough, old, known in zip(coefs, self._rough, self._weights, explained, strict=True):
             seen = _edges(data, at, coef.shape)
             gain = np.maximum(rough.slopes_of_determinant(old) - known, 1e-12 / old)
-            new = variance * old * gain / np.maximum(rough.squares(coef), _TINY)
+            with np.errstate(over="ignore"):  # an edge that is straight
+                new = variance * old * gain / np.maximum(rough.squares(coef), _TINY)
             new = np.clip(new, old / _FASTEST, old * _FASTEST)
             most = _MOST * np.einsum("iopp->io", seen) / coef.shape[1]
             weights.append(np.clip(new, _LEAST * n, np.maximum(most / rough.largest[:, None, None], _LEAST * n)))

@@ -21,7 +21,7 @@ from numkan.optimize.result import Status
 from numkan.train.commit import commit_grids
 from numkan.train.evidence import Evidence, Smoothness, measures
 from numkan.train.history import FitResult, FitStatus
-from numkan.train.objective import sample_loss, where_not_finite
+from numkan.train.objective import where_not_finite
 from numkan.train.run import Best, Training
 from numkan.train.samples import Samples
 from numkan.train.splines import Splines
@@ -98,8 +98,8 @@ class _Point:
 class _SplineObjective:
     """What :class:`numkan.train.run.Training` asks of an objective."""
 
-    def __init__(self, point: _Point, problem: LeastSquares, samples: Samples, units: Units) -> None:
-        self.point, self.problem, self._samples = point, problem, samples
+    def __init__(self, point: _Point, problem: LeastSquares, units: Units) -> None:
+        self.point, self.problem = point, problem
         self._unit = units.width**2 / problem.y.size
         self.z: FloatArray = np.empty(0)
 
@@ -116,10 +116,6 @@ class _SplineObjective:
     def forget(self, value: float) -> None:
         """Keep nothing: there is nothing kept."""
 
-    def everywhere(self) -> tuple[float, float]:
-        """Return loss and objective on all samples."""
-        loss = sample_loss(self.point.model, self._samples)
-        return loss, loss
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +138,7 @@ class LeastSquaresTraining(Training):
         width, centre = self._units.width, self._units.centre
         splines = Splines.of(self._work, base=not options.redraw).scaled(1.0 / width, -centre / width)
         self._splines = self._best_splines = splines
+        self._judge: LeastSquares | None = None
         self._weights: list[FloatArray] | None = None
         self._evidence = Evidence(math.nan, math.nan, math.inf)
         self._score_before = math.inf
@@ -154,10 +151,13 @@ class LeastSquaresTraining(Training):
     def _use(self, samples: Samples) -> None:
         """Train on these samples from now on."""
         self._samples = samples
-        self._x = samples.x.astype(np.float64)
-        self._y = (samples.goal.y.astype(np.float64) - self._units.centre) / self._units.width
+        self._x, self._y, self._root_weight = self._inside(samples)
+
+    def _inside(self, samples: Samples) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Return inputs, targets in the units of training, and roots of the weights."""
+        y = (samples.goal.y.astype(np.float64) - self._units.centre) / self._units.width
         weight = samples.goal.weight.astype(np.float64)
-        self._root_weight = np.sqrt(weight / weight.mean()) if weight.size else weight
+        return samples.x.astype(np.float64), y, np.sqrt(weight / weight.mean()) if weight.size else weight
 
     # --- the plan -------------------------------------------------------------------------------------------------
 
@@ -213,14 +213,20 @@ class LeastSquaresTraining(Training):
         layers = self._splines.layers
         self._penalty = Smoothness(layers, self._first_weights(self._splines, origin), smooth=self._falling)
         problem = LeastSquares(layers, self._x, self._y, self._root_weight, self._penalty)
-        self._objective: Any = _SplineObjective(point, problem, self._samples, self._units)
+        self._objective: Any = _SplineObjective(point, problem, self._units)
+        self._judge = None if self._validation is None else LeastSquares(layers, *self._inside(self._validation))
         self._new_stepper(self._splines.vector)
         commit_grids(self._model, self._work)
-        loss, objective = self._objective.everywhere()
-        self._last_validation = self._measure_validation()
         theta = self._objective.params(self._stepper.state.x)
-        self._consider(loss, objective, theta)
-        self._recorder.add(self._state(grid, loss, objective))
+        now = self._objective.parts(self._stepper.state.fun)
+        self._last_validation = self._measure_validation()
+        self._consider(now.loss, now.value, theta)
+        self._recorder.add(self._state(grid, now.loss, now.value))
+
+    def _measure_validation(self) -> float:
+        if self._judge is None:
+            return math.nan
+        return self._judge.loss(self._objective.z) * self._units.width**2 / self._judge.y.size
 
     def _new_stepper(self, z: FloatArray) -> None:
         try:
@@ -300,9 +306,10 @@ class LeastSquaresTraining(Training):
     def _result(self, status: FitStatus, message: str) -> FitResult:
         result = super()._result(status, message)
         width = self._units.width
+        held = self._held if math.isnan(result.validation_loss) else result.validation_loss
         return replace(
             result,
-            validation_loss=self._held if math.isnan(result.validation_loss) else result.validation_loss,
+            validation_loss=held,
             noise=self._evidence.noise * width,
             freedom=self._evidence.freedom,
             gcv=self._evidence.score * width,
