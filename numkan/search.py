@@ -18,9 +18,9 @@ from numkan.train.samples import Samples, check_samples, split
 
 __all__ = ["SearchResult", "Trial", "search"]
 
-#: Hidden layers that are tried, from narrow to wide, then deeper.
+#: Hidden layers that are tried, from narrow to wide and deep.
 _SHAPES: tuple[tuple[int, ...], ...] = (
-    (1,), (2,), (3,), (5,), (2, 1), (3, 2), (5, 2), (2, 2, 1), (3, 3, 1), (5, 5), (8,), (3, 2, 2, 1), (8, 3)
+    (1,), (2,), (3,), (2, 1), (5,), (3, 2), (5, 2), (2, 2, 1), (5, 5), (3, 3, 1), (8,), (8, 3), (3, 2, 2, 1)
 )  # fmt: skip
 
 #: Starts of a trial, and steps in each of its stages.
