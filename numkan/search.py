@@ -23,8 +23,8 @@ _SHAPES: tuple[tuple[int, ...], ...] = (
     (1,), (2,), (3,), (2, 1), (5,), (3, 2), (5, 2), (2, 2, 1), (5, 5), (3, 3, 1), (8,), (8, 3), (3, 2, 2, 1)
 )  # fmt: skip
 
-#: Starts of a trial, and steps in each of its stages.
-_RESTARTS, _STEPS = 5, 40
+#: Starts of a trial, the more the cheaper they are by their edges, and steps in each of its stages.
+_MOST_STARTS, _FEWEST_STARTS, _START_EDGES, _STEPS = 20, 5, 120, 40
 
 #: Trials go up to this grid, as far as samples and this number of coefficients allow.
 _TRIAL_GRIDS, _TRIAL_COEFFICIENTS, _TRIAL_SHARE = (5, 25), 700, 0.6
@@ -216,7 +216,8 @@ class _Search:
         """Fit one network on coarse grids."""
         began = time.perf_counter()
         model = self._new(width, k)
-        grids = self._grids(width, k)
+        edges = sum(a * b for a, b in pairwise(width))
+        grids = self._grids(edges, width[-1], k)
         result = model.fit(
             self._train.x,
             _targets(self._train),
@@ -225,7 +226,7 @@ class _Search:
             grids=grids,
             steps=_STEPS,
             start="redraw",
-            restarts=_RESTARTS,
+            restarts=max(_FEWEST_STARTS, min(_MOST_STARTS, _START_EDGES // edges)),
             time_limit=max(self._left(1.0 - _LAST_SHARE), 0.0),
             random_state=self._rng,
         )
@@ -238,10 +239,9 @@ class _Search:
         self._trials.append(trial)
         self._models.append(model)
 
-    def _grids(self, width: Sequence[int], k: int) -> list[int]:
+    def _grids(self, edges: int, n_out: int, k: int) -> list[int]:
         """Return the grids of a trial: two, as far as samples and time allow."""
-        edges = sum(a * b for a, b in pairwise(width))
-        targets = len(self._train) * width[-1]
+        targets = len(self._train) * n_out
         most = int(min(_TRIAL_COEFFICIENTS, _TRIAL_SHARE * targets) / edges) - k
         first, second = (max(1, min(grid, most)) for grid in _TRIAL_GRIDS)
         return [first] if second < 2 * first else [first, second]

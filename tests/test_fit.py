@@ -293,6 +293,7 @@ def test_with_penalties_on_coefficients_a_finer_grid_is_judged_afresh(validation
 # --- what is chosen -----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.jit
 def test_with_nothing_but_data_all_is_chosen_and_said():
     x, y = data(100)
     model = small()

@@ -91,3 +91,17 @@ def test_a_layer_of_many_outputs_is_fast_enough_to_be_dense():
     assert LeastSquares(layers, np.zeros((5, 4)), np.zeros((5, 3)))._dense
     layers, _ = spline_layers(KAN([2, 1, 1], grid=160))
     assert not LeastSquares(layers, np.zeros((5, 2)), np.zeros((5, 1)))._dense
+
+
+def test_samples_go_through_in_parts_and_nothing_changes(monkeypatch):
+    model = network([2, 3, 2], grid=20)
+    rng = np.random.default_rng(5)
+    x, y, root = rng.uniform(-1, 1, (300, 2)), rng.standard_normal((300, 2)), rng.uniform(0.1, 2, 300)
+    layers, c = spline_layers(model)
+    whole = LeastSquares(layers, x, y, root).normal_equations(c)
+    for name, value in (("_SAMPLES", 64), ("_ROWS", 10), ("_KEPT_NUMBERS", 0)):
+        monkeypatch.setattr(f"numkan.model.least_squares.{name}", value)
+    problem = LeastSquares(layers, x, y, root)
+    for ours, theirs in zip(problem.normal_equations(c), whole, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-11, atol=1e-11 * np.abs(theirs).max())
+    assert problem.loss(c) == pytest.approx(whole[0], rel=1e-13)

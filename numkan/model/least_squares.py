@@ -12,11 +12,12 @@ dense products where that is faster. No Jacobian of all rows ever exists.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
 import numpy as np
+from numba import config
 from scipy.linalg import blas
 
 from numkan._check import FloatArray
@@ -38,11 +39,14 @@ from numkan.spline.pieces import Pieces, local_pieces
 
 __all__ = ["LeastSquares", "Quadratic", "SplineLayer", "activations", "spline_layer"]
 
-#: Rows that are worked on at a time.
-_ROWS = 512
+#: Samples that go through the network at a time, and rows of the Jacobian that are added at a time.
+_SAMPLES, _ROWS = 8192, 512
 
-#: A dense product does so many multiply-adds in the time that stretches take for one.
-_DENSE_GAIN = 6.0
+#: The first layer's functions at the samples are kept, up to so many numbers.
+_KEPT_NUMBERS = 20_000_000
+
+#: A dense product does so many multiply-adds in the time that stretches take for one, if these are compiled.
+_DENSE_GAIN = np.inf if config.DISABLE_JIT else 6.0
 
 
 class Quadratic(Protocol):
@@ -154,7 +158,11 @@ class LeastSquares:
         self.x, self.y = x, y
         self.root_weight = np.empty(0) if root_weight is None else root_weight
         self.penalty = penalty
-        self._first = _Basis(self.layers[0], x)
+        starts = range(0, len(x), _SAMPLES)
+        self._spans = [slice(begin, min(begin + _SAMPLES, len(x))) for begin in starts]
+        self._first: list[_Basis] | None = None
+        if 2 * x.size * (self.layers[0].k + 1) <= _KEPT_NUMBERS:
+            self._first = [_Basis(self.layers[0], x[rows]) for rows in self._spans]
         self._parts, self._places, self._slots = [], [0], []
         at = 0
         for layer in self.layers:
@@ -174,22 +182,26 @@ class LeastSquares:
         """Return views of c as the coefficients of every layer, (n_in, G + k, n_out)."""
         return [c[part].reshape(layer.shape) for part, layer in zip(self._parts, self.layers, strict=True)]
 
-    def _forward(self, c: FloatArray, *, sloped: bool) -> _Pass:
-        return _forward(self.layers, self.coefficients(np.ascontiguousarray(c)), self.x, self._first, sloped=sloped)
+    def _passes(self, c: FloatArray, *, sloped: bool) -> Iterator[tuple[slice, _Pass]]:
+        """Yield rows and what a pass of theirs leaves, for all samples."""
+        coefs = self.coefficients(np.ascontiguousarray(c))
+        for place, rows in enumerate(self._spans):
+            x = self.x[rows]
+            first = self._first[place] if self._first else _Basis(self.layers[0], x)
+            yield rows, _forward(self.layers, coefs, x, first, sloped=sloped)
 
-    def residuals(self, c: FloatArray) -> FloatArray:
-        """Return the weighted residuals (n, n_out)."""
-        return self._weighted(self._forward(c, sloped=False).activations[-1])
-
-    def _weighted(self, outputs: FloatArray) -> FloatArray:
-        residuals = outputs - self.y
-        return residuals * self.root_weight[:, None] if self.root_weight.size else residuals
+    def _residuals(self, outputs: FloatArray, rows: slice) -> FloatArray:
+        """Return the weighted residuals of some samples, (n, n_out)."""
+        residuals = outputs - self.y[rows]
+        return residuals * self.root_weight[rows, None] if self.root_weight.size else residuals
 
     def loss(self, c: FloatArray) -> float:
         """Return f(c)."""
         with np.errstate(over="ignore", invalid="ignore"):
-            residuals = self.residuals(c)
-            squares = float(np.vdot(residuals, residuals))
+            squares = 0.0
+            for rows, done in self._passes(c, sloped=False):
+                residuals = self._residuals(done.activations[-1], rows)
+                squares += float(np.vdot(residuals, residuals))
             return squares + (self.penalty.value(c) if self.penalty else 0.0)
 
     # --- normal equations -----------------------------------------------------------------------------------------
@@ -211,55 +223,61 @@ class LeastSquares:
         return squares, gradient.copy(), normal.copy()
 
     def _equations(self, c: FloatArray) -> tuple[float, FloatArray, FloatArray]:
-        acts, bases, edge_slopes = self._forward(c, sloped=True)
-        residuals = self._weighted(acts[-1])
-        n, n_out = residuals.shape
-        deltas: list[FloatArray] = [np.broadcast_to(np.eye(n_out), (n, n_out, n_out)).copy()]
-        for slopes in edge_slopes[:0:-1]:
-            below = np.empty((n, slopes.shape[1], n_out))
-            back(slopes, deltas[0], below)
-            deltas.insert(0, below)
-        padded = self.n_params + STRIDE
-        gradient, normal = np.zeros(padded), np.zeros((padded, padded))
-        for begin in range(0, n, _ROWS):
-            some = slice(begin, min(begin + _ROWS, n))
-            for q in range(n_out):
-                self._add_rows(bases, deltas, residuals, some, q, gradient, normal)
+        P, squares = self.n_params, 0.0
+        gradient, normal = np.zeros(P + STRIDE), np.zeros((P + STRIDE, P + STRIDE))
+        for rows, done in self._passes(c, sloped=True):
+            residuals = self._residuals(done.activations[-1], rows)
+            squares += float(np.vdot(residuals, residuals))
+            deltas = _deltas(done, residuals.shape[1])
+            weight = self.root_weight[rows] if self.root_weight.size else self.root_weight
+            for begin in range(0, len(residuals), _ROWS):
+                some = slice(begin, min(begin + _ROWS, len(residuals)))
+                self._add_rows(done.bases, deltas, residuals, weight[some], some, gradient, normal)
         mirror(normal)
-        P = self.n_params
-        return float(np.vdot(residuals, residuals)), gradient[:P], np.ascontiguousarray(normal[:P, :P])
+        return squares, gradient[:P], np.ascontiguousarray(normal[:P, :P])
 
     def _add_rows(
         self,
         bases: list[_Basis],
         deltas: list[FloatArray],
         residuals: FloatArray,
+        weight: FloatArray,
         some: slice,
-        q: int,
         gradient: FloatArray,
         normal: FloatArray,
     ) -> None:
-        """Add the rows of some samples for output q."""
-        count = some.stop - some.start
+        """Add the rows of some samples, output by output."""
         places = np.array(self._places)
+        count = some.stop - some.start
         rows, begins = np.empty((count, places[-1])), np.empty((count, len(places) - 1), np.int64)
-        weight = self.root_weight[some] if self.root_weight.size else self.root_weight
-        for layer, basis, delta, (slot, at), part in zip(
-            self.layers, bases, deltas, self._slots, self._parts, strict=True
-        ):
-            fill_stretches(
-                basis.values[some], basis.first[some], delta[some], q, weight, layer.live, layer.shape[1], part.start,
-                slot, at, begins, rows,
-            )  # fmt: skip
-        residual = np.ascontiguousarray(residuals[some, q])
-        if not self._dense:
-            add_stretches(rows, begins, places, residual, gradient, normal)
-            return
-        dense = np.zeros((count, normal.shape[0]))
-        fill_dense(rows, begins, places, dense)
-        gradient += dense.T @ residual
-        # in Fortran's order: the upper triangle of normal.T is the lower one of normal
-        blas.dsyrk(1.0, dense.T, beta=1.0, c=normal.T, lower=0, overwrite_c=1)
+        for q in range(residuals.shape[1]):
+            for layer, basis, delta, (slot, at), part in zip(
+                self.layers, bases, deltas, self._slots, self._parts, strict=True
+            ):
+                values, first, n_basis = basis.values[some], basis.first[some], layer.shape[1]
+                fill_stretches(
+                    values, first, delta[some], q, weight, layer.live, n_basis, part.start, slot, at, begins, rows
+                )
+            residual = np.ascontiguousarray(residuals[some, q])
+            if self._dense:
+                dense = np.zeros((count, len(normal)))
+                fill_dense(rows, begins, places, dense)
+                gradient += dense.T @ residual
+                # in Fortran's order: the upper triangle of normal.T is the lower one of normal
+                blas.dsyrk(1.0, dense.T, beta=1.0, c=normal.T, lower=0, overwrite_c=1)
+            else:
+                add_stretches(rows, begins, places, residual, gradient, normal)
+
+
+def _deltas(done: _Pass, n_out: int) -> list[FloatArray]:
+    """Return the derivatives of the outputs q by every layer's outputs, (n, n_out, n_q) each."""
+    n = len(done.activations[0])
+    deltas: list[FloatArray] = [np.broadcast_to(np.eye(n_out), (n, n_out, n_out)).copy()]
+    for slopes in done.edge_slopes[:0:-1]:
+        below = np.empty((n, slopes.shape[1], n_out))
+        back(slopes, deltas[0], below)
+        deltas.insert(0, below)
+    return deltas
 
 
 def spline_layer(layer: KANLayer, *, base: bool = True) -> tuple[SplineLayer, FloatArray]:

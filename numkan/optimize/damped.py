@@ -98,7 +98,7 @@ class DampedLeastSquares:
         """Take one accepted step; False, with `status` saying why, where there is none to take."""
         if self.status is not None:
             return False
-        at, damping, growth, finite = self.state, self.state.damping, 2.0, True
+        at, damping, growth, finite, refused = self.state, self.state.damping, 2.0, True, False
         for _ in range(_MOST_TRIALS):
             diagonal = np.diagonal(self._normal) if self._scaled else np.ones(at.x.size)
             p = self._solve(damping * diagonal)
@@ -110,11 +110,11 @@ class DampedLeastSquares:
                 gain = (at.fun - fun) / predicted if predicted > 0.0 else -math.inf
                 finite = math.isfinite(fun)
                 if finite and gain > _ACCEPTED:
-                    finite = self._accept(x, damping, gain)
-                    if finite:
+                    if self._accept(x, damping, gain):
                         return True
+                    refused = True
             damping, growth = damping * growth, 2.0 * growth
-        self.status = Status.ROUNDING if finite else Status.NONFINITE
+        self.status = Status.ROUNDING if finite and not refused else Status.NONFINITE
         return False
 
     def _solve(self, added: FloatArray) -> FloatArray | None:
@@ -132,6 +132,7 @@ class DampedLeastSquares:
         return solution
 
     def _accept(self, x: FloatArray, damping: float, gain: float) -> bool:
+        """Go to x, unless its Jacobian is not finite; return whether."""
         before = self.state
         fun, gradient, normal = self._problem.normal_equations(sealed(x))
         if not (np.isfinite(gradient).all() and np.isfinite(normal).all()):

@@ -174,6 +174,23 @@ class Smoothness:
             _edges(normal, at, coef.shape)[...] += blocks
             at += coef.size
 
+    def _pin(self, whole: FloatArray) -> int:
+        """Take away, in place, the constants that the edges of a node can exchange; return how many there are.
+
+        Neither data nor penalties see them, so that H is singular along them. All edges of a node but one are held by
+        squares of the sums of their coefficients, which change nothing else; so are edges that are off.
+        """
+        at, number = 0, 0
+        for layer in self._layers:
+            live = layer.live > 0.0
+            spare = ~(live & (live.cumsum(axis=0) == 1))
+            blocks = _edges(whole, at, layer.shape)
+            size = np.einsum("iopp->io", blocks) / layer.shape[1]
+            blocks += (spare * np.where(size > 0.0, size, 1.0))[:, :, None, None]
+            number += int(spare.sum())
+            at += layer.live.size * layer.shape[1]
+        return number
+
     def _explained(self, half: FloatArray) -> list[FloatArray]:
         """Return tr (H^-1)_ee Q_m, (n_measures, n_in, n_out) of every layer, from X with H^-1 = X^T X."""
         out: list[FloatArray] = []
@@ -197,11 +214,12 @@ class Smoothness:
         n = problem.y.size
         whole = data.copy()
         self.add(c, gradient, whole)
+        pinned = self._pin(whole)
         half = _half_inverse(whole)
         coefs = self._split(c)
         explained = self._explained(half)
         pulled = sum(float((w * e).sum()) for w, e in zip(self._weights, explained, strict=True))
-        freedom = max(len(data) - pulled, 0.0)  # tr H^-1 (H - R)
+        freedom = max(len(data) - pinned - pulled, 0.0)  # tr H^-1 (H - R)
         left = max(n - freedom, _LEFT * n)
         variance = max(squares / left, _TINY)
         at, weights = 0, []

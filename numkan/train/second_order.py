@@ -117,7 +117,6 @@ class _SplineObjective:
         """Keep nothing: there is nothing kept."""
 
 
-
 @dataclass(frozen=True, slots=True)
 class SecondOrder:
     """What the caller decides of a fit by Levenberg-Marquardt."""
