@@ -31,6 +31,9 @@ _LM_COEFFICIENTS = 1500
 _LM_FIRST_GRID, _LM_RATIO, _LM_FINEST_GRID = 5, 5.5, 320
 _LM_SHARE, _LM_WORTH = 0.8, 1.4
 
+#: Where the order of the splines has brought errors down by this factor, rounding is near.
+_LM_SMALLEST = 1e-13
+
 #: The normal equations of so many coefficients are refused: a gigabyte, twice over.
 _LM_MOST_COEFFICIENTS = 11_000
 
@@ -160,7 +163,8 @@ def _lm_ladder(model: Network, n: int, grids: Any, chosen: dict[str, str], *, re
     check_option("grids", grids, ["auto"])
     edges = sum(layer.n_in * layer.n_out for layer in model.act_fun)
     most = min(_LM_SHARE * n * model.n_out, _LM_COEFFICIENTS) / edges - max(model.k)
-    finest = int(max(min(most, _LM_FINEST_GRID), 1))
+    rounding = _LM_SMALLEST ** (-1.0 / (max(model.k) + 1))
+    finest = int(max(min(most, _LM_FINEST_GRID, rounding), 1))
     first = min(_LM_FIRST_GRID, finest) if redraw else max(model.grid)
     ratio = max(finest / first, 1.0)
     rungs = math.ceil(math.log(ratio) / math.log(_LM_RATIO))
@@ -168,7 +172,7 @@ def _lm_ladder(model: Network, n: int, grids: Any, chosen: dict[str, str], *, re
     ladder = ladder if ratio >= _LM_WORTH else [first]
     chosen["grids"] = (
         f"{ladder}: up to {_LM_SHARE:g} coefficients for each of {n * model.n_out} targets, {_LM_COEFFICIENTS} in all, "
-        f"and grid {_LM_FINEST_GRID}"
+        f"and grid {int(min(_LM_FINEST_GRID, rounding))}"
     )
     return tuple(ladder)
 
