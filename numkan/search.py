@@ -18,9 +18,9 @@ from numkan.train.samples import Samples, check_samples, split
 
 __all__ = ["SearchResult", "Trial", "search"]
 
-#: Hidden layers that are tried, from narrow to wide and deep.
+#: Hidden layers that are tried: none, then from narrow to wide and deep.
 _SHAPES: tuple[tuple[int, ...], ...] = (
-    (1,), (2,), (3,), (2, 1), (5,), (3, 2), (5, 2), (2, 2, 1), (5, 5), (3, 3, 1), (8,), (8, 3), (3, 2, 2, 1)
+    (), (1,), (2,), (3,), (2, 1), (5,), (3, 2), (5, 2), (2, 2, 1), (5, 5), (3, 3, 1), (8,), (8, 3), (3, 2, 2, 1)
 )  # fmt: skip
 
 #: Starts of a trial, the more the cheaper they are by their edges, and steps in each of its stages.
@@ -43,7 +43,7 @@ _AS_GOOD, _AS_GOOD_FALLING = 1.03, 3.0
 _BELIEVED = 1.5
 
 #: Noise shows in so many shapes whose errors agree to this factor, and that gain less than this by finer grids.
-_NOISY_SHAPES, _NOISY_AGREE, _NOISY_GAIN = 3, 1.1, 1.15
+_NOISY_SHAPES, _NOISY_AGREE, _NOISY_GAIN = 3, 1.1, 1.5
 
 #: Other starts are given to so many of the best shapes.
 _BEST_SHAPES = 3

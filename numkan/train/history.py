@@ -109,7 +109,9 @@ class FitResult:
     gcv : float
         Root of the generalized cross-validation: the root mean square residual, enlarged for the degrees of freedom.
     starts : tuple of float
-        Root mean square residual of every start that was tried.
+        Root mean square residual of every start that was tried, in units of the targets.
+    start_seconds : float
+        That the starts took.
     weights : tuple of ndarray, shapes (n_measures, n_in, n_out)
         Weights of the penalties of every layer's edges, see :mod:`numkan.train.evidence`.
     """
@@ -130,6 +132,7 @@ class FitResult:
     freedom: float = math.nan
     gcv: float = math.nan
     starts: tuple[float, ...] = ()
+    start_seconds: float = 0.0
     weights: tuple[FloatArray, ...] = ()
 
     def __str__(self) -> str:
@@ -139,6 +142,10 @@ class FitResult:
             f"{stage.ended}"
             for stage in self.stages
         ]
+        if self.starts:
+            rows.insert(0, f"best of {len(self.starts)} starts: {min(self.starts):.3e}, {self.start_seconds:.2f} s")
+        if math.isfinite(self.noise):
+            rows.append(f"noise: {self.noise:.3e}, effective degrees of freedom: {self.freedom:.1f}")
         return "\n".join([*rows, self.message])
 
 

@@ -7,6 +7,7 @@ put back into the caller's model, in its units, scales and dtype.
 from __future__ import annotations
 
 import math
+import time
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -145,6 +146,7 @@ class LeastSquaresTraining(Training):
         self._ladder_is_over = False
         self._held = math.nan
         self._tried: tuple[float, ...] = ()
+        self._start_seconds = 0.0
         self._use(self._samples)
 
     def _use(self, samples: Samples) -> None:
@@ -166,6 +168,7 @@ class LeastSquaresTraining(Training):
                 self._splines, self._x, self._y, self._root_weight, self._options.restarts, self._rng, self._check_time
             )
             self._best_splines, self._tried = start.splines, start.tried
+            self._start_seconds = time.perf_counter() - self._began
             self._noises = [start.residual]
         else:
             problem = LeastSquares(self._splines.layers, self._x, self._y, self._root_weight)
@@ -313,6 +316,7 @@ class LeastSquaresTraining(Training):
             freedom=self._evidence.freedom,
             gcv=self._evidence.score * width,
             starts=tuple(width * residual for residual in self._tried),
+            start_seconds=self._start_seconds,
             weights=tuple(self._weights or ()),
         )
 
