@@ -26,8 +26,8 @@ _SHAPES: tuple[tuple[int, ...], ...] = (
 #: Starts of a trial, the more the cheaper they are by their edges, and steps in each of its stages.
 _MOST_STARTS, _FEWEST_STARTS, _START_EDGES, _STEPS = 20, 5, 120, 40
 
-#: Trials go up to this grid, as far as samples and this number of coefficients allow.
-_TRIAL_GRIDS, _TRIAL_COEFFICIENTS, _TRIAL_SHARE = (5, 25), 700, 0.6
+#: Trials have these two grids, as far as this number of coefficients allows, and their number for each target.
+_TRIAL_GRIDS, _TRIAL_COEFFICIENTS, _TRIAL_SHARES = (5, 25), 700, (2.0, 0.6)
 
 #: Share of the samples that judges.
 _HELD_OUT = 0.15
@@ -242,8 +242,10 @@ class _Search:
     def _grids(self, edges: int, n_out: int, k: int) -> list[int]:
         """Return the grids of a trial: two, as far as samples and time allow."""
         targets = len(self._train) * n_out
-        most = int(min(_TRIAL_COEFFICIENTS, _TRIAL_SHARE * targets) / edges) - k
-        first, second = (max(1, min(grid, most)) for grid in _TRIAL_GRIDS)
+        first, second = (
+            max(1, min(grid, int(min(_TRIAL_COEFFICIENTS, share * targets) / edges) - k))
+            for grid, share in zip(_TRIAL_GRIDS, _TRIAL_SHARES, strict=True)
+        )
         return [first] if second < 2 * first else [first, second]
 
     # --- judgement ------------------------------------------------------------------------------------------------

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -140,7 +142,7 @@ def test_it_is_the_method_word_for_word(number, scaled):
 def test_every_accepted_step_lowers_the_loss_and_is_told_right(problem, scaled):
     run = DampedLeastSquares(Equations.of(problem), problem.start, scaled=scaled)
     found = states(run, 60)
-    for step, (before, after) in enumerate(zip(found, found[1:], strict=False)):
+    for step, (before, after) in enumerate(pairwise(found)):
         assert after.fun < before.fun
         assert (before.step, after.step) == (step, step + 1)
         assert after.nfev > before.nfev
@@ -243,7 +245,7 @@ def test_it_ends_after_the_first_step_that_gains_less_than_ftol(ftol):
     problem = PROBLEMS[14]  # whose minimum is not 0
     run = DampedLeastSquares(Equations.of(problem), problem.start, ftol=ftol)
     found = states(run)
-    shares = [1 - after.fun / before.fun for before, after in zip(found, found[1:], strict=False)]
+    shares = [1 - after.fun / before.fun for before, after in pairwise(found)]
     assert run.status is Status.DECREASE
     assert run.status.success
     assert shares[-1] <= ftol

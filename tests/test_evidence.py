@@ -34,7 +34,9 @@ def weighted(of: Splines, *, smooth: bool = False, reach: float = 2.0, seed: int
     rng = np.random.default_rng(seed)
     shapes = [(measures(layer.k), *layer.live.shape) for layer in of.layers]
     penalty = Smoothness(of.layers, [10 ** rng.uniform(-reach, reach, shape) for shape in shapes], smooth=smooth)
-    penalty.weights = [w / rough.largest[:, None, None] for w, rough in zip(penalty.weights, penalty._rough, strict=True)]
+    penalty.weights = [
+        w / rough.largest[:, None, None] for w, rough in zip(penalty.weights, penalty._rough, strict=True)
+    ]
     return penalty
 
 
@@ -222,7 +224,9 @@ def test_an_update_is_the_formula_with_dense_matrices(width, options, smooth):
             gain = slopes[depth][m, i, o] - np.trace(block @ Q)
             unit = variance * weight / (coef @ Q @ coef)
             new = np.clip(unit * gain, weight / 1e3, weight * 1e3)
-            assert penalty.weights[depth][m, i, o] == pytest.approx(new, rel=1e-2, abs=5e-3 * unit * slopes[depth][m, i, o])
+            assert penalty.weights[depth][m, i, o] == pytest.approx(
+                new, rel=1e-2, abs=5e-3 * unit * slopes[depth][m, i, o]
+            )
     # and the penalty is at once that of the new weights
     assert penalty.value(c) == pytest.approx(c @ dense(penalty, c.size) @ c)
     assert penalty.value(c) != pytest.approx(c @ R @ c, rel=1e-3)

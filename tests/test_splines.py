@@ -182,7 +182,7 @@ def test_the_new_curves_meet_the_old_ones_at_the_greville_abscissae_inside(k):
     if k:
         np.testing.assert_allclose(at[[0, -1]], [low, high], rtol=1e-14)  # both ends are met
     np.testing.assert_allclose(outputs(coarse, at), outputs(splines, at), rtol=1e-11, atol=1e-12)
-    if 0 < k:
+    if k > 0:
         between = 0.5 * (at[1:] + at[:-1])
         assert np.abs(outputs(coarse, between) - outputs(splines, between)).max() > 1e-4
 
@@ -223,9 +223,7 @@ def test_grids_cannot_lie_over_activations_that_are_not_numbers(value):
 
 def fitted_for_no_step(model: KAN, x: Any, start: str = "keep") -> KAN:
     """Through splines, in the units of some targets, and back into the model."""
-    model.fit(
-        x, 1e3 + 50 * x[:, 0], method="lm", start=start, grids=None, steps=0, update_grid=False, validation=None
-    )
+    model.fit(x, 1e3 + 50 * x[:, 0], method="lm", start=start, grids=None, steps=0, update_grid=False, validation=None)
     return model
 
 

@@ -27,9 +27,9 @@ _LM_WORK = 0 if config.DISABLE_JIT else 1_000_000_000
 _LM_COEFFICIENTS = 1500
 
 #: Its ladder: from the first grid in ratios of at most so much to the finest, as far as there are coefficients for this
-#: share of the targets; another rung must be so much finer to be worth it.
+#: share of the targets (the first one, whose penalties see to it: for the second share); another rung must be so much finer to be worth it.
 _LM_FIRST_GRID, _LM_RATIO, _LM_FINEST_GRID = 5, 5.5, 320
-_LM_SHARE, _LM_WORTH = 0.8, 1.4
+_LM_SHARE, _LM_COARSE_SHARE, _LM_WORTH = 0.8, 2.0, 1.4
 
 #: Where the order of the splines has brought errors down by this factor, rounding is near.
 _LM_SMALLEST = 1e-13
@@ -165,7 +165,8 @@ def _lm_ladder(model: Network, n: int, grids: Any, chosen: dict[str, str], *, re
     most = min(_LM_SHARE * n * model.n_out, _LM_COEFFICIENTS) / edges - max(model.k)
     rounding = _LM_SMALLEST ** (-1.0 / (max(model.k) + 1))
     finest = int(max(min(most, _LM_FINEST_GRID, rounding), 1))
-    first = min(_LM_FIRST_GRID, finest) if redraw else max(model.grid)
+    coarse = int(max(min(_LM_COARSE_SHARE * n * model.n_out, _LM_COEFFICIENTS) / edges - max(model.k), 1))
+    first = min(_LM_FIRST_GRID, coarse) if redraw else max(model.grid)
     ratio = max(finest / first, 1.0)
     rungs = math.ceil(math.log(ratio) / math.log(_LM_RATIO))
     ladder = [round(first * ratio ** (rung / rungs)) for rung in range(rungs)] + [max(first, finest)]

@@ -41,8 +41,9 @@ _DAMPING = 1e-6
 #: change by less than this share.
 _UPDATES, _STEPS_BETWEEN, _SETTLED = 8, 6, 0.05
 
-#: The first weights, times the number of targets: from weak to strong.
-_FIRST_WEIGHT = 1e-8
+#: The first weights, times the number of targets: from weak to strong. Where there are more coefficients than this share
+#: of the targets the second holds, or they would run through the samples and take noise for none.
+_FIRST_WEIGHT, _FIRST_WEIGHT_OF_MANY, _MANY = 1e-8, 1e-3, 0.5
 
 #: Residuals are falling where a stage has brought them below this share of what they were.
 _FALLING = 0.5
@@ -249,9 +250,11 @@ class LeastSquaresTraining(Training):
         n, fixed = self._y.size, self._options.penalty
         if self._weights is None or fixed is not None:
             nodes = [np.ptp(a, axis=0) for a in splines.activations(self._x)[1:-1]] + [np.ones(self._y.shape[1])]
+            many = sum(coef.size for coef in splines.coefs) > _MANY * n
+            first = _FIRST_WEIGHT_OF_MANY if many else _FIRST_WEIGHT
             weights = []
             for layer, spread in zip(splines.layers, nodes, strict=True):
-                each = [_FIRST_WEIGHT] * 3 if fixed is None else [0.0, 0.0, fixed]
+                each = [first] * 3 if fixed is None else [0.0, 0.0, fixed]
                 unit = n / np.maximum(spread, 1e-6) ** 2 * np.ones(layer.live.shape)
                 weights.append(np.array(each)[-measures(layer.k) :, None, None] * unit)
             return weights
