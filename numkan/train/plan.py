@@ -27,7 +27,8 @@ _LM_WORK = 0 if config.DISABLE_JIT else 1_000_000_000
 _LM_COEFFICIENTS = 1500
 
 #: Its ladder: from the first grid in ratios of at most so much to the finest, as far as there are coefficients for this
-#: share of the targets (the first one, whose penalties see to it: for the second share); another rung must be so much finer to be worth it.
+#: share of the targets (for the first grid, where penalties see to it, for the second share). Another rung must be so
+#: much finer to be worth it.
 _LM_FIRST_GRID, _LM_RATIO, _LM_FINEST_GRID = 5, 5.5, 320
 _LM_SHARE, _LM_COARSE_SHARE, _LM_WORTH = 0.8, 2.0, 1.4
 

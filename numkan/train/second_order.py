@@ -41,8 +41,8 @@ _DAMPING = 1e-6
 #: change by less than this share.
 _UPDATES, _STEPS_BETWEEN, _SETTLED = 8, 6, 0.05
 
-#: The first weights, times the number of targets: from weak to strong. Where there are more coefficients than this share
-#: of the targets the second holds, or they would run through the samples and take noise for none.
+#: The first weights, times the number of targets: from weak to strong. Where there are more coefficients than this
+#: share of the targets the second holds, or they would run through the samples and take noise for none.
 _FIRST_WEIGHT, _FIRST_WEIGHT_OF_MANY, _MANY = 1e-8, 1e-3, 0.5
 
 #: Residuals are falling where a stage has brought them below this share of what they were.
