@@ -36,8 +36,11 @@ _HELD_OUT = 0.15
 #: as an exponent: error ~ G^-(k + 1) * _ORDER.
 _ORDER = 0.75
 
-#: Networks whose errors differ by less count as equally good; the second where the least error still falls.
-_AS_GOOD, _AS_GOOD_FALLING = 1.03, 3.0
+#: Networks whose errors differ by less count as equally good; the second where the best one fits.
+_AS_GOOD, _AS_GOOD_FITTING = 1.03, 3.0
+
+#: Errors below this share of the targets are rounding.
+_ROUNDING = 1e-12
 
 #: The held-out error is worse than chance lets it be where it is so many times what cross-validation says.
 _BELIEVED = 1.5
@@ -62,7 +65,7 @@ class Trial:
     error: float  #: root mean square over the samples held out
     score: float  #: what it was judged by: root of the generalized cross-validation, or an error that is much larger
     gain: float  #: by which the last refinement lowered the error
-    falls: bool  #: whether that is about as the order of the splines says
+    fits: bool  #: whether that is about as the order of the splines says, or the error is down at rounding
     seconds: float
 
 
@@ -89,7 +92,7 @@ class SearchResult:
     def __str__(self) -> str:
         rows = [f"{'width':<18} {'k':>2} {'grid':>5} {'error':>10} {'score':>10} {'seconds':>8}"]
         for trial in self.trials:
-            marks = ("  falls" if trial.falls else "") + ("  chosen" if trial is self.chosen else "")
+            marks = ("  fits" if trial.fits else "") + ("  chosen" if trial is self.chosen else "")
             rows.append(
                 f"{list(trial.width)!s:<18} {trial.k:2d} {trial.grid:5d} {trial.error:10.3e} {trial.score:10.3e} "
                 f"{trial.seconds:8.2f}{marks}"
@@ -175,6 +178,7 @@ class _Search:
         if len(samples) < 8:
             raise ValueError(f"Argument `x` must have at least 8 rows to search with, not {len(samples)}.")
         self._train, self._held = split(samples, _HELD_OUT, self._rng)
+        self._rounding = _ROUNDING * float(np.sqrt(np.square(samples.goal.y.astype(np.float64)).mean()))
         self._trials: list[Trial] = []
         self._models: list[KAN] = []
 
@@ -192,7 +196,7 @@ class _Search:
         k = self._degrees[0]
         for width in self._widths:
             self._try(width, k)
-            if self._trials[-1].falls or self._looks_like_noise() or self._left(1.0 - _LAST_SHARE) <= 0.0:
+            if self._trials[-1].fits or self._looks_like_noise() or self._left(1.0 - _LAST_SHARE) <= 0.0:
                 break
         else:
             self._try_again(k)
@@ -207,7 +211,7 @@ class _Search:
     def _try_again(self, k: int) -> None:
         """Spend the time on other starts of the best shapes, in turn, until one fits."""
         turn = 0
-        while self._left(1.0 - _LAST_SHARE) > 0.0 and not self._trials[-1].falls:
+        while self._left(1.0 - _LAST_SHARE) > 0.0 and not self._trials[-1].fits:
             shapes = list(dict.fromkeys(trial.width for trial in self._by_score()))[:_BEST_SHAPES]
             self._try(shapes[turn % len(shapes)], k)
             turn += 1
@@ -233,9 +237,9 @@ class _Search:
         error = math.sqrt(result.validation_loss) if result.validation_loss >= 0 else math.inf
         score = result.gcv if error <= _BELIEVED * result.gcv else error
         gain, ratio = _last_gain(result)
-        falls = gain > ratio ** (_ORDER * (k + 1)) > 1.0
+        fits = gain > ratio ** (_ORDER * (k + 1)) > 1.0 or score <= self._rounding
         seconds = time.perf_counter() - began
-        trial = Trial(tuple(width), k, max(model.grid), error, score, gain, falls, seconds)
+        trial = Trial(tuple(width), k, max(model.grid), error, max(score, self._rounding), gain, fits, seconds)
         self._trials.append(trial)
         self._models.append(model)
 
@@ -256,7 +260,7 @@ class _Search:
     def _chosen(self) -> Trial:
         """Return the narrowest trial that is about as good as the best."""
         best = self._by_score()[0]
-        bound = best.score * (_AS_GOOD_FALLING if best.falls else _AS_GOOD)
+        bound = best.score * (_AS_GOOD_FITTING if best.fits else _AS_GOOD)
         good = [trial for trial in self._by_score() if trial.score <= bound]
         if len(self._degrees) > 1 and len({trial.k for trial in good}) > 1:
             good = [trial for trial in good if trial.k == best.k]
@@ -273,7 +277,7 @@ class _Search:
             self._x,
             self._y,
             sample_weight=self._weight,
-            start="keep",
+            start="auto",
             time_limit=max(self._left(), 0.05 * self._limit),
             random_state=self._rng,
         )

@@ -35,7 +35,7 @@ def test_the_shape_of_the_tutorial_s_function_is_found_at_once(seed):
     model, result = search(x, y, time_limit=20, random_state=seed)
     assert model.width == [2, 1, 1]
     assert result.chosen.width == (2, 1, 1)
-    assert result.chosen.falls
+    assert result.chosen.fits
     assert result.seconds < 10
     fresh, truth = data(1000, seed=99)
     assert rms(model(fresh), truth) < 1e-4
@@ -214,7 +214,7 @@ def test_the_result_prints_as_a_table_of_what_was_tried():
     for line, trial in zip(lines[1:-1], result.trials, strict=True):
         assert line.startswith(str(list(trial.width)))
         assert line.endswith("chosen") == (trial is result.chosen)
-        assert ("falls" in line) == trial.falls
+        assert ("  fits" in line) == trial.fits
     assert lines[-1].startswith(f"Fitted to all samples: loss {result.fit.loss:.3e}, ")
     assert isinstance(result, SearchResult)
     assert all(isinstance(trial, Trial) for trial in result.trials)

@@ -155,6 +155,7 @@ def test_poor_starts_are_left_behind_until_one_is_accepted():
     assert several  # or nothing was there to be left behind
 
 
+@pytest.mark.jit
 def test_on_noise_it_ends_once_three_of_the_best_agree():
     x = points(300)
     y = np.random.default_rng(5).standard_normal(300)
@@ -175,6 +176,7 @@ def test_no_more_are_tried_than_was_said(restarts):
     assert start.residual == min(start.tried)
 
 
+@pytest.mark.jit
 def test_the_best_is_kept_and_not_the_last():
     x = points()
     y = np.sin(4 * x[:, 0]) * np.cos(5 * x[:, 1])
@@ -194,6 +196,7 @@ def test_the_same_seed_finds_the_same_bits():
     assert one.tried == other.tried != third.tried
 
 
+@pytest.mark.jit
 def test_only_the_first_thousand_samples_are_used():
     x = points(1300)
     y = np.sin(3 * x[:, :1]) * x[:, 1:]

@@ -160,7 +160,7 @@ def fit(
     )
     samples = check_samples(self, x, y, loss, sample_weight)
     rng = check_seed("random_state", random_state)
-    redraw = _redraws(self, start)
+    redraw = _redraws(self, start, settings.update_grid)
     restarts = _RESTARTS if isinstance(restarts, str) and check_option("restarts", restarts, ["auto"]) else restarts
     restarts = check_integer("restarts", restarts, 1)
     penalty = _penalty(penalty)
@@ -181,10 +181,12 @@ def fit(
     return LeastSquaresTraining(self, train, held, plan, settings, rng, everything=everything, options=options).run()
 
 
-def _redraws(model: Network, start: str) -> bool:
-    """Return whether the fit may begin from other numbers than the model's."""
+def _redraws(model: Network, start: str, update_grid: bool) -> bool:
+    """Return whether the fit may begin from other numbers than the model's, which lays grids over the data."""
     check_option("start", start, ["auto", "keep", "redraw"])
-    return start == "redraw" or (start == "auto" and model.is_as_drawn)
+    if start == "redraw" and not update_grid:
+        raise ValueError("Argument `start` must not be 'redraw' with `update_grid` False: starts lay grids anew.")
+    return start == "redraw" or (start == "auto" and update_grid and model.is_as_drawn)
 
 
 def _penalty(penalty: Any) -> float | None:

@@ -22,7 +22,7 @@ from numkan.optimize.result import Status
 from numkan.train.commit import commit_grids
 from numkan.train.evidence import Evidence, Smoothness, measures
 from numkan.train.history import FitResult, FitStatus
-from numkan.train.objective import where_not_finite
+from numkan.train.objective import sample_loss, where_not_finite
 from numkan.train.run import Best, Training
 from numkan.train.samples import Samples
 from numkan.train.splines import Splines
@@ -64,7 +64,8 @@ class Units(NamedTuple):
         y = samples.goal.y.astype(np.float64)
         weight = samples.goal.weight.astype(np.float64) if samples.goal.weight.size else None
         centre = np.average(y, axis=0, weights=weight)
-        variance = float(np.average(np.square(y - centre).mean(axis=1), weights=weight))
+        with np.errstate(over="ignore"):
+            variance = float(np.average(np.square(y - centre).mean(axis=1), weights=weight))
         width = math.sqrt(variance) if variance > 0.0 else 0.0
         return cls(centre, width if 0.0 < width < math.inf else 1.0)
 
@@ -312,8 +313,10 @@ class LeastSquaresTraining(Training):
         result = super()._result(status, message)
         width = self._units.width
         held = self._held if math.isnan(result.validation_loss) else result.validation_loss
+        as_it_is = self._best is None or self._model.dtype != np.float64  # not what training has measured
         return replace(
             result,
+            loss=sample_loss(self._model, self._samples) if as_it_is else result.loss,
             validation_loss=held,
             noise=self._evidence.noise * width,
             freedom=self._evidence.freedom,
