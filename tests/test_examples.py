@@ -16,7 +16,7 @@ PROJECT = Path(__file__).parents[1]
 SCRIPTS = sorted((PROJECT / "examples").glob("*.py"))
 
 #: Those that run in seconds where the JIT is off as well.
-LIGHT = ("api_5_grid",)
+LIGHT = ("api_5_grid", "check_my_kan")
 
 #: What a script must have printed, beside ending well.
 PRINTED = {
@@ -24,6 +24,11 @@ PRINTED = {
         r"model - \(base \+ spline\), mean square: 0\.0$",
         r"^\[\[-22\. -18\. -14\. -10\.  -6\.  -2\.   2\.   6\.  10\.  14\.  18\.  22\.\]\]$",
         r"^\[\[-1\.1 -0\.9 -0\.7 -0\.5 -0\.3 -0\.1  0\.1  0\.3  0\.5  0\.7  0\.9  1\.1\]\]$",
+    ],
+    "check_my_kan": [
+        r"^FAIL +P-PoU ",
+        r"^before: \d+ of \d+ claimed laws hold, \d\d fail",
+        r"^after: +(\d+) of \1 claimed laws hold, 0 fail",
     ],
     "quickstart": [
         r"^ *grid +steps +train RMSE +test RMSE +seconds$",
