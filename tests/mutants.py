@@ -153,6 +153,13 @@ class ReversedRefinement(NumkanSplines):
         return super().refinement_matrix(knots, finer, k)[::-1]
 
 
+class TermsDropped(NumkanSplines):
+    """Curves without their last term."""
+
+    def curve(self, x: Array, knots: Array, coef: Array, k: int) -> Array:
+        return super().curve(x, knots, np.append(coef[:-1], coef.dtype.type(0)), k)
+
+
 #: Each mutant, and a law that kills it.
 MUTANTS: tuple[tuple[type[Any], str], ...] = (
     (NanToNum, "P-PoU"),
@@ -171,4 +178,5 @@ MUTANTS: tuple[tuple[type[Any], str], ...] = (
     (Float16Knots, "P-REL"),
     (InsertionOffByOne, "P-INS"),
     (ReversedRefinement, "P-OSLO"),
+    (TermsDropped, "P-CRV"),
 )

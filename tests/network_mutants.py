@@ -25,7 +25,7 @@ class StaleBase(NumkanNetworks):
 
     def network_vjp(self, layers: Any, x: Any, y_bar: Array) -> tuple[list[dict[str, Array]], Array]:
         grads, _ = super().network_vjp(layers, x, y_bar)
-        bare = [layer._replace(scale_base=0 * layer.scale_base) for layer in layers]
+        bare = [layer.replace(scale_base=0 * layer.scale_base) for layer in layers]
         return grads, super().network_vjp(bare, x, y_bar)[1]
 
 
@@ -51,7 +51,7 @@ class ScaledTwice(NumkanNetworks):
     """The mask is no factor: a share of it stays (efficient-kan's scale, applied twice)."""
 
     def layer_forward(self, layer: Layer, x: Any) -> Array:
-        whole, masked = super().layer_forward(layer._replace(mask=np.ones_like(layer.mask)), x), layer.mask.mean()
+        whole, masked = super().layer_forward(layer.replace(mask=np.ones_like(layer.mask)), x), layer.mask.mean()
         return super().layer_forward(layer, x) + (1 - masked) * whole
 
 
@@ -59,7 +59,7 @@ class BelongsToItsPlace(NumkanNetworks):
     """Hidden nodes share the knots of the first."""
 
     def network_forward(self, layers: Any, x: Any) -> Array:
-        shared = [layer._replace(grid=np.repeat(layer.grid[:1], len(layer.grid), axis=0)) for layer in layers[1:]]
+        shared = [layer.replace(grid=np.repeat(layer.grid[:1], len(layer.grid), axis=0)) for layer in layers[1:]]
         return super().network_forward([layers[0], *shared], x)
 
 
@@ -76,20 +76,17 @@ class SoftMask(NumkanNetworks):
     """A masked edge is small, not gone."""
 
     def model(self, layers: Any) -> Any:
-        return super().model([layer._replace(mask=np.maximum(layer.mask, 1e-6)) for layer in layers])
+        return super().model([layer.replace(mask=np.maximum(layer.mask, 1e-6)) for layer in layers])
 
 
 class FitRefinement(NumkanNetworks):
     """Coefficients of a finer grid by interpolation in index space."""
 
-    def refine(self, layers: Any, times: int) -> list[Layer]:
-        out = []
-        for fine, layer in zip(super().refine(layers, times), layers, strict=True):
-            n, m = layer.coef.shape[2], fine.coef.shape[2]
-            at = np.linspace(0, n - 1, m)
-            lines = [np.interp(at, np.arange(n), c) for c in layer.coef.reshape(-1, n)]
-            out.append(fine._replace(coef=np.reshape(lines, fine.coef.shape).astype(fine.coef.dtype)))
-        return out
+    def refine(self, layer: Layer, G: int) -> Layer:
+        fine = super().refine(layer, G)
+        n, m = layer.coef.shape[2], fine.coef.shape[2]
+        lines = [np.interp(np.linspace(0, n - 1, m), np.arange(n), c) for c in layer.coef.reshape(-1, n)]
+        return fine.replace(coef=np.reshape(lines, fine.coef.shape).astype(fine.coef.dtype))
 
 
 class Leaky(NumkanNetworks):
@@ -97,7 +94,7 @@ class Leaky(NumkanNetworks):
 
     def layer_forward(self, layer: Layer, x: Any) -> Array:
         tiny = layer.coef.dtype.type(1e-6)
-        return super().layer_forward(layer._replace(coef=np.where(layer.coef == 0, tiny, layer.coef)), x)
+        return super().layer_forward(layer.replace(coef=np.where(layer.coef == 0, tiny, layer.coef)), x)
 
 
 class DependsOnItsNeighbours(NumkanNetworks):
@@ -168,12 +165,28 @@ class FlatRead(NumkanNetworks):
 class NanLost(NumkanNetworks):
     """Files hold numbers as text."""
 
-    def load(self, path: Any, base_fun: Any) -> list[Layer]:
-        return [layer._replace(coef=layer.coef + 0) for layer in super().load(path, base_fun)]
+    def load(self, path: Any) -> list[Layer]:
+        return [layer.replace(coef=layer.coef + 0) for layer in super().load(path)]
+
+
+class BaseForgotten(NumkanNetworks):
+    """The base function sees the coefficients' scale."""
+
+    def layer_forward(self, layer: Layer, x: Any) -> Array:
+        return super().layer_forward(layer.replace(scale_base=layer.scale_sp), x)
+
+
+class SharedPolicy(NumkanNetworks):
+    """Hidden layers fade, whatever they are told."""
+
+    def network_forward(self, layers: Any, x: Any) -> Array:
+        return super().network_forward([layer.replace(extrapolate="fade") for layer in layers], x)
 
 
 #: Each mutant, and a law that kills it.
 MUTANTS: tuple[tuple[type[Any], str], ...] = (
+    (BaseForgotten, "N-ORC"),
+    (SharedPolicy, "N-NET"),
     (GradientOff, "N-GCS"),
     (StaleBase, "N-GFD"),
     (TransposedCoef, "N-GFD"),

@@ -16,7 +16,7 @@ PROJECT = Path(__file__).parents[1]
 SCRIPTS = sorted((PROJECT / "examples").glob("*.py"))
 
 #: Those that run in seconds where the JIT is off as well.
-LIGHT = ("api_5_grid",)
+LIGHT = ("api_5_grid", "check_my_kan")
 
 #: Those that draw if they are given a name, and those that never do; the others draw in any case.
 IF_ASKED, NEVER = ("noisy_data",), ("records",)
@@ -32,6 +32,11 @@ PRINTED = {
         r"^noise: 0\.(09|1[01])\d found, 0\.1 added$",
         r"^RMSE against the truth, on new points: 0\.0[0-5]\d$",
         r"^edges of x_3: 0\.0[01]\d, vanished$",
+    ],
+    "check_my_kan": [
+        r"^FAIL +P-PoU ",
+        r"^before: \d+ of \d+ claimed laws hold, \d\d fail",
+        r"^after: +(\d+) of \1 claimed laws hold, 0 fail",
     ],
     "quickstart": [
         r"^ *grid +steps +train RMSE +held out +seconds$",

@@ -159,7 +159,7 @@ def test_bits_of_a_row_depend_on_no_other_row_and_no_other_output(dtype: type) -
     for rows in (slice(7, 8), slice(100, 231), rng.permutation(300)):
         assert_identical(packed.forward(x[rows]), y[rows])
         assert_identical(backward(packed, x[rows], y_bar[rows])[1], x_bar[rows])
-    few = layer._replace(**{name: getattr(layer, name)[:, 5:8] for name in ("coef", "scale_base", "scale_sp", "mask")})
+    few = layer.replace(**{name: getattr(layer, name)[:, 5:8] for name in ("coef", "scale_base", "scale_sp", "mask")})
     assert_identical(layer_of(few).pack().forward(x), y[:, 5:8])
 
 
@@ -206,7 +206,8 @@ def test_packing_and_unpacking_are_their_twins(shape: tuple[int, int], dtype: ty
     numbers = packed, coef, layer.scale_sp, layer.mask, *out
     unpack_gradient(*numbers, False)
     want = naive.unpack_gradient(exact, bar.astype(float))
-    size = naive.unpack_gradient(Layer(*(abs(a) for a in exact[:5]), 2), abs(bar).astype(float))
+    sizes = exact.replace(**{name: abs(getattr(exact, name)) for name in (*KINDS, "mask")})
+    size = naive.unpack_gradient(sizes, abs(bar).astype(float))
     for name, got in zip(KINDS, (out[0].transpose(0, 2, 1), *out[1:]), strict=True):
         assert_within(got, want[name], 4 * n_basis * eps * size[name], name)
         assert (got[layer.mask == 0] == 0).all(), "what is masked is exactly 0, also where nothing is finite"
@@ -224,7 +225,7 @@ def test_packing_and_unpacking_are_their_twins(shape: tuple[int, int], dtype: ty
 @pytest.mark.parametrize("k", [0, 1, 3])
 def test_P_NAN_nan_in_gives_nan_out_in_its_own_row(k: int, policy: str, dtype: type) -> None:
     layer, x = example(k, dtype, extrapolate=policy)
-    fast = layer_of(layer._replace(mask=np.ones_like(layer.mask)))
+    fast = layer_of(layer.replace(mask=np.ones_like(layer.mask)))
     low, high = layer.grid[:, k], layer.grid[:, -1 - k]
     x = np.clip(x, low, high)
     whole = fast(x)
@@ -241,16 +242,16 @@ def test_policies_at_infinity() -> None:
     ends = [layer.grid[:, -4], layer.grid[:, 3]]
     with np.errstate(all="ignore"):
         np.testing.assert_array_equal(layer_of(layer)(x)[:2], layer_of(layer)(np.array(ends)))
-        faded = layer_of(layer._replace(extrapolate="fade"))(x)
+        faded = layer_of(layer.replace(extrapolate="fade"))(x)
         assert not faded[:2].any()
-        assert np.isnan(layer_of(layer._replace(extrapolate="nan", mask=np.ones_like(layer.mask)))(x)[:2]).all()
+        assert np.isnan(layer_of(layer.replace(extrapolate="nan", mask=np.ones_like(layer.mask)))(x)[:2]).all()
 
 
 def test_policy_raise_names_the_points_outside_and_nan_outside_is_nan() -> None:
     layer, x = example(3, np.float64, extrapolate="raise")
     fast = layer_of(layer)
     inside = np.clip(x, layer.grid[:, 3], layer.grid[:, -4])
-    np.testing.assert_array_equal(fast(inside), layer_of(layer._replace(extrapolate="linear"))(inside))
+    np.testing.assert_array_equal(fast(inside), layer_of(layer.replace(extrapolate="linear"))(inside))
     inside[1, 2] = 1e3
     with pytest.raises(
         ValueError, match=r"^Argument `x` must lie inside the grid.* 1 entries, the first \(1000\.0\) at"
@@ -269,10 +270,10 @@ def test_views_are_live_and_assignable() -> None:
         view[0, 1] = 0.5
         array = np.array(getattr(numbers, name))
         array[0, 1] = 0.5
-        numbers = numbers._replace(**{name: array})
+        numbers = numbers.replace(**{name: array})
         assert_within(fast(x), naive.forward(numbers, x), 1e-12, f"after {name}[...] =")
         setattr(fast, name, (2 * array).tolist())
-        numbers = numbers._replace(**{name: 2 * array})
+        numbers = numbers.replace(**{name: 2 * array})
         assert getattr(fast, name) is view
         assert_within(fast(x), naive.forward(numbers, x), 1e-12, f"after {name} =")
     with pytest.raises(ValueError, match=r"^Argument `coef` must have shape \(3, 2, 6\), not \(3, 6, 2\)\.$"):
@@ -289,7 +290,7 @@ def test_the_grid_is_read_only_and_a_whole_new_one_is_checked_and_used() -> None
     fast.grid = grid
     grid[0, 0] = -99  # the layer has a copy
     assert fast.grid[0, 0] == layer.grid[0, 0] + 0.25
-    assert_within(fast(x), naive.forward(layer._replace(grid=layer.grid + 0.25), x), 1e-12)
+    assert_within(fast(x), naive.forward(layer.replace(grid=layer.grid + 0.25), x), 1e-12)
     before = fast.grid.tobytes()
     for bad, rule in (
         (layer.grid[:, ::-1], "non-decreasing"),
@@ -308,7 +309,7 @@ def test_a_policy_that_changes_is_used() -> None:
     fast = layer_of(layer)
     fast(x)
     fast.extrapolate = "linear"
-    assert_within(fast(x), naive.forward(layer._replace(extrapolate="linear"), x), 1e-12)
+    assert_within(fast(x), naive.forward(layer.replace(extrapolate="linear"), x), 1e-12)
     fast.grid_eps = 0
     assert fast.grid_eps == 0
 

@@ -77,7 +77,7 @@ def gradient(layers: Any, *rest: Any) -> list[dict[str, Array]]:
             for place in np.ndindex(array.shape):
                 moved = array.astype(complex)
                 moved[place] += STEP * 1j
-                changed = [*layers[:depth], layer._replace(**{name: moved}), *layers[depth + 1 :]]
+                changed = [*layers[:depth], layer.replace(**{name: moved}), *layers[depth + 1 :]]
                 found[name][place] = np.imag(objective(changed, *rest)) / STEP
         out.append(found)
     return out
@@ -121,7 +121,7 @@ def test_a_gradient_over_many_chunks_is_exact_along_a_direction():
     model, rng = model_of(case.layers), np.random.default_rng(0)
     change = rng.normal(size=model.n_params)
     moved = [
-        layer._replace(**{name: getattr(layer, name) + STEP * 1j * part[name] for name in KINDS})
+        layer.replace(**{name: getattr(layer, name) + STEP * 1j * part[name] for name in KINDS})
         for layer, part in zip(case.layers, model.unravel(change), strict=True)
     ]
     expected = np.imag(objective(moved, case.x, case.y, ALL)) / STEP
@@ -144,7 +144,7 @@ def test_a_masked_edge_counts_nowhere():
     first = case.layers[0]
     mask = np.ones_like(first.mask)
     mask[0, 1] = mask[1, 1] = 0
-    layers = (first._replace(mask=mask), *case.layers[1:])
+    layers = (first.replace(mask=mask), *case.layers[1:])
     model = model_of(layers)
     found = objective_and_grad(model, case.x, case.y, ALL)
     for part in model.unravel(found.grad)[0].values():
@@ -152,7 +152,7 @@ def test_a_masked_edge_counts_nowhere():
         assert not part[1, 1].any()
     changed = layers[0].coef.copy()
     changed[0, 1] = 77.0
-    other = objective_and_grad(model_of((layers[0]._replace(coef=changed), *layers[1:])), case.x, case.y, ALL)
+    other = objective_and_grad(model_of((layers[0].replace(coef=changed), *layers[1:])), case.x, case.y, ALL)
     assert other.value == found.value
 
 

@@ -1,0 +1,92 @@
+"""The command line: ``python -m numkan.conformance package.module:adapter``."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from numkan.conformance.laws import LAWS
+from numkan.conformance.report import Report
+from numkan.conformance.runner import check, replay
+from numkan.conformance.scope import AdapterError
+
+__all__ = ["imported", "main", "read_known"]
+
+
+def imported(target: str) -> Any:
+    """Return what "package.module:name" stands for, or say why it cannot be had."""
+    module, _, name = target.partition(":")
+    if not module or not name:
+        raise AdapterError(f"Argument `adapter` must look like package.module:name, not {target!r}.")
+    try:
+        found: Any = importlib.import_module(module)
+        for part in name.split("."):
+            found = getattr(found, part)
+        return found() if isinstance(found, type) else found
+    except (Exception, SystemExit) as error:
+        raise AdapterError(f"The adapter {target} cannot be imported: {type(error).__name__}: {error}") from error
+
+
+def read_known(path: str) -> dict[str, str]:
+    """Return the laws that a file lists as known to fail: lines of "id: reason"; empty lines and # are passed over."""
+    known = {}
+    for number, line in enumerate(Path(path).read_text(encoding="utf-8").splitlines(), 1):
+        if line.strip() and not line.lstrip().startswith("#"):
+            id, colon, reason = line.partition(":")
+            if not colon or not reason.strip() or id.strip() not in LAWS:
+                raise ValueError(f"Line {number} of {path} must be the id of a law and a reason, not {line!r}.")
+            known[id.strip()] = reason.strip()
+    return known
+
+
+def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m numkan.conformance", description=__doc__)
+    parser.add_argument("adapter", nargs="?", help="package.module:name of an object or a class")
+    parser.add_argument("--only", action="append", default=[], metavar="ID", help="a law or a pattern; may be repeated")
+    parser.add_argument("--soak", type=float, default=0.0, metavar="SECONDS", help="go on with ever new cases")
+    parser.add_argument("--seed", type=int, default=0, help="where cases begin (0)")
+    parser.add_argument("--timeout", type=float, default=60.0, metavar="SECONDS", help="for one call (60)")
+    parser.add_argument("--known", metavar="FILE", help='lines of "id: reason" for laws that are known to fail')
+    parser.add_argument("--json", metavar="FILE", help="write the report, with failing examples, as JSON")
+    parser.add_argument("--markdown", metavar="FILE", help="write the report as Markdown")
+    parser.add_argument("--replay", metavar="FILE", help="run the failing examples of such a JSON file again")
+    parser.add_argument("--list", action="store_true", help="print all laws, and check nothing")
+    return parser.parse_args(arguments)
+
+
+def _report(options: argparse.Namespace) -> Report:
+    if not options.adapter:
+        raise AdapterError("Argument `adapter` must be given: package.module:name of an object or a class.")
+    adapter = imported(options.adapter)
+    if options.replay:
+        return replay(adapter, json.loads(Path(options.replay).read_text(encoding="utf-8")), options.timeout)
+    known = read_known(options.known) if options.known else {}
+    return check(adapter, only=options.only, soak=options.soak, seed=options.seed, timeout=options.timeout, known=known)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a check, and return 0 where all claimed laws hold, 1 where some fail, 2 where none could be tried."""
+    options = _arguments(arguments)
+    if options.list:
+        for law in LAWS.values():
+            print(f"{law.id:<9}{law.statement}\n{'':9}within: {law.tolerance}\n{'':9}source: {law.reference}")
+        return 0
+    try:
+        report = _report(options)
+    except (AdapterError, ValueError, OSError) as error:
+        print(f"numkan.conformance: {error}", file=sys.stderr)
+        return 2
+    print(report.text())
+    for path, text in ((options.json, report.json), (options.markdown, report.markdown)):
+        if path:
+            Path(path).write_text(text(), encoding="utf-8")
+    return 0 if report.ok else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

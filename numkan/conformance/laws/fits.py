@@ -1,0 +1,134 @@
+"""Laws of least-squares fits of one curve, on knots that numkan's rule lays over the samples."""
+
+# ruff: noqa: D401 - the docstring of a law is its statement
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from numkan.conformance.adapter import Array, claims
+from numkan.conformance.cases import GridCase
+from numkan.conformance.grids import grid_from_samples
+from numkan.conformance.law import assert_identical, assert_within, complaint, law, require
+from numkan.conformance.laws.grids import dense
+
+FITS: dict[str, Any] = {"about": "grids", "needs": ("fit_curve",)}
+
+
+def widest(impl: Any) -> np.dtype[Any]:
+    """Return float64 where an implementation computes in it: fits are judged there."""
+    names = (impl.dtype,) if isinstance(impl.dtype, str) else tuple(impl.dtype or ("float64",))
+    return np.dtype("float64" if "float64" in names else "float32")
+
+
+def problems(impl: Any, case: GridCase) -> list[tuple[Array, Array, Array]]:
+    """Return, for each input, samples, knots over them, and the matrix of the fit."""
+    dtype = widest(impl)
+    x = case.x.astype(dtype)
+    grid = grid_from_samples(x, case.G, case.k, case.grid_eps).astype(dtype)
+    x = np.clip(x, grid[:, case.k], grid[:, case.k + case.G])
+    return [(x[:, i], grid[i], dense(x, grid, case.k)[i]) for i in range(len(grid))]
+
+
+def _singular(A: Array, eps: float) -> tuple[Array, bool]:
+    """The singular values that count, and whether it is plain how many they are."""
+    singular = np.linalg.svd(A, compute_uv=False)
+    used = singular[singular > 500 * eps * singular[0]]
+    return used, bool(used[-1] > eps**0.5 * singular[0])
+
+
+def _compared(impl: Any, case: GridCase) -> list[tuple[Array, Array, Array, float]]:
+    """Problems whose solution is unique, or that of least norm, with a tolerance relative to the coefficients."""
+    eps, found = float(np.finfo(widest(impl)).eps), []
+    for x, knots, A in problems(impl, case):
+        used, plain = _singular(A, eps)
+        if plain and (len(used) == A.shape[1] or impl.short_rank == "least norm"):
+            found.append((x, knots, A, 4500 * eps * (1 + used[0] / used[-1] * 1e-2)))
+    return found
+
+
+@law("G-DUP", "1e-12 of the largest coefficient, times (1 + kappa / 100)", "scipy, TestLSQ", **FITS)
+def duplicates(impl: Any, case: GridCase) -> None:
+    """Each sample given three times gives the same fit."""
+    for x, knots, _, tolerance in _compared(impl, case):
+        once = impl.fit_curve(x, np.sin(x), knots, case.k)
+        thrice = impl.fit_curve(np.repeat(x, 3), np.repeat(np.sin(x), 3), knots, case.k)
+        assert_within(thrice, once, tolerance * max(1.0, abs(once).max()), "coefficient")
+
+
+@law(
+    "G-WT",
+    "1e-12 of the largest coefficient, times (1 + kappa / 100)",
+    "weights",
+    about="grids",
+    needs=("fit_curve", "weights"),
+)
+def weights(impl: Any, case: GridCase) -> None:
+    """Integer weights are repeated samples, and weight zero is a row removed."""
+    eps = float(np.finfo(widest(impl)).eps)
+    for x, knots, A, tolerance in _compared(impl, case):
+        count = np.arange(len(x)) % 3
+        count[-1] = 1
+        used, plain = _singular(np.repeat(A, count, axis=0), eps)
+        if not plain or (len(used) < A.shape[1] and impl.short_rank != "least norm"):
+            continue
+        weighted = impl.fit_curve(x, np.sin(x), knots, case.k, weight=count.astype(x.dtype))
+        repeated = impl.fit_curve(np.repeat(x, count), np.repeat(np.sin(x), count), knots, case.k)
+        tolerance = max(tolerance, 4500 * eps * (1 + used[0] / used[-1] * 1e-2))
+        assert_within(weighted, repeated, tolerance * max(1.0, abs(repeated).max()), "coefficient")
+
+
+@law("G-RANK", "1e-10 of the largest coefficient", "numpy.linalg.pinv", **FITS, policies=("short_rank",))
+def short_rank(impl: Any, case: GridCase) -> None:
+    """Where samples do not determine a fit, its solution is that of least norm, or an error; a rank is the true one."""
+    eps = float(np.finfo(widest(impl)).eps)
+    for x, knots, A in problems(impl, case):
+        used, plain = _singular(A, eps)
+        if not plain or used[-1] < 1e-6 * used[0]:
+            continue
+        y = np.cos(x)
+        if claims(impl, "fit_rank"):
+            rank = impl.fit_rank(x, knots, case.k)
+            require(rank == len(used), f"rank {rank} where {len(used)} is due")
+        if len(used) < A.shape[1] and impl.short_rank == "error":
+            error = complaint(partial(impl.fit_curve, x, y, knots, case.k))
+            require(isinstance(error, ValueError), f"{error!r} on a fit of short rank, where a ValueError is due")
+            continue
+        truth = np.linalg.pinv(A, rcond=500 * eps) @ y.astype(float)
+        found = impl.fit_curve(x, y, knots, case.k)
+        assert_within(found, truth, 4.5e5 * eps * max(1.0, abs(truth).max()), "coefficient")
+
+
+@law("G-LSQ", "1e-4 at kappa = 1e8; float32: 50 eps kappa at 300", "Golub and Van Loan, 5.3.8", **FITS)
+def condition(impl: Any, case: GridCase) -> None:
+    """The error of a consistent system grows like kappa, not like its square (normal equations lose every digit)."""
+    dtype = widest(impl)
+    least = 1e8 if dtype == np.float64 else 300.0
+    k, G = max(1, case.k), 4
+    knots = np.arange(-k, G + k + 1.0).astype(dtype)
+    inside = np.concatenate([np.linspace(0, G - 1, 40 * k), np.zeros(1)])
+    truth = np.cos(1.0 + np.arange(G + k))
+    for delta in 2.0 ** -np.arange(1.0, 40.0):  # the last function is seen by one sample only, ever less
+        x = np.sort(np.append(inside, G - 1 + delta)).astype(dtype)
+        A = dense(x[:, None], knots[None], k)[0]
+        kappa = np.linalg.cond(A)
+        if kappa > least:
+            break
+    if claims(impl, "fit_rank"):
+        rank = impl.fit_rank(x, knots, k)
+        require(rank == G + k, f"rank {rank} where {G + k} is due")
+    found = impl.fit_curve(x, (A @ truth).astype(dtype), knots, k)
+    tolerance = 1e-4 if dtype == np.float64 else 50 * float(np.finfo(dtype).eps) * kappa
+    assert_within(found, truth, tolerance * abs(truth).max(), "coefficient")
+
+
+@law("G-DRV", "exact", "scipy.linalg.lstsq", **FITS)
+def repeated_fit(impl: Any, case: GridCase) -> None:
+    """A fit is the same bits each time."""
+    for x, knots, A in problems(impl, case):
+        if len(_singular(A, float(np.finfo(x.dtype).eps))[0]) == A.shape[1] or impl.short_rank == "least norm":
+            one, other = (impl.fit_curve(x, np.sin(x), knots, case.k) for _ in range(2))
+            assert_identical(other, one, "coefficients")

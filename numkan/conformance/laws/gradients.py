@@ -1,0 +1,254 @@
+"""Laws of outputs, gradients, Jacobians and their products.
+
+Sizes are those of :mod:`numkan.conformance.twin`: sums of the magnitudes of the terms, hidden activations with what
+they have gathered. A term is a product of a dozen rounded numbers, so bounds are 64 eps of a size. Where outputs are
+asked of networks, hidden activations must stay in their pieces when they are off by rounding: on a knot where a
+function or its derivative jumps, rounding decides the side, and no law can hold.
+"""
+
+# ruff: noqa: D401 - the docstring of a law is its statement
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from numkan.conformance import twin
+from numkan.conformance.adapter import KINDS, Array, Layer, claims
+from numkan.conformance.cases import NetworkCase
+from numkan.conformance.law import assert_within, law, require
+
+
+def breaks(layer: Layer) -> Array:
+    """Return where curves may lack derivatives: knots, and where policies change (n_in, ...)."""
+    low, high = layer.grid[:, [layer.k]], layer.grid[:, [-1 - layer.k]]
+    reach = 0.03 * (high - low)
+    return np.concatenate([layer.grid, low - reach, high + reach], axis=1)
+
+
+def is_steady(case: NetworkCase) -> bool:
+    """Tell whether hidden activations stay in their pieces when they are off by rounding."""
+    layers, x = case.exact
+    acts, gathered = twin.activations(layers, x), twin.sizes(layers, x)
+    for layer, a, size in list(zip(layers, acts, gathered, strict=False))[1:]:
+        distance = np.abs(a[:, :, None] - breaks(layer)).min(axis=2)
+        if (distance <= 1000 * case.eps * (size + np.abs(layer.grid).max())).any():
+            return False
+    return True
+
+
+def contracted(jacobian: Array, y_bar: Array) -> Any:
+    """Return the sum over n and q of y_bar[n, q] * jacobian[n, q, ...]."""
+    return np.einsum("nq,nq...->...", y_bar, jacobian)
+
+
+def flat(dots: Any, *, batch: int = 0) -> Array:
+    """Return all numbers of a list of dicts side by side, in float64; the first `batch` axes stay."""
+    parts = [np.asarray(d[name], float) for d in dots for name in KINDS if name in d]
+    shapes = [(*part.shape[:batch], int(np.prod(part.shape[batch:]))) for part in parts]
+    return np.concatenate([part.reshape(shape) for part, shape in zip(parts, shapes, strict=True)], axis=batch)
+
+
+def _compare(got: Any, want: Any, size: Any, factor: float, what: str) -> None:
+    """Compare the parameters' entries of dicts, which may lack those of the scales."""
+    for name in KINDS:
+        if name in got or name == "coef":
+            assert_within(got[name], want[name], factor * np.asarray(size[name]), f"{what}, {name}")
+
+
+def _compare_all(got: Any, want: Any, size: Any, factor: float, what: str) -> None:
+    require(len(got) == len(want), f"{what}: {len(got)} layers where {len(want)} are due")
+    for depth, one in enumerate(got):
+        require("coef" in one, f"{what}, layer {depth}: entries {sorted(one)}")
+        _compare(one, want[depth], size[depth], factor, f"{what}, layer {depth}")
+
+
+@law(
+    "N-ORC",
+    "64 eps of the sum of the terms' magnitudes",
+    "the definition, in float64",
+    "networks",
+    needs=("layer_forward",),
+)
+def layer_outputs(impl: Any, case: NetworkCase) -> None:
+    """A layer's outputs are sum_i mask (scale_base b(x_i) + scale_sp sum_p coef_p B_p(x_i)), under its policy."""
+    layer, x = case.layer.astype(float), case.x.astype(float)
+    size = twin.sizes([layer], x)[-1]
+    got = impl.layer_forward(case.layer, case.x)
+    assert_within(got, twin.forward(layer, x), 64 * case.eps * size, "output")
+    require(got.dtype == case.dtype, f"{got.dtype} comes out where {case.dtype} goes in")
+
+
+@law(
+    "N-NET",
+    "64 eps of the sum of the terms' magnitudes",
+    "the definition, in float64",
+    "networks",
+    needs=("network_forward",),
+)
+def network_outputs(impl: Any, case: NetworkCase) -> None:
+    """A network's outputs are those of its layers, one behind the other."""
+    if not is_steady(case):
+        return
+    layers, x = case.exact
+    got = impl.network_forward(case.layers, case.x)
+    assert_within(got, twin.network_forward(layers, x), 64 * case.eps * twin.sizes(layers, x)[-1], "output")
+    require(got.dtype == case.dtype, f"{got.dtype} comes out where {case.dtype} goes in")
+
+
+@law(
+    "N-GCS",
+    "64 eps of the sum of the terms' magnitudes (rel 1e-12 in float64)",
+    "complex step; Squire, Trapp",
+    "networks",
+    needs=("layer_vjp",),
+)
+def complex_step(impl: Any, case: NetworkCase) -> None:
+    """Gradients by coef, scales and input are those of complex steps: of layers, networks, and losses."""
+    factor = 64 * case.eps
+    layer, x = case.layer.astype(float), case.x.astype(float)
+    y_bar = case.noise(len(x), layer.n_out)
+    (by_params,), by_x = twin.network_jacobian([layer], x)
+    (sizes,), size_x = twin.jacobian_sizes([layer], x)
+    got, weight = impl.layer_vjp(case.layer, case.x, y_bar), np.abs(y_bar).astype(float)
+    want, bound = ({name: contracted(d[name], v) for name in KINDS} for d, v in ((by_params, y_bar), (sizes, weight)))
+    _compare(got, want, bound, factor, "gradient")
+    bound_x = factor * np.einsum("nq,nqi->ni", weight, size_x)
+    assert_within(got["x"], np.einsum("nq,nqi->ni", y_bar, by_x), bound_x, "gradient, x")
+    if is_steady(case):
+        _network_products(impl, case, factor)
+        _losses(impl, case, factor)
+
+
+def _network_products(impl: Any, case: NetworkCase, factor: float) -> None:
+    """Products with cotangents, and the derivative by the inputs, of a network that can tell them."""
+    layers, x = case.exact
+    by_params, by_x = twin.network_jacobian(layers, x)
+    sizes, size_x = twin.jacobian_sizes(layers, x)
+    if claims(impl, "network_vjp"):
+        y_bar = case.noise(*case.y.shape)
+        weight = np.abs(y_bar).astype(float)
+        got, x_bar = impl.network_vjp(case.layers, case.x, y_bar)
+        want = [{name: contracted(d[name], y_bar) for name in KINDS} for d in by_params]
+        bound = [{name: contracted(d[name], weight) for name in KINDS} for d in sizes]
+        _compare_all(got, want, bound, factor, "product")
+        bound_x = factor * np.einsum("nq,nqi->ni", weight, size_x)
+        assert_within(x_bar, np.einsum("nq,nqi->ni", y_bar, by_x), bound_x, "product, x")
+    if claims(impl, "network_derivative"):
+        assert_within(impl.network_derivative(case.layers, case.x), by_x, factor * size_x, "derivative")
+
+
+def _losses(impl: Any, case: NetworkCase, factor: float) -> None:
+    """Both losses and their gradients, of a network that can tell them."""
+    if not claims(impl, "network_loss"):
+        return
+    layers, x = case.exact
+    y, size = twin.network_forward(layers, x), twin.sizes(layers, x)[-1]
+    by_params, sizes = twin.network_jacobian(layers, x)[0], twin.jacobian_sizes(layers, x)[0]
+    weight = case.weight.astype(float)
+    for loss, target in (("mse", case.y.astype(float)), ("cross_entropy", case.labels)):
+        slope = twin.loss_slope(y, target, loss, weight)
+        shape = twin.loss_sizes(y, size, target if loss == "mse" else y, loss, weight)
+        value, got = impl.network_loss(case.layers, case.x, case.y if loss == "mse" else case.labels, loss, case.weight)
+        want = [{name: contracted(d[name], slope) for name in KINDS} for d in by_params]
+        bound = [{name: contracted(d[name], shape) for name in KINDS} for d in sizes]
+        _compare_all(got, want, bound, factor, loss)
+        expected = twin.LOSSES[loss](y, target, weight)
+        assert_within(value, expected, factor * ((np.abs(slope) + shape) * size).sum() + factor * abs(expected), loss)
+
+
+@law(
+    "N-GFD",
+    "1e-6 of the size",
+    "central difference; points > 2 steps from knots",
+    "networks",
+    needs=("layer_forward", "layer_vjp", "float64"),
+)
+def finite_difference(impl: Any, case: NetworkCase) -> None:
+    """One layer's cotangents are central differences of its own outputs (float64)."""
+    layer, x = case.layer.astype(float), case.x.astype(float)
+    gaps = np.diff(layer.grid, axis=1)
+    h = 2e-5 * np.where(gaps > 0, gaps, np.inf).min(axis=1)
+    distance = np.abs(x[:, :, None] - breaks(layer)).min(axis=2)
+    y_bar = case.noise(len(x), layer.n_out).astype(float)
+    got = impl.layer_vjp(layer, x, y_bar)
+    sizes = twin.jacobian_sizes([layer], x)[1]
+    for i, step in enumerate(h):
+        moved = x.copy()
+        moved[:, i] += step
+        up = impl.layer_forward(layer, moved)
+        moved[:, i] -= 2 * step
+        slope = (up - impl.layer_forward(layer, moved)) / (2 * step)
+        bound = 1e-6 * np.einsum("nq,nq->n", np.abs(y_bar), sizes[:, :, i] + 1e-3)
+        far = distance[:, i] > 2 * step
+        assert_within(got["x"][far, i], np.einsum("no,no->n", y_bar, slope)[far], bound[far], f"input {i}")
+    for name in (name for name in KINDS if name in got):
+        dot = case.noise(*got[name].shape).astype(float)
+        numbers = getattr(layer, name)
+        up, down = (impl.layer_forward(layer.replace(**{name: numbers + s * dot}), x) for s in (1, -1))
+        change = (y_bar * (up - down)).sum() / 2
+        bound = 1e-6 * (np.abs(y_bar) * (np.abs(up) + np.abs(down))).sum() + 1e-12
+        assert_within((got[name] * dot).sum(), change, bound, name)
+
+
+@law(
+    "N-ADJ",
+    "64 eps sum |v| |J| |p|, |J| the sum of the terms' magnitudes",
+    "adjoint identity",
+    "networks",
+    needs=("network_jvp", "network_vjp"),
+)
+def adjoint(impl: Any, case: NetworkCase) -> None:
+    """<v, J p> = <J^T v, p> for changes of parameters and inputs at once."""
+    if not is_steady(case):
+        return
+    dots = [{name: case.noise(*getattr(layer, name).shape) for name in KINDS} for layer in case.layers]
+    x_dot, v = case.noise(*case.x.shape)[::-1].copy(), case.noise(*case.y.shape)
+    forward = impl.network_jvp(case.layers, case.x, dots, x_dot).astype(float)
+    grads, x_bar = impl.network_vjp(case.layers, case.x, v)
+    backward = flat(grads) @ flat(dots) + (x_bar.astype(float) * x_dot).sum()
+    layers, x = case.exact
+    by_params, by_x = twin.jacobian_sizes(layers, x)
+    sizes = flat(by_params, batch=2) @ np.abs(flat(dots)) + (by_x * np.abs(x_dot)[:, None, :]).sum(axis=2)
+    assert_within((forward * v).sum(), backward, 64 * case.eps * (np.abs(v) * sizes).sum(), "<v, J p>")
+    plain, slopes = twin.network_jacobian(layers, x)
+    want = flat(plain, batch=2) @ flat(dots) + (slopes * x_dot[:, None, :]).sum(axis=2)
+    assert_within(forward, want, 64 * case.eps * sizes, "J p")
+
+
+@law(
+    "N-JAC",
+    "8 eps of the sum of the terms' magnitudes",
+    "Levenberg-Marquardt's rows",
+    "networks",
+    needs=("layer_jacobian", "layer_vjp"),
+)
+def jacobian_rows(impl: Any, case: NetworkCase) -> None:
+    """Each row of a Jacobian is the product of a unit cotangent with it, in layers and in networks."""
+    case = case.rows(slice(0, 2))
+    whole = impl.layer_jacobian(case.layer, case.x)
+    (sizes,), size_x = twin.jacobian_sizes([case.layer.astype(float)], case.x.astype(float))
+    for place in range(len(case.x)):
+        for q in range(case.layer.n_out):
+            y_bar = np.eye(case.layer.n_out, dtype=case.dtype)[[q]]
+            got = impl.layer_vjp(case.layer, case.x[place : place + 1], y_bar)
+            want, bound = ({name: d[name][place, q] for name in KINDS if name in whole} for d in (whole, sizes))
+            _compare({name: got[name] for name in want}, want, bound, 8 * case.eps, f"row {place}, {q} of a layer")
+            assert_within(got["x"][0], whole["x"][place, q], 8 * case.eps * size_x[place, q], "x of a layer")
+    if is_steady(case) and all(claims(impl, f"network_{name}") for name in ("jacobian", "vjp", "derivative")):
+        _network_rows(impl, case)
+
+
+def _network_rows(impl: Any, case: NetworkCase) -> None:
+    """The same of a whole network."""
+    n_out = case.y.shape[1]
+    whole, slopes = impl.network_jacobian(case.layers, case.x), impl.network_derivative(case.layers, case.x)
+    sizes, size_x = twin.jacobian_sizes(*case.exact)
+    for place in range(len(case.x)):
+        for q in range(n_out):
+            x = case.x[place : place + 1]
+            got, x_bar = impl.network_vjp(case.layers, x, np.eye(n_out, dtype=case.dtype)[[q]])
+            want, bound = ([{name: d[name][place, q] for name in KINDS} for d in rows] for rows in (whole, sizes))
+            _compare_all(got, want, bound, 8 * case.eps, f"row {place}, {q}")
+            assert_within(x_bar[0], slopes[place, q], 8 * case.eps * size_x[place, q], "x")

@@ -1,0 +1,297 @@
+"""Check an adapter: each law on many cases, the failing ones made small; in time, and without trust in the adapter."""
+
+from __future__ import annotations
+
+import contextlib
+import fnmatch
+import threading
+import time
+import warnings
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from numkan.conformance.adapter import POLICIES, claims
+from numkan.conformance.cases import from_plain, plain
+from numkan.conformance.guard import Guard
+from numkan.conformance.law import Broken, Law, measured
+from numkan.conformance.laws import LAWS
+from numkan.conformance.report import FAIL, FORMAT, KNOWN, NOT_CLAIMED, PASS, Report, Result, environment
+from numkan.conformance.scope import AdapterError, Scope, declared, scope_of
+
+__all__ = ["EXAMPLES", "check", "judge", "opened", "replay", "selected"]
+
+#: Cases that each law is tried on in the standard run, and in each round of the soak mode.
+EXAMPLES = 25
+
+WITHOUT_HYPOTHESIS = (
+    "The cases of the laws are made by Hypothesis, which is not installed: install it with "
+    "`pip install numkan[conformance]`."
+)
+
+
+def check(
+    adapter: Any,
+    *,
+    only: Iterable[str] = (),
+    soak: float = 0.0,
+    seed: int = 0,
+    examples: int = EXAMPLES,
+    timeout: float = 60.0,
+    known: Mapping[str, str] | None = None,
+) -> Report:
+    """Hold an adapter to every law that it claims, and return the report.
+
+    Parameters
+    ----------
+    adapter : object
+        Whatever has the methods and policies of :mod:`numkan.conformance.adapter`; a class is called first.
+    only : iterable of str
+        Ids of laws, or patterns such as ``"P-*"``; without it, all.
+    soak : float
+        Seconds to go on with ever new cases. Without it every law gets `examples` cases, the same ones every time.
+    seed : int
+        Where cases begin; the soak mode goes on with seed + 1, seed + 2, and so on.
+    examples : int
+        Cases for each law and round.
+    timeout : float
+        Seconds that one call of the adapter may take.
+    known : mapping of str to str
+        Laws that are known to fail, and why. One that holds after all is a failure of its own.
+
+    Returns
+    -------
+    Report
+        With ``ok``, ``results``, ``text()``, ``json()`` and ``markdown()``.
+
+    Raises
+    ------
+    AdapterError
+        Where the adapter cannot be used: no `basis`, one that returns something else, or one that hangs.
+
+    Examples
+    --------
+    >>> class Constant:
+    ...     dtype, bits, degrees = "float64", "exact", (1,)
+    ...     extrapolation, right_end, degenerate_knots = "fade", "closed", "limit"
+    ...     def basis(self, x, knots, k):
+    ...         return np.full((len(x), len(knots) - 1 - k), 0.5)
+    >>> report = check(Constant(), only=["P-POS", "P-SUP"])
+    >>> [(result.law.id, result.outcome) for result in report.results]
+    [('P-POS', 'PASS'), ('P-SUP', 'FAIL')]
+    """
+    name, guard, scope = opened(adapter, timeout)
+    laws, known = selected(only), _named(known or {})
+    start = time.monotonic()
+    found: dict[str, Result] = {}
+    rounds = 0
+    while not rounds or time.monotonic() - start < soak:
+        for law in laws:
+            before = found.get(law.id)
+            if before is None or before.outcome == PASS:
+                if rounds and time.monotonic() - start >= soak:
+                    break
+                result = judge(law, guard, scope, seed + rounds, examples, timeout)
+                found[law.id] = _joined(before, result)
+        rounds += 1
+        if not any(result.outcome == PASS for result in found.values()):
+            break
+    results = tuple(_with_known(found[law.id], known) for law in laws)
+    took = f"{time.monotonic() - start:.1f} s"
+    facts = environment(seed=seed, rounds=rounds, examples=examples, took=took)
+    return Report(name, results, facts)
+
+
+def opened(adapter: Any, timeout: float = 60.0) -> tuple[str, Guard, Scope]:
+    """Return an adapter's name, the adapter under guard, and its scope; say so where it cannot be used."""
+    if isinstance(adapter, type):
+        adapter = adapter()
+    if not callable(getattr(adapter, "basis", None)):
+        raise AdapterError(f"An adapter must have a method `basis(x, knots, k)`, and {_name(adapter)} has none.")
+    for policy in POLICIES:
+        declared(adapter, policy)
+    scope, guard = scope_of(adapter), Guard(adapter)
+    k = 1 if 1 in scope.degrees else scope.degrees[0]
+    knots = np.arange(-k, 4.0 + k).astype(scope.dtypes[0])
+    x = np.array([0.25, 1.5, 2.75], knots.dtype)
+
+    def probe() -> None:
+        try:
+            guard.basis(x, knots, k)
+        except Broken as broken:
+            raise AdapterError(f"The adapter cannot be used: {broken} (three points, even knots, k = {k}).") from None
+
+    _in_time(probe, guard, timeout, "at the first call")
+    return _name(adapter), guard, scope
+
+
+def _name(adapter: Any) -> str:
+    kind = type(adapter)
+    name = getattr(adapter, "name", None) or f"{kind.__module__}.{kind.__qualname__}"
+    return f"{name} {getattr(adapter, 'version', '') or ''}".strip()
+
+
+def selected(only: Iterable[str]) -> list[Law]:
+    """Return the laws that some patterns name; all, where there are none."""
+    patterns = [only] if isinstance(only, str) else list(only)
+    for pattern in patterns:
+        if not fnmatch.filter(LAWS, pattern):
+            raise ValueError(f"Argument `only` must name laws, such as 'P-PoU' or 'G-*', not {pattern!r}.")
+    return [law for id, law in LAWS.items() if not patterns or any(fnmatch.fnmatchcase(id, one) for one in patterns)]
+
+
+# --- one law ------------------------------------------------------------------------------------------------------
+
+
+def judge(law: Law, guard: Guard, scope: Scope, seed: int, examples: int, timeout: float) -> Result:
+    """Try a law on cases of one seed, and return what came of it."""
+    unclaimed = _unclaimed(law, guard, scope)
+    if unclaimed:
+        return Result(law, NOT_CLAIMED, message=unclaimed)
+    undeclared = [policy for policy in law.policies if not declared(guard, policy)]
+    if undeclared:
+        return Result(law, FAIL, message=f"policy `{undeclared[0]}` is not declared")
+    trial = _Trial(law, guard)
+    try:
+        from numkan.conformance.search import search
+    except ModuleNotFoundError:
+        raise AdapterError(WITHOUT_HYPOTHESIS) from None
+    _in_time(partial(search, trial, scope, seed, examples), guard, timeout, f"while {law.id} was checked")
+    return trial.result()
+
+
+def _unclaimed(law: Law, guard: Guard, scope: Scope) -> str:
+    """Why a law is not claimed; empty where it is."""
+    missing = [name for name in law.needs if not claims(guard, name)]
+    if missing:
+        return f"needs {', '.join(f'`{name}`' for name in missing)}"
+    if law.knots != "as given" and not scope.uneven:
+        return "needs uneven knots"
+    if law.knots == "repeated" and not scope.repeats:
+        return "needs repeated knots"
+    return ""
+
+
+#: Cases that may be tried to make a failing one smaller.
+SMALLER = 300
+
+
+class _Trial:
+    """A law on one case after another: the worst error, and the last case that broke it."""
+
+    def __init__(self, law: Law, guard: Guard) -> None:
+        self.law, self.guard = law, guard
+        self.cases = self.after = 0
+        self.worst: float | None = None
+        self.broken: tuple[Any, str, float | None] | None = None
+
+    def __call__(self, case: Any) -> None:
+        self.cases += 1
+        self.after += self.broken is not None
+        if self.after > SMALLER:
+            return  # small enough
+        with measured() as ratios, warnings.catch_warnings(), np.errstate(all="ignore"):
+            warnings.simplefilter("ignore")
+            try:
+                self.law.check(self.guard, case)
+            except Broken as broken:
+                self.broken = case, str(broken), max(ratios, default=None)
+                raise
+            except Exception as error:
+                self.broken = case, f"{type(error).__name__} in the check: {error}", None
+                raise Broken(str(error)) from error
+        if ratios:
+            self.worst = max(*ratios, self.worst or 0.0)
+
+    def result(self) -> Result:
+        if self.broken is None:
+            return Result(self.law, PASS, self.worst, cases=self.cases)
+        case, message, worst = self.broken
+        return Result(self.law, FAIL, worst, message, plain(case), self.cases)
+
+
+def _in_time(action: Callable[[], None], guard: Guard, timeout: float, when: str) -> None:
+    """Run an action in a thread of its own, and say so where a call of the adapter does not come back.
+
+    Nothing can stop such a call; its thread is left behind, and ends with the process.
+    """
+    raised: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            action()
+        except BaseException as error:
+            raised.append(error)
+
+    guard.since = time.monotonic()
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    while thread.is_alive():
+        thread.join(min(0.05, timeout))
+        if thread.is_alive() and time.monotonic() - guard.since > timeout:
+            raise AdapterError(f"The adapter hangs: {guard.doing} did not return within {timeout:g} s {when}.")
+    if raised:
+        raise raised[0]
+
+
+# --- known failures, rounds, replay -------------------------------------------------------------------------------
+
+
+def _named(known: Mapping[str, str]) -> Mapping[str, str]:
+    for id in known:
+        if id not in LAWS:
+            raise ValueError(f"Argument `known` must name laws, not {id!r}.")
+    return known
+
+
+def _with_known(result: Result, known: Mapping[str, str]) -> Result:
+    if result.law.id not in known:
+        return result
+    if result.outcome == FAIL:
+        return replace(result, outcome=KNOWN, message=known[result.law.id], example=None)
+    message = f"is listed as known to fail ({known[result.law.id]}), and does not: {result.outcome}"
+    return replace(result, outcome=FAIL, message=message)
+
+
+def _joined(before: Result | None, now: Result) -> Result:
+    """Return the result of several rounds: the first failure, or all cases together."""
+    if before is None:
+        return now
+    worst = max((one.worst for one in (before, now) if one.worst is not None), default=None)
+    return replace(now, worst=worst if now.outcome == PASS else now.worst, cases=before.cases + now.cases)
+
+
+def replay(adapter: Any, report: Mapping[str, Any], timeout: float = 60.0) -> Report:
+    """Run the failing examples of a report (read from its JSON) again, without Hypothesis; return what comes of them.
+
+    Examples
+    --------
+    >>> class Half:
+    ...     dtype, bits = "float64", "exact"
+    ...     extrapolation, right_end, degenerate_knots = "fade", "closed", "limit"
+    ...     def basis(self, x, knots, k):
+    ...         return np.full((len(x), len(knots) - 1 - k), 0.5)
+    >>> found = check(Half(), only=["P-SUP"])
+    >>> replay(Half(), found.plain()).total
+    '0 of 1 claimed laws hold, 1 fail; 0 not claimed'
+    """
+    if not isinstance(report, Mapping) or report.get("format") != FORMAT:
+        raise ValueError(f"Argument `report` must be a {FORMAT}, not {report!r:.80}.")
+    name, guard, _ = opened(adapter, timeout)
+    results = []
+    for entry in report["results"]:
+        if entry["example"] is not None:
+            law = LAWS[entry["id"]]
+            trial, case = _Trial(law, guard), from_plain(law.about, entry["example"])
+            _in_time(partial(_quietly, trial, case), guard, timeout, f"while {law.id} was replayed")
+            results.append(trial.result())
+    return Report(name, tuple(results), environment(replayed=len(results)))
+
+
+def _quietly(trial: _Trial, case: Any) -> None:
+    """Try a case; what it breaks is in the trial's result."""
+    with contextlib.suppress(Broken):
+        trial(case)

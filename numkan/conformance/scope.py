@@ -1,0 +1,85 @@
+"""What an adapter may be asked: its declared policies, checked, and what cases they leave."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from numkan.conformance.adapter import POLICIES
+
+__all__ = ["AdapterError", "Scope", "declared", "scope_of"]
+
+DEGREES = range(6)
+
+
+class AdapterError(Exception):
+    """An adapter cannot be used at all; the message is one sentence that says why."""
+
+
+@dataclass(frozen=True)
+class Scope:
+    """What cases may hold. The defaults are everything."""
+
+    dtypes: tuple[str, ...] = ("float64", "float32")
+    degrees: tuple[int, ...] = tuple(DEGREES)
+    layer_degrees: tuple[int, ...] = tuple(DEGREES)
+    closed: bool = True  # right ends of domains are probed
+    outside: bool = True  # points may lie in the padding and beyond
+    repeats: bool = True  # knots may be repeated
+    uneven: bool = True  # knots may be uneven
+    layer_extrapolate: tuple[str, ...] = ("continue", "fade", "linear", "clamp")
+    base_fun: tuple[str, ...] = ("silu", "identity", "zero")
+    flavour: str = "numkan"
+
+
+def declared(adapter: Any, name: str) -> tuple[Any, ...]:
+    """Return what an adapter declares for a policy, as a tuple; empty where it declares nothing.
+
+    >>> class Mine:
+    ...     dtype = "float32"
+    >>> declared(Mine(), "dtype"), declared(Mine(), "bits")
+    (('float32',), ())
+    """
+    value = getattr(adapter, name, None)
+    if value is None:
+        return ()
+    try:
+        values = (value,) if isinstance(value, str) else tuple(value)
+    except TypeError:
+        raise AdapterError(f"Policy `{name}` must be text or a tuple, not {value!r}.") from None
+    known = POLICIES.get(name)
+    several = len(values) != 1 and (name != "dtype" or not values)
+    if known and (several or any(one not in known for one in values)):
+        listed = ", ".join(repr(one) for one in known)
+        raise AdapterError(f"Policy `{name}` must be one of {listed}, not {value!r}.")
+    return values
+
+
+def scope_of(adapter: Any) -> Scope:
+    """Return what cases an adapter's policies leave; what is not declared is not made use of."""
+    one = {name: (declared(adapter, name) or ("",))[0] for name in POLICIES}
+    degrees = declared(adapter, "degrees") or tuple(DEGREES)
+    layer_degrees = declared(adapter, "layer_degrees") or degrees
+    for name, values in (("degrees", degrees), ("layer_degrees", layer_degrees)):
+        if any(not isinstance(k, int) or k < 0 for k in values):
+            raise AdapterError(f"Policy `{name}` must hold integers of at least 0, not {values!r}.")
+    layers = ("fade", "clamp", "linear", "continue", "zero", "polynomial")
+    inherited = one["extrapolation"] if one["extrapolation"] in layers else "fade"
+    policies = declared(adapter, "layer_extrapolate") or (inherited,)
+    if any(policy not in layers for policy in policies):
+        raise AdapterError(f"Policy `layer_extrapolate` must hold some of {layers!r}, not {policies!r}.")
+    base_fun = declared(adapter, "base_fun") or ("silu",)
+    if any(name not in Scope.base_fun for name in base_fun):
+        raise AdapterError(f"Policy `base_fun` must hold some of {Scope.base_fun!r}, not {base_fun!r}.")
+    return Scope(
+        dtypes=declared(adapter, "dtype") or ("float64",),
+        degrees=degrees,
+        layer_degrees=layer_degrees,
+        closed=one["right_end"] == "closed",
+        outside=one["extrapolation"] == "fade",
+        repeats=one["degenerate_knots"] == "limit",
+        uneven=not getattr(adapter, "uniform_only", False),
+        layer_extrapolate=policies,
+        base_fun=base_fun,
+        flavour=one["grid_update"] or "numkan",
+    )

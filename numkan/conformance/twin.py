@@ -1,0 +1,352 @@
+"""Slow twins of splines, layers, networks and losses: NumPy from the definitions, vectorised over everything.
+
+They are complex-safe: branches look at the real part only, so that f(x + 1e-30 i) gives a derivative without
+cancellation. *Features* are what a layer is linear in: its G + k basis functions and the base function, side by side.
+
+*Sizes* are the yardstick of every comparison: the sums of the magnitudes of the terms that a result is made of, each
+hidden activation counting with the size that it has gathered itself.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from numkan.conformance.adapter import KINDS, Array, Layer
+
+__all__ = [
+    "LOSSES",
+    "STEP",
+    "B_batch",
+    "activations",
+    "backward",
+    "basis",
+    "edges",
+    "forward",
+    "jacobian",
+    "jacobian_sizes",
+    "loss_sizes",
+    "loss_slope",
+    "network_forward",
+    "network_jacobian",
+    "over",
+    "pack",
+    "pack_tangent",
+    "prepare",
+    "pull_back",
+    "sizes",
+    "spans",
+    "tangent",
+    "unpack_gradient",
+]
+
+STEP = 1e-30  # of the complex step: its square vanishes beside anything
+
+
+# --- the basis ----------------------------------------------------------------------------------------------------
+
+
+def over(numerator: Array, denominator: Array) -> Array:
+    """Return numerator / denominator, with 0/0 := 0 for each term."""
+    numerator, denominator = np.broadcast_arrays(numerator, denominator)
+    out = np.zeros(numerator.shape, numerator.dtype)
+    return np.divide(numerator, denominator, out=out, where=denominator != 0)
+
+
+def spans(x: Array, grid: Array, k: int) -> Array:
+    """Return (n, n_in, n_knots - 1) booleans: the span that holds each point, the domain's right end closed."""
+    x, grid = np.real(np.asarray(x)), np.asarray(grid)
+    point = x[:, :, None]
+    inside = (grid[None, :, :-1] <= point) & (point < grid[None, :, 1:])
+    end = grid.shape[1] - 1 - k
+    closed = np.zeros(grid[:, :-1].shape, bool)
+    for row, knots in zip(closed, grid, strict=True):
+        row[max(j for j in range(k, end) if knots[j] < knots[j + 1])] = True
+    return np.where(point == grid[None, :, end : end + 1], closed, inside)
+
+
+def B_batch(x: Any, grid: Any, k: int, nu: int = 0) -> Array:
+    """Return D^nu of all basis functions (n, n_in, G + k): the Cox-de Boor recursion on whole arrays."""
+    x, grid = np.asarray(x), np.asarray(grid)
+    x = x[:, :, None]
+    t = grid[None]
+    held = spans(x[:, :, 0], grid, k)
+    missing = np.isnan(x)
+    if nu > k:
+        value = np.zeros((*held.shape[:2], grid.shape[1] - 1 - k), np.result_type(x, grid))
+        return np.where(missing, x, value)
+    value = held.astype(np.result_type(x, grid))
+    safe = np.where(np.isfinite(x), x, 0)
+    for d in range(1, k - nu + 1):
+        width = t[:, :, d:] - t[:, :, :-d]
+        rising = over(safe - t[:, :, : -d - 1], width[:, :, :-1]) * value[:, :, :-1]
+        falling = over(t[:, :, d + 1 :] - safe, width[:, :, 1:]) * value[:, :, 1:]
+        value = rising + falling
+    for d in range(k - nu, k):
+        quotient = over(value, t[:, :, d + 1 :] - t[:, :, : -d - 1])
+        value = (d + 1) * (quotient[:, :, :-1] - quotient[:, :, 1:])
+    return np.where(missing, x, value)
+
+
+def _steepness(x: Array, grid: Array, k: int) -> Array:
+    """Return the magnitudes of both terms of D B_p, added: (n, n_in, G + k)."""
+    if k == 0:
+        return np.zeros((*x.shape, grid.shape[1] - 1))
+    lower = B_batch(x, grid, k - 1)
+    quotient = over(lower, grid[None, :, k:] - grid[None, :, :-k])
+    return k * (quotient[:, :, :-1] + quotient[:, :, 1:])
+
+
+def basis(x: Any, grid: Any, k: int, extrapolate: str, nu: int = 0, sizes: bool = False) -> Array:
+    """Return D^nu of all basis functions under a policy (n, n_in, G + k): outside, Taylor's formula at the end."""
+    x, grid = np.asarray(x), np.asarray(grid)
+    count: Callable[[Any], Array] = np.abs if sizes else np.asarray
+    out = np.array(count(_steepness(x, grid, k) if sizes and nu == 1 else B_batch(x, grid, k, nu)))
+    if extrapolate == "fade":
+        return out
+    ends = grid[:, [k, grid.shape[1] - 1 - k]].T
+    for end, sign in zip(ends, (-1, 1), strict=True):
+        beyond = np.nonzero(sign * np.real(x - end) > 0)
+        if len(beyond[0]):
+            reach = sign * _reach(extrapolate) * (ends[1] - ends[0])
+            at_end = [B_batch(end[None], grid, k, m)[0][beyond[1]] for m in range(k + 1)]
+            out[beyond] = _beyond((x - end)[beyond], reach[beyond[1]], sign, at_end, extrapolate, nu, count)
+    return out
+
+
+def _reach(extrapolate: str) -> float:
+    """Return how far the end polynomial goes on, in lengths of the domain."""
+    return {"continue": 0.03, "polynomial": 1e300}.get(extrapolate, 0.0)
+
+
+def _beyond(
+    offset: Array,
+    reach: Array,
+    sign: int,
+    at_end: list[Array],
+    extrapolate: str,
+    nu: int,
+    count: Callable[[Any], Array],
+) -> Array:
+    """Return the functions (points, G + k) at some offset from an end, from their derivatives there."""
+    if extrapolate in ("zero", "nan", "raise"):
+        return np.full_like(at_end[0], 0.0 if extrapolate == "zero" else np.nan)
+
+    def taylor(offset: Array, m: int) -> Array:
+        powers = [count(offset)[:, None] ** (q - m) / math.factorial(q - m) for q in range(m, len(at_end))]
+        terms = [count(at_end[m + place] * power) for place, power in enumerate(powers)]
+        return sum(terms, np.zeros(at_end[0].shape))
+
+    near = (sign * np.real(offset - reach) <= 0)[:, None]
+    reach = np.where(near[:, 0], 0.0, reach)  # not used there, and perhaps too large for a power
+    slope = taylor(reach, 1) * (extrapolate != "clamp")
+    far = taylor(reach, 0) + slope * count(offset - reach)[:, None] if nu == 0 else slope * (nu == 1)
+    return np.where(near, taylor(offset, nu), far)
+
+
+# --- base functions -----------------------------------------------------------------------------------------------
+
+
+def sigmoid(x: Array) -> Array:
+    """Return 1 / (1 + exp(-x))."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return np.where(np.real(x) < 0, np.exp(x) / (1 + np.exp(x)), 1 / (1 + np.exp(-x)))
+
+
+def silu(x: Array) -> Array:
+    """Return x / (1 + exp(-x))."""
+    return np.asarray(x * sigmoid(x))
+
+
+def silu_slope(x: Array) -> Array:
+    """Return the derivative of silu."""
+    return np.asarray(sigmoid(x) * (1 + x * sigmoid(-x)))
+
+
+def base(x: Array, base_fun: Any, slope: bool = False) -> Any:
+    """Return a base function, by its name or as a pair (value, derivative), or its derivative."""
+    pairs: dict[str, Any] = {
+        "silu": (silu, silu_slope),
+        "identity": (np.copy, np.ones_like),
+        "zero": (np.zeros_like, np.zeros_like),
+    }
+    pair = pairs[base_fun] if isinstance(base_fun, str) else base_fun
+    return pair[1 if slope else 0](x)
+
+
+def prepare(layer: Layer, x: Array, nu: int = 0, sizes: bool = False) -> Array:
+    """Return features (n, n_in, G + k + 1), or their derivatives by x; the second derivative of b counts as its first.
+
+    A local polynomial has an absolute error: the size of each function is that of all of them at its point.
+    """
+    splines = basis(x, layer.grid, layer.k, layer.extrapolate, nu, sizes)
+    if sizes:
+        splines = np.broadcast_to(splines.sum(axis=2, keepdims=True), splines.shape)
+    smooth = base(x, layer.base_fun, nu > 0)
+    return np.concatenate([splines, (np.abs(smooth) if sizes else smooth)[..., None]], axis=2)
+
+
+# --- one layer ----------------------------------------------------------------------------------------------------
+
+
+def pack(layer: Layer) -> Array:
+    """Return effective coefficients (n_in, G + k + 1, n_out)."""
+    spline = (layer.mask * layer.scale_sp)[:, None, :] * layer.coef.transpose(0, 2, 1)
+    return np.concatenate([spline, (layer.mask * layer.scale_base)[:, None, :]], axis=1)
+
+
+def pack_tangent(layer: Layer, dots: dict[str, Array]) -> Array:
+    """Return tangents of the effective coefficients, by a complex step."""
+    moved = {name: getattr(layer, name) + STEP * 1j * dot for name, dot in dots.items()}
+    return np.imag(pack(layer.replace(**moved))) / STEP
+
+
+def unpack_gradient(layer: Layer, packed: Array) -> dict[str, Array]:
+    """Return gradients by coef and both scales, from that by the effective coefficients."""
+    splines, smooth = packed[:, :-1].transpose(0, 2, 1), packed[:, -1]
+    return {
+        "coef": (layer.mask * layer.scale_sp)[:, :, None] * splines,
+        "scale_base": layer.mask * smooth,
+        "scale_sp": layer.mask * (layer.coef * splines).sum(axis=2),
+    }
+
+
+def edges(layer: Layer, x: Array) -> Any:
+    """Return phi_io(x_i), (n, n_in, n_out)."""
+    return np.einsum("nip,ipo->nio", prepare(layer, x), pack(layer))
+
+
+def forward(layer: Layer, x: Array) -> Any:
+    """Return the outputs of a layer (n, n_out)."""
+    return edges(layer, x).sum(axis=1)
+
+
+def tangent(layer: Layer, x: Array, x_dot: Array, dots: dict[str, Array]) -> Any:
+    """Return the directional derivative (n, n_out), by a complex step."""
+    moved = {name: getattr(layer, name) + STEP * 1j * dot for name, dot in dots.items()}
+    return np.imag(forward(layer.replace(**moved), x + STEP * 1j * x_dot)) / STEP
+
+
+def backward(layer: Layer, x: Array, y_bar: Array) -> tuple[Any, Any]:
+    """Return cotangents of the effective coefficients and of x, from those of the outputs (n, n_out)."""
+    packed = np.einsum("nip,no->ipo", prepare(layer, x), y_bar)
+    return packed, np.einsum("nip,ipo,no->ni", prepare(layer, x, 1), pack(layer), y_bar)
+
+
+def jacobian(layer: Layer, x: Array, delta: Array) -> dict[str, Array]:
+    """Return derivatives by the parameters (n, n_q, ...), from those by the outputs, delta (n, n_q, n_out)."""
+    return _rows(layer, prepare(layer, x), delta)
+
+
+def _rows(layer: Layer, features: Array, delta: Array) -> dict[str, Array]:
+    rows = [[unpack_gradient(layer, f[:, :, None] * d) for d in ds] for f, ds in zip(features, delta, strict=True)]
+    return {name: np.array([[row[name] for row in sample] for sample in rows]) for name in KINDS}
+
+
+def pull_back(layer: Layer, x: Array, delta: Array) -> Any:
+    """Return derivatives by the inputs (n, n_q, n_in), from those by the outputs."""
+    return np.einsum("nip,ipo,nqo->nqi", prepare(layer, x, 1), pack(layer), delta)
+
+
+# --- networks -----------------------------------------------------------------------------------------------------
+
+
+def activations(layers: Any, x: Array) -> list[Array]:
+    """Return the samples, and the outputs of every layer."""
+    out = [np.asarray(x)]
+    for layer in layers:
+        out.append(forward(layer, out[-1]))
+    return out
+
+
+def network_forward(layers: Any, x: Array) -> Array:
+    """Return the outputs of a network (n, n_out)."""
+    return activations(layers, x).pop()
+
+
+def network_jacobian(layers: Any, x: Array) -> tuple[list[dict[str, Array]], Array]:
+    """Return derivatives of the outputs by every parameter, (n, n_out, ...) each, and by x, by complex steps.
+
+    One coordinate at a time is moved; the moved outputs of all of them go through the layers above as one batch.
+    """
+    acts, n = activations(layers, x), len(x)
+    n_out = acts[-1].shape[1]
+
+    def above(depth: int, moved: Array, shape: tuple[int, ...]) -> Array:
+        y = network_forward(layers[depth:], moved.reshape(len(moved) * n, -1))
+        return np.moveaxis(np.imag(y).reshape(-1, n, n_out) / STEP, 0, -1).reshape(n, n_out, *shape)
+
+    out = []
+    for depth, layer in enumerate(layers):
+        features, found = prepare(layer, acts[depth]), {}
+        for name in KINDS:
+            array = getattr(layer, name)
+            step = STEP * 1j * np.eye(array.size).reshape(-1, *array.shape)
+            packed = np.array([pack(layer.replace(**{name: array + one})) for one in step])
+            moved = np.einsum("nip,mipo->mno", features, packed)
+            found[name] = above(depth + 1, moved, array.shape)
+        out.append(found)
+    step = STEP * 1j * np.eye(acts[0].shape[1])
+    return out, above(0, acts[0] + step[:, None, :], (acts[0].shape[1],))
+
+
+def sizes(layers: Any, x: Array) -> list[Array]:
+    """Return sizes of the activations: of x (0: it is given), of each layer's outputs."""
+    out = [np.zeros(np.shape(x))]
+    for layer, a in zip(layers, activations(layers, x), strict=False):
+        smooth = np.abs(prepare(layer, a, 1, sizes=True)) * out[-1][..., None]
+        out.append(np.einsum("nip,ipo->no", prepare(layer, a, sizes=True) + smooth, np.abs(pack(layer))))
+    return out
+
+
+def jacobian_sizes(layers: Any, x: Array) -> tuple[list[dict[str, Array]], Array]:
+    """Return sizes of what `network_jacobian` returns."""
+    acts, gathered = activations(layers, x), sizes(layers, x)
+    delta = np.broadcast_to(np.eye(acts[-1].shape[1]), (len(x), *[acts[-1].shape[1]] * 2))
+    out: list[dict[str, Array]] = []
+    for layer, a, size in zip(layers[::-1], acts[-2::-1], gathered[-2::-1], strict=True):
+        flat = layer.replace(**{name: np.abs(getattr(layer, name)) for name in (*KINDS, "mask")})
+        f, f1, f2 = (prepare(layer, a, nu, sizes=True) for nu in range(3))
+        value, slope = f + f1 * size[..., None], f1 + f2 * size[..., None]
+        out.append(_rows(flat, value, delta))
+        delta = np.einsum("nip,ipo,nqo->nqi", slope, pack(flat), delta)
+    return out[::-1], delta
+
+
+# --- losses -------------------------------------------------------------------------------------------------------
+
+
+def mse(y: Array, target: Array, weight: Array | None = None) -> Any:
+    """Return the weighted mean of the squared errors."""
+    weight = np.ones(len(y)) if weight is None else weight
+    return (weight[:, None] * (y - target) ** 2).sum() / (y.shape[1] * weight.sum())
+
+
+def cross_entropy(y: Array, label: Array, weight: Array | None = None) -> Any:
+    """Return the weighted mean of the cross-entropies of labels."""
+    weight = np.ones(len(y)) if weight is None else weight
+    top = np.real(y).max(axis=1)
+    logsum = np.log(np.exp(y - top[:, None]).sum(axis=1)) + top
+    return (weight * (logsum - y[np.arange(len(y)), label])).sum() / weight.sum()
+
+
+LOSSES: dict[str, Callable[..., Any]] = {"mse": mse, "cross_entropy": cross_entropy}
+
+
+def loss_slope(y: Array, target: Array, loss: str, weight: Array | None = None) -> Array:
+    """Return derivatives of a loss by the outputs (n, n_out), by a complex step in each."""
+    out = np.empty(y.shape)
+    for place in np.ndindex(y.shape):
+        moved = y.astype(complex)
+        moved[place] += STEP * 1j
+        out[place] = np.imag(LOSSES[loss](moved, target, weight)) / STEP
+    return out
+
+
+def loss_sizes(y: Array, size: Array, target: Array, loss: str, weight: Array) -> Array:
+    """Return sizes of the derivatives of a loss by the outputs."""
+    share = (weight / weight.sum())[:, None]
+    return np.asarray(share * (2 * (size + np.abs(y - target)) / y.shape[1] if loss == "mse" else 2 + size))

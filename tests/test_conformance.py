@@ -1,0 +1,474 @@
+"""numkan.conformance: its runner, its report, its three doors, and adapters that cannot be used."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import numkan_pytest
+from numkan.conformance import LAWS, AdapterError, Law, Layer, check, replay
+from numkan.conformance.__main__ import imported, main, read_known
+from numkan.conformance.adapter import METHODS, claims
+from numkan.conformance.cases import CASES, from_plain, plain
+from numkan.conformance.guard import Guard
+from numkan.conformance.law import Broken, assert_identical, assert_within, complaint, measured
+from numkan.conformance.scope import scope_of
+from numkan.conformance.strategies import random_case
+from tests.conformance_adapters import DeBoor, Wrong
+from tests.laws import Array
+
+PROJECT = Path(__file__).parents[1]
+QUICK = ("P-PoU", "P-SUP", "P-RC")
+
+
+class Raw:
+    """What every adapter here declares, and no method."""
+
+    dtype, extrapolation, right_end, degenerate_knots, bits = "float64", "fade", "closed", "limit", "exact"
+
+
+def adapter_of(basis: Any, **more: Any) -> Any:
+    """An adapter with this basis."""
+    return type("Made", (Raw,), {"basis": staticmethod(basis), **more})()
+
+
+# --- results ------------------------------------------------------------------------------------------------------
+
+
+def test_a_sound_adapter_passes_and_what_it_lacks_is_not_held_against_it() -> None:
+    report = check(DeBoor(), only=[*QUICK, "N-GCS", "P-INS"])
+    assert report.ok
+    assert {result.law.id: result.outcome for result in report.results} == {
+        **dict.fromkeys(QUICK, "PASS"),
+        "N-GCS": "NOT CLAIMED",
+        "P-INS": "NOT CLAIMED",
+    }
+    assert report.results[0].cases >= 20
+    assert 0 < report.results[0].worst < 1
+    assert report.total == "3 of 3 claimed laws hold, 0 fail; 2 not claimed"
+
+
+def test_a_failure_shows_its_error_and_the_smallest_case_in_plain_numbers() -> None:
+    report = check(Wrong(), only=["P-PoU"])
+    (result,) = report.results
+    assert not report.ok
+    assert report.failed == (result,)
+    assert result.outcome == "FAIL"
+    assert result.worst == pytest.approx(1e-3 / (4 * 2.2e-16), rel=0.01)
+    assert result.example["k"] == 0
+    assert len(result.example["knots"]) == 2
+    assert "where 1.0 is due" in result.message
+    assert result.message.startswith("sum of the functions at x = ")
+
+
+def test_the_standard_run_is_the_same_every_time_and_a_seed_changes_it() -> None:
+    one, other = (check(Wrong(), only=["P-REL"]).results[0] for _ in range(2))
+    assert (one.worst, one.example) == (other.worst, other.example)
+    cases = [check(DeBoor(), only=["P-PoU"], seed=seed).results[0].worst for seed in (0, 1)]
+    assert cases[0] != cases[1]
+
+
+def test_soak_goes_on_until_its_time_is_over() -> None:
+    start = time.monotonic()
+    report = check(DeBoor(), only=["P-PoU"], soak=1.0)
+    assert 1.0 <= time.monotonic() - start < 20
+    assert report.ok
+    assert report.environment["rounds"] >= 1
+    assert report.results[0].cases >= report.environment["rounds"] * 20
+
+
+def test_soak_finds_what_the_first_cases_do_not() -> None:
+    seen = []
+
+    class Rare(DeBoor):
+        def basis(self, x: Array, knots: Array, k: int) -> Array:
+            seen.append(len(x))
+            return super().basis(x, knots, k) + x.dtype.type(len(seen) > 60)
+
+    report = check(Rare(), only=["P-PoU"], soak=30.0)
+    assert not report.ok
+    assert report.environment["rounds"] > 1
+
+
+def test_every_law_names_methods_that_there_are() -> None:
+    known = {*METHODS, "weights", "least_change", "containers", "subnormals", "degree_zero", "float64"}
+    for law in LAWS.values():
+        assert set(law.needs) <= known
+        assert law.about in CASES
+        assert law.knots in ("as given", "uneven", "repeated")
+
+
+def test_an_undeclared_policy_is_a_failure_and_not_a_skip() -> None:
+    silent = adapter_of(DeBoor().basis, right_end=None)
+    (result,) = check(silent, only=["P-RC"]).results
+    assert (result.outcome, result.message) == ("FAIL", "policy `right_end` is not declared")
+
+
+@pytest.mark.parametrize(
+    ("declared", "ids"),
+    [
+        ({"uniform_only": True}, {"P-END", "P-REP", "P-SHIFT", "P-SW"}),
+        ({"degenerate_knots": "error"}, {"P-END", "P-SHIFT", "P-SW"}),
+        ({"degrees": (1, 2, 3)}, {"P-K0"}),
+    ],
+)
+def test_what_policies_exclude_is_not_asked(declared: dict[str, Any], ids: set[str]) -> None:
+    asked = []
+
+    def basis(x: Array, knots: Array, k: int) -> Array:
+        asked.append((knots, k))
+        if declared.get("degenerate_knots") == "error" and (np.diff(knots) == 0).any():
+            raise ValueError("Argument `knots` must not repeat.")
+        return DeBoor().basis(x, knots, k)
+
+    report = check(adapter_of(basis, **declared), only=["P-E*", "P-R*", "P-S*", "P-K0"])
+    assert report.ok, report.text()
+    assert ids <= {result.law.id for result in report.results if result.outcome == "NOT CLAIMED"}
+    if "degrees" in declared:
+        assert {k for _, k in asked} == {1, 2, 3}
+    if "uniform_only" in declared:
+        steps = [np.diff(knots) for knots, _ in asked]
+        assert max(np.ptp(step) for step in steps if len(step)) < 1e-12
+
+
+def test_an_open_right_end_is_judged_as_open() -> None:
+    class Open(DeBoor):
+        right_end = "open"
+
+        def span(self, x: Any, knots: Array, k: int) -> int:
+            j = int(np.searchsorted(knots, x, side="right")) - 1
+            return j if knots[0] <= x < knots[-1] else -1
+
+    assert check(Open(), only=["P-RC", "P-END", "P-PoU", "P-ORC", "P-K0", "P-EXT", "P-RELD", "P-SW"]).ok
+    Open.right_end = "closed"
+    assert not check(Open(), only=["P-END"]).ok
+
+
+def test_known_failures_are_named_and_strict() -> None:
+    (result,) = check(Wrong(), only=["P-PoU"], known={"P-PoU": "issue 12"}).results
+    assert (result.outcome, result.message) == ("KNOWN", "issue 12")
+    report = check(DeBoor(), only=["P-PoU"], known={"P-PoU": "issue 12"})
+    assert not report.ok
+    assert report.results[0].message == "is listed as known to fail (issue 12), and does not: PASS"
+    with pytest.raises(ValueError, match=r"Argument `known` must name laws, not 'P-POU'\."):
+        check(DeBoor(), known={"P-POU": "?"})
+
+
+def test_a_pattern_that_names_no_law_is_an_error() -> None:
+    with pytest.raises(ValueError, match=r"Argument `only` must name laws, such as 'P-PoU' or 'G-\*', not 'X-1'\."):
+        check(DeBoor(), only=["X-1"])
+
+
+# --- adapters that misbehave --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("basis", "said"),
+    [
+        (lambda x, knots, k: [[0.0]], "`basis` returned an object of type list, not a float array of shape (3, 4)"),
+        (lambda x, knots, k: None, "`basis` returned None, not a float array of shape (3, 4)"),
+        (lambda x, knots, k: np.zeros((4, 3)), "`basis` returned an array of shape (4, 3) and dtype float64, not"),
+        (lambda x, knots, k: np.zeros((3, 4), int), "`basis` returned an array of shape (3, 4) and dtype int64, not"),
+        (lambda x: x, "`basis` raised TypeError: "),
+        (lambda x, knots, k: 1 // 0, "`basis` raised ZeroDivisionError: integer division or modulo by zero"),
+        (lambda x, knots, k: sys.exit(3), "`basis` raised SystemExit"),
+    ],
+)
+def test_an_adapter_that_cannot_be_used_is_said_to_be_so_in_one_sentence(basis: Any, said: str) -> None:
+    with pytest.raises(AdapterError) as caught:
+        check(adapter_of(basis))
+    assert str(caught.value).startswith(f"The adapter cannot be used: {said}")
+    assert str(caught.value).endswith("(three points, even knots, k = 1).")
+
+
+def test_an_object_without_a_basis_is_no_adapter() -> None:
+    with pytest.raises(AdapterError, match=r"must have a method `basis\(x, knots, k\)`, and builtins.dict has none"):
+        check({})
+
+
+@pytest.mark.parametrize(
+    ("declared", "said"),
+    [
+        ({"right_end": "left"}, "Policy `right_end` must be one of 'closed', 'open', not 'left'."),
+        ({"dtype": ("float64", "float16")}, "Policy `dtype` must be one of 'float64', 'float32', not"),
+        ({"dtype": ()}, "Policy `dtype` must be one of 'float64', 'float32', not ()."),
+        ({"bits": 3}, "Policy `bits` must be text or a tuple, not 3."),
+        ({"degrees": (1.5,)}, "Policy `degrees` must hold integers of at least 0, not (1.5,)."),
+        ({"layer_extrapolate": ("raise",)}, "Policy `layer_extrapolate` must hold some of"),
+        ({"base_fun": ("relu",)}, "Policy `base_fun` must hold some of"),
+    ],
+)
+def test_a_declaration_that_means_nothing_is_an_error(declared: dict[str, Any], said: str) -> None:
+    with pytest.raises(AdapterError) as caught:
+        check(adapter_of(DeBoor().basis, **declared))
+    assert str(caught.value).startswith(said)
+
+
+def test_an_adapter_that_hangs_is_left_after_its_time() -> None:
+    def basis(x: Array, knots: Array, k: int) -> Array:
+        if k == 3:
+            time.sleep(60)
+        return DeBoor().basis(x, knots, k)
+
+    start = time.monotonic()
+    with pytest.raises(AdapterError, match=r"^The adapter hangs: `basis` did not return within 0.5 s while P-PoU was"):
+        check(adapter_of(basis), only=["P-PoU"], timeout=0.5)
+    assert time.monotonic() - start < 30
+
+
+def test_a_guard_finds_what_is_done_to_arguments() -> None:
+    x = np.array([0.25, 0.75])
+    knots = np.arange(-1.0, 3.0)
+
+    def writing(x: Array, knots: Array, k: int) -> Array:
+        x += 1
+        return np.zeros((len(x), len(knots) - 1 - k))
+
+    with pytest.raises(Broken, match="`basis` wrote to its arguments"):
+        Guard(adapter_of(writing)).basis(x, knots, 1)
+    assert_identical(x, [0.25, 0.75])  # they are as they were
+    with pytest.raises(Broken, match="`curve` returned a view of one of its arguments"):
+        Guard(adapter_of(writing, curve=lambda self, x, knots, coef, k: x[:])).curve(x, knots, knots, 1)
+    with pytest.raises(Broken, match=r"`insert_knot` returned an object of type list, not a tuple of 2 arrays"):
+        Guard(adapter_of(writing, insert_knot=lambda *_: [])).insert_knot(knots, x, 1, 0.5)
+    with pytest.raises(Broken, match=r"`update_grid` returned None, not a Layer"):
+        Guard(adapter_of(writing, update_grid=lambda *_: None)).update_grid(None, x, 1.0)
+    layer = random_case(0, [2, 1], [3], [2]).layer
+    with pytest.raises(Broken, match=r"`layer_vjp` returned a dict with \['x'\], not a dict with 'x', 'coef'"):
+        Guard(adapter_of(writing, layer_vjp=lambda *_: {"x": x})).layer_vjp(layer, np.zeros((3, 2)), np.zeros((3, 1)))
+
+
+def test_arrays_come_in_C_order_and_can_be_written_to_unless_an_adapter_takes_any() -> None:
+    seen: list[Any] = []
+
+    def basis(x: Array, knots: Array, k: int) -> Array:
+        seen.append(x)
+        return np.zeros((len(x), len(knots) - 1 - k))
+
+    x = np.arange(6.0)[::-2]
+    x.flags.writeable = False
+    Guard(adapter_of(basis)).basis(x, np.arange(3.0), 1)
+    Guard(adapter_of(basis, containers=True)).basis(x, np.arange(3.0), 1)
+    assert seen[0].flags.c_contiguous
+    assert seen[0].flags.writeable
+    assert seen[1] is x
+
+
+def test_nan_is_reported_as_nan() -> None:
+    def basis(x: Array, knots: Array, k: int) -> Array:
+        values = DeBoor().basis(x, knots, k)
+        values[np.isin(x, knots)] = np.nan
+        return values
+
+    (result,) = check(adapter_of(basis), only=["P-PoU"]).results
+    assert "nan where 1.0 is due" in result.message
+
+
+# --- comparisons --------------------------------------------------------------------------------------------------
+
+
+def test_comparisons_measure_errors_in_units_of_their_bounds() -> None:
+    with measured() as ratios:
+        assert_within([1.0, 2.0], [1.0, 2.5], [0.0, 2.0])
+        with pytest.raises(Broken, match=r"difference at \(1,\): 3.0 where 2.0 is due; off by 1 > 0.25"):
+            assert_within([1.0, 3.0], [1.0, 2.0], 0.25)
+        with pytest.raises(Broken, match=r"value at x = 7.0, entry 1: nan where 0.0 is due"):
+            assert_within([[0.0, np.nan]], [[0.0, 0.0]], 1.0, "value", at=[7.0])
+    assert ratios == [0.25, 4.0, np.inf]
+    assert_within([], [], 0.0)
+    assert_identical([0.0, np.nan], [-0.0, np.nan])
+    for other in ([0.0], [1.0, np.nan], np.zeros(2, np.float32)):
+        with pytest.raises(Broken):
+            assert_identical(np.array([0.0, np.nan]), other)
+
+
+def test_complaints_are_those_of_the_adapter() -> None:
+    assert complaint(lambda: None) is None
+    assert isinstance(complaint(lambda: 1 // 0), ZeroDivisionError)
+    guard = Guard(adapter_of(lambda x, knots, k: 1 // 0))
+    assert isinstance(complaint(lambda: guard.basis(np.zeros(1), np.arange(2.0), 0)), ZeroDivisionError)
+
+
+# --- files --------------------------------------------------------------------------------------------------------
+
+
+def test_cases_are_written_and_read_with_all_their_bits() -> None:
+    case = random_case(3, [2, 3, 1], [2, 4], [1, 3], dtype=np.float32, extrapolate="linear")
+    again = from_plain("networks", json.loads(json.dumps(plain(case), allow_nan=False)))
+    assert again.labels.dtype == np.intp
+    assert again.layers[1].extrapolate == "linear"
+    for one, other in zip(again.layers, case.layers, strict=True):
+        assert isinstance(one, Layer)
+        for name in ("grid", "coef", "scale_base", "scale_sp", "mask"):
+            assert_identical(getattr(one, name), getattr(other, name))
+    assert_identical(again.x, case.x)
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with adapters, on the path."""
+    (tmp_path / "others.py").write_text("from tests.conformance_adapters import DeBoor, Wrong\n\nright = DeBoor()\n")
+    (tmp_path / "broken.py").write_text("import no_such_module\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    return tmp_path
+
+
+def test_failures_are_written_and_replayed_without_hypothesis(project: Path) -> None:
+    file = project / "report.json"
+    assert main(["others:Wrong", "--only", "P-PoU", "--only", "P-D0", "--json", str(file)]) == 1
+    report = json.loads(file.read_text())
+    assert report["format"] == "numkan.conformance report, version 1"
+    assert [entry["outcome"] for entry in report["results"]] == ["FAIL", "PASS"]
+    code = (
+        "import sys; sys.modules['hypothesis'] = None\n"
+        "from numkan.conformance.__main__ import main\n"
+        f"assert main(['others:Wrong', '--replay', {str(file)!r}]) == 1\n"
+        f"assert main(['others:right', '--replay', {str(file)!r}]) == 0\n"
+    )
+    done = run("-c", code, folder=project)
+    assert done.returncode == 0, done.stderr
+    assert "1 of 1 claimed laws hold" in done.stdout
+    assert replay(DeBoor(), report).ok
+    file.write_text("[]")
+    assert main(["others:right", "--replay", str(file)]) == 2
+
+
+def test_nothing_is_left_in_the_folder(project: Path) -> None:
+    before = sorted(project.iterdir())
+    done = run("-B", "-m", "numkan.conformance", "others:right", "--only", "P-PoU", folder=project)
+    assert done.returncode == 0, done.stderr
+    assert sorted(project.iterdir()) == before
+
+
+def run(*arguments: str, folder: Path) -> Any:
+    environment = os.environ | {"PYTHONPATH": f"{PROJECT}{os.pathsep}{folder}"}
+    command = [sys.executable, *arguments]
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300)
+
+
+def test_without_hypothesis_one_sentence_says_so(project: Path) -> None:
+    code = "import sys; sys.modules['hypothesis'] = None; from numkan.conformance.__main__ import main"
+    done = run("-c", f"{code}; sys.exit(main(['others:right']))", folder=project)
+    assert done.returncode == 2
+    assert done.stderr == (
+        "numkan.conformance: The cases of the laws are made by Hypothesis, which is not installed: install it with "
+        "`pip install numkan[conformance]`.\n"
+    )
+
+
+# --- the doors ----------------------------------------------------------------------------------------------------
+
+
+def test_the_command_line_says_what_holds(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    table = project / "report.md"
+    assert main(["others:right", "--only", "P-PoU", "--markdown", str(table)]) == 0
+    said = capsys.readouterr().out
+    assert "PASS        P-PoU" in said
+    assert said.endswith("1 of 1 claimed laws hold, 0 fail; 0 not claimed\n")
+    for fact in ("numkan", "numpy", "hypothesis", "python", "blas", "cpus", "threads", "machine", "seed"):
+        assert f"    {fact}: " in said
+    assert "| P-PoU | PASS | 0." in table.read_text()
+
+
+def test_the_command_line_shows_failing_numbers(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["others:Wrong", "--only", "P-PoU"]) == 1
+    said = capsys.readouterr().out
+    assert "FAIL        P-PoU" in said
+    assert "            knots = [" in said
+
+
+def test_the_command_line_lists_the_laws(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--list"]) == 0
+    said = capsys.readouterr().out
+    for law in LAWS.values():
+        assert isinstance(law, Law)
+        assert f"\n{law.id} " in f"\n{said}"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ([], "Argument `adapter` must be given"),
+        (["others"], "Argument `adapter` must look like package.module:name, not 'others'."),
+        (["missing:x"], "The adapter missing:x cannot be imported: ModuleNotFoundError: No module named 'missing'"),
+        (
+            ["broken:x"],
+            "The adapter broken:x cannot be imported: ModuleNotFoundError: No module named 'no_such_module'",
+        ),
+        (["others:x"], "The adapter others:x cannot be imported: AttributeError: "),
+        (["os:path"], "An adapter must have a method `basis(x, knots, k)`"),
+        (["others:right", "--only", "Q"], "Argument `only` must name laws"),
+        (["others:right", "--known", "nothing.txt"], "[Errno 2] No such file or directory: 'nothing.txt'"),
+    ],
+)
+def test_the_command_line_says_why_nothing_was_tried(
+    arguments: list[str], said: str, project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments) == 2
+    error = capsys.readouterr().err
+    assert error.startswith(f"numkan.conformance: {said}")
+    assert error.count("\n") == 1
+
+
+def test_a_process_whose_adapter_hangs_ends_all_the_same(project: Path) -> None:
+    (project / "slow.py").write_text(
+        "import time\n\nclass Slow:\n    def basis(self, x, knots, k):\n        while True: pass\n"
+    )
+    done = run("-m", "numkan.conformance", "slow:Slow", "--timeout", "0.5", folder=project)
+    assert done.returncode == 2
+    assert done.stderr == (
+        "numkan.conformance: The adapter hangs: `basis` did not return within 0.5 s at the first call.\n"
+    )
+
+
+def test_known_failures_come_from_a_file(project: Path) -> None:
+    file = project / "known.txt"
+    file.write_text("# what we know\n\nP-PoU: the third decimal\n")
+    assert read_known(str(file)) == {"P-PoU": "the third decimal"}
+    assert main(["others:Wrong", "--only", "P-PoU", "--known", str(file)]) == 0
+    for line in ("P-PoU", "P-XYZ: why", "P-PoU:"):
+        file.write_text(line)
+        with pytest.raises(ValueError, match=r"^Line 1 of .* must be the id of a law and a reason"):
+            read_known(str(file))
+
+
+def test_pytest_is_the_third_door(project: Path) -> None:
+    (project / "known.txt").write_text("P-REL: the third decimal\n")
+    arguments = ["-p", "numkan_pytest", "--pyargs", "numkan.conformance", "-q", "-p", "no:cacheprovider"]
+    picked = ["-k", "P-PoU or P-REL or P-SUP or N-GCS"]
+    more = ["--adapter", "others:Wrong", "--known", "known.txt"]
+    done = run("-m", "pytest", *arguments, *picked, *more, folder=project)
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "test_law[P-PoU]" in done.stdout
+    assert "FAIL        P-PoU" in done.stdout
+    assert "1 failed, 2 passed, 1 skipped" in done.stdout
+    assert "1 xfailed" in done.stdout
+
+
+def test_pytest_without_an_adapter_skips_with_a_sentence(project: Path) -> None:
+    done = run(
+        "-m", "pytest", "-p", "numkan_pytest", "--pyargs", "numkan.conformance", "-k", "P-PoU", "-rs", folder=project
+    )
+    assert done.returncode == 0, done.stdout
+    assert "no adapter: give one with --adapter package.module:name" in done.stdout
+
+
+def test_the_package_brings_the_extra_and_the_option() -> None:
+    project = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert project["entry-points"]["pytest11"] == {numkan_pytest.__name__: numkan_pytest.__name__}
+    assert [one.partition(">")[0] for one in project["optional-dependencies"]["conformance"]] == ["hypothesis"]
+
+
+def test_what_is_imported_may_be_a_class_or_an_object() -> None:
+    assert isinstance(imported("tests.conformance_adapters:DeBoor"), DeBoor)
+    assert claims(imported("numkan.conformance.own:adapter"), "layer_vjp")
+    assert scope_of(imported("numkan.conformance.own:adapter")).closed

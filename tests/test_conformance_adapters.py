@@ -1,0 +1,62 @@
+"""Sound implementations of other making pass every law that they claim; faulty ones are caught by the law meant.
+
+The long form of the first test, 50 seeds, is the option ``--soak`` of the command line.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy.interpolate import BSpline
+
+from numkan.conformance import LAWS, check
+from numkan.conformance.own import Numkan
+from tests.conformance_adapters import CORRECT, Scipy
+from tests.conformance_mutants import MUTANTS
+from tests.laws import Array
+
+
+@pytest.mark.parametrize("adapter", CORRECT, ids=lambda adapter: adapter.__name__)
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_a_sound_adapter_obeys_all_that_it_claims(adapter: type[Any], dtype: str) -> None:
+    one = type(adapter.__name__, (adapter,), {"dtype": dtype})()
+    report = check(one, seed=1, examples=5)
+    assert report.ok, report.text()
+    assert report.counts["PASS"] >= 35
+
+
+@pytest.mark.jit
+def test_numkan_obeys_all_laws_and_claims_every_one() -> None:
+    report = check(Numkan(), examples=5)
+    assert report.counts == {"PASS": len(LAWS), "FAIL": 0, "KNOWN": 0, "NOT CLAIMED": 0}, report.text()
+
+
+class PlainScipy(Scipy):
+    """scipy as it is."""
+
+    def _mended(self, x: Array, knots: Array, coef: Array, k: int, nu: int) -> Array:
+        out = BSpline(knots.astype(float), coef.astype(float), k)(x.astype(float), min(nu, k))
+        return out if nu <= k else np.where(np.isnan(out), out, 0.0)
+
+
+def test_the_kit_has_found_a_fault_in_scipy() -> None:
+    """At a double knot that ends the domain, with knots behind it, all functions are zero: their sum is not 1."""
+    (result,) = check(PlainScipy(), only=["P-PoU"], examples=100).results
+    assert result.outcome == "FAIL"
+    knots, k = result.example["knots"], result.example["k"]
+    assert knots[-1 - k] == knots[-2 - k]
+    assert "0.0 where 1.0 is due" in result.message
+
+
+@pytest.mark.parametrize(("mutant", "id"), MUTANTS, ids=lambda value: getattr(value, "__name__", value))
+def test_a_planted_fault_is_found_by_the_law_that_is_meant_to(mutant: type[Any], id: str) -> None:
+    (result,) = check(mutant(), only=[id]).results
+    assert result.outcome == "FAIL", f"{mutant.__name__}: {mutant.__doc__}"
+
+
+def test_there_are_many_faults_of_many_kinds() -> None:
+    assert len({mutant for mutant, _ in MUTANTS}) >= 60
+    assert all(mutant.__doc__ for mutant, _ in MUTANTS)
+    assert {id for _, id in MUTANTS} <= set(LAWS)
