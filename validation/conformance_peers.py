@@ -1,0 +1,280 @@
+"""Claim: what numkan's conformance kit finds in other libraries is there, and can be seen without the kit.
+
+Each peer is checked by ``python -m numkan.conformance`` in a process of its own, through the adapters of this folder
+(`_adapter_*.py`), whose policies say what a library documents as its choice. Each failure must be explained by a
+finding of `_findings_*.py`: what a user would see, and at most five lines that use the peer alone. These lines are
+run here too, what they print stands in the table's notes, and it must show the defect; if it does not, the adapter or
+the law is wrong.
+
+The script exits 1 where a failure has no finding, where the smallest failing example does not have its finding's mark,
+or where the five lines do not show what they should. It needs the `peers` and `conformance` extras:
+
+    python validation/conformance_peers.py [--only pykan scipy] [--reports FOLDER] [--write]
+
+Checking takes some minutes a peer. A folder of reports keeps them, so that findings can be written and run again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from _finding import Finding
+from _peer_adapters import PEERS
+from _peer_findings import FINDINGS
+from _report import header, table
+
+HERE = Path(__file__).parent
+DOCUMENT = HERE / "CONFORMANCE.md"
+PACKAGES = ("numkan", "hypothesis", "numpy", "scipy", "torch", "pykan", "jax", "jaxkan", "inkan", "flashkan")
+SNIPPET_SECONDS = 300
+REPORT = "numkan.conformance report, version 1"  # what the kit wants to be told of a file that it replays
+
+
+@dataclass
+class Judgement:
+    """What came of one peer."""
+
+    name: str
+    report: dict[str, Any] | None = None
+    refusal: str = ""  # what the kit said where the adapter cannot be used
+    golden: dict[str, str] = field(default_factory=dict)  # largest errors beside the golden vectors
+    printed: dict[str, str] = field(default_factory=dict)  # title of a finding -> what its snippet printed
+    objections: list[str] = field(default_factory=list)  # why this cannot be published as it stands
+
+    @property
+    def results(self) -> dict[str, dict[str, Any]]:
+        """Results by the ids of laws."""
+        return {entry["id"]: entry for entry in self.report["results"]} if self.report else {}
+
+    @property
+    def failed(self) -> dict[str, dict[str, Any]]:
+        """Laws that fail."""
+        return {id: entry for id, entry in self.results.items() if entry["outcome"] == "FAIL"}
+
+
+def surroundings() -> dict[str, str]:
+    """Return the environment of a child: this folder can be imported from, and threads do not compete."""
+    paths = [str(HERE), *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
+    threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
+    return {**threads, **os.environ, "PYTHONPATH": os.pathsep.join(paths)}
+
+
+def checked(name: str, seconds: float) -> Judgement:
+    """Hold one peer to the laws."""
+    module, attribute = PEERS[name]
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "report.json"
+        command = [sys.executable, "-m", "numkan.conformance", f"{module}:{attribute}", "--json", str(path)]
+        child = subprocess.run(
+            [*command, "--timeout", str(seconds)], env=surroundings(), cwd=folder, capture_output=True, text=True
+        )
+        if not path.exists():
+            said = child.stderr.strip().splitlines()
+            return Judgement(name, refusal=next((line for line in said if line.startswith("numkan.")), said[-1:] or ""))
+        command = [sys.executable, "-W", "ignore", str(HERE / "_peer_golden.py"), name]
+        beside = subprocess.run(command, env=surroundings(), cwd=folder, capture_output=True, text=True, check=True)
+        golden = json.loads(beside.stdout.strip().splitlines()[-1])
+        return Judgement(name, json.loads(path.read_text(encoding="utf-8")), golden=golden)
+
+
+def replayed(name: str, law: str, example: dict[str, Any]) -> bool:
+    """Tell whether a law fails on a case, where the smallest failing example has another cause."""
+    module, attribute = PEERS[name]
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "case.json"
+        report = {"format": REPORT, "results": [{"id": law, "example": example}]}
+        path.write_text(json.dumps(report), encoding="utf-8")
+        command = [sys.executable, "-m", "numkan.conformance", f"{module}:{attribute}", "--replay", str(path)]
+        child = subprocess.run(command, env=surroundings(), cwd=folder, capture_output=True, text=True)
+    if child.returncode not in (0, 1):
+        raise SystemExit(f"{name}, {law}: {child.stderr.strip()}")
+    return child.returncode == 1
+
+
+def run(snippet: str) -> str:
+    """Run a snippet in a new process and a folder that goes away, and return all that it printed."""
+    with tempfile.TemporaryDirectory() as folder:
+        child = subprocess.run(
+            [sys.executable, "-W", "ignore", "-c", snippet],
+            env={**surroundings(), "PYTHONPATH": str(HERE)},  # of the project only the formulas of efficient-kan
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            timeout=SNIPPET_SECONDS,
+        )
+    last = child.stderr.strip().splitlines()[-1:]  # of a traceback the last line
+    return "\n".join([child.stdout.strip(), *(last if child.returncode else [])]).strip()
+
+
+def remembered(name: str, seconds: float, folder: Path | None) -> Judgement:
+    """Return a judgement from a folder of reports, or hold the peer to the laws and keep the report there."""
+    path = folder / f"{name}.json" if folder else None
+    if path and path.exists():
+        kept = json.loads(path.read_text(encoding="utf-8"))
+        return Judgement(name, kept["report"], golden=kept["golden"])
+    judgement = checked(name, seconds)
+    if path and judgement.report:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        kept = {"report": judgement.report, "golden": judgement.golden}
+        path.write_text(json.dumps(kept), encoding="utf-8")
+    return judgement
+
+
+def recheck(judgement: Judgement) -> None:
+    """Find the finding of each failure, look for its mark in the example, and run its snippet."""
+    findings = FINDINGS[judgement.name]
+    for id, entry in judgement.failed.items():
+        found = explanation(findings, id, entry)
+        if not found:
+            judgement.objections.append(f"{id} fails, and no finding explains it: {entry['message']}")
+    for finding in findings:
+        printed = run(finding.snippet)
+        judgement.printed[finding.title] = printed
+        if not finding.is_shown_by(printed):
+            judgement.objections.append(f"the lines for “{finding.title}” do not show it: {printed!r}")
+        if finding.case and not replayed(judgement.name, *finding.case):
+            judgement.objections.append(f"{finding.case[0]} holds on the case of “{finding.title}”")
+
+
+def explanation(findings: Iterable[Finding], id: str, entry: dict[str, Any]) -> Finding | None:
+    """Return the finding that accounts for a failure: it names the law, and its mark is in the smallest example."""
+    return next((finding for finding in findings if id in finding.laws and finding.marks(entry)), None)
+
+
+# --- the document -------------------------------------------------------------------------------------------------
+
+
+def cell(judgement: Judgement, id: str) -> str:
+    """Return one result as text: its error in units of its bound, or that it fails and by which finding."""
+    entry = judgement.results.get(id)
+    if entry is None or entry["outcome"] == "NOT CLAIMED":
+        return ""
+    worst = "" if entry["worst"] is None else f" {number(entry['worst'])}"
+    if entry["outcome"] != "FAIL":
+        return f"ok{worst}"
+    findings = FINDINGS[judgement.name]
+    found = explanation(findings, id, entry)
+    mark = str(findings.index(found) + 1) if found else "?"
+    word = "FAIL" if not found or found.held else "note"
+    return f"{word}{worst} [{mark}]"
+
+
+def overview(judgements: list[Judgement]) -> str:
+    """Lay out the table of laws by peers."""
+    ids = list(dict.fromkeys(id for judgement in judgements for id in judgement.results))
+    shown = [id for id in ids if any(cell(judgement, id) for judgement in judgements)]
+    rows = [[id, *(cell(judgement, id) for judgement in judgements)] for id in shown]
+    cells = [[row[column] for row in rows] for column in range(1, len(judgements) + 1)]
+    for word in ("ok", "note", "FAIL"):
+        rows.append([f"laws: {word}", *(str(sum(one.startswith(word) for one in column)) for column in cells)])
+    return table(["law", *(judgement.name for judgement in judgements)], rows)
+
+
+def beside_golden(judgements: list[Judgement]) -> str:
+    """Lay out the table of golden vectors by peers."""
+    names = list(dict.fromkeys(name for judgement in judgements for name in judgement.golden))
+    rows = [[name, *(number(judgement.golden.get(name)) for judgement in judgements)] for name in names]
+    return table(["vectors", *(judgement.name for judgement in judgements)], rows)
+
+
+def number(error: Any) -> str:
+    """Return an error with two digits; nothing where there is none."""
+    return "" if error is None else f"{float(error):.2g}"
+
+
+def notes(judgement: Judgement) -> str:
+    """Write out a peer's findings: what a user sees, five lines, what they print, and the smallest examples."""
+    head = judgement.report["adapter"] if judgement.report else f"{judgement.name}: {judgement.refusal}"
+    parts = [f"### {head}"]
+    for number, finding in enumerate(FINDINGS[judgement.name], 1):
+        entries = {
+            id: entry
+            for id, entry in judgement.failed.items()
+            if explanation(FINDINGS[judgement.name], id, entry) is finding
+        }
+        word = "" if finding.held else "Not held against it. "
+        parts += [
+            f"**{judgement.name} [{number}] {finding.title}.** {word}{finding.user}",
+            f"```python\n{finding.snippet.strip()}\n```",
+            f"prints\n\n```\n{judgement.printed.get(finding.title, '')}\n```",
+        ]
+        if entries:
+            parts.append("Laws: " + ", ".join(entries) + ". " + smallest(entries))
+        elif finding.case:
+            parts.append(f"{finding.case[0]} fails by this too, on a case of its own; its smallest example is another.")
+        else:
+            parts.append("No law fails by this alone.")
+    return "\n\n".join(parts)
+
+
+def smallest(entries: dict[str, dict[str, Any]]) -> str:
+    """Return the shortest of the failing examples, in numbers."""
+    id, entry = min(entries.items(), key=lambda pair: len(json.dumps(pair[1]["example"])))
+    example = {name: value for name, value in (entry["example"] or {}).items() if name != "labels"}
+    numbers = ", ".join(f"{name} = {value}" for name, value in example.items())
+    numbers = numbers if len(numbers) < 700 else numbers[:700] + " ..."
+    return f"Smallest example, of {id}: {' '.join(entry['message'].split())}\n\n```\n{numbers}\n```"
+
+
+def document(judgements: list[Judgement]) -> str:
+    """Put everything together."""
+    facts = next((judgement.report["environment"] for judgement in judgements if judgement.report), {})
+    examples = f"{facts.get('examples', '?')} cases a law, seed {facts.get('seed', '?')}"
+    return "\n\n".join(
+        [
+            "# Other libraries before the laws",
+            "Written by `conformance_peers.py`, which runs numkan's conformance kit on each library as it is "
+            "installed, through a small adapter, and then runs the lines in the notes, which use the library alone. "
+            "efficient-kan is not on the package index: its formulas were written anew "
+            "(`_efficient_kan_formulas.py`), and what is said of them is said of formulas.",
+            f"{header(PACKAGES)} {examples}.",
+            "A number is the largest error in units of the law's bound: up to 1 is right. `ok` without a number: only "
+            "exact things were compared. An empty cell: not claimed, because the library has no such function or "
+            "documents another choice. [1] is the number of the note. `note` instead of `FAIL`: the law does not hold, "
+            "by a choice that the library documents or by rounding that it promises nothing about, which is not held "
+            "against it. The bounds are a few units in the last place of the dtype; a failure says that a law is "
+            "broken, and the note says how much that matters. What laws say: "
+            "`python -m numkan.conformance --list`.",
+            overview(judgements),
+            "Beside the golden vectors, the largest error in units of their bounds; grids in the flavour that a "
+            "library declares, which shows that the vectors hold what the libraries do. The bound on the basis is "
+            "relative, so that noise where 0 is due is far beyond it.",
+            beside_golden(judgements),
+            "## Notes",
+            *(notes(judgement) for judgement in judgements),
+        ]
+    )
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", nargs="+", choices=list(PEERS), default=list(PEERS), help="some peers")
+    parser.add_argument("--timeout", type=float, default=120.0, help="seconds for one call of a library")
+    parser.add_argument("--reports", type=Path, help="a folder of the kit's reports: used again, if they are there")
+    parser.add_argument("--write", action="store_true", help="write CONFORMANCE.md")
+    options = parser.parse_args()
+    judgements = []
+    for name in options.only:
+        judgement = remembered(name, options.timeout, options.reports)
+        recheck(judgement)
+        judgements.append(judgement)
+        total = judgement.report["total"] if judgement.report else judgement.refusal
+        print(f"{name}: {total}", *(f"\n    {objection}" for objection in judgement.objections), flush=True)
+    text = document(judgements) + "\n"
+    print(f"\n{overview(judgements)}")
+    if options.write:
+        DOCUMENT.write_text(text, encoding="utf-8")
+    return 1 if any(judgement.objections or judgement.refusal for judgement in judgements) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
