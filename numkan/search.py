@@ -178,7 +178,7 @@ class _Search:
         if len(samples) < 8:
             raise ValueError(f"Argument `x` must have at least 8 rows to search with, not {len(samples)}.")
         self._train, self._held = split(samples, _HELD_OUT, self._rng)
-        self._rounding = _ROUNDING * float(np.sqrt(np.square(samples.goal.y.astype(np.float64)).mean()))
+        self._rounding = _ROUNDING * (float(np.sqrt(np.square(samples.goal.y.astype(np.float64)).mean())) or 1.0)
         self._trials: list[Trial] = []
         self._models: list[KAN] = []
 

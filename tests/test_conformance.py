@@ -8,13 +8,13 @@ import subprocess
 import sys
 import time
 import tomllib
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-import numkan_pytest
 from numkan.conformance import LAWS, AdapterError, Law, Layer, check, replay
 from numkan.conformance.__main__ import imported, main, read_known
 from numkan.conformance.adapter import METHODS, claims
@@ -25,6 +25,9 @@ from numkan.conformance.scope import scope_of
 from numkan.conformance.strategies import random_case
 from tests.conformance_adapters import DeBoor, Wrong
 from tests.laws import Array
+
+#: Where numkan is installed, pytest knows the options by itself.
+PLUGIN = [] if entry_points(group="pytest11", name="numkan_pytest") else ["-p", "numkan.conformance.plugin"]
 
 PROJECT = Path(__file__).parents[1]
 QUICK = ("P-PoU", "P-SUP", "P-RC")
@@ -443,7 +446,7 @@ def test_known_failures_come_from_a_file(project: Path) -> None:
 
 def test_pytest_is_the_third_door(project: Path) -> None:
     (project / "known.txt").write_text("P-REL: the third decimal\n")
-    arguments = ["-p", "numkan_pytest", "--pyargs", "numkan.conformance", "-q", "-p", "no:cacheprovider"]
+    arguments = [*PLUGIN, "--pyargs", "numkan.conformance", "-q", "-p", "no:cacheprovider"]
     picked = ["-k", "P-PoU or P-REL or P-SUP or N-GCS"]
     more = ["--adapter", "others:Wrong", "--known", "known.txt"]
     done = run("-m", "pytest", *arguments, *picked, *more, folder=project)
@@ -455,16 +458,19 @@ def test_pytest_is_the_third_door(project: Path) -> None:
 
 
 def test_pytest_without_an_adapter_skips_with_a_sentence(project: Path) -> None:
-    done = run(
-        "-m", "pytest", "-p", "numkan_pytest", "--pyargs", "numkan.conformance", "-k", "P-PoU", "-rs", folder=project
-    )
+    done = run("-m", "pytest", *PLUGIN, "--pyargs", "numkan.conformance", "-k", "P-PoU", "-rs", folder=project)
     assert done.returncode == 0, done.stdout
     assert "no adapter: give one with --adapter package.module:name" in done.stdout
 
 
 def test_the_package_brings_the_extra_and_the_option() -> None:
-    project = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    assert project["entry-points"]["pytest11"] == {numkan_pytest.__name__: numkan_pytest.__name__}
+    config = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))
+    project, setuptools = config["project"], config["tool"]["setuptools"]
+    assert project["entry-points"]["pytest11"] == {"numkan_pytest": "numkan_pytest"}
+    assert setuptools["package-dir"] == {"numkan_pytest": "numkan/conformance/plugin"}
+    folders = {path.parent.relative_to(PROJECT).as_posix() for path in (PROJECT / "numkan").rglob("__init__.py")}
+    names = {"numkan_pytest" if "plugin" in folder else folder.replace("/", ".") for folder in folders}
+    assert sorted(names) == sorted(setuptools["packages"])
     assert [one.partition(">")[0] for one in project["optional-dependencies"]["conformance"]] == ["hypothesis"]
 
 

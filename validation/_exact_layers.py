@@ -13,7 +13,7 @@ from fractions import Fraction
 from math import factorial
 from typing import Any, NamedTuple
 
-from tests import exact  # the oracle
+from numkan.conformance import exact  # the oracle
 
 ZERO = Fraction(0)
 #: Under "continue", the end polynomial goes on for this share of the domain's length.

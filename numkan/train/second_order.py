@@ -48,6 +48,9 @@ _FIRST_WEIGHT, _FIRST_WEIGHT_OF_MANY, _MANY = 1e-8, 1e-3, 0.5
 #: Residuals are falling where a stage has brought them below this share of what they were.
 _FALLING = 0.5
 
+#: The last fit is not kept where its loss on all samples is so many times that of the point that it went on from.
+_WORSE = 2.0
+
 #: A finer grid must lower the score by this share, or the ladder ends.
 _LEAST_STAGE_GAIN = 0.1
 
@@ -183,13 +186,17 @@ class LeastSquaresTraining(Training):
     def _fit_everything(self) -> None:
         """Fit all samples on the grid that the held-out ones chose, from the best point."""
         assert self._best is not None
-        self._held = self._best.validation
+        chosen, splines = self._best, self._best_splines
+        self._held = chosen.validation
         self._validation = None
         self._last_validation = math.nan
         self._use(self._everything)
         self._ladder_is_over = True
         self._stage += 1
-        self._run_stage(max(self._best.model.grid))
+        self._run_stage(max(chosen.model.grid))
+        before = LeastSquares(splines.layers, self._x, self._y, self._root_weight).loss(splines.vector)
+        if not self._best.loss < _WORSE * before * self._units.width**2 / self._y.size:
+            self._best, self._best_splines = chosen, splines
 
     def _got_no_better(self) -> bool:
         if self._validation is not None:

@@ -100,8 +100,17 @@ def _through(old: Pieces, coef: FloatArray, new: SplineLayer) -> FloatArray:
         matrix = np.zeros((len(points), len(points)))
         for r in range(values.shape[2]):
             matrix[rows, first[:, i] + r] = values[:, i, r]
-        out[i] = linalg.solve(matrix, curves[:, i], check_finite=False)
+        out[i] = _solved(matrix, curves[:, i])
     return out
+
+
+def _solved(matrix: FloatArray, values: FloatArray) -> FloatArray:
+    """Return the solution of a system, of least norm where knots so close that rounding merges them make it singular."""
+    _, _, solution, failed = linalg.lapack.dgesv(matrix, values)
+    if failed:
+        return np.linalg.lstsq(matrix, values, rcond=None)[0]
+    found: FloatArray = solution
+    return found
 
 
 def _points(grid: FloatArray, k: int) -> FloatArray:
