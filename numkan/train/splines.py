@@ -105,7 +105,7 @@ def _through(old: Pieces, coef: FloatArray, new: SplineLayer) -> FloatArray:
 
 
 def _solved(matrix: FloatArray, values: FloatArray) -> FloatArray:
-    """Return the solution of a system, of least norm where knots so close that rounding merges them make it singular."""
+    """Return the solution of a system, of least norm where knots that rounding has merged make it singular."""
     _, _, solution, failed = linalg.lapack.dgesv(matrix, values)
     if failed:
         return np.linalg.lstsq(matrix, values, rcond=None)[0]
