@@ -211,16 +211,16 @@ class LeastSquares:
         with np.errstate(over="ignore", invalid="ignore"):
             squares, gradient, normal = self.data_equations(c)
             if self.penalty:
+                gradient, normal = gradient.copy(), normal.copy()
                 squares += self.penalty.value(c)
                 self.penalty.add(c, gradient, normal)
         return squares, gradient, normal
 
     def data_equations(self, c: FloatArray) -> tuple[float, FloatArray, FloatArray]:
-        """Return the sum of squares, J^T r and J^T J, without the penalty; those of the last c are kept."""
+        """Return the sum of squares, J^T r and J^T J, without the penalty; they are kept, and not to be written."""
         if self._kept is None or not np.array_equal(c, self._kept[0]):
             self._kept = np.array(c), self._equations(np.array(c))
-        squares, gradient, normal = self._kept[1]
-        return squares, gradient.copy(), normal.copy()
+        return self._kept[1]
 
     def _equations(self, c: FloatArray) -> tuple[float, FloatArray, FloatArray]:
         P, squares = self.n_params, 0.0
@@ -234,7 +234,7 @@ class LeastSquares:
                 some = slice(begin, min(begin + _ROWS, len(residuals)))
                 self._add_rows(done.bases, deltas, residuals, weight[some], some, gradient, normal)
         mirror(normal)
-        return squares, gradient[:P], np.ascontiguousarray(normal[:P, :P])
+        return squares, gradient[:P], normal[:P, :P]
 
     def _add_rows(
         self,

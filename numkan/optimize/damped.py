@@ -85,7 +85,7 @@ class DampedLeastSquares:
         self.nfev = 1
         self.status: Status | None = None
         fun, self._gradient, self._normal = problem.normal_equations(sealed(x))
-        if not (math.isfinite(fun) and np.isfinite(self._gradient).all() and np.isfinite(self._normal).all()):
+        if not (math.isfinite(fun) and _finite(self._gradient, self._normal)):
             raise ValueError(f"Argument `x0` must be a point of finite loss and Jacobian, not of loss {fun}.")
         self._show(x, fun, 0, check_number("damping", damping, 0.0, exclusive=True))
 
@@ -135,7 +135,7 @@ class DampedLeastSquares:
         """Go to x, unless its Jacobian is not finite; return whether."""
         before = self.state
         fun, gradient, normal = self._problem.normal_equations(sealed(x))
-        if not (np.isfinite(gradient).all() and np.isfinite(normal).all()):
+        if not _finite(gradient, normal):
             return False
         self._gradient, self._normal = gradient, normal
         damping *= max(_FASTER if gain > 0.9 else 1.0 / 3.0, 1.0 - (2.0 * gain - 1.0) ** 3)
@@ -143,3 +143,8 @@ class DampedLeastSquares:
         if before.fun - fun <= self._ftol * before.fun:
             self.status = Status.DECREASE
         return True
+
+
+def _finite(gradient: FloatArray, normal: FloatArray) -> bool:
+    """Whether a Jacobian is finite: each of its numbers has its square on the diagonal."""
+    return bool(np.isfinite(gradient).all() and np.isfinite(np.diagonal(normal)).all())

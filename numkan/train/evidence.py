@@ -213,7 +213,7 @@ class Smoothness:
         squares, gradient, data = problem.data_equations(c)
         n = problem.y.size
         whole = data.copy()
-        self.add(c, gradient, whole)
+        self.add(c, gradient.copy(), whole)
         pinned = self._pin(whole)
         half = _half_inverse(whole)
         coefs = self._split(c)
