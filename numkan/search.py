@@ -48,8 +48,11 @@ _BELIEVED = 1.5
 #: Noise shows in so many shapes whose errors agree to this factor, and that gain less than this by finer grids.
 _NOISY_SHAPES, _NOISY_AGREE, _NOISY_GAIN = 3, 1.1, 1.5
 
-#: Other starts are given to so many of the best shapes.
-_BEST_SHAPES = 3
+#: Other starts are given to so many of the best shapes, so often in all at most.
+_BEST_SHAPES, _MOST_TURNS = 3, 60
+
+#: Shapes that were tried so often, and whose best trials differ by less than this factor, are told apart by averages.
+_OFTEN, _ALIKE = 3, 2.0
 
 #: This share of the time is kept for the last fit.
 _LAST_SHARE = 0.35
@@ -174,7 +177,7 @@ class _Search:
         n_out = y.shape[1] if y.ndim == 2 else 1
         self._widths = _check_widths(widths, n_in, n_out)
         self._x, self._y, self._weight = x, y, weight
-        samples = check_samples(self._new(self._widths[0], self._degrees[0]), x, y, "mse", weight)
+        self._samples = samples = check_samples(self._new(self._widths[0], self._degrees[0]), x, y, "mse", weight)
         if len(samples) < 8:
             raise ValueError(f"Argument `x` must have at least 8 rows to search with, not {len(samples)}.")
         self._train, self._held = split(samples, _HELD_OUT, self._rng)
@@ -209,9 +212,10 @@ class _Search:
         return model, SearchResult(tuple(self._trials), chosen, fit, time.perf_counter() - self._began)
 
     def _try_again(self, k: int) -> None:
-        """Spend the time on other starts of the best shapes, in turn, until one fits."""
+        """Spend the time on other starts and other samples held out for the best shapes, in turn, until one fits."""
         turn = 0
-        while self._left(1.0 - _LAST_SHARE) > 0.0 and not self._trials[-1].fits:
+        while self._left(1.0 - _LAST_SHARE) > 0.0 and turn < _MOST_TURNS and not self._trials[-1].fits:
+            self._train, self._held = split(self._samples, _HELD_OUT, self._rng)
             shapes = list(dict.fromkeys(trial.width for trial in self._by_score()))[:_BEST_SHAPES]
             self._try(shapes[turn % len(shapes)], k)
             turn += 1
@@ -258,12 +262,22 @@ class _Search:
         return sorted(self._trials, key=lambda trial: trial.score)
 
     def _chosen(self) -> Trial:
-        """Return the narrowest trial that is about as good as the best."""
-        best = self._by_score()[0]
+        """Return the narrowest trial that is about as good as the best.
+
+        Where shapes that have been tried often differ little, the held-out samples that chance has drawn tell them
+        apart: then it is the best trial of the shape that is best on average.
+        """
+        ranked = self._by_score()
+        best = ranked[0]
+        if not best.fits:
+            shapes: dict[tuple[tuple[int, ...], int], list[Trial]] = {}
+            for trial in ranked:
+                shapes.setdefault((trial.width, trial.k), []).append(trial)
+            often = [trials for trials in shapes.values() if len(trials) >= _OFTEN]
+            if len(often) > 1 and often[1][0].score < _ALIKE * often[0][0].score:
+                return min(often, key=lambda trials: sum(t.score for t in trials) / len(trials))[0]
         bound = best.score * (_AS_GOOD_FITTING if best.fits else _AS_GOOD)
-        good = [trial for trial in self._by_score() if trial.score <= bound]
-        if len(self._degrees) > 1 and len({trial.k for trial in good}) > 1:
-            good = [trial for trial in good if trial.k == best.k]
+        good = [trial for trial in ranked if trial.score <= bound and trial.k == best.k]
         return min(good, key=lambda trial: (len(trial.width), sum(trial.width), trial.score))
 
     def _looks_like_noise(self) -> bool:

@@ -9,7 +9,7 @@ straight lines with a little noise,
 the grids of hidden layers are laid over their activations, and Levenberg-Marquardt runs in rounds of a few steps with
 the grids laid anew in between. A start that gains little from one round to the next is given up; one is accepted whose
 residuals are a small share of the targets' deviation. Where no start gets there (noise, hard functions), the search
-ends once three of the best agree.
+ends once three of the best agree, after a number of tries.
 """
 
 from __future__ import annotations
@@ -36,6 +36,10 @@ _NOISE = 0.2
 #: A start is given up that lowers its residuals by less than this share in a round; accepted below this share of the
 #: deviation of the targets; and the search ends where three starts lie within so much of the best.
 _GIVE_UP, _ACCEPTED, _AGREE, _AGREEING = 0.15, 0.03, 0.02, 3
+
+#: Poor minima agree too, the more the deeper a network is: so many starts, times the square of the hidden layers, come
+#: before agreement counts. Without hidden layers there is one minimum.
+_FEWEST = 4
 
 #: Starts are tried on at most so many samples.
 _SAMPLES = 1000
@@ -123,7 +127,13 @@ def find_start(
         if residual < min(tried, default=np.inf):
             best = found
         tried.append(residual)
-        agreeing = sorted(tried)[:_AGREEING]
-        if residual < _ACCEPTED or (len(agreeing) == _AGREEING and agreeing[-1] < (1.0 + _AGREE) * agreeing[0]):
+        hidden = len(splines.layers) - 1
+        if residual < _ACCEPTED or not hidden or (len(tried) >= _FEWEST * hidden**2 and _agree(tried)):
             break
     return Start(best, min(tried, default=np.inf), tuple(tried))
+
+
+def _agree(tried: list[float]) -> bool:
+    """Whether some of the best residuals are the same."""
+    best = sorted(tried)[:_AGREEING]
+    return len(best) == _AGREEING and best[-1] < (1.0 + _AGREE) * best[0]
