@@ -36,7 +36,8 @@ from tests.interop_stand_in import (
 )
 from tests.laws import Array, assert_identical, assert_within
 from tests.naive_network import KINDS
-from tests.network_cases import FLOATS, SINGLE, TANH, random_points
+from tests.network_cases import SINGLE, TANH, random_points
+from tests.small_networks import FLOATS
 from tests.test_bad_input import SENTENCE, complaint
 
 BASES = ("silu", "identity", "zero")
