@@ -29,7 +29,7 @@ _LM_COEFFICIENTS = 1500
 #: Its ladder: from the first grid in ratios of at most so much to the finest, as far as there are coefficients for this
 #: share of the targets (for the first grid, where penalties see to it, for the second share). Another rung must be so
 #: much finer to be worth it.
-_LM_FIRST_GRID, _LM_RATIO, _LM_FINEST_GRID = 5, 5.5, 320
+_LM_FIRST_GRID, _LM_RATIO, _LM_FINEST_GRID = 5, 5.5, 256
 _LM_SHARE, _LM_COARSE_SHARE, _LM_WORTH = 0.8, 2.0, 1.4
 
 #: Where the order of the splines has brought errors down by this factor, rounding is near.

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from numkan._check import FloatArray
+from numkan.layer.packed import given_base
 from numkan.model.least_squares import LeastSquares
 from numkan.model.network import Network
 from numkan.model.regularization import Objective
@@ -137,6 +138,7 @@ class LeastSquaresTraining(Training):
 
     def __init__(self, *args: Any, everything: Samples, options: SecondOrder) -> None:
         super().__init__(*args)
+        given_base(self._model.act_fun[0]._base, everything.x)  # a function that fails does so before anything changes
         self._everything, self._options = everything, options
         self._units = Units.of(everything)
         self._template = self._work
