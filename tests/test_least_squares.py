@@ -86,6 +86,7 @@ def test_stretches_and_dense_products_agree(grid, monkeypatch):
     np.testing.assert_allclose(normal, normal2, atol=1e-12 * np.abs(normal).max())
 
 
+@pytest.mark.jit
 def test_a_layer_of_many_outputs_is_fast_enough_to_be_dense():
     layers, _ = spline_layers(KAN([4, 20, 3], grid=3))
     assert LeastSquares(layers, np.zeros((5, 4)), np.zeros((5, 3)))._dense
