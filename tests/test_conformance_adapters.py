@@ -43,7 +43,7 @@ class PlainScipy(Scipy):
 
 def test_the_kit_has_found_a_fault_in_scipy() -> None:
     """At a double knot that ends the domain, with knots behind it, all functions are zero: their sum is not 1."""
-    (result,) = check(PlainScipy(), only=["P-PoU"], examples=100).results
+    (result,) = check(PlainScipy(), only=["P-PoU"], examples=2000).results
     assert result.outcome == "FAIL"
     knots, k = result.example["knots"], result.example["k"]
     assert knots[-1 - k] == knots[-2 - k]

@@ -38,7 +38,7 @@ def masked(draw: st.DrawFn, policies: Any = (*EXACT, "fade")) -> tuple[list[Laye
         layer = random_layer(rng, n_in, n_out, G, k, base_fun, policy)
         mask = np.where(rng.random((n_in, n_out)) < share, rng.choice([1.0, 0.5], (n_in, n_out)), 0)
         scale_sp = np.where(rng.random((n_in, n_out)) < 0.2, 0, layer.scale_sp)
-        layers.append(layer._replace(mask=mask, scale_sp=scale_sp))
+        layers.append(layer.replace(mask=mask, scale_sp=scale_sp))
     return layers, random_points(rng, layers[0], 8)
 
 
@@ -60,13 +60,13 @@ def on_paths(layers: list[Layer]) -> list[int]:
 
 
 def with_masks(layers: list[Layer], *masks: Any) -> list[Layer]:
-    return [layer._replace(mask=np.array(mask, float)) for layer, mask in zip(layers, masks, strict=True)]
+    return [layer.replace(mask=np.array(mask, float)) for layer, mask in zip(layers, masks, strict=True)]
 
 
 def a_network(seed: int = 0, widths: Any = (2, 4, 3, 2), **options: Any) -> list[Layer]:
     rng = np.random.default_rng(seed)
     return [
-        random_layer(rng, *shape, 4, 3, **options)._replace(mask=np.ones(shape)) for shape in itertools.pairwise(widths)
+        random_layer(rng, *shape, 4, 3, **options).replace(mask=np.ones(shape)) for shape in itertools.pairwise(widths)
     ]
 
 
@@ -142,7 +142,7 @@ def test_a_constant_outside_a_grid_keeps_its_node(policy):
     assert model_of(layers).prune().width == [2, 2, 1]
     away = layers[1].grid.copy()
     away[1] += 10 - away[1, 0]
-    layers[1] = layers[1]._replace(grid=away)
+    layers[1] = layers[1].replace(grid=away)
     assert model_of(layers).prune().width == [2, 3, 1]
 
 
@@ -270,7 +270,7 @@ def test_into_a_node_the_mean_of_what_goes_moves_the_sum_least(seed, threshold):
     layers = a_network(seed, (4, 2), extrapolate="continue")
     model, x = model_of(layers), points(60, 4, reach=1.5)
     pruned = model.prune(x, threshold)
-    bare = model_of([layers[0]._replace(mask=pruned.act_fun[0].mask)])
+    bare = model_of([layers[0].replace(mask=pruned.act_fun[0].mask)])
     moved = pruned(x) - model(x)
     size = naive_network.sizes(layers, x)[-1].max()
     assert np.abs(moved.mean(axis=0)).max() <= 1e-13 * size
@@ -395,7 +395,7 @@ def test_scores_do_not_depend_on_the_units_of_y(seed, factor):
     layers, x = a_network(seed), points(30)
     scores = model_of(layers).edge_scores(x)
     last = layers[-1]
-    scaled = last._replace(scale_base=factor * last.scale_base, scale_sp=factor * last.scale_sp)
+    scaled = last.replace(scale_base=factor * last.scale_base, scale_sp=factor * last.scale_sp)
     for score, same in zip(model_of([*layers[:-1], scaled]).edge_scores(x), scores, strict=True):
         np.testing.assert_allclose(score, same, rtol=1e-9, atol=1e-12)
 
@@ -405,8 +405,8 @@ def test_scores_go_with_their_nodes(seed, order):
     layers, x = a_network(seed, (2, 4, 2)), points(30)
     scores = model_of(layers).edge_scores(x)
     first, second = layers
-    first = first._replace(**{name: getattr(first, name)[:, order] for name in (*KINDS, "mask")})
-    second = second._replace(**{name: getattr(second, name)[order] for name in (*KINDS, "mask", "grid")})
+    first = first.replace(**{name: getattr(first, name)[:, order] for name in (*KINDS, "mask")})
+    second = second.replace(**{name: getattr(second, name)[order] for name in (*KINDS, "mask", "grid")})
     moved = model_of([first, second]).edge_scores(x)
     np.testing.assert_allclose(moved[0], scores[0][:, order], rtol=1e-9, atol=1e-12)
     np.testing.assert_allclose(moved[1], scores[1][order], rtol=1e-9, atol=1e-12)
@@ -498,7 +498,7 @@ def test_scores_are_those_of_live_pykan_without_its_offset(width, tmp_path, monk
     monkeypatch.chdir(tmp_path)
     rng = np.random.default_rng(0)
     layers = [
-        random_layer(rng, *shape, 4, 3)._replace(grid=np.linspace(-3, 3, 11) + np.zeros((shape[0], 1)))
+        random_layer(rng, *shape, 4, 3).replace(grid=np.linspace(-3, 3, 11) + np.zeros((shape[0], 1)))
         for shape in itertools.pairwise(width)
     ]
     model, x = model_of(layers), points(200, width[0])
