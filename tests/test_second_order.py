@@ -746,3 +746,17 @@ def test_too_many_coefficients_are_refused_with_their_bytes_and_left_to_others_b
         wide.fit(X, Y, method="lm", grids=None)
     result = wide.fit(X, Y, time_limit=0.0)
     assert not result.chosen["method"].startswith("lm")
+
+
+def test_going_on_from_a_good_fit_does_not_flatten_it():
+    # more coefficients than half the targets: the first weights of a fit that begins anew would be strong
+    rng = np.random.default_rng(0)
+    x = rng.uniform(-1, 1, (300, 3))
+    truth = np.exp(np.sin(np.pi * x[:, 0]) + x[:, 1] ** 2)
+    y = truth + 0.1 * rng.normal(size=300)
+    model = KAN([3, 1, 1], seed=0)
+    model.fit(x, y, grids=[5, 48], validation=None)
+    before = model.loss(x, truth)
+    result = model.fit(x, y, start="keep", grids=None)
+    assert model.loss(x, truth) < 2 * before + 1e-4
+    assert result.noise == pytest.approx(0.1, rel=0.15)

@@ -174,6 +174,18 @@ class Smoothness:
             _edges(normal, at, coef.shape)[...] += blocks
             at += coef.size
 
+    def ease(self, c: FloatArray, noise: float) -> None:
+        r"""Lower the weights, in place, to where the edges are as rough as the penalties let one expect at that noise.
+
+        There :math:`\lambda c^T Q c = s^2 \operatorname{rank} Q`: what has been learned before is not flattened.
+        """
+        eased = []
+        for coef, rough, weight in zip(self._split(c), self._rough, self._weights, strict=True):
+            rank = np.array([D.shape[1] for D in rough.matrices], float)[:, None, None]
+            expected = noise**2 * np.maximum(rank, 1.0) / np.maximum(rough.squares(coef), _TINY)
+            eased.append(np.minimum(weight, expected))
+        self.weights = eased
+
     def _pin(self, whole: FloatArray) -> int:
         """Take away, in place, the constants that the edges of a node can exchange; return how many there are.
 

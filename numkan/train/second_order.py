@@ -49,6 +49,9 @@ _FIRST_WEIGHT, _FIRST_WEIGHT_OF_MANY, _MANY = 1e-8, 1e-3, 0.5
 #: Residuals are falling where a stage has brought them below this share of what they were.
 _FALLING = 0.5
 
+#: Residuals of a model that goes on are taken for this much at least: rounding.
+_LEAST_NOISE = 1e-15
+
 #: The last fit is not kept where its loss on all samples is so many times that of the point that it went on from.
 _WORSE = 2.0
 
@@ -225,6 +228,8 @@ class LeastSquaresTraining(Training):
         self._work = point.model
         layers = self._splines.layers
         self._penalty = Smoothness(layers, self._first_weights(self._splines, origin), smooth=self._falling)
+        if self._weights is None and not self._options.redraw and self._options.penalty is None:
+            self._penalty.ease(self._splines.vector, max(self._noises[0], _LEAST_NOISE))
         problem = LeastSquares(layers, self._x, self._y, self._root_weight, self._penalty)
         self._objective: Any = _SplineObjective(point, problem, self._units)
         self._judge = None if self._validation is None else LeastSquares(layers, *self._inside(self._validation))
