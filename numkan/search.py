@@ -154,7 +154,7 @@ def search(
     >>> import numpy as np
     >>> import numkan
     >>> x = np.random.default_rng(0).uniform(-1, 1, (300, 2))
-    >>> model, result = numkan.search(x, np.exp(np.sin(np.pi * x[:, 0]) + x[:, 1] ** 2), time_limit=20)
+    >>> model, result = numkan.search(x, np.exp(np.sin(np.pi * x[:, 0]) + x[:, 1] ** 2), time_limit=60)
     >>> model.width, result.fit.loss < 1e-9
     ([2, 1, 1], True)
     """
