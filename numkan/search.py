@@ -116,9 +116,9 @@ def search(
 ) -> tuple[KAN, SearchResult]:
     """Find the narrowest network that fits the samples, and fit it.
 
-    Networks are fitted on coarse grids, from one hidden node to several and then with a layer more, and judged by
-    samples held out and by generalized cross-validation. The first one whose error falls with finer grids as fast as
-    its splines allow is taken; otherwise the narrowest that is about as good as the best (surplus nodes cost accuracy:
+    Networks are fitted on coarse grids, from no hidden layer to several, from narrow to wide, and judged by samples
+    held out and by generalized cross-validation. The first one whose error falls with finer grids as fast as its
+    splines allow is taken; otherwise the narrowest that is about as good as the best (surplus nodes cost accuracy:
     ten times and more without noise, half as much again in it). What is left of the time goes into other starts of the
     best shapes. The chosen network is then fitted to all samples, as far up the ladder of grids as it pays.
 
@@ -129,7 +129,7 @@ def search(
     widths : sequence of sequence of int, optional
         Whole widths to try instead, in this order, such as ``[[2, 1, 1], [2, 2, 1]]``.
     k : int or "auto"
-        Degree of the splines; "auto" tries degree 5 with the chosen width too, and takes it where it halves the error.
+        Degree of the splines; "auto" tries degree 5 with the chosen width too, and takes it where it is better.
     time_limit : float
         Seconds for everything, checked at every step of training.
     sample_weight : array_like, shape (n,), optional

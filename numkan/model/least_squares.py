@@ -134,7 +134,7 @@ def activations(layers: Sequence[SplineLayer], coefs: Sequence[FloatArray], x: F
 
 
 class LeastSquares:
-    """The problem that :class:`numkan.optimize.LevenbergMarquardt` is given.
+    """A problem for Levenberg-Marquardt: it has the methods of :class:`numkan.optimize.NormalEquations`.
 
     Parameters
     ----------
@@ -163,15 +163,16 @@ class LeastSquares:
         self._first: list[_Basis] | None = None
         if 2 * x.size * (self.layers[0].k + 1) <= _KEPT_NUMBERS:
             self._first = [_Basis(self.layers[0], x[rows]) for rows in self._spans]
-        self._parts, self._places, self._slots = [], [0], []
+        self._parts, self._slots, places = [], [], [0]
         at = 0
         for layer in self.layers:
             n_in, n_basis, n_out = layer.shape
             self._parts.append(slice(at, at + n_in * n_basis * n_out))
             at += n_in * n_basis * n_out
             length = -(-(layer.k + 1) * n_out // STRIDE) * STRIDE
-            self._slots.append((len(self._places) - 1, self._places[-1]))
-            self._places += [self._places[-1] + (i + 1) * length for i in range(n_in)]
+            self._slots.append((len(places) - 1, places[-1]))
+            places += [places[-1] + (i + 1) * length for i in range(n_in)]
+        self._places = np.array(places)
         self.n_params = at
         self._kept: tuple[FloatArray, tuple[float, FloatArray, FloatArray]] | None = None
         self._dense = self._places[-1] ** 2 * _DENSE_GAIN > at**2
@@ -247,7 +248,7 @@ class LeastSquares:
         normal: FloatArray,
     ) -> None:
         """Add the rows of some samples, output by output."""
-        places = np.array(self._places)
+        places = self._places
         count = some.stop - some.start
         rows, begins = np.empty((count, places[-1])), np.empty((count, len(places) - 1), np.int64)
         for q in range(residuals.shape[1]):

@@ -156,9 +156,9 @@ class Network:
 
     def _digest(self) -> bytes:
         """Return a digest of all numbers and grids, byte for byte."""
-        numbers = hashlib.blake2b(self._numbers.tobytes(), digest_size=16)
+        numbers = hashlib.blake2b(self._numbers.data, digest_size=16)
         for layer in self._layers:
-            numbers.update(layer.grid.tobytes())
+            numbers.update(layer.grid.data)
         return numbers.digest()
 
     @property

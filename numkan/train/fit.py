@@ -83,7 +83,8 @@ def fit(
         parameters are those of the least validation loss, and a finer grid that does not lower it ends the ladder.
         Levenberg-Marquardt then fits all samples, where it held them out itself.
     patience : int, optional
-        A stage ends where so many steps have not lowered the validation loss; 100 by default (Adam: 20 epochs).
+        A stage ends where so many steps have not lowered the validation loss; 100 by default (Adam: 20 epochs). Stages
+        of Levenberg-Marquardt end by themselves.
     start : {"auto", "keep", "redraw"}
         Whether Levenberg-Marquardt may begin anew. "auto" does so only where parameters, grids and masks are byte for
         byte what the constructor drew, and goes on with every other model (fitted, loaded, written into, regridded,

@@ -26,7 +26,7 @@ from numkan.train.progress import Progress
 from numkan.train.samples import Samples, batches
 from numkan.train.start import NotFiniteError, first_grids, lay_grids, loss_scale, units
 
-__all__ = ["Best", "Ended", "Settings", "Training"]
+__all__ = ["Best", "Settings", "Training"]
 
 #: Pairs of L-BFGS, as far as they take no more than so many numbers.
 _MEMORY = 100
@@ -67,7 +67,7 @@ class Best(NamedTuple):
     validation: float
 
 
-class Ended(Exception):
+class _Ended(Exception):
     """The fit is over before its plan is."""
 
     def __init__(self, status: FitStatus, message: str) -> None:
@@ -107,10 +107,9 @@ class Training:
         """Carry out the plan; return what happened."""
         grids = self._plan.grids or (max(self._model.grid),)
         self._progress = Progress(self._settings.progress, self._plan.steps * len(grids))
-        status, message = FitStatus.FINISHED, "Finished: all stages are done."
         try:
             status, message = self._run_stages(grids)
-        except Ended as end:
+        except _Ended as end:
             status, message = end.status, str(end)
         except NotFiniteError as error:
             status = FitStatus.NONFINITE
@@ -154,7 +153,7 @@ class Training:
             with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is found where it counts
                 self._begin_stage(grid)
             why = self._train(grid)
-        except Ended as end:
+        except _Ended as end:
             end_stage(end.status.value)
             raise
         except NotFiniteError:
@@ -263,7 +262,7 @@ class Training:
             try:
                 self._settings.callback(told)
             except StopIteration:
-                raise Ended(FitStatus.CALLBACK, "Stopped: the callback raised StopIteration.") from None
+                raise _Ended(FitStatus.CALLBACK, "Stopped: the callback raised StopIteration.") from None
 
     def _why_no_step(self) -> str:
         status = self._stepper.status
@@ -319,7 +318,7 @@ class Training:
     def _check_time(self) -> None:
         limit = self._settings.time_limit
         if limit is not None and time.perf_counter() - self._began >= limit:
-            raise Ended(FitStatus.TIME, f"Stopped: the time limit of {limit:g} s is over.")
+            raise _Ended(FitStatus.TIME, f"Stopped: the time limit of {limit:g} s is over.")
 
     def _state(self, grid: int, loss: float, objective: float) -> FitState:
         seconds = time.perf_counter() - self._began

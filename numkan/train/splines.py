@@ -14,7 +14,7 @@ from numkan.model.least_squares import SplineLayer, activations, spline_layer
 from numkan.model.network import Network
 from numkan.spline.pieces import Pieces, piece_basis
 
-__all__ = ["Splines"]
+__all__ = ["Splines", "laid_over"]
 
 #: Share by which hidden grids reach beyond the activations, which move in training.
 _MARGIN = 0.01
@@ -76,14 +76,18 @@ class Splines:
         layers, coefs = [], []
         for depth, (layer, coef, a, n) in enumerate(zip(self.layers, self.coefs, acts, G, strict=False)):
             if a is None:
-                grid = refined_grid(layer.grid, n, layer.k)
+                layers.append(replace(layer, grid=np.array(refined_grid(layer.grid, n, layer.k))))
+            elif np.abs(a).max() < _LARGEST:
+                layers.append(laid_over(layer, a, n, _MARGIN if depth else 0.0))
             else:
-                if not np.abs(a).max() < _LARGEST:
-                    raise FloatingPointError(f"the activations of layer {depth}")
-                grid = grid_from_samples(a, n, layer.k, layer.grid_eps, _MARGIN if depth else 0.0)
-            layers.append(replace(layer, grid=np.array(grid)))
+                raise FloatingPointError(f"the activations of layer {depth}")
             coefs.append(_through(layer.pieces, coef, layers[-1]))
         return Splines(tuple(layers), tuple(coefs))
+
+
+def laid_over(layer: SplineLayer, a: FloatArray, G: int, margin: float = 0.0) -> SplineLayer:
+    """Return a layer with a grid of G intervals over activations, whatever its coefficients are."""
+    return replace(layer, grid=np.array(grid_from_samples(a, G, layer.k, layer.grid_eps, margin)))
 
 
 def _through(old: Pieces, coef: FloatArray, new: SplineLayer) -> FloatArray:

@@ -23,7 +23,7 @@ from numkan._check import FloatArray
 from numkan.model.least_squares import LeastSquares
 from numkan.optimize.damped import DampedLeastSquares
 from numkan.spline.knots import greville
-from numkan.train.splines import Splines
+from numkan.train.splines import Splines, laid_over
 
 __all__ = ["Start", "draw", "find_start"]
 
@@ -55,28 +55,19 @@ class Start(NamedTuple):
 
 def draw(splines: Splines, x: FloatArray, rng: np.random.Generator) -> Splines:
     """Return the same layers with grids of 3 intervals over the activations and edges drawn anew."""
-    coarse = splines.on_grids(x[:1], [_GRID] * len(splines.layers), over_samples=False)
-    coefs = []
-    for layer in coarse.layers:
-        n_in, n_basis, n_out = layer.shape
-        low, high = layer.grid[:, layer.k, None], layer.grid[:, -1 - layer.k, None]
-        place = greville(layer.grid, layer.k)
-        u = (2.0 * place - low - high) / (high - low)
+    layers, coefs, a = [], [], x
+    for layer in splines.layers:
+        laid = laid_over(layer, a, _GRID)
+        n_in, n_basis, n_out = laid.shape
+        low, high = laid.grid[:, laid.k, None], laid.grid[:, -1 - laid.k, None]
+        u = (2.0 * greville(laid.grid, laid.k) - low - high) / (high - low)
         slope = rng.standard_normal((n_in, 1, n_out))
         noise = _NOISE * rng.standard_normal((n_in, n_basis, n_out))
-        coefs.append((slope * u[:, :, None] + noise) * layer.live[:, None, :] / np.sqrt(n_in))
-    drawn = Splines(coarse.layers, tuple(coefs))
-    return _laid(drawn, x)
-
-
-def _laid(splines: Splines, x: FloatArray) -> Splines:
-    """Return the same lines with every grid stretched over its activations: a grid at a time, its coefficients kept."""
-    layers, a = [], x
-    for layer, coef in zip(splines.layers, splines.coefs, strict=True):
-        one = Splines((layer,), (coef,)).on_grids(a, [_GRID])
-        layers.append(one.layers[0])
-        a = Splines(one.layers, (coef,)).activations(a)[-1]
-    return Splines(tuple(layers), splines.coefs)
+        coef = (slope * u[:, :, None] + noise) * laid.live[:, None, :] / np.sqrt(n_in)
+        a = Splines((laid,), (coef,)).activations(a)[-1]
+        layers.append(laid)
+        coefs.append(coef)
+    return Splines(tuple(layers), tuple(coefs))
 
 
 def train_start(
