@@ -57,3 +57,15 @@ def assert_same_results(got: KAN, want: KAN, x: Array, y: Array, what: str = "")
     expected = results(want, x, y)
     for name, value in results(got, x, y).items():
         assert_identical(value, expected[name], f"{name} {what}")
+
+
+def patchy(width: list[int], seed: int = 0, **options: Any) -> KAN:
+    """Edges of ordinary size, some off."""
+    model = KAN(width, seed=seed, **options)
+    rng = np.random.default_rng(seed)
+    for layer in model.act_fun:
+        layer.coef[...] += 0.3 * rng.standard_normal(layer.coef.shape)
+        layer.scale_sp[...] = rng.uniform(0.5, 1.5, layer.scale_sp.shape)
+        layer.mask[...] = rng.random(layer.mask.shape) < 0.8
+        layer.mask[0, 0] = 1
+    return model

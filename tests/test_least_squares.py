@@ -9,17 +9,7 @@ import pytest
 
 from numkan import KAN
 from numkan.model.least_squares import LeastSquares, SplineLayer, spline_layer
-
-
-def network(width: list[int], seed: int = 0, **options: Any) -> KAN:
-    model = KAN(width, seed=seed, **options)
-    rng = np.random.default_rng(seed)
-    for layer in model.act_fun:
-        layer.coef[...] += 0.3 * rng.standard_normal(layer.coef.shape)
-        layer.scale_sp[...] = rng.uniform(0.5, 1.5, layer.scale_sp.shape)
-        layer.mask[...] = rng.random(layer.mask.shape) < 0.8
-        layer.mask[0, 0] = 1
-    return model
+from tests.small_networks import patchy
 
 
 def spline_layers(model: KAN) -> tuple[list[SplineLayer], Any]:
@@ -54,7 +44,7 @@ CASES = [
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize(("width", "options"), CASES)
 def test_they_are_those_of_the_jacobian(width, options, weighted):
-    model = network(width, **options)
+    model = patchy(width, **options)
     rng = np.random.default_rng(5)
     x, y = rng.uniform(-1.2, 1.2, (700, width[0])), rng.standard_normal((700, width[-1]))
     root = rng.uniform(0.1, 2, 700) if weighted else np.ones(700)
@@ -72,7 +62,7 @@ def test_they_are_those_of_the_jacobian(width, options, weighted):
 
 @pytest.mark.parametrize("grid", [3, 12, 60])
 def test_stretches_and_dense_products_agree(grid, monkeypatch):
-    model = network([2, 3, 1], grid=grid)
+    model = patchy([2, 3, 1], grid=grid)
     rng = np.random.default_rng(5)
     x, y = rng.uniform(-1, 1, (900, 2)), rng.standard_normal((900, 1))
     layers, c = spline_layers(model)
@@ -95,7 +85,7 @@ def test_a_layer_of_many_outputs_is_fast_enough_to_be_dense():
 
 
 def test_samples_go_through_in_parts_and_nothing_changes(monkeypatch):
-    model = network([2, 3, 2], grid=20)
+    model = patchy([2, 3, 2], grid=20)
     rng = np.random.default_rng(5)
     x, y, root = rng.uniform(-1, 1, (300, 2)), rng.standard_normal((300, 2)), rng.uniform(0.1, 2, 300)
     layers, c = spline_layers(model)

@@ -12,18 +12,7 @@ from numkan import KAN
 from numkan.layer.grid import grid_from_samples
 from numkan.train.splines import Splines, _points
 from tests.network_cases import TANH
-
-
-def network(width: list[int], seed: int = 0, **options: Any) -> KAN:
-    """Edges of ordinary size, some off."""
-    model = KAN(width, seed=seed, **options)
-    rng = np.random.default_rng(seed)
-    for layer in model.act_fun:
-        layer.coef[...] += 0.3 * rng.standard_normal(layer.coef.shape)
-        layer.scale_sp[...] = rng.uniform(0.5, 1.5, layer.scale_sp.shape)
-        layer.mask[...] = rng.random(layer.mask.shape) < 0.8
-        layer.mask[0, 0] = 1
-    return model
+from tests.small_networks import patchy
 
 
 def points(n: int, n_in: int, reach: float = 1.0, seed: int = 3) -> Any:
@@ -42,14 +31,14 @@ def outputs(splines: Splines, x: Any) -> Any:
     "options", [{"k": 3}, {"k": [1, 2]}, {"k": 5, "base_fun": "identity"}, {"base_fun": TANH}], ids=str
 )
 def test_they_are_the_network_s_function(options, fixed):
-    model = network([2, 3, 2], grid=[4, 6], **options, **fixed)
+    model = patchy([2, 3, 2], grid=[4, 6], **options, **fixed)
     x = points(50, 2, 1.3)
     for own, told in zip(Splines.of(model).activations(x), model.activations(x), strict=True):
         np.testing.assert_allclose(own, told, rtol=1e-11, atol=1e-11)
 
 
 def test_those_of_a_float32_network_are_float64():
-    model = network([2, 3, 2], dtype=np.float32)
+    model = patchy([2, 3, 2], dtype=np.float32)
     splines = Splines.of(model)
     assert all(array.dtype == np.float64 for array in (splines.vector, splines.layers[0].grid, *splines.coefs))
     np.testing.assert_allclose(outputs(splines, points(9, 2)), model(points(9, 2)), rtol=1e-4, atol=1e-5)
@@ -57,7 +46,7 @@ def test_those_of_a_float32_network_are_float64():
 
 @pytest.mark.parametrize("trainable", [True, False])
 def test_without_base_only_trainable_base_functions_are_left_out(trainable):
-    model = network([2, 3, 1], sb_trainable=trainable)
+    model = patchy([2, 3, 1], sb_trainable=trainable)
     x, splines = points(20, 2), Splines.of(model, base=False)
     if trainable:
         for layer in model.act_fun:
@@ -67,7 +56,7 @@ def test_without_base_only_trainable_base_functions_are_left_out(trainable):
 
 @pytest.mark.parametrize("trainable", [True, False])
 def test_an_edge_of_scale_zero_is_live_only_where_the_scale_may_change(trainable):
-    model = network([2, 2, 1], sp_trainable=trainable)
+    model = patchy([2, 2, 1], sp_trainable=trainable)
     model.act_fun[0].mask[...] = [[1, 1], [1, 0]]
     model.act_fun[0].scale_sp[...] = [[1, 0], [1, 1]]
     splines = Splines.of(model)
@@ -77,7 +66,7 @@ def test_an_edge_of_scale_zero_is_live_only_where_the_scale_may_change(trainable
 
 
 def test_one_vector_holds_all_coefficients():
-    splines = Splines.of(network([2, 3, 2], grid=[4, 6]))
+    splines = Splines.of(patchy([2, 3, 2], grid=[4, 6]))
     vector = splines.vector
     again = splines.at(vector)
     for mine, theirs in zip(splines.coefs, again.coefs, strict=True):
@@ -95,14 +84,14 @@ def test_one_vector_holds_all_coefficients():
 
 @pytest.mark.parametrize("policy", ["continue", "linear", "clamp"])
 def test_scaled_outputs_are_the_outputs_scaled_everywhere(policy):
-    splines = Splines.of(network([2, 3, 2], extrapolate=policy))
+    splines = Splines.of(patchy([2, 3, 2], extrapolate=policy))
     x, shift = points(50, 2, 3.0), np.array([7.0, -300.0])
     want = -2.5 * outputs(splines, x) + shift
     np.testing.assert_allclose(outputs(splines.scaled(-2.5, shift), x), want, rtol=1e-12, atol=1e-11)
 
 
 def test_scaling_there_and_back_is_nothing():
-    splines = Splines.of(network([2, 3, 2]))
+    splines = Splines.of(patchy([2, 3, 2]))
     x, shift = points(50, 2), np.array([7.0, -3.0])
     again = splines.scaled(0.25, -shift / 4).scaled(4.0, shift)
     np.testing.assert_allclose(outputs(again, x), outputs(splines, x), rtol=1e-13, atol=1e-13)
@@ -110,7 +99,7 @@ def test_scaling_there_and_back_is_nothing():
 
 
 def test_a_shift_goes_into_live_edges_and_an_output_without_any_keeps_its_own():
-    model = network([2, 3, 2])
+    model = patchy([2, 3, 2])
     model.act_fun[1].mask[...] = [[1, 0], [0, 0], [1, 0]]
     splines, x = Splines.of(model), points(20, 2)
     moved = splines.scaled(1.0, np.array([5.0, 5.0]))
@@ -126,7 +115,7 @@ def test_a_shift_goes_into_live_edges_and_an_output_without_any_keeps_its_own():
 @pytest.mark.parametrize("k", [1, 2, 3, 5])
 @pytest.mark.parametrize("times", [1, 2, 3])
 def test_where_the_new_knots_hold_the_old_ones_the_function_stays(k, times):
-    splines, x = Splines.of(network([2, 3, 2], grid=4, k=k)), points(60, 2)
+    splines, x = Splines.of(patchy([2, 3, 2], grid=4, k=k)), points(60, 2)
     finer = splines.on_grids(x, [4 * times] * 2, over_samples=False)
     assert [layer.shape[1] for layer in finer.layers] == [4 * times + k] * 2
     # hidden activations may lie outside their grid, where knots are not nested
@@ -140,7 +129,7 @@ def test_where_the_new_knots_hold_the_old_ones_the_function_stays(k, times):
 
 
 def test_uneven_grids_are_refined_in_their_own_proportions():
-    model = network([2, 2, 1], grid=3)
+    model = patchy([2, 2, 1], grid=3)
     uneven = np.array(model.act_fun[0].grid)
     uneven[:, 4] += 0.2
     model.act_fun[0].grid = uneven
@@ -171,7 +160,7 @@ def test_elsewhere_it_is_approximated_to_the_order_of_the_splines(k):
 
 @pytest.mark.parametrize("k", [0, 1, 2, 3, 5])
 def test_the_new_curves_meet_the_old_ones_at_the_greville_abscissae_inside(k):
-    splines = Splines.of(network([2, 2], grid=7, k=k, base_fun="zero"))
+    splines = Splines.of(patchy([2, 2], grid=7, k=k, base_fun="zero"))
     coarse = splines.on_grids(points(40, 2, 0.9), [4])
     layer = coarse.layers[0]
     at = _points(layer.grid, k)
@@ -189,7 +178,7 @@ def test_the_new_curves_meet_the_old_ones_at_the_greville_abscissae_inside(k):
 
 @pytest.mark.parametrize("eps", [1.0, 0.3])
 def test_grids_lie_over_the_activations_as_the_model_s_own_would(eps):
-    splines, x = Splines.of(network([2, 3, 1], grid_eps=eps)), points(90, 2) ** 3
+    splines, x = Splines.of(patchy([2, 3, 1], grid_eps=eps)), points(90, 2) ** 3
     laid = splines.on_grids(x, [6, 4])
     hidden = splines.activations(x)[1]
     np.testing.assert_array_equal(laid.layers[0].grid, grid_from_samples(x, 6, 3, eps))
@@ -199,7 +188,7 @@ def test_grids_lie_over_the_activations_as_the_model_s_own_would(eps):
 
 
 def test_what_else_a_layer_is_stays():
-    model = network([2, 3, 2], extrapolate="fade", grid_eps=0.5)
+    model = patchy([2, 3, 2], extrapolate="fade", grid_eps=0.5)
     model.act_fun[0].mask[...] = [[1, 0, 1], [0, 0, 1]]
     splines = Splines.of(model)
     laid = splines.on_grids(points(90, 2), [6, 4])
@@ -212,7 +201,7 @@ def test_what_else_a_layer_is_stays():
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, 1e250])
 def test_grids_cannot_lie_over_activations_that_are_not_numbers(value):
-    splines = Splines.of(network([2, 2, 1]))
+    splines = Splines.of(patchy([2, 2, 1]))
     splines.coefs[0][0, :, 0] = value
     with pytest.raises(FloatingPointError, match="the activations of layer 1"), np.errstate(invalid="ignore"):
         splines.on_grids(points(9, 2), [5, 5])
@@ -230,7 +219,7 @@ def fitted_for_no_step(model: KAN, x: Any, start: str = "keep") -> KAN:
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 @pytest.mark.parametrize("scale", ["fixed", "trainable", "zero"])
 def test_there_and_back_the_function_stays(scale, dtype):
-    model = network([2, 3, 1], dtype=dtype, sp_trainable=scale != "fixed", sb_trainable=scale != "fixed")
+    model = patchy([2, 3, 1], dtype=dtype, sp_trainable=scale != "fixed", sb_trainable=scale != "fixed")
     if scale == "zero":
         model.act_fun[0].scale_sp[1, :] = 0
     x = points(30, 2, 0.9)
@@ -247,7 +236,7 @@ def test_there_and_back_the_function_stays(scale, dtype):
 
 
 def test_a_fixed_scale_of_zero_stays_zero_through_a_fit():
-    model = network([2, 2, 1], sp_trainable=False)
+    model = patchy([2, 2, 1], sp_trainable=False)
     model.act_fun[0].scale_sp[...] = [[1, 0], [0, 1]]
     x = points(60, 2)
     assert model.fit(x, np.sin(2 * x[:, 0]) + x[:, 1], method="lm", start="keep", grids=[3], steps=5).success
@@ -257,7 +246,7 @@ def test_a_fixed_scale_of_zero_stays_zero_through_a_fit():
 
 @pytest.mark.parametrize("trainable", [True, False])
 def test_a_redraw_drops_base_functions_that_are_trainable_and_keeps_the_others(trainable):
-    model = network([2, 2, 1], sb_trainable=trainable, base_fun="identity")
+    model = patchy([2, 2, 1], sb_trainable=trainable, base_fun="identity")
     before = [layer.scale_base.copy() for layer in model.act_fun]
     x = points(60, 2)
     result = model.fit(x, np.sin(2 * x[:, 0]) + x[:, 1], method="lm", start="redraw", grids=[3], steps=5)
