@@ -357,6 +357,22 @@ def test_mini_batches_are_recorded_by_epoch_on_all_samples():
     assert result.best_step == result.history.step[result.history.train.argmin()]
 
 
+@pytest.mark.parametrize("update_grid", [True, False])
+def test_sizes_are_those_over_some_samples_that_have_a_weight(update_grid):
+    """Every third sample is looked at, unless those with a weight are the others; the first grid lies over all."""
+    x, y = data(3 * start._GRID_SAMPLES)
+    x[1] = 3.0
+    weight = np.ones(len(x))
+    weight[::3] = 0.0
+    model = small()
+    options = {"method": "adam", "batch_size": 500, "steps": 10, "grids": None, "update_grid": update_grid}
+    result = model.fit(x, 1e6 * y, sample_weight=weight, **options)
+    assert result.success
+    assert result.loss < 1.01 * np.var(1e6 * y[weight > 0])
+    assert result.loss < result.history.train[0]
+    assert (model.act_fun[0].grid[0, -1 - model.k[0]] >= 3.0) == update_grid
+
+
 def test_a_batch_of_all_samples_is_no_mini_batch():
     x, y = data(20)
     result = small().fit(x, y, method="adam", batch_size=50, steps=6, grids=None)

@@ -31,7 +31,7 @@ _ROOM = 256
 #: larger, the worst 100 000 times. Where the samples are dense, the numbers are the same.
 _COND = 1e-3
 
-#: Hidden grids are laid over at most about so many samples, evenly taken.
+#: Hidden grids are laid over at most about so many samples, evenly taken; sizes are those over as many.
 _GRID_SAMPLES = 5000
 
 #: A unit within this factor of 1 counts as 1.
@@ -81,11 +81,23 @@ def first_grids(model: Network, samples: Samples, *, grids: bool) -> Network:
     nothing: its coefficients go along with the grids, see :func:`_settle`.
     """
     laid = lay_grids(model, samples.x, inputs=True) if grids else model
-    if not _worse_than_constant(laid, samples):
+    some = _thin(samples)
+    if not _worse_than_constant(laid, some):
         return laid
     new = model.copy()
-    _settle(new, samples, grids=grids)
+    if grids:
+        _lay_over(new.act_fun[0], samples.x, 0, keep=False)
+    _settle(new, some, grids=grids)
     return new
+
+
+def _thin(samples: Samples) -> Samples:
+    """Return at most `_GRID_SAMPLES` of the samples, evenly taken from those that have a weight."""
+    if len(samples) <= _GRID_SAMPLES:
+        return samples
+    weight = samples.goal.weight
+    rows = np.flatnonzero(weight) if weight.size else np.arange(len(samples))
+    return samples.take(rows[:: -(-len(rows) // _GRID_SAMPLES)])
 
 
 def _settle(model: Network, samples: Samples, *, grids: bool) -> None:
@@ -94,14 +106,14 @@ def _settle(model: Network, samples: Samples, *, grids: bool) -> None:
     From the first layer to the last: base scales as for inputs of ordinary
     size; offsets of the base function (inputs far from 0) are taken out by constants in the coefficients, which sum to
     a constant; outputs that are wide all the same are narrowed. In the end the outputs have the mean of the targets.
-    With `grids`, the grid of every layer goes over its activations first; its splines are stretched with it.
+    With `grids`, the grid of every hidden layer goes over its activations first; its splines are stretched with it.
     """
     mse = samples.goal.loss == "mse"
     centre, width = _constant(samples)
     x = samples.x
     for depth, layer in enumerate(model.act_fun):
         last = depth == model.depth - 1
-        if grids:
+        if grids and depth:
             _lay_over(layer, x, depth, keep=False)
         _settle_base(layer, x)
         y = all_activations([layer.pack()], x)[-1]
@@ -170,6 +182,7 @@ def units(model: Network, samples: Samples) -> FloatArray:
     of a base scale is as large divided by the root mean square of b(x), that of a spline scale by its coefficients;
     but a spline scale is never moved by more than 1, or a coefficient's next step would be as much larger.
     """
+    samples = _thin(samples)
     width = _constant(samples)[1]
     unit = np.ones(model.n_params, model.dtype)
     acts = all_activations(model._pack(), samples.x)
