@@ -14,7 +14,7 @@ import pytest
 
 from numkan import KAN
 from numkan.model.network import Network
-from numkan.train import starts
+from numkan.train import second_order, starts
 
 pytestmark = pytest.mark.jit  # in plain Python normal equations take minutes
 
@@ -600,6 +600,51 @@ def test_ctrl_c_leaves_the_last_accepted_step():
         signal.signal(signal.SIGINT, before)
     assert len(kept) == 5
     assert state(model) == kept[-1]
+
+
+@pytest.mark.parametrize("seed", [0, 2, 5])
+def test_held_out_samples_have_the_last_word_on_noise(seed, monkeypatch):
+    """Classes as numbers: a network of 128 coefficients runs through 128 samples, and evidence believes it."""
+    rng = np.random.default_rng(seed)
+    x, fresh = rng.uniform(-1, 1, (150, 6)), rng.uniform(-1, 1, (1000, 6))
+
+    def target(x: Any) -> Any:
+        return np.sign(x[:, 0] + x[:, 1] + 0.3 * x[:, 2] ** 2)
+
+    rng.normal(size=150)
+    told: list[Any] = []
+    model = KAN([6, 2, 1], seed=seed)
+    result = model.fit(x, target(x), callback=told.append)
+    error = rms(model(fresh), target(fresh))
+    assert error < 0.5
+    assert result.noise > 0.3
+    assert sorted({state.stage for state in told}) == list(range(len(result.stages)))
+    monkeypatch.setattr(second_order, "_CONTRADICTED", np.inf)
+    believing = KAN([6, 2, 1], seed=seed)
+    assert believing.fit(x, target(x)).noise < result.noise
+    assert rms(believing(fresh), target(fresh)) > 1.3 * error
+
+
+@pytest.mark.parametrize("stop_at", [2, 3, None])
+def test_a_second_climb_that_is_no_better_or_cut_short_leaves_the_first(stop_at, monkeypatch):
+    x, y = data(100)
+    options = {**LM, "grids": [3, 6], "validation": 0.2}
+    once, twice = small(), small()
+    monkeypatch.setattr(second_order, "_AS_GOOD", 0.0)
+    expected = once.fit(x, y, **options)
+    monkeypatch.setattr(second_order, "_CONTRADICTED", 0.0)
+    monkeypatch.setattr(second_order, "_POOR", 0.0)
+
+    def stop(at: Any) -> None:
+        if at.stage == stop_at:
+            raise StopIteration
+
+    result = twice.fit(x, y, **options, callback=stop)
+    assert [stage.grid for stage in result.stages][:2] == [stage.grid for stage in expected.stages] == [3, 6]
+    assert len(result.stages) == {2: 3, 3: 4, None: 4}[stop_at]
+    assert state(twice) == state(once)
+    for name in ("loss", "validation_loss", "noise", "freedom", "gcv"):
+        assert getattr(result, name) == getattr(expected, name)
 
 
 def test_a_time_limit_is_looked_at_before_every_step():

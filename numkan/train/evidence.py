@@ -220,8 +220,8 @@ class Smoothness:
             at += n_in * n_basis * n_out
         return out
 
-    def weigh(self, problem: LeastSquares, c: FloatArray) -> Evidence:
-        """Update the weights once, by the data of a problem at the point c."""
+    def weigh(self, problem: LeastSquares, c: FloatArray, least_noise: float = 0.0) -> Evidence:
+        """Update the weights once, by the data of a problem at the point c, whose noise is `least_noise` or more."""
         squares, gradient, data = problem.data_equations(c)
         n = problem.y.size
         whole = data.copy()
@@ -233,7 +233,7 @@ class Smoothness:
         pulled = sum(float((w * e).sum()) for w, e in zip(self._weights, explained, strict=True))
         freedom = max(len(data) - pinned - pulled, 0.0)  # tr H^-1 (H - R)
         left = max(n - freedom, _LEFT * n)
-        variance = max(squares / left, _TINY)
+        variance = max(squares / left, least_noise**2, _TINY)
         at, weights = 0, []
         for coef, rough, old, known in zip(coefs, self._rough, self._weights, explained, strict=True):
             seen = _edges(data, at, coef.shape)

@@ -58,6 +58,12 @@ _WORSE = 2.0
 #: A finer grid must lower the score by this share, or the ladder ends.
 _LEAST_STAGE_GAIN = 0.1
 
+#: Held-out samples contradict the evidence where their error is so many times what cross-validation says of it, and
+#: more than this share of the targets' deviation. Then the ladder is climbed once more, and kept where it comes this
+#: near (a factor on the held-out loss): chance draws the held-out samples, and what runs through all others does worse
+#: far from them.
+_CONTRADICTED, _POOR, _AS_GOOD = 3.0, 0.03, 1.3
+
 
 class Units(NamedTuple):
     """What targets are measured in: (y - centre) / width."""
@@ -75,6 +81,17 @@ class Units(NamedTuple):
             variance = float(np.average(np.square(y - centre).mean(axis=1), weights=weight))
         width = math.sqrt(variance) if variance > 0.0 else 0.0
         return cls(centre, width if 0.0 < width < math.inf else 1.0)
+
+
+class _Reached(NamedTuple):
+    """What a climb has led to."""
+
+    best: Best | None
+    splines: Splines
+    weights: list[FloatArray] | None
+    evidence: Evidence
+    noises: list[float]
+    least_noise: float
 
 
 class _Point:
@@ -153,6 +170,7 @@ class LeastSquaresTraining(Training):
         self._evidence = Evidence(math.nan, math.nan, math.inf)
         self._score_before = math.inf
         self._noises = [math.inf]
+        self._least_noise = 0.0
         self._ladder_is_over = False
         self._held = math.nan
         self._tried: tuple[float, ...] = ()
@@ -183,10 +201,42 @@ class LeastSquaresTraining(Training):
         else:
             problem = LeastSquares(self._splines.layers, self._x, self._y, self._root_weight)
             self._noises = [math.sqrt(problem.loss(self._splines.vector) / self._y.size)]
+        origin = self._reached
         status, message = super()._run_stages(grids)
+        if self._is_contradicted():
+            self._climb_again(grids, origin)
         if len(self._everything) > len(self._samples):
             self._fit_everything()
         return status, message
+
+    @property
+    def _reached(self) -> _Reached:
+        return _Reached(
+            self._best, self._best_splines, self._weights, self._evidence, self._noises.copy(), self._least_noise
+        )
+
+    def _go_back(self, to: _Reached) -> None:
+        self._best, self._best_splines, self._weights, self._evidence, self._noises, self._least_noise = to
+
+    def _is_contradicted(self) -> bool:
+        """Whether the held-out samples show that noise was taken for the function."""
+        if self._validation is None or self._options.penalty is not None:
+            return False
+        assert self._best is not None
+        held = math.sqrt(self._best.validation) / self._units.width
+        return held > max(_CONTRADICTED * self._evidence.score, _POOR)
+
+    def _climb_again(self, grids: tuple[int, ...], origin: _Reached) -> None:
+        """Climb the ladder from its origin, with no less noise than the held-out samples show."""
+        first = self._reached
+        assert first.best is not None
+        self._go_back(origin)
+        self._least_noise = math.sqrt(first.best.validation) / self._units.width
+        try:
+            super()._run_stages(grids)
+        finally:
+            if self._best is None or not self._best.score < _AS_GOOD * first.best.score:
+                self._go_back(first)
 
     def _fit_everything(self) -> None:
         """Fit all samples on the grid that the held-out ones chose, from the best point."""
@@ -290,7 +340,7 @@ class LeastSquaresTraining(Training):
         updates = 0 if self._options.penalty is not None else 1 if self._ladder_is_over else _UPDATES
         for update in range(updates):
             taken += self._steps_of(grid, min(_STEPS_BETWEEN, self._plan.steps - taken))
-            self._evidence = self._penalty.weigh(problem, self._stepper.state.x)
+            self._evidence = self._penalty.weigh(problem, self._stepper.state.x, self._least_noise)
             self._weights = self._penalty.weights
             self._new_stepper(self._stepper.state.x)
             if (update and _settled(self._evidence, last)) or taken >= self._plan.steps:

@@ -37,9 +37,9 @@ _NOISE = 0.2
 #: deviation of the targets; and the search ends where three starts lie within so much of the best.
 _GIVE_UP, _ACCEPTED, _AGREE, _AGREEING = 0.15, 0.03, 0.02, 3
 
-#: Poor minima agree too, the more the deeper a network is: so many starts, times the square of the hidden layers, come
-#: before agreement counts. Without hidden layers there is one minimum.
-_FEWEST = 4
+#: Poor minima agree too, the more the deeper a network is: so many starts come before agreement counts, for one hidden
+#: layer, and so many times as many for each one more. Without hidden layers there is one minimum.
+_FEWEST, _DEEPER = 4, 6
 
 #: Starts are tried on at most so many samples.
 _SAMPLES = 1000
@@ -119,7 +119,7 @@ def find_start(
             best = found
         tried.append(residual)
         hidden = len(splines.layers) - 1
-        if residual < _ACCEPTED or not hidden or (len(tried) >= _FEWEST * hidden**2 and _agree(tried)):
+        if residual < _ACCEPTED or not hidden or (len(tried) >= _FEWEST * _DEEPER ** (hidden - 1) and _agree(tried)):
             break
     return Start(best, min(tried, default=np.inf), tuple(tried))
 
