@@ -132,7 +132,8 @@ class Training:
 
     def _run_stages(self, grids: tuple[int, ...]) -> tuple[FitStatus, str]:
         """Go up the ladder; return how it ended."""
-        for self._stage, grid in enumerate(grids, len(self._stages)):
+        for grid in grids:
+            self._stage = len(self._stages)
             self._run_stage(grid)
             if self._got_no_better():
                 return FitStatus.EARLY, "Stopped early: the validation loss gets no better."

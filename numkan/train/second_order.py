@@ -247,7 +247,7 @@ class LeastSquaresTraining(Training):
         self._last_validation = math.nan
         self._use(self._everything)
         self._ladder_is_over = True
-        self._stage += 1
+        self._stage = len(self._stages)
         self._run_stage(max(chosen.model.grid))
         before = LeastSquares(splines.layers, self._x, self._y, self._root_weight).loss(splines.vector)
         if not self._best.loss < _WORSE * before * self._units.width**2 / self._y.size:
