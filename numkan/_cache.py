@@ -46,6 +46,9 @@ _KEPT_FOLDERS = 16
 
 _PACKAGE = Path(__file__).parent
 
+#: What stands above all kernels: nothing here is compiled, and nothing that is compiled imports it.
+_ABOVE_KERNELS = frozenset({"conformance", "interop", "plot.py"})
+
 
 class NumkanCacheWarning(RuntimeWarning):
     """Compiled kernels could not be read from or written to the disk, and are compiled again."""
@@ -235,9 +238,11 @@ def _settings_key() -> str:
 
 
 def _source_hash() -> str:
-    """Return a hash over all source files of numkan, so that a change in any callee or constant is seen."""
+    """Return a hash over the sources that kernels may come from, so that a change in any callee or constant is seen."""
     total = hashlib.sha256()
     for path in sorted(_PACKAGE.rglob("*.py")):
+        if path.relative_to(_PACKAGE).parts[0] in _ABOVE_KERNELS:
+            continue
         with suppress(FileNotFoundError):  # an editor's temporary file, gone again
             source = path.read_bytes()
             total.update(f"{path.relative_to(_PACKAGE).as_posix()} {len(source)}\n".encode())

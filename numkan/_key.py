@@ -5,7 +5,7 @@ an address and pickles of functions differ from process to process and are of no
 kernel may hold is spelled out in its own way, and other kinds are refused rather than guessed at.
 
 What is *not* seen: attributes of modules and classes that a kernel names (``np.pi``, ``base.SILU``), and what a plain
-function or an intrinsic refers to globally. For numkan itself the hash of all its sources covers these
+function or an intrinsic refers to globally. For numkan itself the hash of its sources covers these
 (:mod:`numkan._cache`), as long as they do not depend on the environment.
 """
 

@@ -14,17 +14,25 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
 
 from numkan.conformance import LAWS, AdapterError, Law, Layer, check, replay
 from numkan.conformance.__main__ import imported, main, read_known
 from numkan.conformance.adapter import METHODS, claims
 from numkan.conformance.cases import CASES, from_plain, plain
+from numkan.conformance.grids import dyadic_grid
 from numkan.conformance.guard import Guard
 from numkan.conformance.law import Broken, assert_identical, assert_within, complaint, measured
-from numkan.conformance.scope import scope_of
-from numkan.conformance.strategies import random_case
+from numkan.conformance.laws.grids import dense
+from numkan.conformance.laws.refinement import covered
+from numkan.conformance.own import Numkan
+from numkan.conformance.scope import Scope, scope_of
+from numkan.conformance.strategies import of, random_case
+from numkan.spline import coef2curve
 from tests.conformance_adapters import DeBoor, Wrong
+from tests.grid_cases import NumkanGrids
 from tests.laws import Array
+from tests.network_cases import NumkanNetworks
 
 #: Where numkan is installed, pytest knows the options by itself.
 PLUGIN = [] if entry_points(group="pytest11", name="numkan_pytest") else ["-p", "numkan.conformance.plugin"]
@@ -103,7 +111,8 @@ def test_soak_finds_what_the_first_cases_do_not() -> None:
 
 
 def test_every_law_names_methods_that_there_are() -> None:
-    known = {*METHODS, "weights", "least_change", "containers", "subnormals", "degree_zero", "float64"}
+    known = {*METHODS, "weights", "least_change", "containers", "subnormals", "float64"}
+    known |= {"degree_zero", "neighbouring_degrees"}
     for law in LAWS.values():
         assert set(law.needs) <= known
         assert law.about in CASES
@@ -122,6 +131,8 @@ def test_an_undeclared_policy_is_a_failure_and_not_a_skip() -> None:
         ({"uniform_only": True}, {"P-END", "P-REP", "P-SHIFT", "P-SW"}),
         ({"degenerate_knots": "error"}, {"P-END", "P-SHIFT", "P-SW"}),
         ({"degrees": (1, 2, 3)}, {"P-K0"}),
+        ({"degrees": (3,)}, {"P-K0", "P-DREC"}),
+        ({"degrees": (1, 3)}, {"P-K0", "P-DREC"}),
     ],
 )
 def test_what_policies_exclude_is_not_asked(declared: dict[str, Any], ids: set[str]) -> None:
@@ -133,14 +144,98 @@ def test_what_policies_exclude_is_not_asked(declared: dict[str, Any], ids: set[s
             raise ValueError("Argument `knots` must not repeat.")
         return DeBoor().basis(x, knots, k)
 
-    report = check(adapter_of(basis, **declared), only=["P-E*", "P-R*", "P-S*", "P-K0"])
+    def dbasis(self: Any, x: Array, knots: Array, k: int, nu: int) -> Array:
+        asked.append((knots, k))
+        return DeBoor().dbasis(x, knots, k, nu)
+
+    only = ["P-D*", "P-E*", "P-R*", "P-S*", "P-K0"]
+    report = check(adapter_of(basis, dbasis=dbasis, **declared), only=only, examples=15)
     assert report.ok, report.text()
     assert ids <= {result.law.id for result in report.results if result.outcome == "NOT CLAIMED"}
     if "degrees" in declared:
-        assert {k for _, k in asked} == {1, 2, 3}
-    if "uniform_only" in declared:
-        steps = [np.diff(knots) for knots, _ in asked]
-        assert max(np.ptp(step) for step in steps if len(step)) < 1e-12
+        assert {k for _, k in asked} == set(declared["degrees"])
+
+
+def test_a_law_may_find_some_degrees_with_neighbours_and_some_without() -> None:
+    asked = []
+
+    class Two(DeBoor):
+        degrees = (2, 3, 5)
+
+        def basis(self, x: Array, knots: Array, k: int) -> Array:
+            asked.append(k)
+            return super().basis(x, knots, k)
+
+    assert check(Two(), only=["P-DREC"]).ok
+    assert set(asked) == {2}  # of degree 3; those of degrees 2 and 5 have no neighbour
+
+
+def test_derivatives_are_asked_for_up_to_two_orders_beyond_the_degree() -> None:
+    """Nested automatic differentiation doubles its work with each order."""
+    beyond = set()
+
+    class Recording(DeBoor):
+        def dbasis(self, x: Array, knots: Array, k: int, nu: int) -> Array:
+            beyond.add(nu - k)
+            return super().dbasis(x, knots, k, nu)
+
+    assert check(Recording(), only=["P-*"], examples=5).ok
+    assert max(beyond) == 2
+
+
+def test_who_takes_even_knots_only_gets_knots_that_are_even_to_the_last_bit() -> None:
+    """Whoever takes a range and a number of intervals makes knots of its own, which are these."""
+    seen: list[Array] = []
+
+    class Even(DeBoor):
+        uniform_only, degenerate_knots, dtype = True, "error", ("float64", "float32")
+        short_rank = "least norm"
+
+        def basis(self, x: Array, knots: Array, k: int) -> Array:
+            seen.append(knots)
+            return super().basis(x, knots, k)
+
+        def dbasis(self, x: Array, knots: Array, k: int, nu: int) -> Array:
+            seen.append(knots)
+            return super().dbasis(x, knots, k, nu)
+
+        def fit_curve(self, x: Array, y: Array, knots: Array, k: int) -> Array:
+            A = self.basis(x, knots, k).astype(float)
+            return np.linalg.lstsq(A, y, rcond=500 * np.finfo(x.dtype).eps)[0].astype(x.dtype)
+
+    report = check(Even(), only=["P-*", "G-*"], examples=10)
+    assert report.ok, report.text()
+    assert "NOT CLAIMED" not in {result.outcome for result in report.results if result.law.id in ("P-AFF", "G-RANK")}
+    assert {knots.dtype.name for knots in seen} == {"float64", "float32"}
+    assert not any(np.ptp(np.diff(knots)) for knots in seen if len(knots) > 1)
+
+
+@pytest.mark.parametrize("about", ["grids", "networks"])
+def test_layers_of_who_takes_even_knots_only_have_even_ones(about: str) -> None:
+    scope = Scope(uneven=False, repeats=False)
+
+    @settings(max_examples=40)
+    @given(of(about, scope))
+    def look(case: Any) -> None:
+        layers = case.layers if about == "networks" else (case.layer,)
+        for layer in (*layers, *(covered(case, even=True).layers if about == "networks" else ())):
+            steps = np.diff(layer.grid, axis=1)
+            assert (steps == steps[:, :1]).all()
+            assert (steps > 0).all()
+
+    look()
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("numbers", [[0.0], [1e8], [-3.0, 7.5], [1.0, 1.0 + 1e-6], [-1e5, 1e-3, 2.0]])
+def test_a_dyadic_grid_is_even_and_holds_the_samples(numbers: list[float], dtype: type) -> None:
+    x = np.array(numbers, dtype)[:, None]
+    for G, k in ((1, 0), (1, 3), (3, 2), (7, 5)):
+        (knots,) = dyadic_grid(x, G, k)
+        assert (knots.dtype, len(knots)) == (dtype, G + 2 * k + 1)
+        assert np.ptp(np.diff(knots)) == 0 < np.diff(knots)[0]
+        assert knots[k] <= x.min()
+        assert x.max() <= knots[k + G]
 
 
 def test_an_open_right_end_is_judged_as_open() -> None:
@@ -169,6 +264,160 @@ def test_known_failures_are_named_and_strict() -> None:
 def test_a_pattern_that_names_no_law_is_an_error() -> None:
     with pytest.raises(ValueError, match=r"Argument `only` must name laws, such as 'P-PoU' or 'G-\*', not 'X-1'\."):
         check(DeBoor(), only=["X-1"])
+
+
+def test_float32_knots_stay_apart_for_who_takes_no_repeated_ones() -> None:
+    """Knots that differ by 1e-12 are one in float32."""
+
+    class Strict(DeBoor):
+        degenerate_knots = "error"
+
+        def basis(self, x: Array, knots: Array, k: int) -> Array:
+            if (np.diff(knots) == 0).any():
+                raise ValueError("Argument `knots` must not repeat.")
+            return super().basis(x, knots, k)
+
+    report = check(Strict(), only=["P-DTYPE"], examples=200)
+    assert report.ok, report.text()
+
+
+class WithoutScales(NumkanNetworks):
+    """Gradients by coefficients and inputs only: all that is promised of those who cannot tell the scales."""
+
+    layer_degrees = (1,)
+    left_out: tuple[str, ...] = ()
+    from_methods: tuple[str, ...] = ()
+
+    def _told(self, method: str, grads: Any) -> Any:
+        return {
+            name: one for name, one in grads.items() if method not in self.from_methods or name not in self.left_out
+        }
+
+    def layer_vjp(self, layer: Layer, x: Array, y_bar: Array) -> dict[str, Array]:
+        return self._told("layer_vjp", super().layer_vjp(layer, x, y_bar))
+
+    def layer_jacobian(self, layer: Layer, x: Array) -> dict[str, Array]:
+        whole, slopes = Numkan.network_jacobian(self, [layer], x)[0], self.network_derivative([layer], x)
+        return self._told("layer_jacobian", {**whole, "x": slopes})
+
+    def network_loss(self, *given: Any) -> Any:
+        value, grads = super().network_loss(*given)
+        return value, [self._told("network_loss", one) for one in grads]
+
+    def network_vjp(self, layers: Any, x: Array, y_bar: Array) -> Any:
+        grads, x_bar = super().network_vjp(layers, x, y_bar)
+        return [self._told("network_vjp", one) for one in grads], x_bar
+
+    def network_jacobian(self, layers: Any, x: Array) -> Any:
+        return [self._told("network_jacobian", one) for one in super().network_jacobian(layers, x)]
+
+
+GRADIENTS = ("layer_vjp", "layer_jacobian", "network_loss", "network_vjp", "network_jacobian")
+
+
+@pytest.mark.jit
+@pytest.mark.parametrize("left_out", [("scale_sp",), ("scale_base", "scale_sp")], ids=len)
+@pytest.mark.parametrize("methods", [GRADIENTS, *((one,) for one in GRADIENTS)], ids=lambda names: names[-1])
+def test_gradients_by_scales_may_be_left_out(left_out: tuple[str, ...], methods: tuple[str, ...]) -> None:
+    one = type("Told", (WithoutScales,), {"left_out": left_out, "from_methods": methods, "dtype": "float64"})()
+    only = ["N-SUB", "N-CHG", "N-DET", "N-PURE", "N-GCS", "N-GFD", "N-ADJ", "N-JAC"]
+    report = check(one, only=only, examples=6)
+    assert report.counts["PASS"] == len(only), report.text()
+
+
+@pytest.mark.jit
+def test_what_is_told_of_scales_is_looked_at() -> None:
+    class Half(WithoutScales):
+        left_out, from_methods, dtype = ("scale_base",), GRADIENTS, "float64"
+
+        def _told(self, method: str, grads: Any) -> Any:
+            return {
+                name: one * (1.001 if name == "scale_sp" else 1) for name, one in super()._told(method, grads).items()
+            }
+
+    for id in ("N-GCS", "N-GFD", "N-ADJ"):
+        assert not check(Half(), only=[id]).ok
+
+
+# --- fits and grids -----------------------------------------------------------------------------------------------
+
+
+def test_fits_that_square_the_condition_number_are_found_and_sound_ones_are_not() -> None:
+    def basis(x: Array, knots: Array, k: int) -> Array:
+        return DeBoor().basis(x, knots, k)
+
+    def lstsq(A: Array, y: Array) -> Array:
+        return np.linalg.lstsq(A, y, rcond=None)[0]
+
+    def orthogonal(A: Array, y: Array) -> Array:
+        q, r = np.linalg.qr(A)
+        return np.linalg.solve(r, q.T @ y)
+
+    def normal(A: Array, y: Array) -> Array:
+        return np.linalg.solve(A.T @ A, A.T @ y)
+
+    def scaled(A: Array, y: Array) -> Array:
+        size = np.linalg.norm(A, axis=0)
+        return normal(A / size, y) / size
+
+    def ridge(A: Array, y: Array) -> Array:
+        return np.linalg.solve(A.T @ A + 1e-8 * np.eye(A.shape[1], dtype=A.dtype), A.T @ y)
+
+    for dtype in ("float64", "float32"):
+        for k in range(1, 6):
+            for solve, sound in ((lstsq, 1), (orthogonal, 1), (normal, 0), (scaled, 0), (ridge, 0)):
+                if not sound and dtype == "float32" and k not in (1, 5):
+                    continue  # what is lost is not always more than the bound
+                made = adapter_of(
+                    basis,
+                    fit_curve=lambda self, x, y, knots, k, solve=solve: solve(basis(x, knots, k), y).astype(x.dtype),
+                    short_rank="least norm",
+                    dtype=dtype,
+                    degrees=(k,),
+                )
+                (result,) = check(made, only=["G-LSQ"], examples=1).results
+                assert (result.outcome == "PASS") == sound, (dtype, k, solve.__name__, result.line)
+                assert not sound or result.worst < 0.5
+
+
+class InOrder(NumkanGrids):
+    """Sums over samples in the order that they have, and solves by elimination where it can: rounding differs."""
+
+    layer_degrees = (1, 3)
+    bits = "rounding"
+    error = 0.0
+
+    def refit(self, x: Any, layer: Layer, knots: Array) -> Array:
+        coef = np.empty((*layer.coef.shape[:2], knots.shape[1] - 1 - layer.k), layer.coef.dtype)
+        y = coef2curve(x, layer.grid, layer.coef, layer.k, extrapolate=layer.extrapolate)
+        for i, A in enumerate(dense(x, knots, layer.k)):
+            coef[i] = np.linalg.lstsq(A, y[:, i].astype(float), rcond=500 * np.finfo(coef.dtype).eps)[0].T
+        return coef * (1 + self.error * x[0, 0]).astype(coef.dtype)
+
+
+def test_who_promises_no_bits_may_round_otherwise_in_another_order_of_samples() -> None:
+    report = check(InOrder(), only=["G-PERM"], examples=100)
+    assert report.ok, report.text()
+    assert report.results[0].worst > 0
+    assert not check(type("Exact", (InOrder,), {"bits": "exact"})(), only=["G-PERM"]).ok
+    assert not check(type("Far", (InOrder,), {"error": 1e-3})(), only=["G-PERM"]).ok
+    assert not check(type("Silent", (InOrder,), {"bits": None})(), only=["G-PERM"]).ok
+
+
+@pytest.mark.parametrize("id", ["G-IDEM", "G-PRES", "G-PERM"])
+@pytest.mark.parametrize("value", [0.0, np.nan])
+def test_coincident_knots_and_nan_are_said_in_a_sentence_or_left_to_other_laws(id: str, value: float) -> None:
+    class Collapsed(NumkanGrids):
+        bits = "rounding"
+
+        def update_grid(self, layer: Layer, x: Any, grid_eps: float, G: int | None = None) -> Layer:
+            grid = np.tile(np.where(value == value, x.min(axis=0), value)[:, None], (1, layer.grid.shape[1]))
+            return layer.replace(grid=grid.astype(layer.grid.dtype))
+
+    (result,) = check(Collapsed(), only=[id]).results
+    assert "in the check" not in result.message
+    if id != "G-PERM":
+        assert "a domain of no width, or knots that are not finite" in result.message
 
 
 # --- adapters that misbehave --------------------------------------------------------------------------------------

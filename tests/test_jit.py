@@ -19,6 +19,7 @@ from numkan import _cache, _cache_folder
 from numkan._cache import NumkanCacheWarning
 from numkan._jit import kernel
 from numkan._key import function_key, overload_key
+from tests import test_layering
 
 PROJECT = Path(__file__).parents[1]
 IS_ROOT = hasattr(os, "getuid") and os.getuid() == 0
@@ -355,6 +356,36 @@ def test_a_change_in_any_source_file_is_seen(tmp_path, monkeypatch):
     changed = _cache._source_hash()
     (package / "new.py").touch()
     assert len({original, changed, _cache._source_hash()}) == 3
+
+
+def test_a_change_in_what_stands_above_kernels_is_not_seen(tmp_path, monkeypatch):
+    package = tmp_path / "package"
+    shutil.copytree(_cache._PACKAGE, package, ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setattr(_cache, "_PACKAGE", package)
+    original = _cache._source_hash()
+    for name in ("conformance/laws/values.py", "conformance/__init__.py", "interop/__init__.py", "plot.py"):
+        path = package / name
+        path.write_bytes(path.read_bytes() + b"\n")
+    (package / "conformance" / "new.py").touch()
+    assert _cache._source_hash() == original
+    (package / "layer" / "conformance").mkdir()
+    (package / "layer" / "conformance" / "new.py").touch()
+    assert _cache._source_hash() != original
+
+
+def test_no_kernel_comes_from_what_stands_above_kernels():
+    edges = test_layering.graph(_cache._PACKAGE)
+    names = {name.removesuffix(".py") for name in _cache._ABOVE_KERNELS}
+    above = {module for module in edges if test_layering.part(module) in names}
+    assert {test_layering.part(module) for module in above} == names
+    assert not [
+        (module, target) for module, targets in edges.items() if module not in above for target in targets & above
+    ]
+    for module in above:
+        assert not {target for target in edges[module] if target in ("numkan._jit", "numkan._simd", "numkan._lanes")}
+        path = _cache._PACKAGE.parent.joinpath(*module.split("."))
+        source = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+        assert "numba" not in source.read_text(encoding="utf-8")
 
 
 def test_settings_have_folders_of_their_own(cache_root, monkeypatch):

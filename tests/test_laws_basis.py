@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 
 from numkan.conformance import LAWS, Law
+from numkan.conformance.points import clamped
 from numkan.spline import greville
 from tests.implementations import NaiveSplines, NumkanSplines
-from tests.laws import Case, assert_within
+from tests.laws import Case, assert_identical, assert_within
 from tests.laws.cases import probes
 from tests.mutants import MUTANTS, UniformAssumption
 from tests.strategies import cases
@@ -30,11 +31,21 @@ def test_numkan_obeys(law: Law, case: Case) -> None:
 
 @given(case=cases())
 def test_numkan_is_exact_where_laws_have_to_leave_room(case: Case) -> None:
-    """P-MIR within 2 eps, P-DTYPE without its k + 1, and P-GRV with numkan's own Greville points."""
+    """P-MIR within 2 eps, P-END in every bit, P-DTYPE within 4 eps32, P-GRV with numkan's own Greville points."""
     impl, k = NumkanSplines(), case.k
     x = np.concatenate([probes(case), case.anywhere])
     x = x[~np.isin(x, case.knots)]
     assert_within(impl.basis(-x, -case.knots[::-1], k)[:, ::-1], impl.basis(x, case.knots, k), 2 * case.eps)
+    ended = clamped(case)
+    ends = impl.basis(np.array(ended.domain), ended.knots, k)
+    assert_identical(ends, np.eye(ended.n_basis, dtype=case.dtype)[[0, -1]])
+    knots = case.knots.astype(np.float32)
+    if knots[k] < knots[case.n_basis]:
+        inside = np.clip(case.inside.astype(np.float32), knots[k], knots[case.n_basis])
+        single = Case(knots, k, inside, inside, case.coef)
+        x = probes(single)
+        double = impl.basis(x.astype(float), knots.astype(float), k)
+        assert_within(impl.basis(x, knots, k), double, 4 * single.eps)
     if k:
         x = probes(case)
         found = impl.basis(x, case.knots, k).astype(float) @ greville(case.knots[None], k)[0].astype(float)

@@ -53,18 +53,6 @@ print(slope(slope(slope(basis)))(torch.tensor([0.0, 0.1])).sum(1).tolist())
         lambda n: abs(n[-2]) > 1 and abs(n[-1]) < 1e-3,
     ),
     Finding(
-        "Only cubic splines",
-        ("P-DREC",),
-        "Documented: other degrees are refused with a clear error. The law looks at the functions of one degree less.",
-        """
-import inkan
-try: inkan.KANLayer(1, 1, spline_order=2)
-except ValueError as error: print(error)
-""",
-        lambda n: n[:2] == [3, 2],
-        held=False,
-    ),
-    Finding(
         "Knots are its own, rounded otherwise",
         ("P-SUP", "P-REL", "P-RELD", "P-MAR", "P-POLY", "P-EXT"),
         EVEN,
@@ -142,7 +130,7 @@ print(basis(torch.tensor([[float("inf")]]), layer.grid_starts, layer.inv_h)[0, 0
     ),
     Finding(
         "spline_order is accepted and not heeded",
-        ("P-DREC",),
+        (),
         "The layer documents `spline_order` as the degree of its splines, and takes any; the functions stay cubic, and "
         "there are too few or too many of them. With spline_order = 1 a layer whose weights are all 1, which should be "
         "the constant 1 on its grid, is 0.17 at its left end.",

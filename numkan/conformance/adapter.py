@@ -54,7 +54,7 @@ attribute           values                                                      
 `degrees`           degrees that are supported, as an iterable; without it: 0 to 5                           no
 `layer_degrees`     degrees that layers are tried with, where each takes long to compile; without it:        no
                     `degrees`
-`uniform_only`      True where knots are always taken as evenly spaced                                       no
+`uniform_only`      True where knots are always taken as evenly spaced: cases then have dyadic ones          no
 `weights`           True where `fit_curve` takes weights, as a keyword `weight` (n,)                         no
 `least_change`      True where `update_grid` changes coefficients that the samples do not determine as       no
                     little as possible

@@ -8,7 +8,7 @@ import numpy as np
 
 from numkan.conformance.adapter import Array
 
-__all__ = ["grid_from_samples", "interior_knots", "padding_steps"]
+__all__ = ["dyadic_grid", "grid_from_samples", "interior_knots", "padding_steps"]
 
 #: By how much the even knots reach beyond the samples; an absolute number.
 MARGIN = {"numkan": 0.0, "pykan": 0.0, "efficient-kan": 0.01, "jaxkan": 0.01}
@@ -80,3 +80,23 @@ def grid_from_samples(x: Any, G: int, k: int, grid_eps: float) -> Array:
         left, right = [first - j * step for j in range(k, 0, -1)], [last + j * step for j in range(1, k + 1)]
         rows.append([*left, *knots, *right])
     return np.array(rows)
+
+
+def dyadic_grid(x: Array, G: int, k: int) -> Array:
+    """Return knots over samples whose starts and steps are dyadic, (n_in, G + 2k + 1): even in the samples' dtype.
+
+    For implementations that take nothing but even knots: those of :func:`grid_from_samples` are even up to rounding.
+
+    >>> dyadic_grid(np.array([[0.0], [1.0]]), 2, 1)
+    array([[-0.5,  0. ,  0.5,  1. ,  1.5]])
+    """
+    rows = []
+    for low, high in zip(x.min(axis=0), x.max(axis=0), strict=True):
+        least = 32 * np.spacing(max(abs(low), abs(high), x.dtype.type(1e-3)))  # an eighth of it is resolved
+        step = 2.0 ** np.ceil(np.log2(max((float(high) - float(low)) / G, float(least))))
+        start = np.floor(low / step * 8) * step / 8
+        while start + G * step < high:
+            step *= 2
+            start = np.floor(low / step * 8) * step / 8
+        rows.append(start + step * np.arange(-k, G + k + 1))
+    return np.array(rows).astype(x.dtype)

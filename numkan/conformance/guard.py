@@ -14,7 +14,7 @@ import numpy as np
 
 from numkan.conformance.adapter import KINDS, METHODS, Array, Layer
 from numkan.conformance.law import Raised, require
-from numkan.conformance.scope import declared
+from numkan.conformance.scope import declared, degrees
 
 __all__ = ["Guard"]
 
@@ -31,7 +31,9 @@ class Guard:
         if name in ("float64", "float32"):
             return name in declared(self._adapter, "dtype")
         if name == "degree_zero":
-            return 0 in (declared(self._adapter, "degrees") or (0,))
+            return 0 in degrees(self._adapter)
+        if name == "neighbouring_degrees":
+            return any(k - 1 in degrees(self._adapter) for k in degrees(self._adapter))
         value = getattr(self._adapter, name, None)
         if name == "dtype" or name not in METHODS or not callable(value):
             return value

@@ -72,6 +72,14 @@ def integral_knots(case: Case) -> Array:
     return knots.astype(case.knots.dtype)
 
 
+def apart(knots: Array, dtype: Any) -> Array:
+    """Return knots in another dtype, the gaps that it would lose widened to a few of its spacings."""
+    gaps = np.diff(knots.astype(float))
+    least = 4 * float(np.spacing(dtype(np.abs(knots).max())))
+    wide = np.concatenate([[0.0], np.cumsum(np.maximum(gaps, least))])
+    return np.asarray(float(knots[0]) + wide, dtype)
+
+
 def within(case: Case, x: Array, knots: Array, impl: Any) -> Array:
     """Return the points that an implementation may be asked for on other knots: all, or those of the domain."""
     first, last = knots[case.k], knots[len(knots) - 1 - case.k]

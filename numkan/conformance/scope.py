@@ -7,7 +7,7 @@ from typing import Any
 
 from numkan.conformance.adapter import POLICIES
 
-__all__ = ["AdapterError", "Scope", "declared", "scope_of"]
+__all__ = ["AdapterError", "Scope", "declared", "degrees", "scope_of"]
 
 DEGREES = range(6)
 
@@ -55,12 +55,17 @@ def declared(adapter: Any, name: str) -> tuple[Any, ...]:
     return values
 
 
+def degrees(adapter: Any) -> tuple[int, ...]:
+    """Return the degrees that an adapter may be asked for."""
+    return declared(adapter, "degrees") or tuple(DEGREES)
+
+
 def scope_of(adapter: Any) -> Scope:
     """Return what cases an adapter's policies leave; what is not declared is not made use of."""
     one = {name: (declared(adapter, name) or ("",))[0] for name in POLICIES}
-    degrees = declared(adapter, "degrees") or tuple(DEGREES)
-    layer_degrees = declared(adapter, "layer_degrees") or degrees
-    for name, values in (("degrees", degrees), ("layer_degrees", layer_degrees)):
+    all_degrees = degrees(adapter)
+    layer_degrees = declared(adapter, "layer_degrees") or all_degrees
+    for name, values in (("degrees", all_degrees), ("layer_degrees", layer_degrees)):
         if any(not isinstance(k, int) or k < 0 for k in values):
             raise AdapterError(f"Policy `{name}` must hold integers of at least 0, not {values!r}.")
     layers = ("fade", "clamp", "linear", "continue", "zero", "polynomial")
@@ -73,7 +78,7 @@ def scope_of(adapter: Any) -> Scope:
         raise AdapterError(f"Policy `base_fun` must hold some of {Scope.base_fun!r}, not {base_fun!r}.")
     return Scope(
         dtypes=declared(adapter, "dtype") or ("float64",),
-        degrees=degrees,
+        degrees=all_degrees,
         layer_degrees=layer_degrees,
         closed=one["right_end"] == "closed",
         outside=one["extrapolation"] == "fade",

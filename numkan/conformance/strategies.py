@@ -42,11 +42,15 @@ _OFFSET = {"float64": 1e8, "float32": 4096.0}
 _TINY = {"float64": 1e-12, "float32": 1e-5}
 
 
+#: Starts and steps of even knots. Dyadic ones are even in every dtype: for those who take nothing but even knots.
+_EVEN = {"uniform": ((-1.0, 0.0, 0.1), (0.4, 0.25, 1.0, 1 / 3)), "dyadic": ((-1.0, 0.0, 0.5), (0.25, 0.5, 1.0))}
+
+
 def of(about: str, scope: Scope = EVERYTHING) -> st.SearchStrategy[Any]:
     """Return the cases that laws about splines, grids or networks get."""
     kinds = KINDS if scope.repeats else tuple(kind for kind in KINDS if kind not in REPEATED)
     return {
-        "splines": cases(kinds=kinds if scope.uneven else ("uniform",), scope=scope),
+        "splines": cases(kinds=kinds if scope.uneven else ("dyadic",), scope=scope),
         "grids": grid_cases(scope, resized=False),
         "networks": network_cases(scope),
     }[about]
@@ -74,8 +78,8 @@ def knot_vectors(
     number, name = np.dtype(dtype).type, np.dtype(dtype).name
     G = draw(st.integers(1, max_intervals))
     n_gaps = G + 2 * k
-    if kind == "uniform":
-        start, step = draw(st.sampled_from([-1.0, 0.0, 0.1])), draw(st.sampled_from([0.4, 0.25, 1.0, 1 / 3]))
+    if kind in _EVEN:
+        start, step = (draw(st.sampled_from(numbers)) for numbers in _EVEN[kind])
         return (start + step * np.arange(-k, G + k + 1)).astype(dtype)
     decades = {"random": 3.0, "far": 1.0}.get(kind, 0.5)
     exponents = draw(st.lists(st.floats(-decades, decades, width=32), min_size=n_gaps, max_size=n_gaps))
@@ -189,14 +193,35 @@ def grid_cases(draw: st.DrawFn, scope: Scope = EVERYTHING, resized: bool = True)
     rng = np.random.default_rng(draw(st.integers(0, 1000)))
     x = np.stack([column, rng.uniform(-1, 1, len(column)).astype(dtype)], axis=1)
     width = draw(st.sampled_from([0.5, 1.0, 3.0]))
-    knots = width * (2 * np.arange(-k, G_old + k + 1) / G_old - 1)
+    fractions = G_old if scope.uneven else _power_of_two(G_old)
+    knots = width * (2 * np.arange(-k, G_old + k + 1) / fractions - 1)
     coef = rng.uniform(-1, 1, (2, 2, G_old + k)).astype(dtype)
     grid_eps = draw(st.sampled_from([0.0, 0.02, 0.5, 1.0] if scope.uneven else [1.0]))
     policy = draw(st.sampled_from(scope.layer_extrapolate))
     return GridCase(x, np.tile(knots, (2, 1)).astype(dtype), coef, k, G, grid_eps, policy, scope.flavour)
 
 
+def _power_of_two(number: int) -> int:
+    """Return the least power of two that is not below a number."""
+    return 1 << (number - 1).bit_length()
+
+
 # --- networks -----------------------------------------------------------------------------------------------------
+
+
+def _uneven_knots(rng: np.random.Generator, n_in: int, G: int, k: int, repeats: bool) -> Array:
+    gaps = 10.0 ** rng.uniform(-1, 0.5, (n_in, G + 2 * k))
+    gaps *= 2.5 / gaps[:, k : k + G].sum(axis=1, keepdims=True)
+    if k >= 2 and G > 2 and repeats:
+        gaps[:, k + 1] *= rng.integers(0, 2, n_in)
+    knots = np.concatenate([np.zeros((n_in, 1)), np.cumsum(gaps, axis=1)], axis=1)
+    return np.asarray(knots - (knots[:, k, None] + rng.uniform(1.0, 1.5, (n_in, 1))))
+
+
+def _even_knots(rng: np.random.Generator, n_in: int, G: int, k: int) -> Array:
+    """Even in every dtype: starts and steps are dyadic."""
+    start = -rng.integers(8, 13, (n_in, 1)) / 8
+    return np.asarray(start + 2 / _power_of_two(G) * np.arange(-k, G + k + 1))
 
 
 def random_layer(
@@ -210,12 +235,7 @@ def random_layer(
     scope: Scope = EVERYTHING,
 ) -> Layer:
     """Return a layer whose knots are uneven, some repeated, and different for each input."""
-    gaps = 10.0 ** rng.uniform(-1, 0.5, (n_in, G + 2 * k)) if scope.uneven else np.ones((n_in, G + 2 * k))
-    gaps *= 2.5 / gaps[:, k : k + G].sum(axis=1, keepdims=True)
-    if k >= 2 and G > 2 and scope.uneven and scope.repeats:
-        gaps[:, k + 1] *= rng.integers(0, 2, n_in)
-    knots = np.concatenate([np.zeros((n_in, 1)), np.cumsum(gaps, axis=1)], axis=1)
-    knots -= knots[:, k, None] + rng.uniform(1.0, 1.5, (n_in, 1))
+    knots = _uneven_knots(rng, n_in, G, k, scope.repeats) if scope.uneven else _even_knots(rng, n_in, G, k)
     scale_base, scale_sp = (rng.normal(size=(n_in, n_out)) for _ in range(2))
     mask = (rng.random((n_in, n_out)) < 0.8).astype(float)
     coef = rng.normal(size=(n_in, n_out, G + k))

@@ -17,7 +17,7 @@ from numkan.conformance import twin
 from numkan.conformance.adapter import KINDS, Array, claims
 from numkan.conformance.cases import Case, NetworkCase
 from numkan.conformance.law import assert_identical, assert_within, law, require
-from numkan.conformance.laws.gradients import contracted, flat, is_steady
+from numkan.conformance.laws.gradients import contracted, flat, is_steady, shared
 from numkan.conformance.laws.structure import alike
 from numkan.conformance.points import probes, with_more_knots
 
@@ -42,15 +42,17 @@ def subsets(impl: Any, case: NetworkCase) -> None:
     functions: dict[str, tuple[Callable[[Array], Any], Array]] = {
         "network_forward": (lambda x: impl.network_forward(case.layers, x), sizes),
         "network_derivative": (lambda x: impl.network_derivative(case.layers, x), by_x),
-        "network_jacobian": (
-            lambda x: flat(impl.network_jacobian(case.layers, x), batch=2),
-            flat(by_params, batch=2),
-        ),
         "network_vjp": (
             lambda x: impl.network_vjp(case.layers, x, np.ones((len(x), case.y.shape[1]), case.dtype))[1],
             by_x.sum(axis=1),
         ),
     }
+    if claims(impl, "network_jacobian"):
+        told = shared(by_params, impl.network_jacobian(case.layers, case.x))
+        functions["network_jacobian"] = (
+            lambda x: flat(impl.network_jacobian(case.layers, x), batch=2),
+            flat(told, batch=2),
+        )
     order = np.roll(np.arange(n), 1)[::-1]
     for name, (function, size) in functions.items():
         if claims(impl, name):
@@ -69,16 +71,17 @@ def chunked_gradient(impl: Any, case: NetworkCase) -> None:
         return
     parts = [case.rows(slice(0, n // 2)), case.rows(slice(n // 2, n))]
 
-    def gradient(part: NetworkCase) -> Array:
-        return flat(impl.network_loss(part.layers, part.x, part.y, "mse", part.weight)[1])
+    def gradients(part: NetworkCase) -> Any:
+        return impl.network_loss(part.layers, part.x, part.y, "mse", part.weight)[1]
 
+    whole = gradients(case)
     shares = [part.weight.sum(dtype=float) / case.weight.sum(dtype=float) for part in parts]
-    mean = sum(share * gradient(part) for share, part in zip(shares, parts, strict=True))
+    mean = sum(share * flat(gradients(part)) for share, part in zip(shares, parts, strict=True))
     layers, x = case.exact
     y, size = twin.network_forward(layers, x), twin.sizes(layers, x)[-1]
     shape = twin.loss_sizes(y, size, case.y, "mse", case.weight.astype(float))
     bound = [{name: contracted(d[name], shape) for name in KINDS} for d in twin.jacobian_sizes(layers, x)[0]]
-    assert_within(gradient(case), mean, 64 * case.eps * flat(bound), "gradient")
+    assert_within(flat(whole), mean, 64 * case.eps * flat(shared(bound, whole)), "gradient")
 
 
 def results(impl: Any, case: NetworkCase) -> dict[str, Any]:

@@ -50,10 +50,15 @@ def flat(dots: Any, *, batch: int = 0) -> Array:
     return np.concatenate([part.reshape(shape) for part, shape in zip(parts, shapes, strict=True)], axis=batch)
 
 
+def shared(dots: Any, other: Any) -> list[dict[str, Array]]:
+    """Return a list of dicts without the entries that another one lacks: gradients by scales may be left out."""
+    return [{name: d[name] for name in KINDS if name in d and name in o} for d, o in zip(dots, other, strict=True)]
+
+
 def _compare(got: Any, want: Any, size: Any, factor: float, what: str) -> None:
-    """Compare the parameters' entries of dicts, which may lack those of the scales."""
+    """Compare the parameters' entries of dicts, both of which may lack those of the scales."""
     for name in KINDS:
-        if name in got or name == "coef":
+        if name == "coef" or (name in got and name in want):
             assert_within(got[name], want[name], factor * np.asarray(size[name]), f"{what}, {name}")
 
 
@@ -203,11 +208,14 @@ def adjoint(impl: Any, case: NetworkCase) -> None:
     """<v, J p> = <J^T v, p> for changes of parameters and inputs at once."""
     if not is_steady(case):
         return
-    dots = [{name: case.noise(*getattr(layer, name).shape) for name in KINDS} for layer in case.layers]
     x_dot, v = case.noise(*case.x.shape)[::-1].copy(), case.noise(*case.y.shape)
-    forward = impl.network_jvp(case.layers, case.x, dots, x_dot).astype(float)
     grads, x_bar = impl.network_vjp(case.layers, case.x, v)
-    backward = flat(grads) @ flat(dots) + (x_bar.astype(float) * x_dot).sum()
+    dots = [
+        {name: case.noise(*getattr(layer, name).shape) * (name in grad) for name in KINDS}  # what is left out stays
+        for layer, grad in zip(case.layers, grads, strict=True)
+    ]
+    forward = impl.network_jvp(case.layers, case.x, dots, x_dot).astype(float)
+    backward = flat(grads) @ flat(shared(dots, grads)) + (x_bar.astype(float) * x_dot).sum()
     layers, x = case.exact
     by_params, by_x = twin.jacobian_sizes(layers, x)
     sizes = flat(by_params, batch=2) @ np.abs(flat(dots)) + (by_x * np.abs(x_dot)[:, None, :]).sum(axis=2)
@@ -234,7 +242,7 @@ def jacobian_rows(impl: Any, case: NetworkCase) -> None:
             y_bar = np.eye(case.layer.n_out, dtype=case.dtype)[[q]]
             got = impl.layer_vjp(case.layer, case.x[place : place + 1], y_bar)
             want, bound = ({name: d[name][place, q] for name in KINDS if name in whole} for d in (whole, sizes))
-            _compare({name: got[name] for name in want}, want, bound, 8 * case.eps, f"row {place}, {q} of a layer")
+            _compare(got, want, bound, 8 * case.eps, f"row {place}, {q} of a layer")
             assert_within(got["x"][0], whole["x"][place, q], 8 * case.eps * size_x[place, q], "x of a layer")
     if is_steady(case) and all(claims(impl, f"network_{name}") for name in ("jacobian", "vjp", "derivative")):
         _network_rows(impl, case)
@@ -249,6 +257,8 @@ def _network_rows(impl: Any, case: NetworkCase) -> None:
         for q in range(n_out):
             x = case.x[place : place + 1]
             got, x_bar = impl.network_vjp(case.layers, x, np.eye(n_out, dtype=case.dtype)[[q]])
-            want, bound = ([{name: d[name][place, q] for name in KINDS} for d in rows] for rows in (whole, sizes))
+            want, bound = (
+                [{name: d[name][place, q] for name in KINDS if name in d} for d in rows] for rows in (whole, sizes)
+            )
             _compare_all(got, want, bound, 8 * case.eps, f"row {place}, {q}")
             assert_within(x_bar[0], slopes[place, q], 8 * case.eps * size_x[place, q], "x")
