@@ -123,46 +123,34 @@ def _span_polynomials(knots: FloatArray, k: int, dtype: np.dtype[Any]) -> tuple[
     with np.errstate(divide="ignore", over="ignore"):
         inverse = np.where(half > 0, 1 / half, 0)
     span = np.arange(n_spans)
-    n_basis = n_knots - 1 - k
     poly = np.zeros((n_in, n_spans, k + 1, k + 1))
     poly[:, :, 0, 0] = half > 0
-
-    def knot(index: NDArray[np.int64]) -> FloatArray:
-        return knots[:, np.clip(index, 0, n_knots - 1)]
-
     for d in range(1, k + 1):
-        lower = poly.copy()
-        poly[...] = 0
-        for r in range(d + 1):
-            i = span - d + r  # B_{i,d} from B_{i,d-1} (function r - 1 of degree d - 1) and B_{i+1,d-1} (function r)
-            exists = (i >= 0) & (i + d + 1 < n_knots)
-            if r > 0:
-                rise = knot(i + d) - knot(i)
-                a, b = _ratio(centre - knot(i), rise), _ratio(half, rise)
-                _add_linear_times(poly[..., r], a, b, lower[..., r - 1])
-            if r < d:
-                fall = knot(i + d + 1) - knot(i + 1)
-                a, b = _ratio(knot(i + d + 1) - centre, fall), _ratio(-half, fall)
-                _add_linear_times(poly[..., r], a, b, lower[..., r])
-            poly[:, ~exists, :, r] = 0
-    for r in range(k + 1):
-        i = span - k + r
-        poly[:, (i < 0) | (i >= n_basis), :, r] = 0
+        lower, poly = poly[..., :d], np.zeros_like(poly)
+        # function r of degree d - 1 lies over the knots `begin` to `begin + d`: it rises into function r + 1 of degree
+        # d, and falls into function r
+        begin = span[:, None] + np.arange(1 - d, 1)
+        low, high = (knots[:, np.clip(begin + far, 0, n_knots - 1)] for far in (0, d))
+        up, down, slope = _ratios((centre[..., None] - low, high - centre[..., None], half[..., None]), high - low)
+        _add_linear_times(poly[..., 1 : d + 1], up, slope, lower)
+        _add_linear_times(poly[..., :d], down, -slope, lower)
+        i = span[:, None] + np.arange(-d, 1)
+        poly.swapaxes(2, 3)[:, :, : d + 1][:, (i < 0) | (i + d + 1 >= n_knots)] = 0
     return centre, inverse, poly
 
 
-def _ratio(numerator: FloatArray, denominator: FloatArray) -> FloatArray:
-    """Return the quotient with the convention of the recurrence: what is divided by an empty support counts as 0."""
-    out: FloatArray = np.zeros_like(numerator)
+def _ratios(numerators: tuple[FloatArray, ...], denominator: FloatArray) -> list[FloatArray]:
+    """Return quotients with the convention of the recurrence: what is divided by an empty support counts as 0."""
+    positive = denominator > 0
+    safe = np.where(positive, denominator, 1)
     with np.errstate(over="ignore"):
-        np.divide(numerator, denominator, out=out, where=denominator > 0)
-    return out
+        return [np.where(positive, numerator / safe, 0) for numerator in numerators]
 
 
 def _add_linear_times(out: FloatArray, a: FloatArray, b: FloatArray, q: FloatArray) -> None:
-    """Add (a + b w) q(w) to out(w); polynomials have shape (n_in, n_spans, k + 1), lowest power first."""
-    out += a[..., None] * q
-    out[..., 1:] += b[..., None] * q[..., :-1]
+    """Add (a + b w) q(w) to out(w), for functions along the last axis, powers along the one before, lowest first."""
+    out += a[..., None, :] * q
+    out[..., 1:, :] += b[..., None, :] * q[..., :-1, :]
 
 
 def _last_start(knots: FloatArray, k: int, dtype: np.dtype[Any]) -> FloatArray:
