@@ -602,27 +602,28 @@ def test_ctrl_c_leaves_the_last_accepted_step():
     assert state(model) == kept[-1]
 
 
-@pytest.mark.parametrize("seed", [0, 2, 5])
-def test_held_out_samples_have_the_last_word_on_noise(seed, monkeypatch):
+def test_held_out_samples_have_the_last_word_on_noise(monkeypatch):
     """Classes as numbers: a network of 128 coefficients runs through 128 samples, and evidence believes it."""
-    rng = np.random.default_rng(seed)
-    x, fresh = rng.uniform(-1, 1, (150, 6)), rng.uniform(-1, 1, (1000, 6))
 
     def target(x: Any) -> Any:
         return np.sign(x[:, 0] + x[:, 1] + 0.3 * x[:, 2] ** 2)
 
-    rng.normal(size=150)
-    told: list[Any] = []
-    model = KAN([6, 2, 1], seed=seed)
-    result = model.fit(x, target(x), callback=told.append)
-    error = rms(model(fresh), target(fresh))
-    assert error < 0.5
-    assert result.noise > 0.3
-    assert sorted({state.stage for state in told}) == list(range(len(result.stages)))
-    monkeypatch.setattr(second_order, "_CONTRADICTED", np.inf)
-    believing = KAN([6, 2, 1], seed=seed)
-    assert believing.fit(x, target(x)).noise < result.noise
-    assert rms(believing(fresh), target(fresh)) > 1.3 * error
+    errors: dict[bool, list[float]] = {True: [], False: []}
+    for seed in range(6):
+        rng = np.random.default_rng(seed)
+        x, fresh = rng.uniform(-1, 1, (150, 6)), rng.uniform(-1, 1, (1000, 6))
+        noises = []
+        for doubting, factor in ((True, 3.0), (False, np.inf)):
+            monkeypatch.setattr(second_order, "_CONTRADICTED", factor)
+            told: list[Any] = []
+            model = KAN([6, 2, 1], seed=seed)
+            result = model.fit(x, target(x), callback=told.append)
+            assert sorted({state.stage for state in told}) == list(range(len(result.stages)))
+            errors[doubting].append(rms(model(fresh), target(fresh)))
+            noises.append(result.noise)
+        assert noises[0] >= noises[1]
+    assert np.mean(errors[True]) < 0.75 * np.mean(errors[False])
+    assert max(errors[True]) < 0.55
 
 
 @pytest.mark.parametrize("stop_at", [2, 3, None])

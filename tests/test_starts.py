@@ -9,6 +9,7 @@ import pytest
 
 from numkan import KAN
 from numkan.model.least_squares import LeastSquares
+from numkan.optimize.damped import DampedLeastSquares
 from numkan.train import starts
 from numkan.train.splines import Splines
 from numkan.train.starts import draw, find_start, train_start
@@ -167,6 +168,52 @@ def test_on_noise_it_ends_once_three_of_the_best_agree():
         ordered, before = sorted(ended), sorted(ended[:-1])
         assert ordered[2] < (1 + starts._AGREE) * ordered[0] or len(ended) == 30
         assert len(before) < fewest or before[2] >= (1 + starts._AGREE) * before[0]
+
+
+def hard() -> tuple[Any, Any]:
+    x = points(400)
+    return x, np.sin(7 * x[:, 0] * x[:, 1]) + np.cos(5 * x[:, 0])
+
+
+def finest(start: Any, x: Any, y: Any, grids: Any) -> Any:
+    """Train a start on one grid after the other, and return its residual on each."""
+    out = []
+    for grid in grids:
+        start = start.on_grids(x, [grid] * len(start.layers))
+        run = DampedLeastSquares(LeastSquares(start.layers, x, standard(y), NONE), start.vector, damping=1.0)
+        for _ in range(15):
+            if not run.step():
+                break
+        start = start.at(run.state.x)
+        out.append(residual(start, x, y))
+    return out
+
+
+@pytest.mark.jit
+@pytest.mark.parametrize("seed", range(3))
+def test_hard_functions_have_a_tournament(seed, monkeypatch):
+    """Six of the starts meet on 8 intervals, the three best of these on 16; the winner goes on as it started."""
+    tried = []
+
+    def kept(*args: Any) -> Any:
+        tried.append(train_start(*args))
+        return tried[-1]
+
+    monkeypatch.setattr(starts, "train_start", kept)
+    x, y = hard()
+    start = found([2, 2, 1], x, y, restarts=8, seed=seed)
+    assert len(start.tried) == 8
+    six = sorted((least, place, trained) for place, (trained, least) in enumerate(tried))[:6]
+    ends = [(*finest(trained, x, y, (8, 16)), place) for _, place, trained in six]
+    place = min((end[1], end[2]) for end in sorted(ends)[:3])[1]
+    assert start.splines is tried[place][0]
+    assert start.residual == start.tried[place]
+
+
+def test_a_tournament_needs_samples_for_its_grids(monkeypatch):
+    x, y = hard()
+    start = found([2, 2, 1], x[:60], y[:60], restarts=3)
+    assert start.residual == min(start.tried)
 
 
 @pytest.mark.parametrize("restarts", [1, 2])

@@ -33,7 +33,7 @@ from numkan.train.starts import find_start
 __all__ = ["LeastSquaresTraining", "SecondOrder", "Units"]
 
 #: A run of steps ends with one that lowers the objective by less than this share.
-_LEAST_GAIN = 0.01
+_LEAST_GAIN = 0.005
 
 #: The damping that a run begins with.
 _DAMPING = 1e-6

@@ -8,14 +8,15 @@ straight lines with a little noise,
 
 the grids of hidden layers are laid over their activations, and Levenberg-Marquardt runs in rounds of a few steps with
 the grids laid anew in between. A start that gains little from one round to the next is given up; one is accepted whose
-residuals are a small share of the targets' deviation. Where no start gets there (noise, hard functions), the search
-ends once three of the best agree, after a number of tries.
+residuals are a small share of the targets' deviation. Where no start gets there, the search ends once three of the
+best agree, after a number of tries (noise); if they do not (hard functions), the best of all meet in a tournament on
+finer grids.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -41,15 +42,19 @@ _GIVE_UP, _ACCEPTED, _AGREE, _AGREEING = 0.15, 0.03, 0.02, 3
 #: layer, and so many times as many for each one more. Without hidden layers there is one minimum.
 _FEWEST, _DEEPER = 4, 6
 
+#: Rounds of a tournament: so many of the best starts on grids of so many intervals, as far as their coefficients are
+#: no more than a share of the targets; and the steps that each takes.
+_TOURNAMENT, _SHARE, _TOURNAMENT_STEPS = ((6, 8), (3, 16)), 0.5, 15
+
 #: Starts are tried on at most so many samples.
 _SAMPLES = 1000
 
 
 class Start(NamedTuple):
-    """The best start, and what was tried."""
+    """The chosen start, and what was tried."""
 
     splines: Splines
-    residual: float  # root mean square, over the deviation of the targets
+    residual: float  # its root mean square, over the deviation of the targets
     tried: tuple[float, ...]  # of every start
 
 
@@ -108,20 +113,63 @@ def find_start(
     y (n, n_out) must have deviation 1.
     """
     some = slice(0, _SAMPLES)
-    x, y, root_weight = x[some], y[some], root_weight[some]
-    best, tried = splines, list[float]()
+    data = x[some], y[some], root_weight[some]
+    found, tried = list[_Found](), list[float]()
+    hidden = len(splines.layers) - 1
     for _ in range(restarts):
         try:
-            found, residual = train_start(draw(splines, x, rng), x, y, root_weight, check)
+            start, residual = train_start(draw(splines, data[0], rng), *data, check)
         except (FloatingPointError, ValueError):
             continue  # a draw whose activations leave the range of numbers
-        if residual < min(tried, default=np.inf):
-            best = found
+        found.append(_Found(residual, len(tried), start))
         tried.append(residual)
-        hidden = len(splines.layers) - 1
         if residual < _ACCEPTED or not hidden or (len(tried) >= _FEWEST * _DEEPER ** (hidden - 1) and _agree(tried)):
             break
-    return Start(best, min(tried, default=np.inf), tuple(tried))
+    else:
+        found = _tournament(found, *data, check)
+    if not found:
+        return Start(splines, np.inf, ())
+    best = min(found)
+    return Start(best.start, tried[best.place], tuple(tried))
+
+
+class _Found(NamedTuple):
+    """A start, and how it is ranked."""
+
+    residual: float
+    place: int  # among those that were tried
+    start: Splines
+
+
+def _tournament(found: list[_Found], *data: Any) -> list[_Found]:
+    """Return the starts of the last round, with their residuals on its grids; the starts themselves stay coarse."""
+    edges = sum(layer.live.size for layer in found[0].start.layers) if found else 0
+    now = [one.start for one in found]
+    for places, G in _TOURNAMENT:
+        if len(found) < _AGREEING or edges * G > _SHARE * data[1].size:
+            break
+        ranked = []
+        for one in sorted(found)[:places]:
+            try:
+                now[one.place], residual = _trained_on(G, now[one.place], *data)
+            except (FloatingPointError, ValueError):
+                continue
+            ranked.append(one._replace(residual=residual))
+        found = ranked or found
+    return found
+
+
+def _trained_on(
+    G: int, splines: Splines, x: FloatArray, y: FloatArray, root_weight: FloatArray, check: Callable[[], object]
+) -> tuple[Splines, float]:
+    """Train some steps on G intervals; return what was reached, and its residual."""
+    finer = splines.on_grids(x, [G] * len(splines.layers))
+    run = DampedLeastSquares(LeastSquares(finer.layers, x, y, root_weight), finer.vector, damping=1.0)
+    for _ in range(_TOURNAMENT_STEPS):
+        check()
+        if not run.step():
+            break
+    return finer.at(run.state.x), float(np.sqrt(run.state.fun / y.size))
 
 
 def _agree(tried: list[float]) -> bool:
