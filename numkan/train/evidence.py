@@ -16,6 +16,9 @@ of its highest derivative (:mod:`numkan.spline.smoothness`): straight lines, oth
 and the rest, so that an edge which only follows noise straightens, then vanishes; and where data are free of noise, the
 weights fall until only empty cells feel them, which go on with their neighbours' polynomial.
 
+A network of more coefficients than targets can run through all of them, and s falls to nothing. Who knows from samples
+held out that there is more noise gives the least that s may be.
+
 References
 ----------
 D. J. C. MacKay, "Bayesian interpolation", Neural Computation 4 (1992). S. N. Wood and M. Fasiolo, "A generalized

@@ -54,10 +54,11 @@ def fit(
     """Train the model on samples, in place.
 
     By default, sums of squares are fitted by Levenberg-Marquardt. It draws small networks until one does not get stuck,
-    on coarse grids and whatever the constructor drew; goes up a ladder of grids while samples held out gain from it,
-    the function staying; penalises what is rough by weights that the data themselves tell, so noise is recognised and
-    empty cells are filled smoothly; and in the end fits all samples once more. Larger problems and other losses are
-    fitted by L-BFGS or Adam, which begin from the model's parameters. Inputs and targets may be in any units.
+    on coarse grids and whatever the constructor drew (if all do, the best of them meet in a tournament on finer grids);
+    goes up a ladder of grids while samples held out gain from it, the function staying; penalises what is rough by
+    weights that the data themselves tell, so noise is recognised and empty cells are filled smoothly; and in the end
+    fits all samples once more. Larger problems and other losses are fitted by L-BFGS or Adam, which begin from the
+    model's parameters. Inputs and targets may be in any units.
 
     Parameters
     ----------
@@ -81,7 +82,8 @@ def fit(
         Samples to judge by, which the training does not see: given, or that share of the samples, drawn with
         `random_state`. By default 15 % with ``grids="auto"`` (from 40 samples on), none otherwise. With them, the best
         parameters are those of the least validation loss, and a finer grid that does not lower it ends the ladder.
-        Levenberg-Marquardt then fits all samples, where it held them out itself.
+        Levenberg-Marquardt then fits all samples, where it held them out itself; and where their error shows that it
+        took noise for the function, it climbs the ladder once more, with no less noise than they show.
     patience : int, optional
         A stage ends where so many steps have not lowered the validation loss; 100 by default (Adam: 20 epochs). Stages
         of Levenberg-Marquardt end by themselves.
