@@ -358,14 +358,15 @@ def test_mini_batches_are_recorded_by_epoch_on_all_samples():
 
 
 @pytest.mark.parametrize("update_grid", [True, False])
-def test_sizes_are_those_over_some_samples_that_have_a_weight(update_grid):
+def test_sizes_are_those_over_some_samples_that_have_a_weight(update_grid, monkeypatch):
     """Every third sample is looked at, unless those with a weight are the others; the first grid lies over all."""
-    x, y = data(3 * start._GRID_SAMPLES)
+    monkeypatch.setattr(start, "_GRID_SAMPLES", 100)
+    x, y = data(300)
     x[1] = 3.0
     weight = np.ones(len(x))
     weight[::3] = 0.0
     model = small()
-    options = {"method": "adam", "batch_size": 500, "steps": 10, "grids": None, "update_grid": update_grid}
+    options = {"method": "adam", "batch_size": 50, "steps": 12, "grids": None, "update_grid": update_grid}
     result = model.fit(x, 1e6 * y, sample_weight=weight, **options)
     assert result.success
     assert result.loss < 1.01 * np.var(1e6 * y[weight > 0])

@@ -210,7 +210,8 @@ def test_hard_functions_have_a_tournament(seed, monkeypatch):
     assert start.residual == start.tried[place]
 
 
-def test_a_tournament_needs_samples_for_its_grids(monkeypatch):
+@pytest.mark.jit
+def test_a_tournament_needs_samples_for_its_grids():
     x, y = hard()
     start = found([2, 2, 1], x[:60], y[:60], restarts=3)
     assert start.residual == min(start.tried)
