@@ -13,7 +13,8 @@ dense products where that is faster. No Jacobian of all rows ever exists.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -70,10 +71,11 @@ class SplineLayer:
     base: BaseFunction
     base_scale: FloatArray  # (n_in, n_out), masked
     live: FloatArray  # (n_in, n_out), 1 where an edge has a spline, else 0
-    pieces: Pieces = field(init=False)
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "pieces", local_pieces(self.grid, self.k, self.extrapolate))
+    @cached_property
+    def pieces(self) -> Pieces:
+        """The local polynomials of its grid."""
+        return local_pieces(self.grid, self.k, self.extrapolate)
 
     @property
     def shape(self) -> tuple[int, int, int]:

@@ -27,7 +27,9 @@ Fellner-Schall method for smoothing parameter optimization", Biometrics 73 (2017
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from itertools import accumulate, pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -142,6 +144,8 @@ class Smoothness:
 
     def __init__(self, layers: Sequence[SplineLayer], weights: list[FloatArray], *, smooth: bool = False) -> None:
         self._layers = layers
+        ends = [0, *accumulate(math.prod(layer.shape) for layer in layers)]
+        self._parts = [slice(*both) for both in pairwise(ends)]
         self._rough = [_Roughness(layer, _orders(layer, smooth)) for layer in layers]
         self.weights = weights
 
@@ -159,8 +163,7 @@ class Smoothness:
         ]
 
     def _split(self, c: FloatArray) -> list[FloatArray]:
-        cuts = np.cumsum([np.prod(layer.shape) for layer in self._layers])[:-1]
-        return [part.reshape(layer.shape) for part, layer in zip(np.split(c, cuts), self._layers, strict=True)]
+        return [c[part].reshape(layer.shape) for part, layer in zip(self._parts, self._layers, strict=True)]
 
     def value(self, c: FloatArray) -> float:
         """Return c^T R c."""

@@ -76,12 +76,14 @@ class Splines:
         layers, coefs = [], []
         for depth, (layer, coef, a, n) in enumerate(zip(self.layers, self.coefs, acts, G, strict=False)):
             if a is None:
-                layers.append(replace(layer, grid=np.array(refined_grid(layer.grid, n, layer.k))))
+                new = replace(layer, grid=np.array(refined_grid(layer.grid, n, layer.k)))
             elif np.abs(a).max() < _LARGEST:
-                layers.append(laid_over(layer, a, n, _MARGIN if depth else 0.0))
+                new = laid_over(layer, a, n, _MARGIN if depth else 0.0)
             else:
                 raise FloatingPointError(f"the activations of layer {depth}")
-            coefs.append(_through(layer.pieces, coef, layers[-1]))
+            same = np.array_equal(layer.grid, new.grid)
+            layers.append(layer if same else new)
+            coefs.append(coef if same else _through(layer.pieces, coef, new))
         return Splines(tuple(layers), tuple(coefs))
 
 
