@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import numpy as np
@@ -60,8 +61,8 @@ def places(of: Splines) -> list[tuple[int, int, int, Any]]:
 def with_weight(penalty: Smoothness, depth: int, place: tuple[int, int, int], value: float) -> Smoothness:
     weights = [weight.copy() for weight in penalty.weights]
     weights[depth][place] = value
-    other = object.__new__(Smoothness)
-    other._layers, other._rough, other.weights = penalty._layers, penalty._rough, weights
+    other = copy.copy(penalty)
+    other.weights = weights
     return other
 
 
