@@ -89,6 +89,10 @@ class LaneOps(NamedTuple):
     #: add_slopes(sums, array, at, index, factor): sums + factor * all coefficients of one edge but the constant
     add_slopes: Callable[..., Any]
     slope: Callable[..., Any]  # slope(sums, w): the derivative at w of the polynomial with these coefficients
+    #: merge(firsts, first, tables, poly, array, at, edges, to): for a vector of pieces the polynomials of an edge, one
+    #: power after the other `entries` apart, from `to` on; of the k + 1 functions of a piece, which are `firsts` in the
+    #: edge's coefficients, the polynomials are in `tables`. Both begin with the vector's first piece.
+    merge: Callable[..., Any]
     silu: Callable[..., Any]  # silu(x): (silu(x), silu'(x))
 
 
@@ -195,8 +199,24 @@ def _python_lane_ops(k: int, dtype: np.dtype[Any], entries: int) -> LaneOps:
         no_slopes,
         add_slopes,
         slope if k else flat,
+        _python_merge(k, entries, zero),
         silu_pair(dtype),
     )
+
+
+def _python_merge(k: int, entries: int, zero: Any) -> Any:
+    powers = k + 1
+
+    @kernel
+    def merge(firsts, first, tables, poly, array, at, edges, to):  # type: ignore[no-untyped-def]
+        for power in range(powers):
+            total = zero
+            for r in range(powers):
+                part = tables[poly + (power * powers + r) * entries]
+                total = part * array[at + firsts[first + r * entries]] + total
+            edges[to + power * entries] = total
+
+    return merge
 
 
 def _python_sums(k: int, entries: int, zero: Any) -> tuple[Any, Any]:

@@ -44,7 +44,7 @@ def lane_intrinsics(k: int, dtype: np.dtype[Any], entries: int, tile: int) -> di
     shape = _Shape(k, dtype, entries, tile)
     return {
         operation.__name__: operation
-        for group in (_index_intrinsics, _piece_intrinsics, _edge_intrinsics, _slope_intrinsics)
+        for group in (_index_intrinsics, _piece_intrinsics, _edge_intrinsics, _slope_intrinsics, _merge_intrinsics)
         for operation in group(shape)
     }
 
@@ -231,6 +231,36 @@ def _slope_intrinsics(shape: _Shape) -> list[Any]:
         return w(sums, w), codegen
 
     return [no_slopes, add_slopes, slope]
+
+
+def _merge_intrinsics(shape: _Shape) -> list[Any]:
+    """Return merge."""
+    dtype, entries, powers, registers = shape.dtype, shape.entries, shape.powers, shape.registers
+
+    @intrinsic
+    def merge(typing_context, firsts, first, tables, poly, array, at, edges, to):  # type: ignore[no-untyped-def]
+        """Store the polynomials of an edge on a vector of pieces."""
+
+        def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
+            emit = Emitter(builder, dtype)
+            kinds, (firsts, first, tables, poly, array, at, edges, to) = signature.args, args
+            own = emit.load_tables(context, kinds[4], array, at, registers)
+            coefs = [
+                emit.lookup(own, emit.load(context, kinds[0], firsts, first, r * entries, emit.integers))
+                for r in range(powers)
+            ]
+            for power in range(powers):
+                total = emit.number(0)
+                for r, coef in enumerate(coefs):
+                    part = emit.load(context, kinds[2], tables, poly, (power * powers + r) * entries)
+                    total = emit.fma(part, coef, total)
+                emit.store(context, kinds[6], edges, to, total, power * entries)
+            return context.get_dummy_value()
+
+        size = types.intp
+        return types.void(firsts, size, tables, size, array, size, edges, size), codegen
+
+    return [merge]
 
 
 def tile_intrinsics(dtype: np.dtype[Any], columns: int) -> tuple[Any, Any, Any]:

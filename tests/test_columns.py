@@ -56,7 +56,7 @@ def check_form(model: KAN, x: Any, y: Any, loss: str = "mse", weight: Any = None
     assert columns is not None
     eps = 256 * np.finfo(model.dtype).eps
     want = forward(model._pack(), x)
-    np.testing.assert_allclose(columns.forward(x), want, rtol=0, atol=eps * max(abs(want).max(), 1))
+    np.testing.assert_allclose(columns.predictor()(x), want, rtol=0, atol=eps * max(abs(want).max(), 1))
     goal = targets(y, len(x), model.n_out, model.dtype, loss, weight)
     value, grad = columns.loss_and_grad(x, goal)
     assert columns.loss(x, goal) == value
@@ -102,6 +102,19 @@ def test_what_is_not_trained_counts_and_has_no_gradient(trained: tuple[bool, boo
     model = model_of([2, 5, 1], 3, sb_trainable=trained[0], sp_trainable=trained[1])
     rng = np.random.default_rng(4)
     check_form(model, rng.uniform(-1, 1, (9, 2)), rng.normal(size=9))
+
+
+@pytest.mark.parametrize("n_out", [1, 5])
+def test_masked_edges_have_a_gradient_of_zero_where_others_have_none(n_out: int) -> None:
+    model = model_of([3, n_out], 4)
+    model.act_fun[0].mask[1, -1] = 0
+    x = np.full((4, 3), np.nan)
+    columns = model._columns()
+    assert columns is not None
+    _, grad = columns.loss_and_grad(x, targets(np.zeros((4, n_out)), 4, n_out, model.dtype, "mse"))
+    for part in model.unravel(grad)[0].values():
+        assert (part[model.act_fun[0].mask == 0] == 0).all()
+        assert np.isnan(part[model.act_fun[0].mask != 0]).any(axis=-1).all()
 
 
 def test_a_model_whose_numbers_grids_or_policy_change_is_packed_anew() -> None:

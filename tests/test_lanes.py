@@ -109,6 +109,29 @@ def test_edges_are_polynomials_looked_up_and_so_are_their_slopes(case: Any, k: i
     assert (abs(slopes - parts.sum(axis=(0, 1))) <= 4 * (k + 3) * np.finfo(dtype).eps * size)[w == w].all()
 
 
+@pytest.mark.parametrize("k", [0, 3, 5])
+@pytest.mark.parametrize("case", CASES, ids=named)
+def test_merged_edges_are_sums_over_the_functions_of_their_pieces(case: Any, k: int) -> None:
+    dtype, entries = case
+    step, powers = sample_lanes(dtype), k + 1
+    merge = lane_ops(k, dtype, entries, 1).merge
+
+    @kernel
+    def run(firsts, tables, coefs, edges):
+        for lane in range(0, entries, step):
+            merge(firsts, lane, tables, lane, coefs, 3, edges, 5 + lane)
+
+    rng = np.random.default_rng(k)
+    firsts = rng.integers(0, entries, (powers, entries)).astype(index_dtype(dtype))
+    tables = rng.normal(size=(powers, powers, entries)).astype(dtype)
+    coefs, edges = rng.normal(size=3 + entries).astype(dtype), np.full(5 + powers * entries, 7, dtype)
+    run(firsts.reshape(-1), tables.reshape(-1), coefs, edges)
+    terms = tables.astype(float) * coefs[3:].astype(float)[firsts]
+    assert (edges[:5] == 7).all()
+    bound = 2 * (k + 2) * np.finfo(dtype).eps * abs(terms).sum(axis=1)
+    assert (abs(edges[5:].reshape(powers, entries) - terms.sum(axis=1)) <= bound).all()
+
+
 @pytest.mark.parametrize("dtype", FLOATS, ids=str)
 def test_local_keeps_infinity_finite_and_nan_nan(dtype: np.dtype[Any]) -> None:
     step = sample_lanes(dtype)

@@ -14,6 +14,7 @@ from numkan import KANLayer
 from numkan.layer.initialize import draw
 from numkan.layer.pack import new_packed, pack, pack_tangent, unpack_gradient
 from numkan.layer.packed import PackedLayer
+from numkan.layer.work import Sorted, borrowed
 from numkan.model import Network
 from numkan.model.network import _jacobian_columns
 from tests import naive_network as naive
@@ -130,6 +131,42 @@ def test_kernels_are_their_twins_across_tiles_of_outputs(n_out: int, k: int) -> 
 @pytest.mark.parametrize("n_intervals", [20, 40, 200])
 def test_kernels_are_their_twins_on_the_longer_blocks_of_fine_grids(n_intervals: int) -> None:
     check_sums(2, 3, n_intervals, 3, 1100)
+
+
+@pytest.mark.jit
+@pytest.mark.parametrize("base_fun", BASES, ids=["silu", "identity", "zero", "tanh"])
+def test_backward_has_the_same_bits_with_what_forward_sorted(base_fun: Any) -> None:
+    packed = KANLayer(18, 5, grid=6, base_fun=base_fun).pack()
+    work, rng = packed.work, np.random.default_rng(0)
+    n = 2 * work.block + 7
+    x, y_bar = rng.uniform(-1.5, 1.5, (n, 18)), rng.normal(size=(n, 5))
+    x[5, 3], x[6, 4], x[-1, 17] = np.inf, -np.inf, np.nan
+    slots = 18 * 3
+    keep = Sorted.within(np.empty(Sorted.bytes_of(work, slots), np.uint8), work, slots)
+    for block, begin in ((0, 0), (1, work.block)):  # in two calls, as chunks are
+        rows = slice(begin, work.block if block == 0 else n)
+        assert_identical(packed.forward(x[rows], keep=keep, first=block), packed.forward(x[rows]))
+    grad = np.empty_like(packed.coefs)
+
+    def take(low: int, high: int, part: Array) -> None:
+        grad[low:high] = part
+
+    x_bar = packed.backward(x, y_bar, take, kept=keep)
+    want, want_x = backward(packed, x, y_bar)
+    assert_identical(grad, want)
+    assert_identical(x_bar, want_x)
+
+
+def test_memory_that_is_lent_is_not_lent_again_before_it_comes_back() -> None:
+    dtype = np.dtype(np.float64)
+    with borrowed("test", 8, dtype) as one, borrowed("test", 8, dtype) as other:
+        assert not np.shares_memory(one, other)
+    with borrowed("test", 8, dtype) as again:
+        assert np.shares_memory(again, one) or np.shares_memory(again, other)
+    with borrowed("test", 1 << 23, dtype) as large:
+        assert large.size == 1 << 23
+    with borrowed("test", 8, dtype) as again:
+        assert not np.shares_memory(again, large), "so much is not kept"
 
 
 def check_sums(n_in: int, n_out: int, n_intervals: int, k: int, n: int) -> None:

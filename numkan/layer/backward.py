@@ -21,7 +21,7 @@ import numpy as np
 from numkan._jit import kernel
 from numkan._rows import row_ops, tile_vectors
 from numkan._simd import lanes_of
-from numkan.layer.prepare import prepare_kernel
+from numkan.layer.prepare import fill_kernel, place_kernel
 
 __all__ = ["backward_kernel"]
 
@@ -33,15 +33,15 @@ def _coefficient_kernel(k: int, dtype: np.dtype[Any], vectors: int) -> Any:
     load, add_products, store = ops.load, ops.add_products, ops.store
 
     @kernel
-    def add_tile(grad, first, low, high, n_rows, width, v, y_bar, begin, work):  # type: ignore[no-untyped-def]
+    def add_tile(grad, first, low, high, n_rows, width, v, y_bar, begin, kept, work):  # type: ignore[no-untyped-def]
         """Add to grad, which begins with input `first`, for inputs low ... high - 1 and outputs from v on."""
         order, basis, stride, block = work.order, work.basis, work.stride, work.block
         before = first * n_rows * width
         for slot in range(high - low):
             base_row = ((low - first + slot) * n_rows + n_rows - 1) * width + v
-            at, start = slot * (k + 2) * stride, slot * block
+            at, start, first_run = slot * (k + 2) * stride, (kept + slot) * block, (kept + slot) * work.runs
             q = 0
-            for run in range(start, start + work.n_runs[slot]):
+            for run in range(first_run, first_run + work.n_runs[kept + slot]):
                 row, end = work.run_row[run] - before + v, work.run_end[run]
                 rows = load(grad, row, width, base_row)
                 for s in range(q, end):
@@ -60,14 +60,14 @@ def _input_kernel(k: int, dtype: np.dtype[Any], vectors: int) -> Any:
     load, total = ops.load, ops.total
 
     @kernel
-    def add_tile(coefs, low, high, n_rows, width, v, y_bar, begin, work, x_bar):  # type: ignore[no-untyped-def]
+    def add_tile(coefs, low, high, n_rows, width, v, y_bar, begin, kept, work, x_bar):  # type: ignore[no-untyped-def]
         """Add to x_bar[begin : begin + count, low : high]; the sum over r comes before the one sum over lanes."""
         order, slope, stride, block = work.order, work.slope, work.stride, work.block
         for slot in range(high - low):
             base_row = ((low + slot) * n_rows + n_rows - 1) * width + v
-            at, start = slot * (k + 2) * stride, slot * block
+            at, start, first_run = slot * (k + 2) * stride, (kept + slot) * block, (kept + slot) * work.runs
             q = 0
-            for run in range(start, start + work.n_runs[slot]):
+            for run in range(first_run, first_run + work.n_runs[kept + slot]):
                 rows = load(coefs, work.run_row[run] + v, width, base_row)
                 end = work.run_end[run]
                 for s in range(q, end):
@@ -81,36 +81,44 @@ def _input_kernel(k: int, dtype: np.dtype[Any], vectors: int) -> Any:
 @cache
 def backward_kernel(k: int, dtype: np.dtype[Any]) -> Any:
     """Return the kernel of the cotangents of some inputs of a layer, for degree `k` and a dtype."""
-    prepare = prepare_kernel(k, dtype)
+    place, fill = place_kernel(dtype), fill_kernel(k, dtype)
     vectors, step = tile_vectors(k), lanes_of(dtype)
     add_many, add_one = _coefficient_kernel(k, dtype, vectors), _coefficient_kernel(k, dtype, 1)
     pull_many, pull_one = _input_kernel(k, dtype, vectors), _input_kernel(k, dtype, 1)
-    tile = vectors * step
+    tile, zero = vectors * step, dtype.type(0)
 
     @kernel
-    def backward(x, y_bar, pieces, kind, given, slope, coefs, work, low, high, grad, x_bar, with_coefs, with_inputs):  # type: ignore[no-untyped-def]
-        """Add to grad (high - low, G + k + 1, width) and to x_bar (n, n_in), each where asked for.
+    def backward(  # type: ignore[no-untyped-def]
+        x, y_bar, pieces, kind, given, slope, coefs, work, kept, low, high, grad, x_bar, with_coefs, with_inputs
+    ):
+        """Fill grad (high - low, G + k + 1, width) and add to x_bar (n, n_in), each where asked for.
 
-        y_bar (n, work.width). All of inputs low ... high - 1 only: no two inputs meet, so threads may share a layer.
+        y_bar (n, work.width). Forward has kept what it sorted from slot `kept` on, or has not if kept < 0. All of
+        inputs low ... high - 1 only: no two inputs meet, so threads may share a layer.
         """
         n = x.shape[0]
-        _, n_rows, width = coefs.shape
+        n_in, n_rows, width = coefs.shape
         flat, flat_grad, bars = coefs.reshape(-1), grad.reshape(-1), y_bar.reshape(-1)
         whole = width // tile * tile
         for i in range(low, high, work.inputs):
             j = min(high, i + work.inputs)
+            if with_coefs:
+                flat_grad[(i - low) * n_rows * width : (j - low) * n_rows * width] = zero
             for begin in range(0, n, work.block):
                 count = min(work.block, n - begin)
-                prepare(x, begin, count, i, j, width, n_rows, pieces, kind, given, slope, with_inputs, work)
+                at = kept + begin // work.block * n_in + i if kept >= 0 else 0
+                if kept < 0:
+                    place(x, begin, count, i, j, width, n_rows, pieces, at, work)
+                fill(begin, count, i, j, pieces, kind, given, slope, with_inputs, at, work)
                 if with_coefs:
                     for v in range(0, whole, tile):
-                        add_many(flat_grad, low, i, j, n_rows, width, v, bars, begin, work)
+                        add_many(flat_grad, low, i, j, n_rows, width, v, bars, begin, at, work)
                     for v in range(whole, width, step):
-                        add_one(flat_grad, low, i, j, n_rows, width, v, bars, begin, work)
+                        add_one(flat_grad, low, i, j, n_rows, width, v, bars, begin, at, work)
                 if with_inputs:
                     for v in range(0, whole, tile):
-                        pull_many(flat, i, j, n_rows, width, v, bars, begin, work, x_bar)
+                        pull_many(flat, i, j, n_rows, width, v, bars, begin, at, work, x_bar)
                     for v in range(whole, width, step):
-                        pull_one(flat, i, j, n_rows, width, v, bars, begin, work, x_bar)
+                        pull_one(flat, i, j, n_rows, width, v, bars, begin, at, work, x_bar)
 
     return backward

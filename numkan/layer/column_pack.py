@@ -24,81 +24,106 @@ from numkan.layer.columns import (
     SCALE_BASE,
     SCALE_SP,
     SCALES,
+    group,
 )
 
-__all__ = ["pack_kernel", "unpack_columns"]
+__all__ = ["pack_kernel", "unpack_kernel"]
 
 
 @cache
 def pack_kernel(k: int, dtype: np.dtype[Any], entries: int) -> Any:
     """Return the kernel that packs the edges of a network."""
     powers = k + 1
-    step, load, store, splat, fma, *_ = vector_ops(sample_lanes(dtype))
-    ops = lane_ops(k, dtype, entries, 1)
-    load_index, lookup = ops.load_index, ops.lookup
-    zero = dtype.type(0)
+    step = sample_lanes(dtype)
+    merge = lane_ops(k, dtype, entries, 1).merge
 
     @kernel
     def pack(numbers, tables, firsts, places, scratch, edges):  # type: ignore[no-untyped-def]
-        """Fill edges from the network's numbers; scratch holds `entries` numbers, then k + 1 vectors."""
+        """Fill edges from the network's numbers; scratch holds `entries` numbers for every output of a layer."""
         for layer in range(places.shape[0]):
             n_in, n_out, n_basis = places[layer, N_IN], places[layer, N_OUT], places[layer, N_BASIS]
+            at_mask, at_sp, at_base = places[layer, MASK], places[layer, SCALE_SP], places[layer, SCALE_BASE]
             to, to_scale = places[layer, EDGES], places[layer, SCALES]
             for i in range(n_in):
                 first = places[layer, FIRST] + i * powers * entries
                 poly = places[layer, POLY] + i * powers * powers * entries
+                # All outputs first: a vector cannot be loaded at once where numbers have just been stored.
                 for o in range(n_out):
                     edge = i * n_out + o
-                    m = numbers[places[layer, MASK] + edge]
-                    factor = m * numbers[places[layer, SCALE_SP] + edge]
-                    at = places[layer, COEF] + i * n_basis * n_out + o
-                    for p in range(n_basis):
-                        scratch[p] = factor * numbers[at + p * n_out]
+                    factor = numbers[at_mask + edge] * numbers[at_sp + edge]
+                    at = np.uint64(places[layer, COEF] + i * n_basis * n_out + o)
+                    for p in range(np.uint64(o * entries), np.uint64(o * entries + n_basis)):
+                        scratch[p] = factor * numbers[at]
+                        at += np.uint64(n_out)  # unsigned: whether an index is negative costs more than the rest
+                    edges[to_scale + edge] = numbers[at_mask + edge] * numbers[at_base + edge]
+                for o in range(n_out):
                     for lane in range(0, entries, step):
-                        # the coefficients of the k + 1 functions of each piece, then their polynomials' sum
-                        for r in range(powers):
-                            index = load_index(firsts, first + r * entries + lane)
-                            store(scratch, entries + r * step, lookup(scratch, 0, index))
-                        for power in range(powers):
-                            total = splat(zero)
-                            for r in range(powers):
-                                part = load(tables, poly + (power * powers + r) * entries + lane)
-                                total = fma(part, load(scratch, entries + r * step), total)
-                            store(edges, to + power * entries + lane, total)
+                        merge(firsts, first + lane, tables, poly + lane, scratch, o * entries, edges, to + lane)
                     to += powers * entries
-                    edges[to_scale + edge] = m * numbers[places[layer, SCALE_BASE] + edge]
 
     return pack
 
 
-@kernel
-def unpack_columns(packed, numbers, places, trained, together, grad):  # type: ignore[no-untyped-def]
-    """Fill grad (n_params,) by the chain rule from the packed gradient, as `pack.unpack_gradient` does.
+@cache
+def _unpack_edges_kernel(dtype: np.dtype[Any], columns: int) -> Any:
+    """Return the kernel of the gradients of one input's edges to `columns` outputs."""
+    step, load, store, splat, fma, mul, *_ = vector_ops(columns)
+    zero, one = dtype.type(0), dtype.type(1)
 
-    packed: for every input the sums of `together` outputs at a time, (n_rows, together), then (n_rows,) of each output
-    left over, as `column_backward.py` leaves them; trained (depth, 2): whether scale_base and scale_sp are parameters.
-    """
-    zero = numbers.dtype.type(0)
-    for layer in range(places.shape[0]):
-        n_in, n_out, n_basis = places[layer, N_IN], places[layer, N_OUT], places[layer, N_BASIS]
-        n_rows, n_whole = places[layer, N_ROWS], n_out // together * together
-        for i in range(n_in):
-            for o in range(n_out):
-                if o < n_whole:
-                    at, stride = (i * n_out + o // together * together) * n_rows + o % together, together
-                else:
-                    at, stride = (i * n_out + o) * n_rows, 1
-                at += places[layer, GRADS]
-                edge = i * n_out + o
-                m = numbers[places[layer, MASK] + edge]
-                coef = places[layer, COEF] + i * n_basis * n_out + o
-                factor = m * numbers[places[layer, SCALE_SP] + edge]
-                on_scale = zero
+    @kernel
+    def unpack(packed, at, numbers, coef, n_basis, n_out, mask, scale_sp, base, sp, grad):  # type: ignore[no-untyped-def]
+        """Fill grad at `coef` and the scales at `base` and `sp`, if not negative, from packed (n_rows, columns)."""
+        m = load(numbers, mask)
+        factor, on_scale = mul(m, load(numbers, scale_sp)), splat(zero)
+        for p in range(n_basis):
+            part, own = load(packed, at + p * step), coef + p * n_out
+            on_scale = fma(splat(one), mul(mul(m, load(numbers, own)), part), on_scale)
+            store(grad, own, mul(factor, part))
+        if base >= 0:
+            store(grad, base, mul(m, load(packed, at + n_basis * step)))
+        if sp >= 0:
+            store(grad, sp, on_scale)
+        for e in range(columns):
+            if numbers[mask + e] == 0:  # exactly 0, also where the packed gradient is not finite
                 for p in range(n_basis):
-                    part = packed[at + p * stride]
-                    grad[coef + p * n_out] = factor * part if m != 0 else zero
-                    on_scale += m * numbers[coef + p * n_out] * part if m != 0 else zero
-                if trained[layer, 0]:
-                    grad[places[layer, SCALE_BASE] + edge] = m * packed[at + n_basis * stride] if m != 0 else zero
-                if trained[layer, 1]:
-                    grad[places[layer, SCALE_SP] + edge] = on_scale
+                    grad[coef + p * n_out + e] = zero
+                if base >= 0:
+                    grad[base + e] = zero
+                if sp >= 0:
+                    grad[sp + e] = zero
+
+    return unpack
+
+
+@cache
+def unpack_kernel(dtype: np.dtype[Any]) -> Any:
+    """Return the kernel that turns packed gradients into those of a network's parameters."""
+    together = group(dtype)
+    unpack_several, unpack_one = _unpack_edges_kernel(dtype, together), _unpack_edges_kernel(dtype, 1)
+
+    @kernel
+    def unpack(packed, numbers, places, trained, grad):  # type: ignore[no-untyped-def]
+        """Fill grad (n_params,) by the chain rule from the packed gradient, as `pack.unpack_gradient` does.
+
+        packed: for every input the sums of `together` outputs at a time, (n_rows, together), then (n_rows,) of each
+        output left over, as `column_backward.py` leaves them; trained (depth, 2): whether scale_base and scale_sp are
+        parameters.
+        """
+        for layer in range(places.shape[0]):
+            n_in, n_out, n_basis = places[layer, N_IN], places[layer, N_OUT], places[layer, N_BASIS]
+            n_rows, whole = places[layer, N_ROWS], n_out // together * together
+            for i in range(n_in):
+                at = places[layer, GRADS] + i * n_out * n_rows
+                for o in range(n_out):
+                    if o < whole and o % together > 0:
+                        continue
+                    edge, coef = i * n_out + o, places[layer, COEF] + i * n_basis * n_out + o
+                    mask, scale_sp = places[layer, MASK] + edge, places[layer, SCALE_SP] + edge
+                    base = places[layer, SCALE_BASE] + edge if trained[layer, 0] else -1
+                    sp, own = scale_sp if trained[layer, 1] else -1, at + o * n_rows
+                    if o < whole:
+                        unpack_several(packed, own, numbers, coef, n_basis, n_out, mask, scale_sp, base, sp, grad)
+                    else:
+                        unpack_one(packed, own, numbers, coef, n_basis, n_out, mask, scale_sp, base, sp, grad)
+
+    return unpack

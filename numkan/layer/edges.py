@@ -74,7 +74,7 @@ def _sums_kernel(k: int, dtype: np.dtype[Any]) -> Any:
                     slot = i - low
                     at, base_row = slot * (k + 2) * stride, (i * n_rows + n_rows - 1) * width
                     for v in range(0, width, step):
-                        c, run = i * width + v, slot * work.block
+                        c, run = i * width + v, slot * work.runs
                         total, square = splat(zero), splat(zero)
                         for q in range(count):
                             if q == work.run_end[run]:
@@ -115,8 +115,7 @@ def _backward_kernel(k: int, dtype: np.dtype[Any]) -> Any:
                 prepare(x, begin, count, low, high, width, n_rows, pieces, kind, given, given_slope, True, work)
                 for i in range(low, high):
                     base_row, at = (i * n_rows + n_rows - 1) * width, (i - low) * (k + 2) * stride
-                    start = (i - low) * work.block
-                    run = start
+                    start, run = (i - low) * work.block, (i - low) * work.runs
                     for q in range(count):
                         if q == work.run_end[run]:
                             run += 1

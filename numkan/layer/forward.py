@@ -17,7 +17,7 @@ import numpy as np
 from numkan._jit import kernel
 from numkan._rows import row_ops, tile_vectors
 from numkan._simd import lanes_of, vector_ops
-from numkan.layer.prepare import copy_rows, prepare_kernel
+from numkan.layer.prepare import copy_rows, fill_kernel, place_kernel, prepare_kernel
 
 __all__ = ["forward_kernel", "tangent_kernel"]
 
@@ -29,14 +29,14 @@ def _tile_kernel(k: int, dtype: np.dtype[Any], vectors: int) -> Any:
     load, add_outputs = ops.load, ops.add_outputs
 
     @kernel
-    def add_tile(functions, coefs, low, high, n_rows, width, v, work):  # type: ignore[no-untyped-def]
-        """Add inputs low ... high - 1, in slots 0, 1, ..., to the outputs from v on."""
+    def add_tile(functions, coefs, low, high, n_rows, width, v, kept, work):  # type: ignore[no-untyped-def]
+        """Add inputs low ... high - 1, in slots 0, 1, ..., sorted in slots from `kept` on, to the outputs from v on."""
         order, out, stride, block = work.order, work.out, work.stride, work.block
         for slot in range(high - low):
             base_row = ((low + slot) * n_rows + n_rows - 1) * width + v
-            at, start = slot * (k + 2) * stride, slot * block
+            at, start, first_run = slot * (k + 2) * stride, (kept + slot) * block, (kept + slot) * work.runs
             q = 0
-            for run in range(start, start + work.n_runs[slot]):
+            for run in range(first_run, first_run + work.n_runs[kept + slot]):
                 rows = load(coefs, work.run_row[run] + v, width, base_row)
                 end = work.run_end[run]
                 for s in range(q, end):
@@ -56,13 +56,13 @@ def _contract_kernel(k: int, dtype: np.dtype[Any]) -> Any:
     tile = vectors * step
 
     @kernel
-    def contract(functions, coefs, low, high, n_rows, width, work):  # type: ignore[no-untyped-def]
-        """Add inputs low ... high - 1 to work.out; functions are the basis or its slopes."""
+    def contract(functions, coefs, low, high, n_rows, width, kept, work):  # type: ignore[no-untyped-def]
+        """Add inputs low ... high - 1, sorted from slot `kept` on, to work.out; functions: the basis or its slopes."""
         whole = width // tile * tile
         for v in range(0, whole, tile):
-            add_many(functions, coefs, low, high, n_rows, width, v, work)
+            add_many(functions, coefs, low, high, n_rows, width, v, kept, work)
         for v in range(whole, width, step):
-            add_one(functions, coefs, low, high, n_rows, width, v, work)
+            add_one(functions, coefs, low, high, n_rows, width, v, kept, work)
 
     return contract
 
@@ -70,14 +70,17 @@ def _contract_kernel(k: int, dtype: np.dtype[Any]) -> Any:
 @cache
 def forward_kernel(k: int, dtype: np.dtype[Any]) -> Any:
     """Return the kernel of a layer's outputs, for degree `k` and a dtype."""
-    prepare, contract = prepare_kernel(k, dtype), _contract_kernel(k, dtype)
+    place, fill, contract = place_kernel(dtype), fill_kernel(k, dtype), _contract_kernel(k, dtype)
     copy = copy_rows(dtype)
     step, _, store, splat, *_ = vector_ops(lanes_of(dtype))
     zero = dtype.type(0)
 
     @kernel
-    def forward(x, pieces, kind, given, given_slope, coefs, work, y):  # type: ignore[no-untyped-def]
-        """Fill y (n, n_out) from x (n, n_in) and coefs (n_in, G + k + 1, width)."""
+    def forward(x, pieces, kind, given, given_slope, coefs, work, kept, y):  # type: ignore[no-untyped-def]
+        """Fill y (n, n_out) from x (n, n_in) and coefs (n_in, G + k + 1, width).
+
+        What is sorted stays in slots kept, kept + 1, ..., one for each input of each block; it does not if kept < 0.
+        """
         n, n_out = y.shape
         n_in, n_rows, width = coefs.shape
         flat, out, outputs = coefs.reshape(-1), work.out, y.reshape(-1)
@@ -87,8 +90,10 @@ def forward_kernel(k: int, dtype: np.dtype[Any]) -> Any:
                 store(out, at, splat(zero))
             for low in range(0, n_in, work.inputs):
                 high = min(n_in, low + work.inputs)
-                prepare(x, begin, count, low, high, width, n_rows, pieces, kind, given, given_slope, False, work)
-                contract(work.basis, flat, low, high, n_rows, width, work)
+                at = kept + begin // work.block * n_in + low if kept >= 0 else 0
+                place(x, begin, count, low, high, width, n_rows, pieces, at, work)
+                fill(begin, count, low, high, pieces, kind, given, given_slope, False, at, work)
+                contract(work.basis, flat, low, high, n_rows, width, at, work)
             copy(out, 0, work.width, outputs, begin * n_out, n_out, count, n_out)
 
     return forward
@@ -126,11 +131,11 @@ def tangent_kernel(k: int, dtype: np.dtype[Any]) -> Any:
                 for i in range(low, high):
                     slot = i - low
                     for q in range(count):
-                        dot = x_dot[begin + work.order[slot * work.block + q], i]
+                        dot = x_dot[begin + np.int64(work.order[slot * work.block + q]), i]
                         for r in range(rows):
                             slope[(slot * rows + r) * work.stride + q] *= dot
-                contract(slope, flat, low, high, n_rows, width, work)
-                contract(work.basis, flat_dot, low, high, n_rows, width, work)
+                contract(slope, flat, low, high, n_rows, width, 0, work)
+                contract(work.basis, flat_dot, low, high, n_rows, width, 0, work)
             copy(out, 0, work.width, outputs, begin * n_out, n_out, count, n_out)
 
     return tangent

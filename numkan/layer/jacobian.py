@@ -53,7 +53,7 @@ def jacobian_kernel(k: int, dtype: np.dtype[Any]) -> Any:
                 for q in range(count):
                     if q == work.run_end[run]:
                         run += 1
-                    first, row = work.run_row[run] - i * (n_basis + 1), begin + work.order[q]
+                    first, row = work.run_row[run] - i * (n_basis + 1), begin + np.int64(work.order[q])
                     for o in range(n_out):
                         m = mask[i, o]
                         if m == 0:
@@ -98,7 +98,7 @@ def delta_kernel(k: int, dtype: np.dtype[Any]) -> Any:
                 for q in range(count):
                     if q == work.run_end[run]:
                         run += 1
-                    sample = begin + work.order[q]
+                    sample = begin + np.int64(work.order[q])
                     for net in range(n_q):
                         for o in range(n_out):
                             row[o] = delta[sample, net, o]

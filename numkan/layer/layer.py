@@ -350,10 +350,11 @@ class KANLayer:
             self._pieces = local_pieces(self._grid, self._k, self._extrapolate)
         return self._pieces
 
-    def pack(self) -> PackedLayer:
-        """Return the layer as it is now in the form that kernels read."""
+    def pack(self, coefs: Any = None) -> PackedLayer:
+        """Return the layer as it is now in the form that kernels read, packed into `coefs` if these are given."""
         n_in, n_basis, n_out = self._shape
-        coefs = new_packed(n_in, n_basis, n_out, self._dtype)
+        if coefs is None:
+            coefs = new_packed(n_in, n_basis, n_out, self._dtype)
         over_inputs(pack, self._coef, self._scale_base, self._scale_sp, self._mask, coefs)
         inside = self._grid if self._extrapolate == "raise" else None
         return PackedLayer(self._k, n_out, self._base, self.pieces, coefs, inside)

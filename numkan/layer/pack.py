@@ -19,6 +19,7 @@ by the chain rule in another:
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -29,7 +30,7 @@ from numkan._simd import lanes_of
 from numkan._threads import run_tasks
 from numkan.layer.work import aligned_empty
 
-__all__ = ["new_packed", "over_inputs", "pack", "pack_tangent", "padded_width", "unpack_gradient"]
+__all__ = ["new_packed", "over_inputs", "pack", "pack_tangent", "packed_shape", "padded_width", "unpack_gradient"]
 
 #: From so many numbers on, a pass over them is worth a thread's while; it is then cut into so many parts.
 _WORTH_THREADS, _GROUPS = 1_000_000, 8
@@ -41,10 +42,15 @@ def padded_width(n_out: int, dtype: np.dtype[Any]) -> int:
     return -(-n_out // lanes) * lanes
 
 
+def packed_shape(n_in: int, n_basis: int, n_out: int, dtype: np.dtype[Any]) -> tuple[int, int, int]:
+    """Return the shape of packed coefficients: whole vectors, so that those of the next layer may follow at once."""
+    return (n_in, n_basis + 1, padded_width(n_out, dtype))
+
+
 def new_packed(n_in: int, n_basis: int, n_out: int, dtype: np.dtype[Any]) -> Any:
     """Return memory for packed coefficients (n_in, n_basis + 1, width)."""
-    shape = (n_in, n_basis + 1, padded_width(n_out, dtype))
-    return aligned_empty(shape[0] * shape[1] * shape[2], dtype).reshape(shape)
+    shape = packed_shape(n_in, n_basis, n_out, dtype)
+    return aligned_empty(math.prod(shape), dtype).reshape(shape)
 
 
 def over_inputs(kernel: Callable[..., None], *arrays: Any) -> None:

@@ -14,7 +14,7 @@ from numkan.base import GIVEN, BaseFunction
 from numkan.layer.backward import backward_kernel
 from numkan.layer.forward import forward_kernel, tangent_kernel
 from numkan.layer.jacobian import delta_kernel
-from numkan.layer.work import BLOCK, Work, aligned_empty, gradient_space, workspace
+from numkan.layer.work import BLOCK, Sorted, Work, aligned_empty, gradient_space, workspace
 from numkan.spline.pieces import Pieces, check_inside
 
 __all__ = ["PackedLayer", "Take", "given_base"]
@@ -55,6 +55,12 @@ def given_base(base: BaseFunction, x: FloatArray) -> tuple[FloatArray, FloatArra
     return values[0], values[1]
 
 
+def new_bars(n: int, width: int, dtype: np.dtype[Any]) -> FloatArray:
+    """Return memory for cotangents of n samples."""
+    bars: FloatArray = aligned_empty(n * width, dtype).reshape(n, width)
+    return bars
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class PackedLayer:
     """One layer as its kernels read it.
@@ -91,21 +97,43 @@ class PackedLayer:
         """How many samples the kernels take at once."""
         return self.work.block
 
-    def forward(self, x: FloatArray, y: FloatArray | None = None) -> FloatArray:
-        """Return the outputs (n, n_out) at x (n, n_in), in `y` if that is given."""
+    def forward(
+        self, x: FloatArray, y: FloatArray | None = None, keep: Sorted | None = None, first: int = 0
+    ) -> FloatArray:
+        """Return the outputs (n, n_out) at x (n, n_in), in `y` if that is given.
+
+        What was sorted stays in `keep` if that is given, for :meth:`backward`; x then begins with block `first` of it.
+        """
         if self.inside is not None:
             check_inside("x", x, self.inside, self.k)
         if y is None:
             y = np.empty((x.shape[0], self.n_out), x.dtype)
-        kernel, work = forward_kernel(self.k, x.dtype), self.work
+        kernel, work = forward_kernel(self.k, x.dtype), self._work_with(keep)
         for begin in range(0, len(x), _LONGEST_CALL):  # Ctrl-C gets through between two calls
             rows = slice(begin, begin + _LONGEST_CALL)
             given, slope = given_base(self.base, x[rows])
-            kernel(x[rows], self.pieces, self.base.kind, given, slope, self.coefs, work, y[rows])
+            at = -1 if keep is None else (first + begin // work.block) * x.shape[1]
+            kernel(x[rows], self.pieces, self.base.kind, given, slope, self.coefs, work, at, y[rows])
         return y
 
-    def backward(self, x: FloatArray, y_bar: FloatArray, take: Take | None, *, inputs: bool = True) -> FloatArray:
+    def _work_with(self, keep: Sorted | None) -> Work:
+        """Return this thread's scratch memory, where what is sorted lies in `keep` if that is given."""
+        return self.work if keep is None else self.work._replace(**keep._asdict())
+
+    def backward(
+        self,
+        x: FloatArray,
+        y_bar: FloatArray,
+        take: Take | None,
+        *,
+        inputs: bool = True,
+        columns: int | None = None,
+        kept: Sorted | None = None,
+    ) -> FloatArray:
         """Hand the cotangents of the packed coefficients to `take`, and return those of x (n, n_in) where asked for.
+
+        y_bar (n, n_out), or (n, work.width) with zeros behind; so are those of x, with so many `columns`. kept: what
+        :meth:`forward` kept of the same x.
 
         ``take(low, high, part)`` gets those of inputs low ... high - 1, (high - low, G + k + 1, width), on any thread;
         `part` is memory that is used again. Each sum is one thread's, over the samples in order, so the numbers do not
@@ -113,19 +141,25 @@ class PackedLayer:
         """
         n, n_in = x.shape
         _, n_rows, width = self.coefs.shape
-        x_bar = np.zeros(x.shape if inputs else (0, 0), x.dtype)
-        bars = aligned_empty(n * self.work.width, x.dtype).reshape(n, self.work.width)
-        bars[:, : self.n_out], bars[:, self.n_out :] = y_bar, 0
+        x_bar, bars = new_bars(n if inputs else 0, columns or n_in, x.dtype), y_bar
+        x_bar[:] = 0
+        if y_bar.shape[1] != self.work.width:
+            bars = new_bars(n, self.work.width, x.dtype)
+            bars[:, : self.n_out], bars[:, self.n_out :] = y_bar, 0
         given, slope = given_base(self.base, x)
         kernel = backward_kernel(self.k, x.dtype)
         work = max(1, n * (_SLOPES_WORK + 2 * (self.k + 2) * width))
-        size = max(-(-n_in // _MOST_GROUPS), min(n_in, -(-_GROUP_WORK // work)))
+        # a power of two, which threads share evenly, of inputs that kernels take together
+        groups = 1 << max(1, min(_MOST_GROUPS, n_in, n_in * work // _GROUP_WORK)).bit_length() - 1
+        size = -(-n_in // groups)
+        size -= size % self.work.inputs if size > self.work.inputs else 0
 
         def task(group: int) -> None:
             low, high = group * size, min(n_in, (group + 1) * size)
             part = gradient_space((high - low, n_rows, width) if take else (0, 0, 0), x.dtype)
-            grid = self.pieces, self.base.kind, given, slope
-            kernel(x, bars, *grid, self.coefs, self.work, low, high, part, x_bar, take is not None, inputs)
+            grid, at = (self.pieces, self.base.kind, given, slope), -1 if kept is None else 0
+            memory = self._work_with(kept), at
+            kernel(x, bars, *grid, self.coefs, *memory, low, high, part, x_bar, take is not None, inputs)
             if take is not None:
                 take(low, high, part)
 

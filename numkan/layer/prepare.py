@@ -4,6 +4,9 @@ A layer kernel works through blocks of samples, and within a block through group
 stays in the second-level cache. For one input it reads the points, finds their pieces, and sorts the samples by piece:
 a *run* of samples shares its polynomials, which are evaluated with samples as lanes, and its rows of coefficients,
 which the second half of a kernel holds in registers (``_rows.py``). Base values count as one more function.
+
+What forward has sorted, backward need not sort again: the slots of `work` that hold sorted samples may be as many as
+there are inputs and blocks (`work.Sorted`), those that hold functions are used again for every group.
 """
 
 from __future__ import annotations
@@ -18,7 +21,7 @@ from numkan._simd import lanes_of, vector_ops
 from numkan.base import GIVEN, IDENTITY, SILU, fill_silu
 from numkan.spline.pieces import bounded, find_kernel
 
-__all__ = ["copy_rows", "prepare_kernel"]
+__all__ = ["copy_rows", "fill_kernel", "place_kernel", "prepare_kernel"]
 
 
 @cache
@@ -42,16 +45,16 @@ def copy_rows(dtype: np.dtype[Any]) -> Any:
 
 @kernel
 def _sort(count, n_pieces, slot, work):  # type: ignore[no-untyped-def]
-    """Fill ordered, and order and runs of slot `slot`, from points and piece: a counting sort."""
-    piece, rank, places, order = work.piece, work.rank, work.places, work.order
+    """Fill ordered, order and runs of slot `slot` from points and piece: a counting sort."""
+    piece, rank, places, order, ordered = work.piece, work.rank, work.places, work.order, work.ordered
     for j in range(n_pieces):
         places[j] = 0
     for s in range(count):
         own = np.uint32(piece[s])
-        rank[s] = places[own]
-        places[own] += 1
-    start = slot * work.block
-    run, end = start, 0
+        before = places[own]
+        rank[s], places[own] = before, before + 1
+    first_run, end = slot * work.runs, 0
+    run = first_run
     for j in range(n_pieces):
         of_piece = places[j]
         places[j] = end
@@ -60,11 +63,12 @@ def _sort(count, n_pieces, slot, work):  # type: ignore[no-untyped-def]
             work.run_piece[run] = j
             work.run_end[run] = end
             run += 1
-    work.n_runs[slot] = run - start
+    work.n_runs[slot] = run - first_run
+    start = slot * work.block
     for s in range(count):
-        q = np.uint64(places[np.uint32(piece[s])] + rank[s])
-        order[start + q] = s
-        work.ordered[q] = work.points[s]
+        q = np.uint64(start + places[np.uint32(piece[s])] + rank[s])
+        order[q] = s
+        ordered[q] = work.points[s]
 
 
 @cache
@@ -75,15 +79,16 @@ def _evaluate_kernel(k: int, dtype: np.dtype[Any]) -> Any:
     zero, minus = dtype.type(0), dtype.type(-1)
 
     @kernel
-    def evaluate(ordered, i, slot, pieces, table, with_slopes, work):  # type: ignore[no-untyped-def]
-        """Fill the k + 1 functions of slot `slot`, and their slopes if wanted, at the sorted points of input i.
+    def evaluate(ordered, i, slot, kept, pieces, table, with_slopes, work):  # type: ignore[no-untyped-def]
+        """Fill the k + 1 functions of slot `slot`, and their slopes if wanted, at the points of input i.
 
-        A run ends within a vector, and what is written behind it is written again by the next run.
+        They lie sorted in `ordered`, in the runs of slot `kept`. A run ends within a vector, and what is written behind
+        it is written again by the next run.
         """
         centres, inverses, basis, slopes, stride = pieces.centre, pieces.inverse, work.basis, work.slope, work.stride
         n_pieces, lanes = pieces.poly.shape[1], pieces.poly.shape[3]
-        first_run, q = slot * work.block, 0
-        for run in range(first_run, first_run + work.n_runs[slot]):
+        first_run, q = kept * work.runs, 0
+        for run in range(first_run, first_run + work.n_runs[kept]):
             j = work.run_piece[run]
             row = (i * n_pieces + j) * (powers * lanes)
             centre, inverse = splat(centres[i, j]), splat(inverses[i, j])
@@ -111,48 +116,83 @@ def _evaluate_kernel(k: int, dtype: np.dtype[Any]) -> Any:
 
 
 @cache
-def prepare_kernel(k: int, dtype: np.dtype[Any]) -> Any:
-    """Return the kernel that prepares a group of inputs at a block of samples, for degree `k` and a dtype."""
-    evaluate = _evaluate_kernel(k, dtype)
-    silu, find = fill_silu(dtype), find_kernel(dtype)
+def place_kernel(dtype: np.dtype[Any]) -> Any:
+    """Return the kernel that sorts a group of inputs at a block of samples by piece, for a dtype."""
+    find = find_kernel(dtype)
+
+    @kernel
+    def place(x, begin, count, low, high, width, n_rows, pieces, at, work):  # type: ignore[no-untyped-def]
+        """Fill order, ordered and runs of slots at, at + 1, ... with inputs low ... high - 1 of x (n, n_in).
+
+        The samples are begin ... begin + count - 1; width, n_rows: of the packed coefficients. One call does a whole
+        group, because passing so many arrays costs as much as 50 samples.
+        """
+        points, samples, n_in, n_pieces = work.points, x.reshape(-1), x.shape[1], pieces.poly.shape[1]
+        for i in range(low, high):
+            slot, source = at + i - low, np.uint64(begin * n_in + i)
+            for s in range(count):
+                points[s] = samples[source]
+                source += np.uint64(n_in)  # unsigned: no time goes into whether an index is negative
+            find(points, count, i, pieces, work.found, work.piece)
+            _sort(count, n_pieces, slot, work)
+            for run in range(slot * work.runs, slot * work.runs + work.n_runs[slot]):
+                work.run_row[run] = (i * n_rows + pieces.first[i, work.run_piece[run]]) * width
+
+    return place
+
+
+@cache
+def fill_kernel(k: int, dtype: np.dtype[Any]) -> Any:
+    """Return the kernel that evaluates the functions of sorted inputs, for degree `k` and a dtype."""
+    evaluate, silu = _evaluate_kernel(k, dtype), fill_silu(dtype)
     powers = k + 1
     limit = dtype.type(np.finfo(dtype).max)
     zero, one = dtype.type(0), dtype.type(1)
 
     @kernel
-    def prepare(x, begin, count, low, high, width, n_rows, pieces, kind, given, given_slope, with_slopes, work):  # type: ignore[no-untyped-def]
-        """Fill slots 0, 1, ... of `work` with inputs low ... high - 1 at the samples begin ... begin + count - 1 of x.
+    def fill(begin, count, low, high, pieces, kind, given, given_slope, with_slopes, at, work):  # type: ignore[no-untyped-def]
+        """Fill the functions of slots 0, 1, ... of `work` with those of inputs low ... high - 1.
 
-        x (n, n_in); pieces: the local polynomials; kind: of base function;
-        given, given_slope (n, n_in): b and b' where kind is GIVEN; width, n_rows: of the packed coefficients;
-        with_slopes: whether derivatives are wanted as well.
-        One call does a whole group, because passing so many arrays costs as much as 50 samples.
+        The samples lie sorted in slots at, at + 1, ...; kind: of base function; given, given_slope (n, n_in): b and b'
+        where kind is GIVEN; with_slopes: whether derivatives are wanted as well.
         """
-        points, ordered = work.points, work.ordered
-        basis, slope, order = work.basis, work.slope, work.order
-        table, n_pieces = pieces.poly.reshape(-1), pieces.poly.shape[1]
+        basis, slope, table = work.basis, work.slope, pieces.poly.reshape(-1)
         for i in range(low, high):
-            slot = i - low
-            start, at = slot * work.block, (slot * (powers + 1) + powers) * work.stride
-            for s in range(count):
-                points[s] = x[begin + s, i]
-            find(points, count, i, pieces, work.found, work.piece)
-            _sort(count, n_pieces, slot, work)
-            for run in range(start, start + work.n_runs[slot]):
-                work.run_row[run] = (i * n_rows + pieces.first[i, work.run_piece[run]]) * width
+            slot, kept = i - low, at + i - low
+            start, to = kept * work.block, (slot * (powers + 1) + powers) * work.stride
+            ordered = work.ordered[start:]
             if kind == SILU:
-                silu(ordered, count, at, basis, slope, with_slopes)
+                silu(ordered, count, to, basis, slope, with_slopes)
             elif kind == GIVEN:
                 for q in range(count):
-                    row = begin + order[start + q]
-                    basis[at + q] = given[row, i]
-                    slope[at + q] = given_slope[row, i]
+                    row = begin + np.int64(work.order[start + q])
+                    basis[to + q] = given[row, i]
+                    slope[to + q] = given_slope[row, i]
             else:
                 for q in range(count):
-                    basis[at + q] = ordered[q] if kind == IDENTITY else zero
-                    slope[at + q] = one if kind == IDENTITY else zero
-            for q in range(count):
-                ordered[q] = bounded(ordered[q], limit)
-            evaluate(ordered, i, slot, pieces, table, with_slopes, work)
+                    basis[to + q] = ordered[q] if kind == IDENTITY else zero
+                    slope[to + q] = one if kind == IDENTITY else zero
+            first = kept * work.runs
+            last = first + work.n_runs[kept] - 1
+            # infinities lie in the outermost pieces, which often are empty
+            if work.run_piece[first] == 0 or work.run_piece[last] == pieces.poly.shape[1] - 1:
+                for q in range(count):
+                    work.points[q] = bounded(ordered[q], limit)
+                ordered = work.points
+            evaluate(ordered, i, slot, kept, pieces, table, with_slopes, work)
+
+    return fill
+
+
+@cache
+def prepare_kernel(k: int, dtype: np.dtype[Any]) -> Any:
+    """Return the kernel that prepares a group of inputs at a block of samples, for degree `k` and a dtype."""
+    place, fill = place_kernel(dtype), fill_kernel(k, dtype)
+
+    @kernel
+    def prepare(x, begin, count, low, high, width, n_rows, pieces, kind, given, given_slope, with_slopes, work):  # type: ignore[no-untyped-def]
+        """Fill slots 0, 1, ... of `work` with inputs low ... high - 1; see `place` and `fill`."""
+        place(x, begin, count, low, high, width, n_rows, pieces, 0, work)
+        fill(begin, count, low, high, pieces, kind, given, given_slope, with_slopes, 0, work)
 
     return prepare

@@ -7,6 +7,8 @@ follow from the layer alone, so they change no bit from one call to the next, or
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,7 +16,17 @@ import numpy as np
 from numkan._rows import tile_vectors
 from numkan._simd import lanes_of
 
-__all__ = ["BLOCK", "Work", "aligned_empty", "block_rows", "gradient_space", "row_width", "workspace"]
+__all__ = [
+    "BLOCK",
+    "Sorted",
+    "Work",
+    "aligned_empty",
+    "block_rows",
+    "borrowed",
+    "gradient_space",
+    "row_width",
+    "workspace",
+]
 
 BLOCK = 128  # samples at least; a multiple of any vector
 
@@ -30,28 +42,68 @@ _INPUTS, _PREPARED = 16, 64 * BLOCK
 
 _ALIGNMENT = 64  # bytes: a cache line, and the widest vector
 
+#: A thread keeps memory of so many bytes at most for what a call needs once.
+_KEPT_BYTES = 1 << 25
+
 
 class Work(NamedTuple):
     """Scratch memory of one thread. Slot j holds input j of the group in hand, in `block` or `stride` places."""
 
     block: int  # samples
     inputs: int  # of a group
+    runs: int  # room for the runs of a slot
     stride: int  # samples and, behind them, room for the rest of a vector
     width: int  # numbers from one row of outputs to the next, see `row_width`
     points: Any  # (stride,) the points of one input
     found: Any  # (stride,) their pieces, as the dtype's numbers
-    ordered: Any  # (stride,) the points sorted, and once b(x) is known, made finite
     piece: Any  # (block,) int32: their pieces
     rank: Any  # (block,) int32: how many samples before are of the same piece
     places: Any  # (most pieces,) int64: samples of each piece, then where they begin
-    order: Any  # (inputs * block,) int32: samples, sorted by piece
-    n_runs: Any  # (inputs,) int64
-    run_piece: Any  # (inputs * block,) int64
-    run_end: Any  # (inputs * block,) int64: place in `order` behind the last sample of a run, within its slot
-    run_row: Any  # (inputs * block,) int64: where in the packed coefficients its first row begins
+    ordered: Any  # (slots * block + a vector,) the points, sorted by piece; `inputs` slots, or more: see `Sorted`
+    order: Any  # (slots * block,) uint16: samples in that order
+    n_runs: Any  # (slots,) int64
+    run_piece: Any  # (slots * runs,) int64
+    run_end: Any  # (slots * runs,) int64: place in `order` behind the last sample of a run, within its slot
+    run_row: Any  # (slots * runs,) int64: where in the packed coefficients its first row begins
     basis: Any  # (inputs * (k + 2) * stride,) k + 1 functions and b of the sorted samples
     slope: Any  # like basis: derivatives by x
     out: Any  # (block * width,) outputs of the block
+
+
+class Sorted(NamedTuple):
+    """The parts of `Work` that tell what was sorted, with a slot for every input of every block of samples."""
+
+    ordered: Any
+    order: Any
+    n_runs: Any
+    run_piece: Any
+    run_end: Any
+    run_row: Any
+
+    @staticmethod
+    def bytes_of(work: Work, slots: int) -> int:
+        """Return how much memory they take in place of those in `work`; nothing where there are no slots."""
+        return sum(_whole_lines(size * dtype.itemsize) for size, dtype in _sorted_parts(work, slots)) if slots else 0
+
+    @classmethod
+    def within(cls, memory: Any, work: Work, slots: int) -> Sorted:
+        """Return them, in so many bytes."""
+        arrays, at = [], 0
+        for size, dtype in _sorted_parts(work, slots):
+            arrays.append(memory[at : at + size * dtype.itemsize].view(dtype))
+            at += _whole_lines(size * dtype.itemsize)
+        return cls(*arrays)
+
+
+def _whole_lines(n_bytes: int) -> int:
+    return -(-n_bytes // _ALIGNMENT) * _ALIGNMENT
+
+
+def _sorted_parts(work: Work, slots: int) -> list[tuple[int, np.dtype[Any]]]:
+    """Return size and dtype of each."""
+    sizes = (slots * work.block + work.stride - work.block, slots * work.block, slots, *[slots * work.runs] * 3)
+    arrays = work.ordered, work.order, work.n_runs, work.run_piece, work.run_end, work.run_row
+    return [(size, array.dtype) for size, array in zip(sizes, arrays, strict=True)]
 
 
 def aligned_empty(size: int, dtype: np.dtype[Any]) -> Any:
@@ -95,21 +147,37 @@ def workspace(dtype: np.dtype[Any], k: int, n_pieces: int, width: int) -> Work:
 
 
 def gradient_space(shape: tuple[int, int, int], dtype: np.dtype[Any]) -> Any:
-    """Return this thread's memory for a gradient of that shape, all zero."""
+    """Return this thread's memory for a gradient of that shape, uninitialized."""
     size = shape[0] * shape[1] * shape[2]
-    space = getattr(_local, f"gradient {dtype}", None)
+    space = getattr(_local, f"gradient {dtype.char}", None)
     if space is None or space.size < size:
         space = aligned_empty(size, dtype)
-        setattr(_local, f"gradient {dtype}", space)
-    space[:size] = 0
+        setattr(_local, f"gradient {dtype.char}", space)
     return space[:size].reshape(shape)
+
+
+@contextmanager
+def borrowed(name: str, size: int, dtype: np.dtype[Any]) -> Iterator[Any]:
+    """Lend a flat array of this thread's memory, uninitialized: the system takes long to hand out megabytes.
+
+    Who asks for the same name while it is lent, as a user's function might that is called meanwhile, gets another.
+    """
+    key = f"{name} {dtype.char}"  # a dtype's full name takes microseconds
+    space = _local.__dict__.pop(key, None)
+    if space is None or space.size < size:
+        space = aligned_empty(size, dtype)
+    try:
+        yield space[:size]
+    finally:
+        if space.nbytes <= _KEPT_BYTES:
+            _local.__dict__[key] = space
 
 
 def _new_work(dtype: np.dtype[Any], k: int, most_pieces: int, width: int) -> Work:
     tile = min(width, tile_vectors(k) * lanes_of(dtype))
     block = block_rows(most_pieces // 2, tile * dtype.itemsize)
     inputs = min(_INPUTS, _PREPARED // block)
-    stride = block + lanes_of(dtype)
+    stride, runs = block + lanes_of(dtype), min(block, most_pieces)
 
     def floats(size: int) -> Any:
         array = aligned_empty(size, dtype)
@@ -122,19 +190,20 @@ def _new_work(dtype: np.dtype[Any], k: int, most_pieces: int, width: int) -> Wor
     return Work(
         block=block,
         inputs=inputs,
+        runs=runs,
         stride=stride,
         width=row_width(width, dtype),
         points=floats(stride),
         found=floats(stride),
-        ordered=floats(stride),
         piece=np.zeros(block, np.int32),
         rank=np.zeros(block, np.int32),
         places=integers(most_pieces),
-        order=np.zeros(inputs * block, np.int32),
+        ordered=floats(inputs * block + lanes_of(dtype)),
+        order=np.zeros(inputs * block, np.uint16),
         n_runs=integers(inputs),
-        run_piece=integers(inputs * block),
-        run_end=integers(inputs * block),
-        run_row=integers(inputs * block),
+        run_piece=integers(inputs * runs),
+        run_end=integers(inputs * runs),
+        run_row=integers(inputs * runs),
         basis=floats(inputs * (k + 2) * stride),
         slope=floats(inputs * (k + 2) * stride),
         out=floats(block * row_width(width, dtype)),

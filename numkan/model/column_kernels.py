@@ -11,10 +11,14 @@ from numkan._jit import kernel
 from numkan._lanes import sample_lanes
 from numkan.layer.column_backward import gradient_kernel, pull_back_kernel
 from numkan.layer.column_forward import forward_columns, locate_kernel
-from numkan.layer.columns import BARS, BLOCK, INPUTS, N_IN, N_OUT, OTHER_BARS, OUTPUTS, VALUES
+from numkan.layer.column_pack import pack_kernel, unpack_kernel
+from numkan.layer.columns import BARS, BLOCK, GRADS, INPUTS, N_IN, N_OUT, N_ROWS, OTHER_BARS, OUTPUTS, VALUES
 from numkan.model.losses import lose
 
-__all__ = ["gradient_columns", "predict_columns"]
+__all__ = ["ADD", "PACK", "UNPACK", "gradient_columns", "predict_columns"]
+
+#: Steps of a gradient.
+PACK, ADD, UNPACK = 1, 2, 4
 
 
 @cache
@@ -74,20 +78,29 @@ def predict_columns(k: int, dtype: np.dtype[Any], entries: int) -> Any:
 @cache
 def gradient_columns(k: int, dtype: np.dtype[Any], entries: int) -> Any:
     """Return the kernel of a loss and its gradient."""
-    through = _layers_kernel(k, dtype, entries)
+    through, pack, unpack = _layers_kernel(k, dtype, entries), pack_kernel(k, dtype, entries), unpack_kernel(dtype)
     add_gradients, pull_back = gradient_kernel(k, dtype, entries), pull_back_kernel(k, dtype, entries)
     zero = dtype.type(0)
 
     @kernel
-    def differentiate(x, goal, low, high, tables, edges, places, offsets, work, index, wanted, grads):  # type: ignore[no-untyped-def]
-        """Return the sum over samples low ... high - 1 of a loss; where wanted, add their gradient to grads.
+    def differentiate(  # type: ignore[no-untyped-def]
+        steps, x, low, high, kind, target, label, weight, scale, numbers,
+        tables, firsts, places, trained, offsets, work, index, edges, grads, grad,
+    ):  # fmt: skip
+        """Return the sum over samples low ... high - 1 of a loss; all that a small batch needs, in one call.
 
-        goal: kind of the loss, target (flat), label, weight and scale; see `losses.py`.
+        steps: a sum of PACK, fill edges from the network's numbers first; ADD, add the gradient by packed edges to
+        grads, which packing has set to zero; UNPACK, turn it into grad. kind of the loss, target (flat), label, weight,
+        scale: see `losses.py`.
         """
         last = places.shape[0] - 1
         n_out, y, rows = places[last, N_OUT], _outputs(places, last, offsets), offsets[OUTPUTS]
-        kind, target, label, weight, scale = goal
+        wanted = steps & ADD != 0
         total = 0.0
+        if steps & PACK:
+            pack(numbers, tables, firsts, places, work, edges)
+            for at in range(places[last, GRADS] + places[last, N_IN] * n_out * places[last, N_ROWS] if wanted else 0):
+                grads[at] = zero
         for begin in range(low, high, BLOCK):
             count = min(BLOCK, high - begin)
             full = through(x, begin, count, tables, edges, places, offsets, work, index, wanted)
@@ -95,7 +108,7 @@ def gradient_columns(k: int, dtype: np.dtype[Any], entries: int) -> Any:
             for o in range(n_out):
                 for s in range(count):
                     work[rows + s * n_out + o] = work[y + o * BLOCK + s]
-            total += lose(kind, work, rows, count, n_out, target, label, weight, begin, scale, work, rows)
+            total += lose(kind, work, rows, count, n_out, target, label, weight, begin, scale, work, rows, n_out)
             if not wanted:
                 continue
             bars, below = offsets[BARS], offsets[OTHER_BARS]
@@ -110,6 +123,8 @@ def gradient_columns(k: int, dtype: np.dtype[Any], entries: int) -> Any:
                 if layer > 0:
                     pull_back(tables, edges, places, layer, offsets, full, work, index, bars, below)
                     bars, below = below, bars
+        if steps & UNPACK:
+            unpack(grads, numbers, places, trained, grad)
         return total
 
     return differentiate

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from numkan.layer.layer import KANLayer
 from numkan.layer.work import aligned_empty
 from numkan.spline.pieces import Pieces
 
-__all__ = ["ColumnPlan", "column_plan"]
+__all__ = ["ColumnPlan", "Sizes", "column_plan"]
 
 #: Edges whose tables take more are better summed over their basis functions, because they leave the cache: 1.25 MB of
 #: float32, and half of that of float64, which takes twice the vectors. So it is bytes times bytes of a number.
@@ -25,6 +25,23 @@ _MOST_TABLES = 5 << 20
 #: A gradient evaluates all functions at each sample. Where their tables take more than two registers, that pays up to
 #: so many bytes of products of one input's functions and the outputs.
 _MOST_PRODUCT_BYTES = 3 << 10
+
+#: What an input of a sample costs beside its edges, in multiply-adds.
+_INPUT_WORK = 32
+
+
+class Sizes(NamedTuple):
+    """Numbers in the parts of a thread's memory."""
+
+    work: int  # columns of numbers
+    pieces: int  # columns of them
+    edges: int  # packed
+    grads: int  # by packed edges
+
+    def fit(self, other: Sizes) -> bool:
+        """Tell whether memory of other sizes is large enough."""
+        work, pieces, edges, grads = other
+        return self.work <= work and self.pieces <= pieces and self.edges <= edges and self.grads <= grads
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,16 +58,9 @@ class ColumnPlan:
     offsets: Any  # (N_OFFSETS,), where the parts of the scratch memory lie
     width: tuple[int, ...]  # inputs, and outputs of each layer
     n_params: int
-    n_packed: int  # numbers of packed edges
-    n_grads: int  # of packed gradients
-    n_work: int  # of scratch memory
-    n_index: int
-
-    @property
-    def has_gradient(self) -> bool:
-        """Whether gradients are to be computed in this form."""
-        products = int(((self.places[:, at.N_BASIS] + 1) * self.places[:, at.N_OUT]).max())
-        return self.entries * self.dtype.itemsize <= 2 * 64 or products * self.dtype.itemsize <= _MOST_PRODUCT_BYTES
+    sizes: Sizes
+    sample_work: int  # what a sample costs, in multiply-adds
+    has_gradient: bool  # whether gradients are to be computed in this form
 
 
 def column_plan(layers: Sequence[KANLayer], numbers: FloatArray) -> ColumnPlan | None:
@@ -81,6 +91,7 @@ def column_plan(layers: Sequence[KANLayer], numbers: FloatArray) -> ColumnPlan |
     places[:, at.GRADS] = _starts(edges * places[:, at.N_ROWS])
     places[:, at.INPUTS] = _starts(places[:, at.N_IN] * at.BLOCK)
     parts = _scratch_parts(places)
+    inputs, products = places[:, at.N_IN], int(((places[:, at.N_BASIS] + 1) * places[:, at.N_OUT]).max())
     return ColumnPlan(
         k=k,
         dtype=dtype,
@@ -92,10 +103,14 @@ def column_plan(layers: Sequence[KANLayer], numbers: FloatArray) -> ColumnPlan |
         offsets=_starts(parts),
         width=(layers[0].n_in, *(layer.n_out for layer in layers)),
         n_params=sum(layer.n_params for layer in layers),
-        n_packed=n_edges * (edge_numbers + 1),
-        n_grads=int((edges * places[:, at.N_ROWS]).sum()),
-        n_work=int(parts.sum()),
-        n_index=int(places[:, at.N_IN].sum()) * at.BLOCK,
+        sizes=Sizes(
+            work=int(parts.sum()),
+            pieces=int(inputs.sum()) * at.BLOCK,
+            edges=n_edges * (edge_numbers + 1),
+            grads=int((edges * places[:, at.N_ROWS]).sum()),
+        ),
+        has_gradient=entries * dtype.itemsize <= 2 * 64 or products * dtype.itemsize <= _MOST_PRODUCT_BYTES,
+        sample_work=int((inputs * (_INPUT_WORK + (k + 2) * places[:, at.N_OUT])).sum()),
     )
 
 

@@ -1,22 +1,23 @@
-"""A small network on grids of few pieces: packed in column form, for predictions and gradients in one call each."""
+"""A small network on grids of few pieces, in column form: predictions and gradients in one call each."""
 
 from __future__ import annotations
 
 import threading
 from dataclasses import dataclass
-from itertools import pairwise
-from typing import Any
+from functools import partial
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from numkan._check import FloatArray
 from numkan._lanes import index_dtype
 from numkan._threads import run_tasks
-from numkan.layer.column_pack import pack_kernel, unpack_columns
-from numkan.layer.columns import BLOCK, group
+from numkan.layer.column_pack import pack_kernel
+from numkan.layer.columns import BLOCK
 from numkan.layer.work import aligned_empty
-from numkan.model.column_kernels import gradient_columns, predict_columns
-from numkan.model.column_plan import ColumnPlan
+from numkan.model.column_kernels import ADD, PACK, UNPACK, gradient_columns, predict_columns
+from numkan.model.column_plan import ColumnPlan, Sizes
+from numkan.model.frozen import Predictor
 from numkan.model.losses import Targets
 
 __all__ = ["Columns"]
@@ -24,99 +25,113 @@ __all__ = ["Columns"]
 #: About so many multiply-adds go into one call of a kernel: some tenths of a millisecond, worth a thread's while.
 _PREDICTION_WORK, _GRADIENT_WORK = 12_000_000, 3_000_000
 
-#: What an input of a sample costs beside its edges, in multiply-adds.
-_INPUT_WORK = 32
-
 #: A gradient is summed in at most so many lots; each needs memory for a gradient of its own.
 _MOST_LOTS = 16
 
 _local = threading.local()
 
 
-def _workspace(plan: ColumnPlan) -> tuple[Any, Any]:
-    """Return this thread's scratch memory, large enough for a plan."""
-    spaces: dict[Any, tuple[Any, Any]] | None = getattr(_local, "spaces", None)
+class _Workspace(NamedTuple):
+    """Memory of one thread for networks of one dtype."""
+
+    sizes: Sizes
+    scratch: tuple[Any, Any]  # columns of numbers and of pieces, see `layer/columns.py`
+    whole: tuple[Any, Any, Any, Any]  # and memory for edges and gradients, of a network that is packed for one call
+
+
+def _workspace(plan: ColumnPlan) -> _Workspace:
+    """Return this thread's memory, large enough for a plan."""
+    spaces: dict[Any, _Workspace] | None = getattr(_local, "spaces", None)
     if spaces is None:
         spaces = _local.spaces = {}
     space = spaces.get(plan.dtype)
-    have = (0, 0) if space is None else (space[0].size, space[1].size)
-    if space is None or have[0] < plan.n_work or have[1] < plan.n_index:
-        work = aligned_empty(max(have[0], plan.n_work), plan.dtype)
+    if space is None or not plan.sizes.fit(space.sizes):
+        sizes = plan.sizes if space is None else Sizes(*map(max, plan.sizes, space.sizes))
+        work, edges, grads = (aligned_empty(size, plan.dtype) for size in (sizes.work, sizes.edges, sizes.grads))
         work[:] = 0
-        space = spaces[plan.dtype] = work, np.zeros(max(have[1], plan.n_index), index_dtype(plan.dtype))
+        index = np.zeros(sizes.pieces, index_dtype(plan.dtype))
+        space = spaces[plan.dtype] = _Workspace(sizes, (work, index), (work, index, edges, grads))
     return space
 
 
 def _parts(n: int, plan: ColumnPlan, work: int) -> list[slice]:
     """Cut n samples into runs of whole blocks, of about that much work each; the last may be shorter."""
-    per_sample = sum(n_in * (_INPUT_WORK + (plan.k + 2) * n_out) for n_in, n_out in pairwise(plan.width))
-    number = max(1, round(n * per_sample / work))
+    number = round(n * plan.sample_work / work)
+    if number < 2:
+        return [slice(0, n)]
     size = -(-n // (number * BLOCK)) * BLOCK
-    return [slice(begin, min(begin + size, n)) for begin in range(0, n, size or BLOCK)]
+    return [slice(begin, min(begin + size, n)) for begin in range(0, n, size)]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Columns:
-    """A network packed in column form; `numbers` is what it was packed from: parameters, then what is not trained."""
+    """A network in column form; `numbers` is what it is packed from: parameters, then what is not trained."""
 
     plan: ColumnPlan
-    packed: Any
     numbers: FloatArray
 
-    @classmethod
-    def pack(cls, plan: ColumnPlan, numbers: FloatArray) -> Columns:
-        """Pack the network that has these numbers."""
-        packed = aligned_empty(plan.n_packed, plan.dtype)
-        kernel = pack_kernel(plan.k, plan.dtype, plan.entries)
-        kernel(numbers, plan.tables, plan.firsts, plan.places, _workspace(plan)[0], packed)
-        return cls(plan, packed, numbers)
-
-    def forward(self, x: FloatArray) -> FloatArray:
-        """Return the outputs (n, n_out) at x (n, n_in)."""
+    def predictor(self) -> Predictor:
+        """Return the function of canonical samples that the network is with its numbers of this moment."""
         plan = self.plan
-        y = np.empty((len(x), plan.width[-1]), plan.dtype)
-        kernel = predict_columns(plan.k, plan.dtype, plan.entries)
-        parts = _parts(len(x), plan, _PREDICTION_WORK)
-
-        def task(index: int) -> None:
-            rows = parts[index]
-            kernel(x[rows], plan.tables, self.packed, plan.places, plan.offsets, *_workspace(plan), y[rows])
-
-        run_tasks(task, len(parts))
-        return y
+        packed = aligned_empty(plan.sizes.edges, plan.dtype)
+        pack = pack_kernel(plan.k, plan.dtype, plan.entries)
+        pack(self.numbers, plan.tables, plan.firsts, plan.places, _workspace(plan).scratch[0], packed)
+        return partial(_predict, plan, packed)
 
     def loss(self, x: FloatArray, goal: Targets) -> float:
         """Return the loss, the very number that :meth:`loss_and_grad` returns."""
-        return self._differentiate(x, goal, False)[0]
+        return self._differentiate(x, goal, np.empty(0, self.plan.dtype), 0)
 
     def loss_and_grad(self, x: FloatArray, goal: Targets) -> tuple[float, FloatArray]:
         """Return the loss and its gradient by the parameters."""
-        plan = self.plan
-        loss, packed = self._differentiate(x, goal, True)
-        grad = np.empty(plan.n_params, plan.dtype)
-        unpack_columns(packed, self.numbers, plan.places, plan.trained, group(plan.dtype), grad)
-        return loss, grad
+        grad = np.empty(self.plan.n_params, self.plan.dtype)
+        return self._differentiate(x, goal, grad, ADD), grad
 
-    def _differentiate(self, x: FloatArray, goal: Targets, gradient: bool) -> tuple[float, FloatArray]:
-        """Return the loss and, if wanted, its gradient by the packed edges."""
-        plan = self.plan
+    def _differentiate(self, x: FloatArray, goal: Targets, grad: FloatArray, add: int) -> float:
+        """Return the loss and, with ADD, fill grad."""
+        plan, n = self.plan, len(x)
         kernel = gradient_columns(plan.k, plan.dtype, plan.entries)
-        parts = _parts(len(x), plan, _GRADIENT_WORK)
+        flat = (goal.kind, goal.y.reshape(-1), goal.label, goal.weight, plan.dtype.type(goal.scale), self.numbers)
+        where = plan.tables, plan.firsts, plan.places, plan.trained, plan.offsets
+        parts, unpack = _parts(n, plan, _GRADIENT_WORK), UNPACK if add else 0
+        if len(parts) == 1:
+            return (
+                float(kernel(PACK | add | unpack, x, 0, n, *flat, *where, *_workspace(plan).whole, grad)) / goal.total
+            )
         n_lots = min(len(parts), _MOST_LOTS)
-        losses, sums = np.zeros(n_lots), np.zeros((n_lots, plan.n_grads * gradient), plan.dtype)
-        flat = (goal.kind, goal.y.reshape(-1), goal.label, goal.weight, plan.dtype.type(goal.scale))
-
-        where = plan.tables, self.packed, plan.places, plan.offsets
+        losses, sums = np.zeros(n_lots), np.zeros((n_lots, plan.sizes.grads if add else 0), plan.dtype)
+        edges = aligned_empty(plan.sizes.edges, plan.dtype)
+        kernel(PACK, x, 0, 0, *flat, *where, *_workspace(plan).scratch, edges, sums[0], grad)
 
         def task(lot: int) -> None:
-            scratch = _workspace(plan)
+            scratch = _workspace(plan).scratch
             # a lot is every 16th part: they are in order, and their number depends on n alone
             for part in parts[lot::n_lots]:
-                losses[lot] += kernel(x, flat, part.start, part.stop, *where, *scratch, gradient, sums[lot])
+                losses[lot] += kernel(add, x, part.start, part.stop, *flat, *where, *scratch, edges, sums[lot], grad)
 
         run_tasks(task, n_lots)
         total, loss = sums[0], float(losses[0])
         for lot in range(1, n_lots):
             total += sums[lot]
             loss += float(losses[lot])
-        return loss / goal.total, total
+        if add:
+            kernel(UNPACK, x, 0, 0, *flat, *where, *_workspace(plan).scratch, edges, total, grad)
+        return loss / goal.total
+
+
+def _predict(plan: ColumnPlan, packed: FloatArray, x: FloatArray) -> FloatArray:
+    """Return the outputs (n, n_out) at x (n, n_in) of a network that has been packed."""
+    y = np.empty((len(x), plan.width[-1]), plan.dtype)
+    kernel = predict_columns(plan.k, plan.dtype, plan.entries)
+    parts = _parts(len(x), plan, _PREDICTION_WORK)
+    where = plan.tables, packed, plan.places, plan.offsets
+    if len(parts) == 1:
+        kernel(x, *where, *_workspace(plan).scratch, y)
+        return y
+
+    def task(index: int) -> None:
+        rows = parts[index]
+        kernel(x[rows], *where, *_workspace(plan).scratch, y[rows])
+
+    run_tasks(task, len(parts))
+    return y

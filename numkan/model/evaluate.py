@@ -15,7 +15,7 @@ import numpy as np
 from numkan._check import FloatArray
 from numkan._threads import run_tasks
 from numkan.layer.packed import PackedLayer, Take
-from numkan.layer.work import BLOCK
+from numkan.layer.work import BLOCK, Sorted, borrowed
 from numkan.model.losses import Targets
 from numkan.spline.pieces import check_inside
 
@@ -89,16 +89,24 @@ def _check_hidden(depth: int, layer: PackedLayer, a: FloatArray, begin: int) -> 
 
 
 def activations(
-    layers: Sequence[PackedLayer], x: FloatArray, begin: int = 0, out: Sequence[FloatArray] | None = None
+    layers: Sequence[PackedLayer],
+    x: FloatArray,
+    begin: int = 0,
+    out: Sequence[FloatArray] = (),
+    keep: Sequence[Sorted | None] = (),
+    first: int = 0,
 ) -> list[FloatArray]:
     """Return x, the inputs of every further layer, and the outputs; x are the samples from row `begin` on.
 
-    They go into the arrays of `out`, one for each layer, if these are given.
+    They go into the arrays of `out`, one for each layer, as far as these are given; so does what layers sort, in
+    `keep`, which x begins at row `first` of.
     """
     acts = [x]
     for depth, layer in enumerate(layers):
         _check_hidden(depth, layer, acts[-1], begin)
-        acts.append(layer.forward(acts[-1], None if out is None else out[depth]))
+        into = out[depth] if depth < len(out) else None
+        kept = (keep[depth], first // layer.block) if keep else ()
+        acts.append(layer.forward(acts[-1], into, *kept))
     return acts
 
 
@@ -141,31 +149,48 @@ def backward(
     y_bar: FloatArray,
     takes: Sequence[Take],
     inputs: bool,
+    kept: Sequence[Sorted | None] = (),
 ) -> FloatArray:
-    """Hand the cotangents of every layer's packed coefficients to `takes`; return that of x, empty unless `inputs`."""
+    """Hand the cotangents of every layer's packed coefficients to `takes`; return that of x, empty unless `inputs`.
+
+    kept: what the layers sorted on the way forward, if it was kept.
+    """
     for depth in range(len(layers) - 1, -1, -1):
-        y_bar = layers[depth].backward(acts[depth], y_bar, takes[depth], inputs=inputs or depth > 0)
+        below = layers[depth - 1].work.width if depth else None
+        y_bar = layers[depth].backward(
+            acts[depth],
+            y_bar,
+            takes[depth],
+            inputs=inputs or depth > 0,
+            columns=below,
+            kept=kept[depth] if kept else None,
+        )
     return y_bar
 
 
 def loss_and_cotangents(
-    layers: Sequence[PackedLayer], x: FloatArray, targets: Targets, rows: slice
-) -> tuple[float, list[FloatArray], FloatArray]:
-    """Return the share of some rows in the loss, their activations, and the derivative by their outputs."""
-    n = rows.stop - rows.start
-    acts = [x[rows]] + [np.empty((n, layer.n_out), x.dtype) for layer in layers]
-    y_bar = np.empty_like(acts[-1])
+    layers: Sequence[PackedLayer],
+    x: FloatArray,
+    targets: Targets,
+    rows: slice,
+    y_bar: FloatArray,
+    keep: Sequence[Sorted | None],
+) -> tuple[float, list[FloatArray]]:
+    """Return the share of some rows in the loss and the inputs of all layers; fill y_bar, (rows, padded width)."""
+    n, n_out = len(y_bar), layers[-1].n_out
+    acts = [x[rows]] + [np.empty((n, layer.n_out), x.dtype) for layer in layers[:-1]]
     parts = spans(n, chunk_rows(layers, n))
     losses = np.zeros(len(parts))
 
     def task(index: int) -> None:
         part = parts[index]
-        begin = rows.start + part.start
-        y = activations(layers, acts[0][part], begin, [a[part] for a in acts[1:]])[-1]
-        losses[index] = targets.part(slice(begin, rows.start + part.stop), y, y_bar[part])
+        begin, bars = rows.start + part.start, y_bar[part]
+        y = activations(layers, acts[0][part], begin, [a[part] for a in acts[1:]], keep, part.start)[-1]
+        losses[index] = targets.part(slice(begin, rows.start + part.stop), y, bars)
+        bars[:, n_out:] = 0
 
     run_tasks(task, len(parts))
-    return float(sum(losses.tolist())), acts, y_bar
+    return float(sum(losses.tolist())), acts
 
 
 def loss_and_gradients(
@@ -176,10 +201,31 @@ def loss_and_gradients(
     Each of `takes` is called for every lot of samples, and adds up what it gets.
     """
     check_domain(layers, x)
-    loss = 0.0
-    for rows in spans(x.shape[0], lot_rows(layers)):
-        part, acts, y_bar = loss_and_cotangents(layers, x, targets, rows)
-        loss += part
-        if takes is not None:
-            backward(layers, acts, y_bar, takes, inputs=False)
+    loss, lot, width = 0.0, min(len(x), lot_rows(layers)), layers[-1].work.width
+    slots = [_kept_slots(layers, depth, lot) if takes is not None else 0 for depth in range(len(layers))]
+    sizes = [Sorted.bytes_of(layer.work, count) for layer, count in zip(layers, slots, strict=True)]
+    with (
+        borrowed("cotangents", lot * width, x.dtype) as memory,
+        borrowed("sorted", sum(sizes), np.dtype(np.uint8)) as kept,
+    ):
+        parts = np.split(kept, np.cumsum(sizes)[:-1])
+        keep = [
+            Sorted.within(part, layer.work, count) if count else None
+            for part, layer, count in zip(parts, layers, slots, strict=True)
+        ]
+        for rows in spans(len(x), lot):
+            y_bar = memory.reshape(lot, width)[: rows.stop - rows.start]
+            share, acts = loss_and_cotangents(layers, x, targets, rows, y_bar, keep)
+            loss += share
+            if takes is not None:
+                backward(layers, acts, y_bar, takes, False, keep)
     return loss
+
+
+def _kept_slots(layers: Sequence[PackedLayer], depth: int, n: int) -> int:
+    """Return how many slots n samples fill in what a layer sorts, 0 where it is not kept for backward.
+
+    Chunks have to be of whole blocks, or backward would see blocks that forward has cut.
+    """
+    layer = layers[depth]
+    return 0 if chunk_rows(layers, n) % layer.block else layer.coefs.shape[0] * -(-n // layer.block)

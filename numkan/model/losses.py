@@ -43,17 +43,17 @@ def _sum_of_squares(y, at, target, goal, n_out):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _squared(y, y_at, count, n_out, target, weight, begin, scale, y_bar, bar_at):  # type: ignore[no-untyped-def]
+def _squared(y, y_at, count, n_out, target, weight, begin, scale, y_bar, bar_at, bar_width):  # type: ignore[no-untyped-def]
     """Return sum w e^2 over `count` samples, and fill y_bar with scale * w * e; y_bar may be y.
 
-    All arrays are flat: y and y_bar have the samples' outputs from y_at and bar_at on, target (n * n_out,) and weight
-    (n,), or (0,) for ones, have all samples, these from number `begin` on.
+    All arrays are flat: y has the samples' outputs from y_at on, y_bar from bar_at on in rows of bar_width; target
+    (n * n_out,) and weight (n,), or (0,) for ones, have all samples, these from number `begin` on.
     """
     weighted = weight.shape[0] > 0
     loss = 0.0
     for s in range(count):
         factor = scale * weight[begin + s] if weighted else scale
-        at, to, goal = y_at + s * n_out, bar_at + s * n_out, (begin + s) * n_out
+        at, to, goal = y_at + s * n_out, bar_at + s * bar_width, (begin + s) * n_out
         row = _sum_of_squares(y, at, target, goal, n_out)
         for o in range(n_out):
             y_bar[to + o] = factor * (y[at + o] - target[goal + o])
@@ -62,7 +62,7 @@ def _squared(y, y_at, count, n_out, target, weight, begin, scale, y_bar, bar_at)
 
 
 @kernel
-def _cross_entropy(y, y_at, count, n_out, label, weight, begin, scale, y_bar, bar_at):  # type: ignore[no-untyped-def]
+def _cross_entropy(y, y_at, count, n_out, label, weight, begin, scale, y_bar, bar_at, bar_width):  # type: ignore[no-untyped-def]
     """Return sum w (log sum exp y - y_label), and fill y_bar with scale * w * (softmax - one at the label).
 
     Arrays as in `_squared`; label (n,).
@@ -71,7 +71,7 @@ def _cross_entropy(y, y_at, count, n_out, label, weight, begin, scale, y_bar, ba
     loss = 0.0
     for s in range(count):
         factor = scale * weight[begin + s] if weighted else scale
-        at, to, own = y_at + s * n_out, bar_at + s * n_out, label[begin + s]
+        at, to, own = y_at + s * n_out, bar_at + s * bar_width, label[begin + s]
         top = y[at]
         for o in range(1, n_out):
             top = y[at + o] if y[at + o] > top or y[at + o] != y[at + o] else top
@@ -89,11 +89,11 @@ def _cross_entropy(y, y_at, count, n_out, label, weight, begin, scale, y_bar, ba
 
 
 @kernel
-def lose(kind, y, y_at, count, n_out, target, label, weight, begin, scale, y_bar, bar_at):  # type: ignore[no-untyped-def]
+def lose(kind, y, y_at, count, n_out, target, label, weight, begin, scale, y_bar, bar_at, bar_width):  # type: ignore[no-untyped-def]
     """Return the sum of the loss of that kind over `count` samples, and fill y_bar with its derivative times scale."""
     if kind == MSE:
-        return _squared(y, y_at, count, n_out, target, weight, begin, scale, y_bar, bar_at)
-    return _cross_entropy(y, y_at, count, n_out, label, weight, begin, scale, y_bar, bar_at)
+        return _squared(y, y_at, count, n_out, target, weight, begin, scale, y_bar, bar_at, bar_width)
+    return _cross_entropy(y, y_at, count, n_out, label, weight, begin, scale, y_bar, bar_at, bar_width)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -122,10 +122,14 @@ class Targets:
         return Targets(self.loss, y, label, weight, total)
 
     def part(self, rows: slice, predicted: FloatArray, y_bar: FloatArray) -> float:
-        """Return the share of some rows in the loss, and fill y_bar with its derivative by their outputs."""
-        count, n_out = predicted.shape
+        """Return the share of some rows in the loss, and fill y_bar with its derivative by their outputs.
+
+        y_bar may have more columns than there are outputs, which are left alone.
+        """
+        (count, n_out), width = predicted.shape, y_bar.shape[1]
         goal = self.y.reshape(-1), self.label, self.weight, rows.start, predicted.dtype.type(self.scale)
-        return float(lose(self.kind, predicted.reshape(-1), 0, count, n_out, *goal, y_bar.reshape(-1), 0)) / self.total
+        loss = lose(self.kind, predicted.reshape(-1), 0, count, n_out, *goal, y_bar.reshape(-1), 0, width)
+        return float(loss) / self.total
 
 
 def targets(y: Any, n: int, n_out: int, dtype: np.dtype[Any], loss: str, sample_weight: Any = None) -> Targets:
@@ -170,7 +174,8 @@ def _numbers(y: Any, n: int, n_out: int, dtype: np.dtype[Any]) -> FloatArray:
     if array.shape != (n, n_out):
         short = f" or ({n},)" if n_out == 1 else ""
         raise ValueError(f"Argument `y` must have shape ({n}, {n_out}){short}, not {np.shape(y)}.")
-    check_finite("y", array)
+    if np.count_nonzero(np.isfinite(array)) < array.size:  # takes half as long as the check, for a few numbers
+        check_finite("y", array)
     return array
 
 

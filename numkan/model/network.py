@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import copy
 import hashlib
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from typing import Any, Self
@@ -29,8 +31,9 @@ from numkan.base import Function
 from numkan.layer.grid import Coverage
 from numkan.layer.jacobian import jacobian_kernel
 from numkan.layer.layer import KANLayer
-from numkan.layer.pack import new_packed, over_inputs, pack_tangent, unpack_gradient
+from numkan.layer.pack import new_packed, over_inputs, pack_tangent, packed_shape, unpack_gradient
 from numkan.layer.packed import PackedLayer, Take, given_base
+from numkan.layer.work import borrowed
 from numkan.model.column_plan import ColumnPlan, column_plan
 from numkan.model.columns import Columns
 from numkan.model.evaluate import (
@@ -266,6 +269,16 @@ class Network:
     def _pack(self) -> list[PackedLayer]:
         return [layer.pack() for layer in self.act_fun]
 
+    @contextmanager
+    def _packed(self) -> Iterator[list[PackedLayer]]:
+        """Pack the layers into memory that this thread keeps; they are not to be used any more afterwards."""
+        shapes = [packed_shape(*layer._shape, self.dtype) for layer in self._layers]
+        sizes = [math.prod(shape) for shape in shapes]
+        with borrowed("coefficients", sum(sizes), self.dtype) as memory:
+            parts = np.split(memory, np.cumsum(sizes)[:-1])
+            places = [part.reshape(shape) for part, shape in zip(parts, shapes, strict=True)]
+            yield [layer.pack(place) for layer, place in zip(self._layers, places, strict=True)]
+
     def _samples(self, x: Any, name: str = "x") -> FloatArray:
         return as_samples(name, x, self.n_in, self.dtype)
 
@@ -276,18 +289,18 @@ class Network:
     def _predictor(self) -> Predictor:
         """Return the function of canonical samples that the network is with its numbers of this moment."""
         columns = self._columns()
-        return partial(forward, self._pack()) if columns is None else columns.forward
+        return partial(forward, self._pack()) if columns is None else columns.predictor()
 
     def _columns(self, *, gradient: bool = False) -> Columns | None:
         """Return the network in column form, or None where that does not suit it (or not its gradient)."""
-        pieces, numbers = [layer.pieces for layer in self._layers], self._numbers
-        planned = self._planned
-        if planned is None or any(new is not old for new, old in zip(pieces, planned[0], strict=True)):
+        planned, numbers = self._planned, self._numbers
+        if planned is None or not _hold(self._layers, planned[0]):
+            pieces = [layer.pieces for layer in self._layers]
             planned = self._planned = (pieces, column_plan(self._layers, numbers), numbers)
         _, plan, numbers = planned  # together, whatever another thread does to the model meanwhile
         if plan is None or (gradient and not plan.has_gradient):
             return None
-        return Columns.pack(plan, numbers)
+        return Columns(plan, numbers)
 
     def frozen(self) -> FrozenKAN:
         """Return an immutable predictor with the model's numbers of this moment: the fast way to many small calls."""
@@ -331,9 +344,9 @@ class Network:
         columns = self._columns(gradient=True)
         if columns is not None:
             return columns.loss_and_grad(x, goal)
-        layers = self._pack()
         grad, takes = self._gradient()
-        return loss_and_gradients(layers, x, goal, takes), grad
+        with self._packed() as layers:
+            return loss_and_gradients(layers, x, goal, takes), grad
 
     def loss(self, x: Any, y: Any, loss: str = "mse", sample_weight: Any = None) -> float:
         """Return the loss at samples: arguments and number as in :meth:`loss_and_grad`."""
@@ -345,7 +358,8 @@ class Network:
         columns = self._columns(gradient=True)
         if columns is not None:
             return columns.loss(x, goal)
-        return loss_and_gradients(self._pack(), x, goal, None)
+        with self._packed() as layers:
+            return loss_and_gradients(layers, x, goal, None)
 
     def _gradient(self) -> tuple[FloatArray, list[Take]]:
         """Return memory for a gradient by the parameters, and what puts those by packed coefficients into it."""
@@ -560,6 +574,14 @@ class Network:
         layers = [replace(layer, inside=None) for layer in self._pack()]
         acts = all_activations(layers, self._samples(x))
         return [layer.coverage(a) for layer, a in zip(self.act_fun, acts[:-1], strict=True)]
+
+
+def _hold(layers: Sequence[KANLayer], pieces: Sequence[Pieces]) -> bool:
+    """Tell whether layers still are on the grids of these pieces."""
+    for layer, own in zip(layers, pieces, strict=True):  # noqa: SIM110 - a generator costs a microsecond
+        if layer._pieces is not own:
+            return False
+    return True
 
 
 def _receiver(layer: KANLayer, grad: FloatArray) -> Take:
