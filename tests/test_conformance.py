@@ -19,11 +19,11 @@ from hypothesis import given, settings
 from numkan.conformance import LAWS, AdapterError, Law, Layer, check, replay
 from numkan.conformance.__main__ import imported, main, read_known
 from numkan.conformance.adapter import METHODS, claims
-from numkan.conformance.cases import CASES, from_plain, plain
+from numkan.conformance.cases import CASES, Case, GridCase, from_plain, plain
 from numkan.conformance.grids import dyadic_grid
 from numkan.conformance.guard import Guard
 from numkan.conformance.law import Broken, assert_identical, assert_within, complaint, measured
-from numkan.conformance.laws.grids import dense
+from numkan.conformance.laws.grids import counted, dense, slack
 from numkan.conformance.laws.refinement import covered
 from numkan.conformance.own import Numkan
 from numkan.conformance.scope import Scope, scope_of
@@ -380,6 +380,47 @@ def test_fits_that_square_the_condition_number_are_found_and_sound_ones_are_not(
                 assert not sound or result.worst < 0.5
 
 
+def test_no_rank_is_asked_for_where_it_is_a_matter_of_the_cutoff() -> None:
+    """Two samples 1e-4 apart: in float32 a singular value of 2e-5, which may count or not.
+
+    With three samples and k = 3 there is one of 5e-8: noise in float32, a number like any other where float32 samples
+    are fitted in float64.
+    """
+    x = np.repeat(np.array([[5.0004182], [-1.0005678], [-1.0004526]], np.float32), 2, axis=1)
+    grid = np.tile(np.arange(-2, 3) / 2, (2, 1)).astype(np.float32)
+    case = GridCase(x, grid, np.ones((2, 2, 3), np.float32), 1, 2, 0.5)
+
+    for rank in (2, 3):
+        decided = type("Decided", (NumkanGrids,), {"dtype": "float32", "fit_rank": lambda *_, rank=rank: rank})
+        LAWS["G-RANK"].check(decided(), case)
+    x = np.repeat(np.array([[-0.99966955], [4.998697], [5.0009055], [5.0004463]], np.float32), 2, axis=1)
+    grid = np.tile(np.arange(-4, 5) / 2, (2, 1)).astype(np.float32)
+    case = GridCase(x, grid, np.ones((2, 2, 5), np.float32), 3, 2, 0.0)
+    LAWS["G-RANK"].check(type("Single", (NumkanGrids,), {"dtype": "float32"})(), case)
+    seconds = {1e-2: True, 1e-5: False, 1e-8: False, 1e-16: True, 0.0: True}
+    assert {second: counted(np.diag([1.0, second]), 1e-7)[1] for second in seconds} == seconds
+
+
+def test_fits_are_held_to_what_their_condition_number_leaves() -> None:
+    """Six samples for six coefficients, kappa = 1e6: numkan is off by 1.4e-10, and no fit can be sure to be nearer."""
+    column = [0.5741387056275467, -0.83939053696789, -0.4702926153421638]
+    column += [-0.8087201005650608, -0.38431895462868493, -0.4649940804866257]
+    x = np.repeat(np.array(column)[:, None], 2, axis=1)
+    case = GridCase(x, np.tile(np.arange(-5.0, 6.0), (2, 1)), np.ones((2, 2, 6)), 4, 2, 1.0)
+
+    class Moved(NumkanGrids):
+        def fit_curve(self, *given: Any, **options: Any) -> Array:
+            found = super().fit_curve(*given, **options)
+            return found * (1 + 1e-4 * np.cos(len(given[0]) + np.arange(len(found))))
+
+    for id in ("G-RANK", "G-DUP", "G-WT"):
+        LAWS[id].check(NumkanGrids(), case)
+    for id in ("G-RANK", "G-DUP"):
+        with pytest.raises(Broken):
+            LAWS[id].check(Moved(), case)
+    assert slack(np.eye(2), np.ones(2), np.ones(2), 1e-16) == pytest.approx(64e-16)
+
+
 class InOrder(NumkanGrids):
     """Sums over samples in the order that they have, and solves by elimination where it can: rounding differs."""
 
@@ -475,6 +516,41 @@ def test_an_adapter_that_hangs_is_left_after_its_time() -> None:
     with pytest.raises(AdapterError, match=r"^The adapter hangs: `basis` did not return within 0.5 s while P-PoU was"):
         check(adapter_of(basis), only=["P-PoU"], timeout=0.5)
     assert time.monotonic() - start < 30
+
+
+def with_model(seconds: float) -> Any:
+    """An adapter whose models, which no guard watches, take their time."""
+
+    def model(self: Any, layers: Any) -> Any:
+        def outputs(x: Array) -> Array:
+            time.sleep(seconds)
+            return x
+
+        return outputs
+
+    return adapter_of(DeBoor().basis, model=model)
+
+
+def test_what_lies_between_calls_has_more_time_and_is_not_called_a_hang() -> None:
+    """The kit's own arithmetic may have to wait, on a machine that is busy."""
+    assert check(with_model(0.15), only=["N-THR"], examples=1, timeout=1.0).ok
+    with pytest.raises(AdapterError, match=r"^Between two calls of the adapter 3 s went by while N-THR was checked.$"):
+        check(with_model(30), only=["N-THR"], timeout=0.3)
+
+
+def test_curves_scale_by_powers_of_two_where_terms_do_not_underflow() -> None:
+    knots = np.array([-1, 0, 1, 2, 3, 240.13737, 241.13737], np.float32)
+    tiny, coef = np.finfo(np.float32).tiny, np.zeros(5, np.float32)
+    case = Case(knots, 1, np.zeros(1, np.float32), np.zeros(1, np.float32), coef)
+    coef[-1] = tiny
+    LAWS["P-LIN"].check(DeBoor(), case)
+
+    class Added(DeBoor):
+        def curve(self, x: Array, knots: Array, coef: Array, k: int) -> Array:
+            return super().curve(x, knots, coef, k) + x.dtype.type(1e-20)
+
+    with pytest.raises(Broken, match="values differ"):
+        LAWS["P-LIN"].check(Added(), case)
 
 
 def test_a_guard_finds_what_is_done_to_arguments() -> None:

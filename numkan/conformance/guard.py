@@ -24,7 +24,7 @@ class Guard:
 
     def __init__(self, adapter: Any) -> None:
         self._adapter = adapter
-        self.doing = "nothing"  # what is running, and since when: for those who wait
+        self.calling = ""  # the method that is running, if one is, and since when: for those who wait
         self.since = time.monotonic()
 
     def __getattr__(self, name: str) -> Any:
@@ -45,14 +45,14 @@ class Guard:
                 args = tuple(_in_order(one) for one in args)
             given = [*_arrays(args), *_arrays(list(options.values()))]
             before = [array.copy() for array in given]
-            self.doing, self.since = f"`{name}`", time.monotonic()
+            self.since, self.calling = time.monotonic(), name
             try:
                 result = method(*args, **options)
             except (Exception, SystemExit) as error:
                 failure = error if isinstance(error, Exception) else RuntimeError("SystemExit")
                 raise Raised(f"`{name}` raised {type(error).__name__}: {error}", failure) from error
             finally:
-                self.doing, self.since = "its own arithmetic", time.monotonic()
+                self.since, self.calling = time.monotonic(), ""
                 changed = [not _same_bytes(array, old) for array, old in zip(given, before, strict=True)]
                 for array, old, wrong in zip(given, before, changed, strict=True):
                     if wrong and array.flags.writeable:
