@@ -39,6 +39,7 @@ __all__ = [
     "VectorType",
     "has_wide_vectors",
     "lanes_of",
+    "rounded_ops",
     "sum_of_lanes",
     "vector_ops",
     "vector_pointer",
@@ -98,6 +99,11 @@ def vector_ops(lanes: int) -> VectorOps:
     if config.DISABLE_JIT:
         return _numpy_ops(lanes)
     return _checked_ops(lanes) if config.BOUNDSCHECK else _llvm_ops(lanes)
+
+
+def rounded_ops(lanes: int) -> VectorOps:
+    """Return the operations that round as a vector's do for one number too: fused where those are."""
+    return vector_ops(lanes) if config.DISABLE_JIT or config.BOUNDSCHECK else _llvm_ops(lanes)
 
 
 # --- one number ---------------------------------------------------------------------------------------------------

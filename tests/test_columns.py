@@ -11,6 +11,7 @@ from numba import config
 from numkan import KAN
 from numkan._lanes import has_lookups
 from numkan.layer.columns import BLOCK
+from numkan.model.column_kernels import ADD
 from numkan.model.evaluate import forward, loss_and_gradients
 from numkan.model.losses import targets
 
@@ -170,3 +171,81 @@ def test_nan_and_infinity_stay_in_their_rows() -> None:
     assert np.isnan(got[3]).all()
     keep = np.delete(np.arange(20), [3, 11])
     np.testing.assert_array_equal(got[keep], want[keep])
+
+
+# --- one sample ---------------------------------------------------------------------------------------------------
+
+
+def check_single(model: KAN, x: Any, y: Any, loss: str = "mse", weight: Any = None) -> Any:
+    """Loss and gradient of one sample against those that the form for blocks gives: the same bits, signs of 0 too."""
+    columns = model._columns(gradient=True)
+    assert columns is not None
+    x = np.array(x, model.dtype).reshape(1, -1)
+    goal = targets(y, 1, model.n_out, model.dtype, loss, weight)
+    want = np.full(model.n_params, 7, model.dtype)
+    with np.errstate(all="ignore"):  # the JIT off
+        value = columns._blocks(x, goal, want, ADD)
+        got, grad = columns.loss_and_grad(x, goal)
+        assert str(columns.loss(x, goal)) == str(got) == str(value)
+    np.testing.assert_array_equal(grad, want)
+    known = ~np.isnan(want)
+    np.testing.assert_array_equal(np.signbit(grad[known]), np.signbit(want[known]))
+    return grad
+
+
+@pytest.mark.parametrize(("k", "dtype"), DEGREES, ids=lambda value: str(getattr(value, "__name__", value)))
+def test_one_sample_has_the_same_bits_for_every_degree(k: int, dtype: type) -> None:
+    rng = np.random.default_rng(k)
+    for width in ([2, 16, 17, 1], [3, 5, 4], [17, 9, 33], [1, 1]):
+        model = model_of(width if k else [width[0], width[-1]], 4, k, seed=k, dtype=dtype)
+        for row in rng.uniform(-1.5, 1.5, (4, width[0])):
+            check_single(model, row, rng.normal(size=(1, width[-1])), weight=rng.uniform(0.1, 2, 1))
+
+
+@pytest.mark.parametrize("dtype", FLOATS, ids=lambda dtype: dtype.__name__)
+@pytest.mark.parametrize("grid", [1, 12, 20, 50])
+def test_one_sample_has_the_same_bits_for_tables_of_every_size(grid: int, dtype: type) -> None:
+    model = model_of([2, 6, 1], grid, dtype=dtype)
+    if model._columns(gradient=True) is None:
+        assert grid == 50
+        return
+    for row in np.random.default_rng(grid).uniform(-1.2, 1.2, (20, 2)):
+        check_single(model, row, [0.5])
+
+
+@pytest.mark.parametrize("dtype", FLOATS, ids=lambda dtype: dtype.__name__)
+@pytest.mark.parametrize("policy", ["continue", "fade", "linear", "clamp"])
+def test_one_sample_has_the_same_bits_for_every_policy_base_and_loss(policy: str, dtype: type) -> None:
+    far = float(np.finfo(dtype).max)
+    rows = [[0.2, 0.3], [-3, 3], [np.nan, 0.3], [0.2, np.inf], [-np.inf, 0.1], [far, -far], [0, -0.0], [1e-30, 1]]
+    for base in ("silu", "identity", "zero"):
+        for trained in ((True, True), (True, False), (False, True), (False, False)):
+            options = {"sb_trainable": trained[0], "sp_trainable": trained[1], "extrapolate": policy, "base_fun": base}
+            model = model_of([2, 5, 3], 3, dtype=dtype, **options)
+            for row in rows:
+                check_single(model, row, [[0.1, -2.0, 0.0]], weight=[0.3])
+                check_single(model, row, [2], "cross_entropy")
+
+
+@pytest.mark.parametrize("dtype", FLOATS, ids=lambda dtype: dtype.__name__)
+def test_one_sample_has_the_same_bits_where_numbers_are_zero_tiny_or_infinite(dtype: type) -> None:
+    rng = np.random.default_rng(8)
+    tiny = float(np.finfo(dtype).tiny)
+    for trial in range(40):
+        model = model_of([3, 6, 2], 4, seed=trial, dtype=dtype)
+        numbers = model._numbers
+        some = rng.integers(0, numbers.size, 8)
+        numbers[some] = rng.choice([0.0, -0.0, tiny, -tiny] + ([np.inf, np.nan] if trial % 4 == 0 else []), 8)
+        if trial % 3 == 0:
+            numbers *= dtype(1e-20)  # products underflow
+        check_single(model, rng.uniform(-1, 1, 3), np.zeros((1, 2)) if trial % 2 else rng.normal(size=(1, 2)))
+
+
+@pytest.mark.parametrize("dtype", FLOATS, ids=lambda dtype: dtype.__name__)
+def test_one_sample_leaves_nothing_behind_for_the_next_batch(dtype: type) -> None:
+    model, rng = model_of([3, 5, 2], 4, dtype=dtype), np.random.default_rng(9)
+    x, y = rng.uniform(-1, 1, (5, 3)).astype(dtype), rng.normal(size=(5, 2))
+    before = model(x), *model.loss_and_grad(x, y)
+    model.loss_and_grad(np.full((1, 3), np.nan), y[:1])
+    for want, got in zip(before, (model(x), *model.loss_and_grad(x, y)), strict=True):
+        np.testing.assert_array_equal(got, want)

@@ -101,6 +101,8 @@ def test_compiled_multiply_adds_round_once(dtype: type) -> None:
     a = np.full(6, 1 + eps, dtype)
     out, _ = combine(_simd._llvm_ops(4), a, a, np.full(6, -(1 + 2 * eps), dtype), dtype)
     np.testing.assert_array_equal(out[1:5], np.full(4, eps**2, dtype))
+    single, _ = combine(_simd.rounded_ops(1), a, a, np.full(6, -(1 + 2 * eps), dtype), dtype)
+    assert single[1] == eps**2
 
 
 def test_nan_goes_through_every_operation() -> None:

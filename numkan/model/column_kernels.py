@@ -12,10 +12,11 @@ from numkan._lanes import sample_lanes
 from numkan.layer.column_backward import gradient_kernel, pull_back_kernel
 from numkan.layer.column_forward import forward_columns, locate_kernel
 from numkan.layer.column_pack import pack_kernel, unpack_kernel
+from numkan.layer.column_single import forward_single, gradient_single, locate_single, pull_back_single
 from numkan.layer.columns import BARS, BLOCK, GRADS, INPUTS, N_IN, N_OUT, N_ROWS, OTHER_BARS, OUTPUTS, VALUES
 from numkan.model.losses import lose
 
-__all__ = ["ADD", "PACK", "UNPACK", "gradient_columns", "predict_columns"]
+__all__ = ["ADD", "PACK", "UNPACK", "gradient_columns", "gradient_single_sample", "predict_columns"]
 
 #: Steps of a gradient.
 PACK, ADD, UNPACK = 1, 2, 4
@@ -126,5 +127,36 @@ def gradient_columns(k: int, dtype: np.dtype[Any], entries: int) -> Any:
         if steps & UNPACK:
             unpack(grads, numbers, places, trained, grad)
         return total
+
+    return differentiate
+
+
+@cache
+def gradient_single_sample(k: int, dtype: np.dtype[Any], entries: int) -> Any:
+    """Return the kernel of the loss of one sample and its gradient: what `gradient_columns` gives, bit for bit."""
+    locate, forward = locate_single(k, dtype, entries), forward_single(k, dtype, entries)
+    fill_gradient, pull_back = gradient_single(k, dtype, entries), pull_back_single(k, dtype, entries)
+
+    @kernel
+    def differentiate(  # type: ignore[no-untyped-def]
+        wanted, x, kind, target, label, weight, scale, numbers,
+        tables, firsts, places, trained, offsets, work, index, edges, grads, grad,
+    ):  # fmt: skip
+        """Return the loss at x (1, n_in) and, if it is wanted, fill grad."""
+        last, values, bars, below = places.shape[0] - 1, offsets[VALUES], offsets[BARS], offsets[OTHER_BARS]
+        for i in range(places[0, N_IN]):
+            work[values + i] = x[0, i]
+        for layer in range(last + 1):
+            locate(tables, places, layer, offsets, work, index)
+            keep = wanted and layer > 0
+            forward(numbers, tables, firsts, places, layer, offsets, work, index, keep, edges)
+        n_out, y = places[last, N_OUT], values + places[last, INPUTS] // BLOCK + places[last, N_IN]
+        loss = lose(kind, work, y, 1, n_out, target, label, weight, 0, scale, work, bars, n_out)
+        for layer in range(last if wanted else -1, -1, -1):
+            fill_gradient(numbers, tables, firsts, places, trained, layer, offsets, work, index, bars, grads, grad)
+            if layer > 0:
+                pull_back(tables, edges, places, layer, offsets, work, index, bars, below)
+                bars, below = below, bars
+        return loss
 
     return differentiate

@@ -15,7 +15,7 @@ from numkan._threads import run_tasks
 from numkan.layer.column_pack import pack_kernel
 from numkan.layer.columns import BLOCK
 from numkan.layer.work import aligned_empty
-from numkan.model.column_kernels import ADD, PACK, UNPACK, gradient_columns, predict_columns
+from numkan.model.column_kernels import ADD, PACK, UNPACK, gradient_columns, gradient_single_sample, predict_columns
 from numkan.model.column_plan import ColumnPlan, Sizes
 from numkan.model.frozen import Predictor
 from numkan.model.losses import Targets
@@ -89,15 +89,34 @@ class Columns:
 
     def _differentiate(self, x: FloatArray, goal: Targets, grad: FloatArray, add: int) -> float:
         """Return the loss and, with ADD, fill grad."""
+        return self._single(x, goal, grad, add) if len(x) == 1 else self._blocks(x, goal, grad, add)
+
+    def _single(self, x: FloatArray, goal: Targets, grad: FloatArray, add: int) -> float:
+        """Do it for one sample: what `_blocks` gives, bit for bit, in less time."""
+        plan = self.plan
+        kernel = gradient_single_sample(plan.k, plan.dtype, plan.entries)
+        space = _workspace(plan).whole
+        return float(kernel(add != 0, x, *self._flat(goal), *self._where(), *space, grad)) / goal.total
+
+    def _flat(self, goal: Targets) -> tuple[Any, ...]:
+        """Return a loss and the network's numbers as kernels take them."""
+        scale = self.plan.dtype.type(goal.scale)
+        return goal.kind, goal.y.reshape(-1), goal.label, goal.weight, scale, self.numbers
+
+    def _where(self) -> tuple[Any, ...]:
+        """Return the plan as kernels of gradients take it."""
+        plan = self.plan
+        return plan.tables, plan.firsts, plan.places, plan.trained, plan.offsets
+
+    def _blocks(self, x: FloatArray, goal: Targets, grad: FloatArray, add: int) -> float:
+        """Do it for any number of samples."""
         plan, n = self.plan, len(x)
         kernel = gradient_columns(plan.k, plan.dtype, plan.entries)
-        flat = (goal.kind, goal.y.reshape(-1), goal.label, goal.weight, plan.dtype.type(goal.scale), self.numbers)
-        where = plan.tables, plan.firsts, plan.places, plan.trained, plan.offsets
+        flat, where = self._flat(goal), self._where()
         parts, unpack = _parts(n, plan, _GRADIENT_WORK), UNPACK if add else 0
         if len(parts) == 1:
-            return (
-                float(kernel(PACK | add | unpack, x, 0, n, *flat, *where, *_workspace(plan).whole, grad)) / goal.total
-            )
+            space = _workspace(plan).whole
+            return float(kernel(PACK | add | unpack, x, 0, n, *flat, *where, *space, grad)) / goal.total
         n_lots = min(len(parts), _MOST_LOTS)
         losses, sums = np.zeros(n_lots), np.zeros((n_lots, plan.sizes.grads if add else 0), plan.dtype)
         edges = aligned_empty(plan.sizes.edges, plan.dtype)
