@@ -136,6 +136,7 @@ class Flashkan(Even):
     name = "flashkan"
     version = metadata.version("flashkan")
     dtype = ("float32",)
+    right_end = "open"  # third derivatives on a knot, the last one too, are those on its right
 
     def layer_on(self, knots: Array, k: int, n_out: int, base_fun: str) -> Any:
         return flashkan.KANLayer(1, n_out, **settings(knots, k, base_fun))

@@ -81,21 +81,6 @@ print("domain / range of the data:", ((layer.grid[0, -4] - layer.grid[0, 3]) / (
         held=False,
     ),
     Finding(
-        "Last bits depend on the order of the samples",
-        ("G-PERM",),
-        "Sums over the samples are taken in the order given, so that another order rounds otherwise. Nothing else is "
-        "promised.",
-        """
-import torch; from _efficient_kan_formulas import KANLinear
-torch.manual_seed(0); layer = KANLinear(1, 1); x = torch.randn(100, 1)
-one, other = layer.curve2coeff(x, x[:, :, None].sin()), layer.curve2coeff(x.flip(0), x.flip(0)[:, :, None].sin())
-print((one - other).abs().max().item())
-""",
-        lambda n: 0 < n[-1] < 1e-2,
-        marks=lambda entry: "lstsq" not in entry["message"] and not coincident(entry),
-        held=False,
-    ),
-    Finding(
         "Infinity becomes NaN",
         ("P-NAN",),
         "An input that has overflowed gives NaN in every function, where the padded basis is 0.",
