@@ -56,14 +56,14 @@ print("distinct knots of the domain:", layer.grid[0, 3:-3].unique().numel(), "of
         "Fits of short rank are not of least norm",
         ("G-DUP", "G-RANK", "G-DRV"),
         STALE_PIVOTS + "`curve2coeff` is built on it: a layer fitted on samples that leave its first functions empty "
-        "gets zeros for all coefficients.",
+        "gets zeros for all coefficients, in some of five calls.",
         """
 import torch; from _efficient_kan_formulas import KANLinear
 layer = KANLinear(1, 3); x = torch.linspace(0, 1, 100)[:, None]
-weight = layer.curve2coeff(x, torch.ones(100, 1, 3))
-print(weight[1:].abs().max().item())
+for _ in range(5):
+    print(layer.curve2coeff(x, torch.ones(100, 1, 3))[1:].abs().max().item())
 """,
-        lambda n: n[-1] == 0,
+        lambda n: min(n) == 0,
     ),
     Finding(
         "The margin is an absolute number",
