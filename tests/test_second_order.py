@@ -15,6 +15,7 @@ import pytest
 from numkan import KAN
 from numkan.model.network import Network
 from numkan.train import second_order, starts
+from numkan.train.start import NotFiniteError
 
 pytestmark = pytest.mark.jit  # in plain Python normal equations take minutes
 
@@ -646,6 +647,28 @@ def test_a_second_climb_that_is_no_better_or_cut_short_leaves_the_first(stop_at,
     assert state(twice) == state(once)
     for name in ("loss", "validation_loss", "noise", "freedom", "gcv"):
         assert getattr(result, name) == getattr(expected, name)
+
+
+def test_a_second_climb_that_overflows_is_no_failure_of_the_fit(monkeypatch):
+    x, y = data(100)
+    options = {**LM, "grids": [3, 6], "validation": 0.2}
+    once, twice = small(), small()
+    once.fit(x, y, **options)
+    monkeypatch.setattr(second_order, "_CONTRADICTED", 0.0)
+    monkeypatch.setattr(second_order, "_POOR", 0.0)
+    begin = second_order.LeastSquaresTraining._begin_stage
+
+    def overflow(self: Any, grid: int) -> None:
+        if self._stage == 3:
+            raise NotFiniteError("the parameters")
+        begin(self, grid)
+
+    monkeypatch.setattr(second_order.LeastSquaresTraining, "_begin_stage", overflow)
+    result = twice.fit(x, y, **options)
+    assert len(result.stages) == 4
+    assert result.success
+    assert result.status == "finished"
+    assert state(twice) == state(once)
 
 
 def test_a_time_limit_is_looked_at_before_every_step():

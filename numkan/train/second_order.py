@@ -227,13 +227,18 @@ class LeastSquaresTraining(Training):
         return held > max(_CONTRADICTED * self._evidence.score, _POOR)
 
     def _climb_again(self, grids: tuple[int, ...], origin: _Reached) -> None:
-        """Climb the ladder from its origin, with no less noise than the held-out samples show."""
+        """Climb the ladder from its origin, with no less noise than the held-out samples show.
+
+        Whatever happens on the way, what the first climb has led to is not lost.
+        """
         first = self._reached
         assert first.best is not None
         self._go_back(origin)
         self._least_noise = math.sqrt(first.best.validation) / self._units.width
         try:
             super()._run_stages(grids)
+        except NotFiniteError:
+            self._best = None
         finally:
             if self._best is None or not self._best.score < _AS_GOOD * first.best.score:
                 self._go_back(first)
