@@ -55,7 +55,7 @@ _BEST_SHAPES, _MOST_TURNS = 3, 60
 _OFTEN, _ALIKE = 3, 2.0
 
 #: This share of the time is kept for the last fit.
-_LAST_SHARE = 0.35
+_LAST_SHARE = 0.45
 
 
 @dataclass(frozen=True, slots=True)

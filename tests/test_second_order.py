@@ -15,6 +15,8 @@ import pytest
 from numkan import KAN
 from numkan.model.network import Network
 from numkan.train import second_order, starts
+from numkan.train.history import FitStatus
+from numkan.train.run import Ended
 from numkan.train.start import NotFiniteError
 
 pytestmark = pytest.mark.jit  # in plain Python normal equations take minutes
@@ -515,6 +517,42 @@ def test_the_last_fit_sees_all_samples_and_what_was_held_out_is_told():
     assert result.loss == pytest.approx(model.loss(x, y), rel=1e-9)
     assert result.validation_loss == min(stage.validation for stage in result.stages[:-1])
     assert result.validation_loss == np.nanmin(result.history.validation)
+
+
+def test_a_ladder_that_takes_its_share_of_the_time_leaves_the_rest_to_the_last_fit():
+    x, y = data(200)
+    model = small()
+    model.copy().fit(x, y)  # compiled before the clock runs
+    result = model.fit(x, y, time_limit=2.0, callback=lambda at: time.sleep(0.1))
+    *ladder, last = result.stages
+    assert result.status == "time limit"
+    assert ladder[-1].ended == "time limit"
+    assert 0.8 < result.start_seconds + sum(stage.seconds for stage in ladder) < 1.6
+    assert math.isnan(last.validation)
+    assert last.steps >= 1
+    assert last.grid == model.grid[0]
+    assert result.loss == pytest.approx(model.loss(x, y), rel=1e-9)
+    assert result.seconds < 2.6
+
+
+def test_a_last_fit_that_is_cut_short_does_not_spoil_what_the_ladder_has_reached(monkeypatch):
+    """Steps that lower the penalized sum may raise the loss at first; time may end them there."""
+    x, y = data(200)
+    consider = second_order.LeastSquaresTraining._consider
+
+    def spoil(self: Any, loss: float, objective: float, theta: Any) -> None:
+        consider(self, 100.0 if self._validation is None else loss, objective, theta)
+        if self._validation is None and self._stages[-1].steps < self._steps:
+            raise Ended(FitStatus.TIME, "Stopped.")
+
+    monkeypatch.setattr(second_order.LeastSquaresTraining, "_consider", spoil)
+    model = small()
+    result = model.fit(x, y)
+    assert result.status == "time limit"
+    assert math.isnan(result.stages[-1].validation)
+    assert not math.isnan(result.validation_loss)
+    assert result.loss < 1e-8
+    assert rms(model(x), y) < 1e-4
 
 
 def test_given_validation_samples_judge_and_are_not_trained_on():

@@ -117,7 +117,7 @@ def fit(
     progress : bool
         Whether to show a bar, if tqdm is installed.
     time_limit : float, optional
-        Seconds, checked at every step.
+        Seconds, checked at every step. Where some samples are held out, the ladder has half of them at most.
     random_state : int, numpy.random.Generator or None
         Source of the random numbers (validation samples, mini-batches). The same one gives the same bits, whatever the
         number of numkan's threads.

@@ -26,7 +26,7 @@ from numkan.train.progress import Progress
 from numkan.train.samples import Samples, batches
 from numkan.train.start import NotFiniteError, first_grids, lay_grids, loss_scale, units
 
-__all__ = ["Best", "Settings", "Training"]
+__all__ = ["Best", "Ended", "Settings", "Training"]
 
 #: Pairs of L-BFGS, as far as they take no more than so many numbers.
 _MEMORY = 100
@@ -67,7 +67,7 @@ class Best(NamedTuple):
     validation: float
 
 
-class _Ended(Exception):
+class Ended(Exception):
     """The fit is over before its plan is."""
 
     def __init__(self, status: FitStatus, message: str) -> None:
@@ -109,7 +109,7 @@ class Training:
         self._progress = Progress(self._settings.progress, self._plan.steps * len(grids))
         try:
             status, message = self._run_stages(grids)
-        except _Ended as end:
+        except Ended as end:
             status, message = end.status, str(end)
         except NotFiniteError as error:
             status = FitStatus.NONFINITE
@@ -154,7 +154,7 @@ class Training:
             with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is found where it counts
                 self._begin_stage(grid)
             why = self._train(grid)
-        except _Ended as end:
+        except Ended as end:
             end_stage(end.status.value)
             raise
         except NotFiniteError:
@@ -263,7 +263,7 @@ class Training:
             try:
                 self._settings.callback(told)
             except StopIteration:
-                raise _Ended(FitStatus.CALLBACK, "Stopped: the callback raised StopIteration.") from None
+                raise Ended(FitStatus.CALLBACK, "Stopped: the callback raised StopIteration.") from None
 
     def _why_no_step(self) -> str:
         status = self._stepper.status
@@ -317,9 +317,13 @@ class Training:
         return gave_up if last else not self._stage_best[0] < needed
 
     def _check_time(self) -> None:
+        self._end_after(1.0)
+
+    def _end_after(self, share: float) -> None:
+        """End the fit, or a part of it, where so much of its time is over."""
         limit = self._settings.time_limit
-        if limit is not None and time.perf_counter() - self._began >= limit:
-            raise _Ended(FitStatus.TIME, f"Stopped: the time limit of {limit:g} s is over.")
+        if limit is not None and time.perf_counter() - self._began >= share * limit:
+            raise Ended(FitStatus.TIME, f"Stopped: the time limit of {limit:g} s is over.")
 
     def _state(self, grid: int, loss: float, objective: float) -> FitState:
         seconds = time.perf_counter() - self._began

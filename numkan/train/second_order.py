@@ -24,7 +24,7 @@ from numkan.train.commit import commit_grids
 from numkan.train.evidence import Evidence, Smoothness, measures
 from numkan.train.history import FitResult, FitStatus
 from numkan.train.objective import sample_loss, where_not_finite
-from numkan.train.run import Best, Training
+from numkan.train.run import Best, Ended, Training
 from numkan.train.samples import Samples
 from numkan.train.splines import Splines
 from numkan.train.start import NotFiniteError
@@ -51,6 +51,9 @@ _FALLING = 0.5
 
 #: Residuals of a model that goes on are taken for this much at least: rounding.
 _LEAST_NOISE = 1e-15
+
+#: Where some samples are held out and time is limited, the ladder has this share of it, and the last fit what is left.
+_LADDER_SHARE = 0.5
 
 #: The last fit is not kept where its loss on all samples is so many times that of the point that it went on from.
 _WORSE = 2.0
@@ -202,12 +205,22 @@ class LeastSquaresTraining(Training):
             problem = LeastSquares(self._splines.layers, self._x, self._y, self._root_weight)
             self._noises = [math.sqrt(problem.loss(self._splines.vector) / self._y.size)]
         origin = self._reached
-        status, message = super()._run_stages(grids)
-        if self._is_contradicted():
-            self._climb_again(grids, origin)
+        try:
+            status, message = super()._run_stages(grids)
+            if self._is_contradicted():
+                self._climb_again(grids, origin)
+        except Ended as end:
+            if end.status is not FitStatus.TIME or self._best is None:
+                raise
+            status, message = end.status, str(end)
+        self._ladder_is_over = True
         if len(self._everything) > len(self._samples):
             self._fit_everything()
         return status, message
+
+    def _check_time(self) -> None:
+        climbing = self._best is not None and not self._ladder_is_over and len(self._everything) > len(self._samples)
+        self._end_after(_LADDER_SHARE if climbing else 1.0)
 
     @property
     def _reached(self) -> _Reached:
@@ -251,12 +264,13 @@ class LeastSquaresTraining(Training):
         self._validation = None
         self._last_validation = math.nan
         self._use(self._everything)
-        self._ladder_is_over = True
         self._stage = len(self._stages)
-        self._run_stage(max(chosen.model.grid))
         before = LeastSquares(splines.layers, self._x, self._y, self._root_weight).loss(splines.vector)
-        if not self._best.loss < _WORSE * before * self._units.width**2 / self._y.size:
-            self._best, self._best_splines = chosen, splines
+        try:
+            self._run_stage(max(chosen.model.grid))
+        finally:
+            if not self._best.loss < _WORSE * before * self._units.width**2 / self._y.size:
+                self._best, self._best_splines = chosen, splines
 
     def _got_no_better(self) -> bool:
         if self._validation is not None:
