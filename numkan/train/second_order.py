@@ -16,21 +16,20 @@ import numpy as np
 from numkan._check import FloatArray
 from numkan.layer.packed import given_base
 from numkan.model.least_squares import LeastSquares
-from numkan.model.network import Network
-from numkan.model.regularization import Objective
 from numkan.optimize.damped import DampedLeastSquares
 from numkan.optimize.result import Status
 from numkan.train.commit import commit_grids
 from numkan.train.evidence import Evidence, Smoothness, measures
 from numkan.train.history import FitResult, FitStatus
 from numkan.train.objective import sample_loss, where_not_finite
+from numkan.train.point import Point, SplineObjective, Units
 from numkan.train.run import Best, Ended, Training
 from numkan.train.samples import Samples
 from numkan.train.splines import Splines
 from numkan.train.start import NotFiniteError
 from numkan.train.starts import find_start
 
-__all__ = ["LeastSquaresTraining", "SecondOrder", "Units"]
+__all__ = ["LeastSquaresTraining", "SecondOrder"]
 
 #: A run of steps ends with one that lowers the objective by less than this share.
 _LEAST_GAIN = 0.005
@@ -68,24 +67,6 @@ _LEAST_STAGE_GAIN = 0.1
 _CONTRADICTED, _POOR, _AS_GOOD = 3.0, 0.03, 1.3
 
 
-class Units(NamedTuple):
-    """What targets are measured in: (y - centre) / width."""
-
-    centre: FloatArray  # (n_out,)
-    width: float
-
-    @classmethod
-    def of(cls, samples: Samples) -> Units:
-        """Return mean and deviation of the targets."""
-        y = samples.goal.y.astype(np.float64)
-        weight = samples.goal.weight.astype(np.float64) if samples.goal.weight.size else None
-        centre = np.average(y, axis=0, weights=weight)
-        with np.errstate(over="ignore"):
-            variance = float(np.average(np.square(y - centre).mean(axis=1), weights=weight))
-        width = math.sqrt(variance) if variance > 0.0 else 0.0
-        return cls(centre, width if 0.0 < width < math.inf else 1.0)
-
-
 class _Reached(NamedTuple):
     """What a climb has led to."""
 
@@ -95,56 +76,6 @@ class _Reached(NamedTuple):
     evidence: Evidence
     noises: list[float]
     least_noise: float
-
-
-class _Point:
-    """Splines in a network's shape: how a vector of theirs becomes its parameters."""
-
-    def __init__(self, template: Network, splines: Splines, units: Units, *, base: bool) -> None:
-        self._splines, self._units = splines, units
-        layers = []
-        for layer, described, coef in zip(template.act_fun, splines.layers, splines.coefs, strict=True):
-            new = layer._with(described.grid.astype(layer.dtype), coef.transpose(0, 2, 1))
-            if new.sp_trainable:
-                new.scale_sp[new.scale_sp == 0] = 1
-            if new.sb_trainable and not base:
-                new.scale_base[...] = 0
-            layers.append(new)
-        self.model = type(template)._of(layers)
-        self._scales = [(layer.mask * layer.scale_sp).astype(np.float64)[:, None, :] for layer in layers]
-        self.model._theta[:] = self.params(splines.vector)
-
-    def params(self, z: FloatArray) -> FloatArray:
-        """Return the parameters of the network at coefficients z."""
-        theta, at = self.model._theta.copy(), 0
-        outside = self._splines.at(z).scaled(self._units.width, self._units.centre)
-        for layer, coef, scale in zip(self.model.act_fun, outside.coefs, self._scales, strict=True):
-            section = layer._sections(theta[at : at + layer.n_params])["coef"]
-            np.divide(coef, scale, out=section, where=np.broadcast_to(scale != 0, coef.shape), casting="same_kind")
-            at += layer.n_params
-        return theta
-
-
-class _SplineObjective:
-    """What :class:`numkan.train.run.Training` asks of an objective."""
-
-    def __init__(self, point: _Point, problem: LeastSquares, units: Units) -> None:
-        self.point, self.problem = point, problem
-        self._unit = units.width**2 / problem.y.size
-        self.z: FloatArray = np.empty(0)
-
-    def params(self, z: FloatArray) -> FloatArray:
-        """Return the parameters that z stands for."""
-        self.z = np.array(z)
-        return self.point.params(z)
-
-    def parts(self, value: float) -> Objective:
-        """Return loss and objective, in the units of the targets, at the last z whose parameters were asked for."""
-        penalty = self.problem.penalty.value(self.z) if self.problem.penalty else 0.0
-        return Objective(value * self._unit, self.z, (value - penalty) * self._unit, 0.0)
-
-    def forget(self, value: float) -> None:
-        """Keep nothing: there is nothing kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -293,14 +224,14 @@ class LeastSquaresTraining(Training):
             raise NotFiniteError(str(error)) from None
         self._before_stage = self._best.score if self._best else math.inf
         self._stage_best = (math.inf, self._steps)
-        point = _Point(self._template, self._splines, self._units, base=not self._options.redraw)
+        point = Point(self._template, self._splines, self._units, base=not self._options.redraw)
         self._work = point.model
         layers = self._splines.layers
         self._penalty = Smoothness(layers, self._first_weights(self._splines, origin), smooth=self._falling)
         if self._weights is None and not self._options.redraw and self._options.penalty is None:
             self._penalty.ease(self._splines.vector, max(self._noises[0], _LEAST_NOISE))
         problem = LeastSquares(layers, self._x, self._y, self._root_weight, self._penalty)
-        self._objective: Any = _SplineObjective(point, problem, self._units)
+        self._objective: Any = SplineObjective(point, problem, self._units)
         self._judge = None if self._validation is None else LeastSquares(layers, *self._inside(self._validation))
         self._new_stepper(self._splines.vector)
         commit_grids(self._model, self._work)
