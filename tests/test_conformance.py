@@ -20,7 +20,7 @@ from numkan.conformance import LAWS, AdapterError, Law, Layer, check, replay
 from numkan.conformance.__main__ import imported, main, read_known
 from numkan.conformance.adapter import METHODS, claims
 from numkan.conformance.cases import CASES, Case, GridCase, from_plain, plain
-from numkan.conformance.grids import dyadic_grid
+from numkan.conformance.grids import dyadic_grid, grid_from_samples
 from numkan.conformance.guard import Guard
 from numkan.conformance.law import Broken, assert_identical, assert_within, complaint, measured
 from numkan.conformance.laws.grids import counted, dense, slack
@@ -224,6 +224,17 @@ def test_layers_of_who_takes_even_knots_only_have_even_ones(about: str) -> None:
             assert (steps > 0).all()
 
     look()
+
+
+@pytest.mark.parametrize("G", [1, 2, 7, 30])
+@pytest.mark.parametrize("ulps", [0, 1, 2, 7, 120, 1000])
+@pytest.mark.parametrize("start", [1.000000000000004, -3e8, 0.0, 5e-324])
+def test_the_grid_over_a_narrow_range_rises_and_holds_the_samples(start: float, ulps: int, G: int) -> None:
+    """A soak with other seeds found two samples an ulp or two apart under a grid that fell."""
+    x = np.array([start, start + ulps * abs(np.spacing(start))])[:, None]
+    (knots,) = grid_from_samples(x, G, 0, 0.0)
+    assert (np.diff(knots) > 0).all()
+    assert knots[0] <= x[0, 0] <= x[1, 0] <= knots[-1]
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])

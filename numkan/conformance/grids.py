@@ -55,7 +55,7 @@ def padding_steps(x: Any, interior: Array, flavour: str) -> Array:
 def grid_from_samples(x: Any, G: int, k: int, grid_eps: float) -> Array:
     """Return numkan's knots over float64 samples, (n_in, G + 2k + 1), one input and one knot at a time.
 
-    Constants are widened, nothing else that is too narrow; knots that would coincide are moved apart.
+    Where there is no room for G steps of 4 spacings, both ends are moved out; knots that would coincide, apart.
 
     >>> grid_from_samples([[0.0], [1.0]], 2, 1, 1.0)
     array([[-0.5,  0. ,  0.5,  1. ,  1.5]])
@@ -63,15 +63,13 @@ def grid_from_samples(x: Any, G: int, k: int, grid_eps: float) -> Array:
     rows = []
     for column in np.asarray(x, float).T:
         ordered = sorted(column.tolist())
-        first, last = ordered[0], ordered[-1]
-        if first == last:
-            first, last = first - 0.01, last + 0.01
+        first, last = _with_room(ordered[0], ordered[-1], G)
         knots = [first]
         for i in range(1, G):
             uniform = first + (last - first) * i / G
             knots.append(grid_eps * uniform + (1 - grid_eps) * ordered[int(len(ordered) / G * i)])
         knots.append(last)
-        gap = max(1e-6 * (last - first) / G, 4 * float(np.spacing(max(abs(first), abs(last)))))
+        gap = max(1e-6 * (last - first) / G, 4 * _spacing(max(abs(first), abs(last))))
         for i in range(1, G):
             knots[i] = max(knots[i], knots[i - 1] + gap)
         for i in range(G - 1, 0, -1):
@@ -80,6 +78,21 @@ def grid_from_samples(x: Any, G: int, k: int, grid_eps: float) -> Array:
         left, right = [first - j * step for j in range(k, 0, -1)], [last + j * step for j in range(1, k + 1)]
         rows.append([*left, *knots, *right])
     return np.array(rows)
+
+
+def _spacing(magnitude: float) -> float:
+    """Return the spacing of float64 there, or its smallest normal number: shorter spans have no reciprocal."""
+    return float(max(np.spacing(magnitude), np.finfo(float).tiny))
+
+
+def _with_room(first: float, last: float, G: int) -> tuple[float, float]:
+    """Return the ends of a domain, moved out where G steps of 4 spacings have no room between them."""
+    if last - first >= 4 * G * _spacing(max(abs(first), abs(last))):
+        return first, last
+    width = 0.01
+    for _ in range(2):  # widening may double the spacing once
+        width = max(width, (2 * G + 1) * _spacing(max(abs(first), abs(last)) + width))
+    return first - width, last + width
 
 
 def dyadic_grid(x: Array, G: int, k: int) -> Array:
