@@ -11,7 +11,7 @@ from typing import Any
 from _peers import CONTENDERS, Contender, Workload, forget_compiled
 from _roofline import rates
 from _speed_data import COLUMNS, Record
-from _turns import alternate
+from _turns import LEAD, alternate
 
 WORKLOADS = {
     w.name: w
@@ -71,7 +71,7 @@ def speedup(contender: Contender, threads: int, seconds: float, rounds: int) -> 
             numkan.set_threads(count)
             call()  # starts the threads
 
-        times = alternate({1: call, threads: call}, seconds, rounds, before)
+        times = alternate({1: call, threads: call}, seconds, rounds, before, LEAD)
         found[column] = times[1] / times[threads]
     numkan.set_threads(threads)
     return found
@@ -92,7 +92,8 @@ def contest(
             records = {c: {"threads": threads, **case, "contender": c} for c in contenders}
             for column in COLUMNS:
                 calls = {c: call for c in contenders if (call := getattr(contenders[c], column))}
-                for c, median in alternate(calls, seconds, rounds).items():
+                lead = LEAD if threads > 1 else 0.0
+                for c, median in alternate(calls, seconds, rounds, lead=lead).items():
                     records[c][column] = median
             data["times"].extend(records.values())
             if threads == 1:

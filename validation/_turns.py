@@ -18,18 +18,23 @@ Name = TypeVar("Name", str, int)
 DISTURBED = 1.5  # a median this many times the best turn tells of other work on the machine
 BURST = 5e-3  # seconds that the calls of one turn take together
 LONG = 0.1  # seconds of a call that is a turn alone
+LEAD = 0.015  # seconds that calls go before those that are timed, with more threads than one
 
 
-def burst(call: Callable[[], Any]) -> float:
+def burst(call: Callable[[], Any], lead: float = 0.0) -> float:
     """Seconds per call over one turn.
 
-    The first call pays for caches that other contenders have filled, which no user's loop does: it is not timed.
+    The first call pays for caches that other contenders have filled, which no user's loop does: it is not timed. Nor
+    are those that follow for `lead` seconds: OpenMP's threads, which most peers have, spin for 5 ms after their work
+    and hold a core, and it takes as long until one's own are awake.
     """
     start = time.perf_counter()
     call()
     spent = time.perf_counter() - start
     if spent > LONG:
         return spent
+    while time.perf_counter() - start < lead:
+        call()
     calls, start = 0, time.perf_counter()
     while True:
         call()
@@ -44,6 +49,7 @@ def alternate(
     seconds: float,
     rounds: int,
     before: Callable[[Name], Any] = lambda name: None,
+    lead: float = 0.0,
 ) -> dict[Name, float]:
     """Let each call have its turn, round by round; median of its turns.
 
@@ -55,11 +61,11 @@ def alternate(
     gc.disable()
     try:
         for _ in range(rounds):
-            _round(calls, turns, before)
+            _round(calls, turns, before, lead)
         rest = {name: call for name, call in calls.items() if sum(turns[name]) < seconds / len(calls)}
         deadline = time.perf_counter() + seconds
         while len(rest) >= min(2, len(calls)) and time.perf_counter() < deadline:
-            _round(rest, turns, before)
+            _round(rest, turns, before, lead)
     finally:
         gc.enable()
     for name, t in turns.items():
@@ -68,10 +74,12 @@ def alternate(
     return {name: statistics.median(t) for name, t in turns.items()}
 
 
-def _round(calls: dict[Name, Callable[[], Any]], turns: dict[Name, list[float]], before: Callable[[Name], Any]) -> None:
+def _round(
+    calls: dict[Name, Callable[[], Any]], turns: dict[Name, list[float]], before: Callable[[Name], Any], lead: float
+) -> None:
     for name, call in calls.items():
         before(name)
-        turns[name].append(burst(call))
+        turns[name].append(burst(call, lead))
 
 
 def elsewhere(threads: int, function: Callable[..., Any], *arguments: Any) -> Any:

@@ -2,9 +2,10 @@
 
 For each number of threads one process is started, with that many threads for every library. In it the contenders of
 one workload are warmed up (compiled) and then take turns. A turn is one call that is not timed, because it pays for
-caches that others have filled, and then calls of five milliseconds together (or a single call of more than a tenth of
-a second); the figure is the median over turns. "fwd" is a prediction, "fwd+bwd" a mean squared error and its gradient
-by all parameters. numkan's public calls are timed, checks and packing included.
+caches that others have filled (with several threads calls of 15 ms, because those of OpenMP spin on after the turn
+before), and then calls of five milliseconds together (or a single call of more than a tenth of a second); the figure
+is the median over turns. "fwd" is a prediction, "fwd+bwd" a mean squared error and its gradient by all parameters.
+numkan's public calls are timed, checks and packing included.
 
 The floor, float32, one thread each, on the workloads small and mid: at least 20x pykan forward and 15x forward +
 backward, with pykan's symbolic branch and saved activations off, and no slower than compiled inkan. With two threads
