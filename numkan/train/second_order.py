@@ -143,14 +143,19 @@ class LeastSquaresTraining(Training):
         except Ended as end:
             if end.status is not FitStatus.TIME or self._best is None:
                 raise
-            status, message = end.status, str(end)
-        self._ladder_is_over = True
-        if len(self._everything) > len(self._samples):
+            limit = self._settings.time_limit
+            status, message = end.status, f"Stopped: the ladder has had its share of the time limit of {limit:g} s."
+        if self._holds_out:
             self._fit_everything()
         return status, message
 
+    @property
+    def _holds_out(self) -> bool:
+        """Whether there are samples that only the last fit will see."""
+        return len(self._everything) > len(self._samples)
+
     def _check_time(self) -> None:
-        climbing = self._best is not None and not self._ladder_is_over and len(self._everything) > len(self._samples)
+        climbing = self._best is not None and self._holds_out
         self._end_after(_LADDER_SHARE if climbing else 1.0)
 
     @property
@@ -190,17 +195,19 @@ class LeastSquaresTraining(Training):
     def _fit_everything(self) -> None:
         """Fit all samples on the grid that the held-out ones chose, from the best point."""
         assert self._best is not None
-        chosen, splines = self._best, self._best_splines
-        self._held = chosen.validation
+        self._held = self._best.validation
         self._validation = None
         self._last_validation = math.nan
         self._use(self._everything)
+        self._ladder_is_over = True
         self._stage = len(self._stages)
-        before = LeastSquares(splines.layers, self._x, self._y, self._root_weight).loss(splines.vector)
+        splines = self._best_splines
+        loss = LeastSquares(splines.layers, self._x, self._y, self._root_weight).loss(splines.vector)
+        chosen = self._best = self._best._replace(loss=loss * self._units.width**2 / self._y.size)
         try:
             self._run_stage(max(chosen.model.grid))
         finally:
-            if not self._best.loss < _WORSE * before * self._units.width**2 / self._y.size:
+            if not self._best.loss < _WORSE * chosen.loss:
                 self._best, self._best_splines = chosen, splines
 
     def _got_no_better(self) -> bool:
