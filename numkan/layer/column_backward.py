@@ -116,15 +116,16 @@ def gradient_kernel(k: int, dtype: np.dtype[Any], entries: int) -> Any:
     @kernel
     def add_gradients(tables, places, layer, offsets, full, work, index, bars, grads):  # type: ignore[no-untyped-def]
         """Add to grads; see `column_pack.unpack_columns` for the order."""
-        n_out, n_rows, functions = places[layer, N_OUT], places[layer, N_ROWS], offsets[FUNCTION_VALUES]
+        n_out, n_padded, functions = places[layer, N_OUT], places[layer, N_ROWS], offsets[FUNCTION_VALUES]
+        n_rows = places[layer, N_BASIS] + 1  # padding counts as far as a tile goes that has one of these
         whole = n_out // together * together
         for i in range(places[layer, N_IN]):
             fill_functions(tables, places, layer, offsets, full, work, index, i)
-            to = places[layer, GRADS] + i * n_out * n_rows
+            to = places[layer, GRADS] + i * n_out * n_padded
             for o in range(0, whole, together):
-                add_several(work, functions, n_rows, full, bars + o * BLOCK, grads, to + o * n_rows)
+                add_several(work, functions, n_rows, full, bars + o * BLOCK, grads, to + o * n_padded)
             for o in range(whole, n_out):
-                add_one(work, functions, n_rows, full, bars + o * BLOCK, grads, to + o * n_rows)
+                add_one(work, functions, n_rows, full, bars + o * BLOCK, grads, to + o * n_padded)
 
     return add_gradients
 
@@ -140,21 +141,33 @@ def pull_back_kernel(k: int, dtype: np.dtype[Any], entries: int) -> Any:
     zero = dtype.type(0)
 
     @kernel
+    def end(tables, inverses, piece, w, sums, work, at, on_b):  # type: ignore[no-untyped-def]
+        """Return the cotangents of a vector of samples from the sums over the outputs; its b' lie at `at`."""
+        inverse = lookup(tables, inverses, piece)
+        return fma(load(work, at), on_b, mul(slope(sums, w), inverse))
+
+    @kernel
     def pull_back(tables, edges, places, layer, offsets, full, work, index, bars, to):  # type: ignore[no-untyped-def]
-        """Fill the columns of the inputs' cotangents, from `to` on."""
+        """Fill the columns of the inputs' cotangents, from `to` on; two vectors at a time share the edges' tables."""
         n_out, at_w, at_slope = places[layer, N_OUT], offsets[W], offsets[SLOPE]
         for i in range(places[layer, N_IN]):
             at, scale = places[layer, EDGES] + i * n_out * size, places[layer, SCALES] + i * n_out
-            column = places[layer, INPUTS] + i * BLOCK
-            for s in range(0, full, step):
-                piece, w = load_index(index, column + s), load(work, at_w + column + s)
-                sums, on_b = no_slopes(w), splat(zero)
+            inverses, column = places[layer, LOCAL] + (2 * i + 1) * entries, places[layer, INPUTS] + i * BLOCK
+            for s in range(0, full, 2 * step):
+                t = min(s + step, full - step)  # the last vector twice where their number is odd
+                piece, other_piece = load_index(index, column + s), load_index(index, column + t)
+                w, other_w = load(work, at_w + column + s), load(work, at_w + column + t)
+                sums, other_sums, on_b, other_on_b = no_slopes(w), no_slopes(other_w), splat(zero), splat(zero)
                 for o in range(n_out):
-                    y_bar = load(work, bars + o * BLOCK + s)
+                    y_bar, other_bar = load(work, bars + o * BLOCK + s), load(work, bars + o * BLOCK + t)
                     sums = add_slopes(sums, edges, at + o * size, piece, y_bar)
+                    other_sums = add_slopes(other_sums, edges, at + o * size, other_piece, other_bar)
                     on_b = fma(splat(edges[scale + o]), y_bar, on_b)
-                inverse = lookup(tables, places[layer, LOCAL] + (2 * i + 1) * entries, piece)
-                x_bar = fma(load(work, at_slope + column + s), on_b, mul(slope(sums, w), inverse))
-                store(work, to + i * BLOCK + s, x_bar)
+                    other_on_b = fma(splat(edges[scale + o]), other_bar, other_on_b)
+                slopes, x_bar = at_slope + column, to + i * BLOCK
+                value = end(tables, inverses, piece, w, sums, work, slopes + s, on_b)
+                other = end(tables, inverses, other_piece, other_w, other_sums, work, slopes + t, other_on_b)
+                store(work, x_bar + s, value)
+                store(work, x_bar + t, other)
 
     return pull_back

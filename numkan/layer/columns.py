@@ -30,12 +30,12 @@ N_IN, N_OUT, N_BASIS, N_ROWS, KIND = range(5)
 #: where its parameters are in the numbers of the network,
 COEF, SCALE_BASE, SCALE_SP, MASK = range(5, 9)
 #: its tables in those of the grids (FIRST in those of integers),
-BREAKS, LOCAL, POLY, FUNCTIONS, FIRST = range(9, 14)
+BREAKS, LOCAL, POLY, FUNCTIONS, MATRICES, FIRST = range(9, 15)
 #: its polynomials and scales of b in the packed edges, its gradient in packed gradients,
-EDGES, SCALES, GRADS = range(14, 17)
+EDGES, SCALES, GRADS = range(15, 18)
 #: and its inputs in every part of the scratch memory that has columns for them, pieces included.
-INPUTS = 17
-N_PLACES = 18
+INPUTS = 18
+N_PLACES = 19
 
 #: Where the parts of the scratch memory begin, all of them columns of a block: x of all layers and the outputs; w, b
 #: and b' of all inputs; cotangents of a layer's outputs and of its inputs; functions of one input; outputs by rows.
@@ -54,6 +54,7 @@ class ColumnTables(NamedTuple):
     local: Any  # (n_in, 2, entries): centre and inverse, w = (x - centre) * inverse
     poly: Any  # (n_in, k + 1, k + 1, entries): power m, highest first, of function first + r
     functions: Any  # (n_in, G + k, k + 1, entries): power m of function p, most of them zero
+    matrices: Any  # (n_in, entries, k + 1, k + 1): poly by piece, so that one sample finds its own together
     first: Any  # (n_in, k + 1, entries) integers: first + r
 
 
@@ -66,14 +67,16 @@ def column_tables(pieces: Pieces, k: int, n_basis: int, entries: int) -> ColumnT
     local = np.zeros((n_in, 2, entries), dtype)
     local[:, 0, :n_pieces], local[:, 1, :n_pieces] = pieces.centre, pieces.inverse
     poly = np.zeros((n_in, powers, powers, entries), dtype)
-    poly[..., :n_pieces] = pieces.poly[..., :powers].transpose(0, 2, 3, 1)
+    matrices = np.zeros((n_in, entries, powers, powers), dtype)
+    matrices[:, :n_pieces] = pieces.poly[..., :powers]
+    poly[:] = matrices.transpose(0, 2, 3, 1)
     functions = np.zeros((n_in, n_basis, powers, entries), dtype)
     first = np.zeros((n_in, powers, entries), index_dtype(dtype))
     inputs, places = np.arange(n_in)[:, None], np.arange(n_pieces)
     for r in range(powers):
         functions[inputs, pieces.first + r, :, places] = pieces.poly[..., r]
         first[:, r, :n_pieces] = pieces.first + r
-    return ColumnTables(breaks, local, poly, functions, first)
+    return ColumnTables(breaks, local, poly, functions, matrices, first)
 
 
 def edges_together(k: int, dtype: np.dtype[Any], entries: int) -> int:

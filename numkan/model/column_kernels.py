@@ -153,7 +153,7 @@ def gradient_single_sample(k: int, dtype: np.dtype[Any], entries: int) -> Any:
         n_out, y = places[last, N_OUT], values + places[last, INPUTS] // BLOCK + places[last, N_IN]
         loss = lose(kind, work, y, 1, n_out, target, label, weight, 0, scale, work, bars, n_out)
         for layer in range(last if wanted else -1, -1, -1):
-            fill_gradient(numbers, tables, firsts, places, trained, layer, offsets, work, index, bars, grads, grad)
+            fill_gradient(numbers, tables, firsts, places, trained, layer, offsets, work, index, bars, grad)
             if layer > 0:
                 pull_back(tables, edges, places, layer, offsets, work, index, bars, below)
                 bars, below = below, bars

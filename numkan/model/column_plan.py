@@ -82,7 +82,8 @@ def column_plan(layers: Sequence[KANLayer], numbers: FloatArray) -> ColumnPlan |
             (view.ctypes.data - numbers.ctypes.data) // dtype.itemsize for view in views
         ]
         tables = at.column_tables(own, k, n_basis, entries)
-        place[[at.BREAKS, at.LOCAL, at.POLY, at.FUNCTIONS]] = [floats.put(table) for table in tables[:-1]]
+        floating = [at.BREAKS, at.LOCAL, at.POLY, at.FUNCTIONS, at.MATRICES]
+        place[floating] = [floats.put(table) for table in tables[:-1]]
         place[at.FIRST] = integers.put(tables.first)
     edges = places[:, at.N_IN] * places[:, at.N_OUT]
     edge_numbers, n_edges = (k + 1) * entries, int(edges.sum())

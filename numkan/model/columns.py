@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -41,6 +40,9 @@ class _Workspace(NamedTuple):
 
 def _workspace(plan: ColumnPlan) -> _Workspace:
     """Return this thread's memory, large enough for a plan."""
+    last: tuple[ColumnPlan, _Workspace] | None = getattr(_local, "last", None)
+    if last is not None and last[0] is plan:
+        return last[1]
     spaces: dict[Any, _Workspace] | None = getattr(_local, "spaces", None)
     if spaces is None:
         spaces = _local.spaces = {}
@@ -51,6 +53,7 @@ def _workspace(plan: ColumnPlan) -> _Workspace:
         work[:] = 0
         index = np.zeros(sizes.pieces, index_dtype(plan.dtype))
         space = spaces[plan.dtype] = _Workspace(sizes, (work, index), (work, index, edges, grads))
+    _local.last = plan, space
     return space
 
 
@@ -63,19 +66,20 @@ def _parts(n: int, plan: ColumnPlan, work: int) -> list[slice]:
     return [slice(begin, min(begin + size, n)) for begin in range(0, n, size)]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
 class Columns:
     """A network in column form; `numbers` is what it is packed from: parameters, then what is not trained."""
 
-    plan: ColumnPlan
-    numbers: FloatArray
+    def __init__(self, plan: ColumnPlan, numbers: FloatArray) -> None:
+        self.plan = plan
+        self._numbers = numbers
+        self._where = plan.tables, plan.firsts, plan.places, plan.trained, plan.offsets
 
     def predictor(self) -> Predictor:
         """Return the function of canonical samples that the network is with its numbers of this moment."""
         plan = self.plan
         packed = aligned_empty(plan.sizes.edges, plan.dtype)
         pack = pack_kernel(plan.k, plan.dtype, plan.entries)
-        pack(self.numbers, plan.tables, plan.firsts, plan.places, _workspace(plan).scratch[0], packed)
+        pack(self._numbers, plan.tables, plan.firsts, plan.places, _workspace(plan).scratch[0], packed)
         return partial(_predict, plan, packed)
 
     def loss(self, x: FloatArray, goal: Targets) -> float:
@@ -89,44 +93,35 @@ class Columns:
 
     def _differentiate(self, x: FloatArray, goal: Targets, grad: FloatArray, add: int) -> float:
         """Return the loss and, with ADD, fill grad."""
-        return self._single(x, goal, grad, add) if len(x) == 1 else self._blocks(x, goal, grad, add)
-
-    def _single(self, x: FloatArray, goal: Targets, grad: FloatArray, add: int) -> float:
-        """Do it for one sample: what `_blocks` gives, bit for bit, in less time."""
+        if len(x) > 1:
+            return self._blocks(x, goal, grad, add)
         plan = self.plan
-        kernel = gradient_single_sample(plan.k, plan.dtype, plan.entries)
-        space = _workspace(plan).whole
-        return float(kernel(add != 0, x, *self._flat(goal), *self._where(), *space, grad)) / goal.total
+        kernel = gradient_single_sample(plan.k, plan.dtype, plan.entries)  # what `_blocks` gives, bit for bit
+        return float(kernel(add != 0, x, *self._given(goal), *_workspace(plan).whole, grad)) / goal.total
 
-    def _flat(self, goal: Targets) -> tuple[Any, ...]:
-        """Return a loss and the network's numbers as kernels take them."""
+    def _given(self, goal: Targets) -> tuple[Any, ...]:
+        """Return a loss, the network's numbers and its plan as kernels of gradients take them."""
         scale = self.plan.dtype.type(goal.scale)
-        return goal.kind, goal.y.reshape(-1), goal.label, goal.weight, scale, self.numbers
-
-    def _where(self) -> tuple[Any, ...]:
-        """Return the plan as kernels of gradients take it."""
-        plan = self.plan
-        return plan.tables, plan.firsts, plan.places, plan.trained, plan.offsets
+        return goal.kind, goal.y.reshape(-1), goal.label, goal.weight, scale, self._numbers, *self._where
 
     def _blocks(self, x: FloatArray, goal: Targets, grad: FloatArray, add: int) -> float:
         """Do it for any number of samples."""
-        plan, n = self.plan, len(x)
+        plan, n, given = self.plan, len(x), self._given(goal)
         kernel = gradient_columns(plan.k, plan.dtype, plan.entries)
-        flat, where = self._flat(goal), self._where()
         parts, unpack = _parts(n, plan, _GRADIENT_WORK), UNPACK if add else 0
         if len(parts) == 1:
             space = _workspace(plan).whole
-            return float(kernel(PACK | add | unpack, x, 0, n, *flat, *where, *space, grad)) / goal.total
+            return float(kernel(PACK | add | unpack, x, 0, n, *given, *space, grad)) / goal.total
         n_lots = min(len(parts), _MOST_LOTS)
         losses, sums = np.zeros(n_lots), np.zeros((n_lots, plan.sizes.grads if add else 0), plan.dtype)
         edges = aligned_empty(plan.sizes.edges, plan.dtype)
-        kernel(PACK, x, 0, 0, *flat, *where, *_workspace(plan).scratch, edges, sums[0], grad)
+        kernel(PACK, x, 0, 0, *given, *_workspace(plan).scratch, edges, sums[0], grad)
 
         def task(lot: int) -> None:
             scratch = _workspace(plan).scratch
             # a lot is every 16th part: they are in order, and their number depends on n alone
             for part in parts[lot::n_lots]:
-                losses[lot] += kernel(add, x, part.start, part.stop, *flat, *where, *scratch, edges, sums[lot], grad)
+                losses[lot] += kernel(add, x, part.start, part.stop, *given, *scratch, edges, sums[lot], grad)
 
         run_tasks(task, n_lots)
         total, loss = sums[0], float(losses[0])
@@ -134,7 +129,7 @@ class Columns:
             total += sums[lot]
             loss += float(losses[lot])
         if add:
-            kernel(UNPACK, x, 0, 0, *flat, *where, *_workspace(plan).scratch, edges, total, grad)
+            kernel(UNPACK, x, 0, 0, *given, *_workspace(plan).scratch, edges, total, grad)
         return loss / goal.total
 
 

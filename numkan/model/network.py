@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
+from operator import attrgetter, is_
 from typing import Any, Self
 
 import numpy as np
@@ -33,8 +34,8 @@ from numkan.layer.jacobian import jacobian_kernel
 from numkan.layer.layer import KANLayer
 from numkan.layer.pack import new_packed, over_inputs, pack_tangent, packed_shape, unpack_gradient
 from numkan.layer.packed import PackedLayer, Take, given_base
-from numkan.layer.work import borrowed
-from numkan.model.column_plan import ColumnPlan, column_plan
+from numkan.layer.work import aligned_empty, borrowed
+from numkan.model.column_plan import column_plan
 from numkan.model.columns import Columns
 from numkan.model.evaluate import (
     activations,
@@ -53,6 +54,8 @@ from numkan.spline.lstsq import COND
 from numkan.spline.pieces import Pieces
 
 __all__ = ["Network"]
+
+_pieces_of = attrgetter("_pieces")
 
 
 class Network:
@@ -114,14 +117,17 @@ class Network:
     def _take(self, layers: Sequence[KANLayer]) -> None:
         """Become the network of these layers, whose parameters move into one vector."""
         n_params = sum(layer.n_params for layer in layers)
-        self._numbers = np.empty(n_params + sum(layer._n_fixed for layer in layers), layers[0].dtype)
-        self._theta, fixed = self._numbers[:n_params], self._numbers[n_params:]
+        self._n_in, self._n_out, self._dtype = layers[0].n_in, layers[-1].n_out, layers[0].dtype
+        n_fixed = sum(layer._n_fixed for layer in layers)
+        self._numbers: FloatArray = aligned_empty(n_params + n_fixed, self._dtype)
+        self._theta: FloatArray = self._numbers[:n_params]
+        fixed = self._numbers[n_params:]
         at = at_fixed = 0
         for layer in layers:
             layer._move_to(self._theta[at : at + layer.n_params], fixed[at_fixed : at_fixed + layer._n_fixed])
             at, at_fixed = at + layer.n_params, at_fixed + layer._n_fixed
         self._layers = tuple(layers)
-        self._planned: tuple[list[Pieces], ColumnPlan | None, FloatArray] | None = None
+        self._planned: tuple[list[Pieces], Columns | None] | None = None
 
     def _become(self, other: Network) -> None:
         """Take over another network's grids and numbers, of any shape; views of this one's parameters turn read-only.
@@ -189,12 +195,12 @@ class Network:
     @property
     def n_in(self) -> int:
         """Number of inputs."""
-        return self.act_fun[0].n_in
+        return self._n_in
 
     @property
     def n_out(self) -> int:
         """Number of outputs."""
-        return self.act_fun[-1].n_out
+        return self._n_out
 
     @property
     def grid(self) -> list[int]:
@@ -209,7 +215,7 @@ class Network:
     @property
     def dtype(self) -> np.dtype[Any]:
         """Dtype of all numbers of the model."""
-        return self.act_fun[0].dtype
+        return self._dtype
 
     @property
     def n_params(self) -> int:
@@ -280,7 +286,7 @@ class Network:
             yield [layer.pack(place) for layer, place in zip(self._layers, places, strict=True)]
 
     def _samples(self, x: Any, name: str = "x") -> FloatArray:
-        return as_samples(name, x, self.n_in, self.dtype)
+        return as_samples(name, x, self._n_in, self._dtype)
 
     def __call__(self, x: Any) -> FloatArray:
         """Return the outputs (n, n_out) at x (n, n_in), in the model's dtype."""
@@ -294,13 +300,12 @@ class Network:
     def _columns(self, *, gradient: bool = False) -> Columns | None:
         """Return the network in column form, or None where that does not suit it (or not its gradient)."""
         planned, numbers = self._planned, self._numbers
-        if planned is None or not _hold(self._layers, planned[0]):
+        if planned is None or not all(map(is_, map(_pieces_of, self._layers), planned[0])):
             pieces = [layer.pieces for layer in self._layers]
-            planned = self._planned = (pieces, column_plan(self._layers, numbers), numbers)
-        _, plan, numbers = planned  # together, whatever another thread does to the model meanwhile
-        if plan is None or (gradient and not plan.has_gradient):
-            return None
-        return Columns(plan, numbers)
+            plan = column_plan(self._layers, numbers)
+            planned = self._planned = (pieces, None if plan is None else Columns(plan, numbers))
+        columns = planned[1]  # of the very numbers, whatever another thread does to the model meanwhile
+        return None if columns is None or (gradient and not columns.plan.has_gradient) else columns
 
     def frozen(self) -> FrozenKAN:
         """Return an immutable predictor with the model's numbers of this moment: the fast way to many small calls."""
@@ -337,7 +342,7 @@ class Network:
             In the order of `params`.
         """
         x = self._samples(x)
-        goal = targets(y, len(x), self.n_out, self.dtype, loss, sample_weight)
+        goal = targets(y, len(x), self._n_out, self._dtype, loss, sample_weight)
         return self._loss_and_grad(x, goal)
 
     def _loss_and_grad(self, x: FloatArray, goal: Targets) -> tuple[float, FloatArray]:
@@ -351,7 +356,7 @@ class Network:
     def loss(self, x: Any, y: Any, loss: str = "mse", sample_weight: Any = None) -> float:
         """Return the loss at samples: arguments and number as in :meth:`loss_and_grad`."""
         x = self._samples(x)
-        goal = targets(y, len(x), self.n_out, self.dtype, loss, sample_weight)
+        goal = targets(y, len(x), self._n_out, self._dtype, loss, sample_weight)
         return self._loss(x, goal)
 
     def _loss(self, x: FloatArray, goal: Targets) -> float:
@@ -574,14 +579,6 @@ class Network:
         layers = [replace(layer, inside=None) for layer in self._pack()]
         acts = all_activations(layers, self._samples(x))
         return [layer.coverage(a) for layer, a in zip(self.act_fun, acts[:-1], strict=True)]
-
-
-def _hold(layers: Sequence[KANLayer], pieces: Sequence[Pieces]) -> bool:
-    """Tell whether layers still are on the grids of these pieces."""
-    for layer, own in zip(layers, pieces, strict=True):  # noqa: SIM110 - a generator costs a microsecond
-        if layer._pieces is not own:
-            return False
-    return True
 
 
 def _receiver(layer: KANLayer, grad: FloatArray) -> Take:
