@@ -6,18 +6,25 @@ the order of the tasks. So one thread and many give the same numbers, and severa
 
 from __future__ import annotations
 
+import atexit
 import itertools
 import os
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor, wait
+from queue import SimpleQueue
+
+import numpy as np
 
 from numkan._check import check_integer
+from numkan._watch import turns_in, watch
 
 __all__ = ["get_threads", "run_tasks", "set_threads"]
 
+#: Seconds that a helper without work, and a caller that waits for helpers, stay awake.
+_AWAKE = 3e-4
+
 _lock = threading.Lock()
-_pool: ThreadPoolExecutor | None = None
+_pool: _Pool | None = None
 _threads: int | None = None
 
 
@@ -41,7 +48,8 @@ def set_threads(n: int) -> None:
     Parameters
     ----------
     n : int
-        At least 1. Linear algebra goes through BLAS and LAPACK, which have thread counts of their own.
+        At least 1. Linear algebra goes through BLAS and LAPACK, which have thread counts of their own. A thread that
+        has nothing to do looks out for work for 0.3 ms before it sleeps, unless there are more threads than cores.
 
     Raises
     ------
@@ -62,10 +70,106 @@ def set_threads(n: int) -> None:
         _drop_pool()
 
 
+class _Job:
+    """Tasks that a caller and its helpers share."""
+
+    def __init__(self, task: Callable[[int], None], n_tasks: int) -> None:
+        self._task = task
+        self._n_tasks = n_tasks
+        self._tickets = itertools.count()  # next() on it is atomic under the interpreter lock
+        self._stopped = self._closed = False
+        self._lock, self._helped = threading.Lock(), threading.Lock()
+        self._helped.acquire()  # released when all helpers have left a closed job
+        self._entered = self._left = 0
+        self.counted_out = np.zeros(1, np.int64)  # helpers that have left, and left the interpreter alone too
+        self.error: BaseException | None = None
+
+    def work(self) -> None:
+        """Do tasks until none is left, or one of them raises."""
+        try:
+            while not self._stopped and (index := next(self._tickets)) < self._n_tasks:
+                self._task(index)
+        except BaseException:
+            self._stopped = True
+            raise
+
+    def help(self) -> bool:
+        """Work as a helper, keeping what is raised for the caller; return whether the job was still open."""
+        with self._lock:
+            if self._closed:
+                return False
+            self._entered += 1
+        try:
+            self.work()
+        except BaseException as error:
+            self.error = error
+        with self._lock:
+            self._left += 1
+            if self._closed and self._left == self._entered:
+                self._helped.release()
+        return True
+
+    def close(self, turns: int) -> None:
+        """Let no more helpers in, and wait for those who are, awake for so many turns."""
+        with self._lock:
+            self._closed = True
+            if self._left == self._entered:
+                return
+        if watch(np.zeros(1, np.int64), self.counted_out, self._entered, turns):
+            return
+        try:
+            self._helped.acquire()
+        except BaseException:  # Ctrl-C, maybe when it had been acquired
+            self._stopped = True
+            if self._left < self._entered:
+                self._helped.acquire()
+            raise
+
+
+class _Pool:
+    """Threads that wait for jobs."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        # More threads than cores would be in each other's way, awake.
+        self.turns = turns_in(_AWAKE) if size < _available_cores() else 0
+        self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
+        self._offers = np.zeros(1, np.int64)
+        self._threads: list[threading.Thread] = []
+
+    def offer(self, job: _Job, helpers: int) -> None:
+        """Ask so many helpers to join in; those who are busy will come too late."""
+        while len(self._threads) < min(helpers, self._size):
+            self._threads.append(threading.Thread(target=self._serve, name=f"numkan {len(self._threads)}", daemon=True))
+            self._threads[-1].start()
+        for _ in range(helpers):
+            self._jobs.put(job)
+        self._offers[0] += 1
+
+    def end(self) -> None:
+        """Let the threads end when they have done what they are at."""
+        for _ in self._threads:
+            self._jobs.put(None)
+        self._offers[0] += 1
+
+    def _serve(self) -> None:
+        """Help with one job after the other."""
+        nobody = counted_out = np.zeros(1, np.int64)
+        while True:
+            offers = int(self._offers[0])
+            turns = self.turns if self._jobs.empty() else 0
+            watch(counted_out, self._offers, offers + 1, turns)
+            job = self._jobs.get()
+            if job is None:
+                return
+            counted_out = job.counted_out if job.help() else nobody
+            del job  # and what it holds, before its caller goes on
+
+
 def _drop_pool() -> None:
     global _pool
     if _pool is not None:
-        _pool.shutdown(wait=False)
+        _pool.end()
         _pool = None
 
 
@@ -75,6 +179,7 @@ def _forget_pool() -> None:
     _pool, _lock = None, threading.Lock()
 
 
+atexit.register(_drop_pool)
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forget_pool)
 
@@ -90,28 +195,17 @@ def run_tasks(task: Callable[[int], None], n_tasks: int, *, serial: bool = False
         for index in range(n_tasks):
             task(index)
         return
-    tickets = itertools.count()  # next() on it is atomic under the interpreter lock
-    stop = threading.Event()
-
-    def work() -> None:
-        try:
-            while not stop.is_set() and (index := next(tickets)) < n_tasks:
-                task(index)
-        except BaseException:
-            stop.set()
-            raise
-
-    with _lock:
-        global _pool
-        if _pool is None:
-            _pool = ThreadPoolExecutor(get_threads() - 1 or 1, thread_name_prefix="numkan")
-        futures = [_pool.submit(work) for _ in range(helpers)]
+    job, turns = _Job(task, n_tasks), 0
     try:
-        work()
+        with _lock:
+            global _pool
+            if _pool is None:
+                _pool = _Pool(get_threads() - 1 or 1)
+            turns = _pool.turns
+            _pool.offer(job, helpers)
+        job.work()
     finally:
-        for future in futures:
-            future.cancel()
-        wait([future for future in futures if not future.cancelled()])
-    for future in futures:
-        if not future.cancelled():
-            future.result()
+        job.close(turns)
+    if job.error is not None:
+        error, job.error = job.error, None
+        raise error

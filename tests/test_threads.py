@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import signal
 import threading
 import time
 import warnings
+import weakref
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,6 +17,7 @@ import pytest
 import numkan
 from numkan import KAN, _threads, get_threads, set_threads
 from numkan._threads import run_tasks
+from numkan._watch import turns_in, watch
 
 
 @pytest.fixture(autouse=True)
@@ -98,6 +101,93 @@ def test_tasks_may_run_tasks() -> None:
     done: list[tuple[int, int]] = []
     run_tasks(lambda outer: run_tasks(lambda inner: done.append((outer, inner)), 3), 4)
     assert sorted(done) == [(outer, inner) for outer in range(4) for inner in range(3)]
+
+
+def test_a_helper_keeps_nothing_of_what_it_did() -> None:
+    set_threads(2)
+    barrier = threading.Barrier(2)
+
+    class Held:
+        def task(self, index: int) -> None:
+            barrier.wait(timeout=30)  # one task each
+
+    held = Held()
+    seen = weakref.ref(held)
+    run_tasks(held.task, 2)
+    del held
+    assert seen() is None
+
+
+@pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="needs signals for threads")
+@pytest.mark.parametrize("of_caller", [True, False])
+def test_ctrl_c_while_helpers_are_waited_for_stops_them_and_waits(of_caller: bool) -> None:
+    set_threads(2)
+    caller, begun, done = threading.get_ident(), threading.Event(), []
+
+    def task(index: int) -> None:
+        if threading.get_ident() == caller:
+            assert begun.wait(timeout=30)
+        else:
+            begun.set()
+            time.sleep(0.2)
+            # the caller sleeps by now, and is woken only by a signal of its own
+            signal.pthread_kill(caller if of_caller else threading.get_ident(), signal.SIGINT)
+            time.sleep(0.2)
+        done.append(index)
+
+    with pytest.raises(KeyboardInterrupt):
+        run_tasks(task, 2)
+    assert sorted(done) == [0, 1]
+
+
+def test_threads_of_an_earlier_count_end() -> None:
+    set_threads(4)
+    run_tasks(lambda index: time.sleep(0.001), 50)
+    set_threads(1)
+    deadline = time.monotonic() + 30
+    while any(thread.name.startswith("numkan") for thread in threading.enumerate()):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_many_callers_share_the_helpers() -> None:
+    set_threads(3)
+    sums = [0] * 8
+
+    def call(caller: int) -> None:
+        for _ in range(100):
+            parts: list[int] = []
+            run_tasks(parts.append, 6)
+            sums[caller] += sum(parts)
+
+    callers = [threading.Thread(target=call, args=(caller,)) for caller in range(8)]
+    for thread in callers:
+        thread.start()
+    for thread in callers:
+        thread.join()
+    assert sums == [100 * 15] * 8
+
+
+@pytest.mark.parametrize("turns", [0, 1000])
+def test_a_watcher_counts_itself_and_sees_what_comes(turns: int) -> None:
+    counted, number = np.zeros(1, np.int64), np.array([4])
+    assert watch(counted, number, 4, turns)
+    assert not watch(counted, number, 5, turns)
+    number[0] = 6
+    assert watch(counted, number, 5, turns)
+    assert counted[0] == 3
+
+
+@pytest.mark.jit
+def test_a_watcher_is_awake_and_leaves_the_interpreter_to_others() -> None:
+    counted, number, told = np.zeros(1, np.int64), np.zeros(1, np.int64), []
+    thread = threading.Thread(target=lambda: told.append(watch(counted, number, 1, turns_in(60))))
+    thread.start()
+    while counted[0] == 0:
+        time.sleep(0)
+    number[0] = 1
+    thread.join(timeout=30)
+    assert told == [True]
 
 
 def test_the_count_may_change_while_tasks_run() -> None:

@@ -33,7 +33,7 @@ from numkan.layer.work import aligned_empty
 __all__ = ["new_packed", "over_inputs", "pack", "pack_tangent", "packed_shape", "padded_width", "unpack_gradient"]
 
 #: From so many numbers on, a pass over them is worth a thread's while; it is then cut into so many parts.
-_WORTH_THREADS, _GROUPS = 1_000_000, 8
+_WORTH_THREADS, _GROUPS = 300_000, 8
 
 
 def padded_width(n_out: int, dtype: np.dtype[Any]) -> int:

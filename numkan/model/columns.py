@@ -21,8 +21,9 @@ from numkan.model.losses import Targets
 
 __all__ = ["Columns"]
 
-#: About so many multiply-adds go into one call of a kernel: some tenths of a millisecond, worth a thread's while.
-_PREDICTION_WORK, _GRADIENT_WORK = 12_000_000, 3_000_000
+#: About so many multiply-adds go into one call of a kernel: a tenth of a millisecond or more, worth a thread's while.
+#: Those of a prediction are faster in float32, and this is of bytes.
+_PREDICTION_BYTES, _GRADIENT_WORK = 24_000_000, 3_000_000
 
 #: A gradient is summed in at most so many lots; each needs memory for a gradient of its own.
 _MOST_LOTS = 16
@@ -137,7 +138,7 @@ def _predict(plan: ColumnPlan, packed: FloatArray, x: FloatArray) -> FloatArray:
     """Return the outputs (n, n_out) at x (n, n_in) of a network that has been packed."""
     y = np.empty((len(x), plan.width[-1]), plan.dtype)
     kernel = predict_columns(plan.k, plan.dtype, plan.entries)
-    parts = _parts(len(x), plan, _PREDICTION_WORK)
+    parts = _parts(len(x), plan, _PREDICTION_BYTES // plan.dtype.itemsize)
     where = plan.tables, packed, plan.places, plan.offsets
     if len(parts) == 1:
         kernel(x, *where, *_workspace(plan).scratch, y)

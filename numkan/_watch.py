@@ -1,0 +1,98 @@
+"""Waiting awake: a thread that is needed again in microseconds watches a number in memory.
+
+To wake a thread that sleeps takes tens of microseconds, and more where its core sleeps too or another has to be found
+for it. That is as long as the tasks of a network of ordinary size, so those who wait for each other stay awake for a
+moment first. They do so in a kernel, where other threads may have the interpreter.
+"""
+
+from __future__ import annotations
+
+import platform
+import time
+from functools import cache
+from typing import Any
+
+import numpy as np
+from llvmlite import ir
+from numba import config, types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from numkan._jit import kernel
+
+__all__ = ["turns_in", "watch"]
+
+_IS_X86 = platform.machine().lower() in ("x86_64", "amd64", "i686")
+
+
+def _place(context: Any, builder: Any, array_type: Any, array: Any) -> Any:
+    return context.make_array(array_type)(context, builder, array).data
+
+
+@intrinsic
+def _read(typing_context, number):  # type: ignore[no-untyped-def]
+    """Return number[0] as it is in memory now."""
+
+    def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
+        return builder.load_atomic(_place(context, builder, signature.args[0], args[0]), "acquire", 8)
+
+    return types.int64(number), codegen
+
+
+@intrinsic
+def _count(typing_context, number):  # type: ignore[no-untyped-def]
+    """Add 1 to number[0], whoever else does."""
+
+    def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
+        place = _place(context, builder, signature.args[0], args[0])
+        builder.atomic_rmw("add", place, ir.Constant(ir.IntType(64), 1), "acq_rel")
+        return context.get_dummy_value()
+
+    return types.void(number), codegen
+
+
+@intrinsic
+def _pause(typing_context):  # type: ignore[no-untyped-def]
+    """Tell the processor that this is a loop that waits."""
+
+    def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
+        if _IS_X86:
+            nothing = ir.FunctionType(ir.VoidType(), [])
+            builder.call(cgutils.get_or_insert_function(builder.module, nothing, "llvm.x86.sse2.pause"), [])
+        return context.get_dummy_value()
+
+    return types.void(), codegen
+
+
+@kernel
+def _watch(counted, number, goal, turns):  # type: ignore[no-untyped-def]
+    _count(counted)
+    for _ in range(turns):
+        if _read(number) >= goal:
+            return True
+        _pause()
+    return _read(number) >= goal
+
+
+def watch(counted: Any, number: Any, goal: int, turns: int) -> bool:
+    """Add 1 to counted[0]; then wait until number[0] >= goal, for so many turns at most; return whether it is.
+
+    Both are arrays of one int64. The interpreter is free meanwhile, and before the count: who waits for that finds it
+    so. With the JIT off nobody stays awake.
+    """
+    if not config.DISABLE_JIT:
+        return bool(_watch(counted, number, goal, turns))
+    counted[0] += 1
+    return bool(number[0] >= goal)
+
+
+@cache
+def turns_in(seconds: float) -> int:
+    """Return how many turns of :func:`watch` take about that long on this machine."""
+    counted, number, tried = np.zeros(1, np.int64), np.zeros(1, np.int64), 1000
+    took = []
+    for _ in range(4):  # the first compiles
+        start = time.perf_counter()
+        watch(counted, number, 1, tried)
+        took.append(time.perf_counter() - start)
+    return int(tried * seconds / min(took))
