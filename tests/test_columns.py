@@ -177,7 +177,7 @@ def test_nan_and_infinity_stay_in_their_rows() -> None:
 
 
 def check_single(model: KAN, x: Any, y: Any, loss: str = "mse", weight: Any = None) -> Any:
-    """Loss and gradient of one sample against those that the form for blocks gives: the same bits, signs of 0 too."""
+    """Outputs, loss and gradient of one sample against what blocks give: the same bits, signs of 0 too."""
     columns = model._columns(gradient=True)
     assert columns is not None
     x = np.array(x, model.dtype).reshape(1, -1)
@@ -187,10 +187,16 @@ def check_single(model: KAN, x: Any, y: Any, loss: str = "mse", weight: Any = No
         value = columns._blocks(x, goal, want, ADD)
         got, grad = columns.loss_and_grad(x, goal)
         assert str(columns.loss(x, goal)) == str(got) == str(value)
-    np.testing.assert_array_equal(grad, want)
-    known = ~np.isnan(want)
-    np.testing.assert_array_equal(np.signbit(grad[known]), np.signbit(want[known]))
+        outputs, rows = columns.predict(x), columns.predict(np.repeat(x, 3, axis=0))
+    assert_same_bits(outputs, rows[:1])
+    assert_same_bits(grad, want)
     return grad
+
+
+def assert_same_bits(got: Any, want: Any) -> None:
+    np.testing.assert_array_equal(got, want)
+    known = ~np.isnan(want)
+    np.testing.assert_array_equal(np.signbit(got[known]), np.signbit(want[known]))
 
 
 @pytest.mark.parametrize(("k", "dtype"), DEGREES, ids=lambda value: str(getattr(value, "__name__", value)))

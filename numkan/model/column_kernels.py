@@ -16,7 +16,15 @@ from numkan.layer.column_single import forward_single, gradient_single, locate_s
 from numkan.layer.columns import BARS, BLOCK, GRADS, INPUTS, N_IN, N_OUT, N_ROWS, OTHER_BARS, OUTPUTS, VALUES
 from numkan.model.losses import lose
 
-__all__ = ["ADD", "PACK", "UNPACK", "gradient_columns", "gradient_single_sample", "predict_columns"]
+__all__ = [
+    "ADD",
+    "PACK",
+    "UNPACK",
+    "gradient_columns",
+    "gradient_single_sample",
+    "predict_columns",
+    "predict_single_sample",
+]
 
 #: Steps of a gradient.
 PACK, ADD, UNPACK = 1, 2, 4
@@ -132,25 +140,54 @@ def gradient_columns(k: int, dtype: np.dtype[Any], entries: int) -> Any:
 
 
 @cache
+def _single_sample_kernel(k: int, dtype: np.dtype[Any], entries: int) -> Any:
+    """Return the kernel that takes one sample through all layers."""
+    locate, forward = locate_single(k, dtype, entries), forward_single(k, dtype, entries)
+
+    @kernel
+    def through(x, numbers, tables, firsts, places, offsets, work, index, keep, edges):  # type: ignore[no-untyped-def]
+        """Fill the numbers of all layers from x (1, n_in); with `keep`, edges too. Return where the outputs begin."""
+        last = places.shape[0] - 1
+        for i in range(places[0, N_IN]):
+            work[offsets[VALUES] + i] = x[0, i]
+        for layer in range(last + 1):
+            locate(tables, places, layer, offsets, work, index)
+            forward(numbers, tables, firsts, places, layer, offsets, work, index, keep and layer > 0, edges)
+        return offsets[VALUES] + places[last, INPUTS] // BLOCK + places[last, N_IN]
+
+    return through
+
+
+@cache
+def predict_single_sample(k: int, dtype: np.dtype[Any], entries: int) -> Any:
+    """Return the kernel of the outputs at one sample: what `predict_columns` gives, bit for bit."""
+    through = _single_sample_kernel(k, dtype, entries)
+
+    @kernel
+    def predict(x, numbers, tables, firsts, places, offsets, work, index, y):  # type: ignore[no-untyped-def]
+        """Fill y (1, n_out) from x (1, n_in)."""
+        at = through(x, numbers, tables, firsts, places, offsets, work, index, False, work)
+        for o in range(y.shape[1]):
+            y[0, o] = work[at + o]
+
+    return predict
+
+
+@cache
 def gradient_single_sample(k: int, dtype: np.dtype[Any], entries: int) -> Any:
     """Return the kernel of the loss of one sample and its gradient: what `gradient_columns` gives, bit for bit."""
-    locate, forward = locate_single(k, dtype, entries), forward_single(k, dtype, entries)
+    through = _single_sample_kernel(k, dtype, entries)
     fill_gradient, pull_back = gradient_single(k, dtype, entries), pull_back_single(k, dtype, entries)
 
     @kernel
     def differentiate(  # type: ignore[no-untyped-def]
         wanted, x, kind, target, label, weight, scale, numbers,
-        tables, firsts, places, trained, offsets, work, index, edges, grads, grad,
+        tables, firsts, places, trained, offsets, work, index, edges, grad,
     ):  # fmt: skip
         """Return the loss at x (1, n_in) and, if it is wanted, fill grad."""
-        last, values, bars, below = places.shape[0] - 1, offsets[VALUES], offsets[BARS], offsets[OTHER_BARS]
-        for i in range(places[0, N_IN]):
-            work[values + i] = x[0, i]
-        for layer in range(last + 1):
-            locate(tables, places, layer, offsets, work, index)
-            keep = wanted and layer > 0
-            forward(numbers, tables, firsts, places, layer, offsets, work, index, keep, edges)
-        n_out, y = places[last, N_OUT], values + places[last, INPUTS] // BLOCK + places[last, N_IN]
+        last, bars, below = places.shape[0] - 1, offsets[BARS], offsets[OTHER_BARS]
+        y = through(x, numbers, tables, firsts, places, offsets, work, index, wanted, edges)
+        n_out = places[last, N_OUT]
         loss = lose(kind, work, y, 1, n_out, target, label, weight, 0, scale, work, bars, n_out)
         for layer in range(last if wanted else -1, -1, -1):
             fill_gradient(numbers, tables, firsts, places, trained, layer, offsets, work, index, bars, grad)

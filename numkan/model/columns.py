@@ -14,7 +14,15 @@ from numkan._threads import run_tasks
 from numkan.layer.column_pack import pack_kernel
 from numkan.layer.columns import BLOCK
 from numkan.layer.work import aligned_empty
-from numkan.model.column_kernels import ADD, PACK, UNPACK, gradient_columns, gradient_single_sample, predict_columns
+from numkan.model.column_kernels import (
+    ADD,
+    PACK,
+    UNPACK,
+    gradient_columns,
+    gradient_single_sample,
+    predict_columns,
+    predict_single_sample,
+)
 from numkan.model.column_plan import ColumnPlan, Sizes
 from numkan.model.frozen import Predictor
 from numkan.model.losses import Targets
@@ -77,11 +85,26 @@ class Columns:
 
     def predictor(self) -> Predictor:
         """Return the function of canonical samples that the network is with its numbers of this moment."""
+        still = Columns(self.plan, self._numbers.copy())
+        return partial(still.predict, packed=still._pack())
+
+    def predict(self, x: FloatArray, packed: FloatArray | None = None) -> FloatArray:
+        """Return the outputs (n, n_out) at x (n, n_in); packed: the network's edges, if they have been packed."""
         plan = self.plan
-        packed = aligned_empty(plan.sizes.edges, plan.dtype)
+        if len(x) != 1:
+            return _predict(plan, self._pack() if packed is None else packed, x)
+        y = np.empty((1, plan.width[-1]), plan.dtype)
+        kernel = predict_single_sample(plan.k, plan.dtype, plan.entries)  # the same bits, and nothing packed
+        kernel(x, self._numbers, plan.tables, plan.firsts, plan.places, plan.offsets, *_workspace(plan).scratch, y)
+        return y
+
+    def _pack(self) -> FloatArray:
+        """Return the edges of the network, packed."""
+        plan = self.plan
+        packed: FloatArray = aligned_empty(plan.sizes.edges, plan.dtype)
         pack = pack_kernel(plan.k, plan.dtype, plan.entries)
         pack(self._numbers, plan.tables, plan.firsts, plan.places, _workspace(plan).scratch[0], packed)
-        return partial(_predict, plan, packed)
+        return packed
 
     def loss(self, x: FloatArray, goal: Targets) -> float:
         """Return the loss, the very number that :meth:`loss_and_grad` returns."""
@@ -98,7 +121,8 @@ class Columns:
             return self._blocks(x, goal, grad, add)
         plan = self.plan
         kernel = gradient_single_sample(plan.k, plan.dtype, plan.entries)  # what `_blocks` gives, bit for bit
-        return float(kernel(add != 0, x, *self._given(goal), *_workspace(plan).whole, grad)) / goal.total
+        work, index, edges, _ = _workspace(plan).whole
+        return float(kernel(add != 0, x, *self._given(goal), work, index, edges, grad)) / goal.total
 
     def _given(self, goal: Targets) -> tuple[Any, ...]:
         """Return a loss, the network's numbers and its plan as kernels of gradients take them."""

@@ -290,7 +290,11 @@ class Network:
 
     def __call__(self, x: Any) -> FloatArray:
         """Return the outputs (n, n_out) at x (n, n_in), in the model's dtype."""
-        return self._predictor()(self._samples(x))
+        return self._predict(self._samples(x))
+
+    def _predict(self, x: FloatArray) -> FloatArray:
+        columns = self._columns()
+        return forward(self._pack(), x) if columns is None else columns.predict(x)
 
     def _predictor(self) -> Predictor:
         """Return the function of canonical samples that the network is with its numbers of this moment."""
@@ -492,7 +496,7 @@ class Network:
         goal = targets(y, len(x), self.n_out, self.dtype, "mse", sample_weight)
         weight = goal.weight if goal.weight.size else np.ones(len(x), self.dtype)
         root = np.sqrt(weight / self.dtype.type(goal.total))[:, None]
-        residuals = root * (self._predictor()(x) - goal.y)
+        residuals = root * (self._predict(x) - goal.y)
         jac = root[:, :, None] * self.jacobian(x)
         return residuals.reshape(-1), jac.reshape(-1, self.n_params)
 
