@@ -1,7 +1,8 @@
 """Threads over fixed blocks: how much runs at once never changes a bit.
 
-Work is cut into tasks by its size alone, the tasks are done by a pool and by the caller, and partial sums are added in
-the order of the tasks. So one thread and many give the same numbers, and several Python threads may call at once.
+Sums over samples are cut into tasks by their size alone, and added up in the order of the tasks; tasks that are cut in
+another way, by inputs, have no number in common. They are done by a pool and by the caller. So one thread and many give
+the same numbers, and several Python threads may call at once.
 """
 
 from __future__ import annotations
@@ -74,7 +75,7 @@ class _Job:
     """Tasks that a caller and its helpers share."""
 
     def __init__(self, task: Callable[[int], None], n_tasks: int) -> None:
-        self._task = task
+        self._task: Callable[[int], None] | None = task
         self._n_tasks = n_tasks
         self._tickets = itertools.count()  # next() on it is atomic under the interpreter lock
         self._stopped = self._closed = False
@@ -86,9 +87,10 @@ class _Job:
 
     def work(self) -> None:
         """Do tasks until none is left, or one of them raises."""
+        task = self._task
         try:
-            while not self._stopped and (index := next(self._tickets)) < self._n_tasks:
-                self._task(index)
+            while task and not self._stopped and (index := next(self._tickets)) < self._n_tasks:
+                task(index)
         except BaseException:
             self._stopped = True
             raise
@@ -110,20 +112,17 @@ class _Job:
         return True
 
     def close(self, turns: int) -> None:
-        """Let no more helpers in, and wait for those who are, awake for so many turns."""
+        """Let no task and no helper begin any more, and wait for those who are at it, awake for so many turns.
+
+        Where Ctrl-C ends it, it is to be called again.
+        """
+        self._stopped = True
         with self._lock:
             self._closed = True
-            if self._left == self._entered:
-                return
-        if watch(np.zeros(1, np.int64), self.counted_out, self._entered, turns):
-            return
-        try:
+            is_over = self._left == self._entered
+        if not is_over and not watch(np.zeros(1, np.int64), self.counted_out, self._entered, turns):
             self._helped.acquire()
-        except BaseException:  # Ctrl-C, maybe when it had been acquired
-            self._stopped = True
-            if self._left < self._entered:
-                self._helped.acquire()
-            raise
+        self._task = None  # a helper who comes too late may hold the job for long
 
 
 class _Pool:
@@ -140,9 +139,13 @@ class _Pool:
     def offer(self, job: _Job, helpers: int) -> None:
         """Ask so many helpers to join in; those who are busy will come too late."""
         while len(self._threads) < min(helpers, self._size):
-            self._threads.append(threading.Thread(target=self._serve, name=f"numkan {len(self._threads)}", daemon=True))
-            self._threads[-1].start()
-        for _ in range(helpers):
+            thread = threading.Thread(target=self._serve, name=f"numkan {len(self._threads)}", daemon=True)
+            try:
+                thread.start()
+            except RuntimeError:  # the system has no more, or the interpreter is about to end
+                break
+            self._threads.append(thread)
+        for _ in range(min(helpers, len(self._threads))):
             self._jobs.put(job)
         self._offers[0] += 1
 
@@ -154,16 +157,28 @@ class _Pool:
 
     def _serve(self) -> None:
         """Help with one job after the other."""
-        nobody = counted_out = np.zeros(1, np.int64)
+        uncounted = counted_out = np.zeros(1, np.int64)
         while True:
             offers = int(self._offers[0])
             turns = self.turns if self._jobs.empty() else 0
-            watch(counted_out, self._offers, offers + 1, turns)
+            if watch(counted_out, self._offers, offers + 1, turns) and self._jobs.empty():
+                counted_out = uncounted  # others have it, and the next one may come soon
+                continue
             job = self._jobs.get()
             if job is None:
                 return
-            counted_out = job.counted_out if job.help() else nobody
+            counted_out = job.counted_out if job.help() else uncounted
             del job  # and what it holds, before its caller goes on
+
+
+def _offer(job: _Job, helpers: int) -> int:
+    """Offer a job to the pool; return for how many turns to wait for it awake."""
+    global _pool
+    with _lock:
+        if _pool is None:
+            _pool = _Pool(get_threads() - 1 or 1)
+        _pool.offer(job, helpers)
+        return _pool.turns
 
 
 def _drop_pool() -> None:
@@ -196,16 +211,19 @@ def run_tasks(task: Callable[[int], None], n_tasks: int, *, serial: bool = False
             task(index)
         return
     job, turns = _Job(task, n_tasks), 0
+    error: BaseException | None = None
     try:
-        with _lock:
-            global _pool
-            if _pool is None:
-                _pool = _Pool(get_threads() - 1 or 1)
-            turns = _pool.turns
-            _pool.offer(job, helpers)
-        job.work()
+        try:
+            turns = _offer(job, helpers)
+            job.work()
+        finally:
+            try:
+                job.close(turns)
+            except BaseException:
+                job.close(0)
+                raise
+        error = job.error
+        if error is not None:
+            raise error
     finally:
-        job.close(turns)
-    if job.error is not None:
-        error, job.error = job.error, None
-        raise error
+        error = job.error = None  # they hold each other, by way of the traceback

@@ -173,6 +173,14 @@ def test_nan_and_infinity_stay_in_their_rows() -> None:
     np.testing.assert_array_equal(got[keep], want[keep])
 
 
+def test_what_was_found_of_numbers_that_another_thread_replaced_is_found_again() -> None:
+    model = model_of([2, 5, 1], 4)
+    model._planned = ([layer.pieces for layer in model.act_fun], model.params, None)
+    columns = model._columns()
+    assert columns is not None
+    assert model._columns() is columns
+
+
 # --- one sample ---------------------------------------------------------------------------------------------------
 
 

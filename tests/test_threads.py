@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import os
 import signal
 import threading
@@ -120,8 +122,13 @@ def test_a_helper_keeps_nothing_of_what_it_did() -> None:
 
 @pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="needs signals for threads")
 @pytest.mark.parametrize("of_caller", [True, False])
-def test_ctrl_c_while_helpers_are_waited_for_stops_them_and_waits(of_caller: bool) -> None:
+@pytest.mark.parametrize("awake", [0, 0.05])
+def test_ctrl_c_while_helpers_are_waited_for_waits_all_the_same(
+    of_caller: bool, awake: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
     set_threads(2)
+    run_tasks(lambda index: None, 2)
+    monkeypatch.setattr(_threads._pool, "turns", turns_in(awake))
     caller, begun, done = threading.get_ident(), threading.Event(), []
 
     def task(index: int) -> None:
@@ -129,8 +136,8 @@ def test_ctrl_c_while_helpers_are_waited_for_stops_them_and_waits(of_caller: boo
             assert begun.wait(timeout=30)
         else:
             begun.set()
-            time.sleep(0.2)
-            # the caller sleeps by now, and is woken only by a signal of its own
+            time.sleep(0.02 if awake else 0.2)
+            # the caller watches, or sleeps and is woken only by a signal of its own
             signal.pthread_kill(caller if of_caller else threading.get_ident(), signal.SIGINT)
             time.sleep(0.2)
         done.append(index)
@@ -138,6 +145,67 @@ def test_ctrl_c_while_helpers_are_waited_for_stops_them_and_waits(of_caller: boo
     with pytest.raises(KeyboardInterrupt):
         run_tasks(task, 2)
     assert sorted(done) == [0, 1]
+
+
+def test_without_threads_to_be_had_the_caller_does_it_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    set_threads(2)
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", refuse)
+        done: list[int] = []
+        run_tasks(done.append, 9)
+        assert done == list(range(9))
+        assert _threads._pool._jobs.empty()
+    barrier = threading.Barrier(2)
+    run_tasks(lambda index: barrier.wait(timeout=30), 2)  # passes only if both tasks are under way
+
+
+def test_a_job_that_a_helper_comes_too_late_for_holds_nothing() -> None:
+    set_threads(2)
+    held, done = threading.Event(), threading.Event()
+
+    def task(index: int) -> None:
+        held.set()
+        done.wait(timeout=30)
+
+    other = threading.Thread(target=run_tasks, args=(task, 2))
+    other.start()
+    assert held.wait(timeout=30)
+
+    class Held:
+        def task(self, index: int) -> None:
+            pass
+
+    short = Held()
+    seen = weakref.ref(short)
+    run_tasks(short.task, 2)
+    del short
+    assert seen() is None
+    done.set()
+    other.join()
+
+
+def test_an_error_holds_nothing_when_it_has_been_dealt_with() -> None:
+    set_threads(2)
+    barrier = threading.Barrier(2)
+
+    class Held:
+        def task(self, index: int) -> None:
+            barrier.wait(timeout=30)
+            raise ArithmeticError(index)  # in the caller and in the helper
+
+    held = Held()
+    seen = weakref.ref(held)
+    gc.disable()
+    try:
+        with contextlib.suppress(ArithmeticError):
+            run_tasks(held.task, 2)
+        del held
+        assert seen() is None
+    finally:
+        gc.enable()
 
 
 def test_threads_of_an_earlier_count_end() -> None:

@@ -27,7 +27,7 @@ from numkan.layer.columns import (
     group,
 )
 
-__all__ = ["pack_kernel", "unpack_edges_kernel", "unpack_kernel"]
+__all__ = ["pack_kernel", "unpack_kernel"]
 
 
 @cache
@@ -65,7 +65,7 @@ def pack_kernel(k: int, dtype: np.dtype[Any], entries: int) -> Any:
 
 
 @cache
-def unpack_edges_kernel(dtype: np.dtype[Any], columns: int) -> Any:
+def _unpack_edges_kernel(dtype: np.dtype[Any], columns: int) -> Any:
     """Return the kernel of the gradients of one input's edges to `columns` outputs."""
     step, load, store, splat, fma, mul, *_ = vector_ops(columns)
     zero, one = dtype.type(0), dtype.type(1)
@@ -99,7 +99,7 @@ def unpack_edges_kernel(dtype: np.dtype[Any], columns: int) -> Any:
 def unpack_kernel(dtype: np.dtype[Any]) -> Any:
     """Return the kernel that turns packed gradients into those of a network's parameters."""
     together = group(dtype)
-    unpack_several, unpack_one = unpack_edges_kernel(dtype, together), unpack_edges_kernel(dtype, 1)
+    unpack_several, unpack_one = _unpack_edges_kernel(dtype, together), _unpack_edges_kernel(dtype, 1)
 
     @kernel
     def unpack(packed, numbers, places, trained, grad):  # type: ignore[no-untyped-def]

@@ -12,7 +12,8 @@ from numkan._lanes import sample_lanes
 from numkan.layer.column_backward import gradient_kernel, pull_back_kernel
 from numkan.layer.column_forward import forward_columns, locate_kernel
 from numkan.layer.column_pack import pack_kernel, unpack_kernel
-from numkan.layer.column_single import forward_single, gradient_single, locate_single, pull_back_single
+from numkan.layer.column_single import forward_single, locate_single
+from numkan.layer.column_single_backward import gradient_single, pull_back_single
 from numkan.layer.columns import BARS, BLOCK, GRADS, INPUTS, N_IN, N_OUT, N_ROWS, OTHER_BARS, OUTPUTS, VALUES
 from numkan.model.losses import lose
 

@@ -44,7 +44,7 @@ class Sizes(NamedTuple):
         return self.work <= work and self.pieces <= pieces and self.edges <= edges and self.grads <= grads
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, weakref_slot=True, eq=False)
 class ColumnPlan:
     """What the kernels of the column form need to know about a network, but for its numbers."""
 

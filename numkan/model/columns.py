@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import weakref
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -30,8 +31,8 @@ from numkan.model.losses import Targets
 __all__ = ["Columns"]
 
 #: About so many multiply-adds go into one call of a kernel: a tenth of a millisecond or more, worth a thread's while.
-#: Those of a prediction are faster in float32, and this is of bytes.
-_PREDICTION_BYTES, _GRADIENT_WORK = 24_000_000, 3_000_000
+#: A prediction's number is divided by the bytes of a number: two of float32 take as long as one of float64.
+_PREDICTION_WORK, _GRADIENT_WORK = 24_000_000, 3_000_000
 
 #: A gradient is summed in at most so many lots; each needs memory for a gradient of its own.
 _MOST_LOTS = 16
@@ -49,8 +50,8 @@ class _Workspace(NamedTuple):
 
 def _workspace(plan: ColumnPlan) -> _Workspace:
     """Return this thread's memory, large enough for a plan."""
-    last: tuple[ColumnPlan, _Workspace] | None = getattr(_local, "last", None)
-    if last is not None and last[0] is plan:
+    last: tuple[weakref.ref[ColumnPlan], _Workspace] | None = getattr(_local, "last", None)
+    if last is not None and last[0]() is plan:
         return last[1]
     spaces: dict[Any, _Workspace] | None = getattr(_local, "spaces", None)
     if spaces is None:
@@ -62,7 +63,7 @@ def _workspace(plan: ColumnPlan) -> _Workspace:
         work[:] = 0
         index = np.zeros(sizes.pieces, index_dtype(plan.dtype))
         space = spaces[plan.dtype] = _Workspace(sizes, (work, index), (work, index, edges, grads))
-    _local.last = plan, space
+    _local.last = weakref.ref(plan), space
     return space
 
 
@@ -117,7 +118,7 @@ class Columns:
 
     def _differentiate(self, x: FloatArray, goal: Targets, grad: FloatArray, add: int) -> float:
         """Return the loss and, with ADD, fill grad."""
-        if len(x) > 1:
+        if len(x) != 1:
             return self._blocks(x, goal, grad, add)
         plan = self.plan
         kernel = gradient_single_sample(plan.k, plan.dtype, plan.entries)  # what `_blocks` gives, bit for bit
@@ -144,7 +145,7 @@ class Columns:
 
         def task(lot: int) -> None:
             scratch = _workspace(plan).scratch
-            # a lot is every 16th part: they are in order, and their number depends on n alone
+            # a lot is every n_lots-th part, in order; how many there are depends on n alone
             for part in parts[lot::n_lots]:
                 losses[lot] += kernel(add, x, part.start, part.stop, *given, *scratch, edges, sums[lot], grad)
 
@@ -162,7 +163,7 @@ def _predict(plan: ColumnPlan, packed: FloatArray, x: FloatArray) -> FloatArray:
     """Return the outputs (n, n_out) at x (n, n_in) of a network that has been packed."""
     y = np.empty((len(x), plan.width[-1]), plan.dtype)
     kernel = predict_columns(plan.k, plan.dtype, plan.entries)
-    parts = _parts(len(x), plan, _PREDICTION_BYTES // plan.dtype.itemsize)
+    parts = _parts(len(x), plan, _PREDICTION_WORK // plan.dtype.itemsize)
     where = plan.tables, packed, plan.places, plan.offsets
     if len(parts) == 1:
         kernel(x, *where, *_workspace(plan).scratch, y)

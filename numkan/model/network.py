@@ -127,7 +127,7 @@ class Network:
             layer._move_to(self._theta[at : at + layer.n_params], fixed[at_fixed : at_fixed + layer._n_fixed])
             at, at_fixed = at + layer.n_params, at_fixed + layer._n_fixed
         self._layers = tuple(layers)
-        self._planned: tuple[list[Pieces], Columns | None] | None = None
+        self._planned: tuple[list[Pieces], FloatArray, Columns | None] | None = None
 
     def _become(self, other: Network) -> None:
         """Take over another network's grids and numbers, of any shape; views of this one's parameters turn read-only.
@@ -303,12 +303,12 @@ class Network:
 
     def _columns(self, *, gradient: bool = False) -> Columns | None:
         """Return the network in column form, or None where that does not suit it (or not its gradient)."""
-        planned, numbers = self._planned, self._numbers
-        if planned is None or not all(map(is_, map(_pieces_of, self._layers), planned[0])):
+        planned, numbers = self._planned, self._numbers  # together, whatever another thread does to the model
+        if planned is None or planned[1] is not numbers or not all(map(is_, map(_pieces_of, self._layers), planned[0])):
             pieces = [layer.pieces for layer in self._layers]
             plan = column_plan(self._layers, numbers)
-            planned = self._planned = (pieces, None if plan is None else Columns(plan, numbers))
-        columns = planned[1]  # of the very numbers, whatever another thread does to the model meanwhile
+            planned = self._planned = (pieces, numbers, None if plan is None else Columns(plan, numbers))
+        columns = planned[2]
         return None if columns is None or (gradient and not columns.plan.has_gradient) else columns
 
     def frozen(self) -> FrozenKAN:
