@@ -142,8 +142,12 @@ def test_ctrl_c_while_helpers_are_waited_for_waits_all_the_same(
             time.sleep(0.2)
         done.append(index)
 
-    with pytest.raises(KeyboardInterrupt):
-        run_tasks(task, 2)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's jobs in the background ignore it
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            run_tasks(task, 2)
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert sorted(done) == [0, 1]
 
 
