@@ -1,8 +1,7 @@
 """Threads over fixed blocks: how much runs at once never changes a bit.
 
-Sums over samples are cut into tasks by their size alone, and added up in the order of the tasks; tasks that are cut in
-another way, by inputs, have no number in common. They are done by a pool and by the caller. So one thread and many give
-the same numbers, and several Python threads may call at once.
+Work is cut into tasks by its size alone, the tasks are done by a pool and by the caller, and partial sums are added in
+the order of the tasks. So one thread and many give the same numbers, and several Python threads may call at once.
 """
 
 from __future__ import annotations
@@ -168,7 +167,6 @@ class _Pool:
             if job is None:
                 return
             counted_out = job.counted_out if job.help() else uncounted
-            del job  # and what it holds, before its caller goes on
 
 
 def _offer(job: _Job, helpers: int) -> int:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from numkan._check import FloatArray
-from numkan._threads import get_threads, run_tasks
+from numkan._threads import run_tasks
 from numkan.base import GIVEN, BaseFunction
 from numkan.layer.backward import backward_kernel
 from numkan.layer.forward import forward_kernel, tangent_kernel
@@ -22,9 +22,9 @@ __all__ = ["PackedLayer", "Take", "given_base"]
 #: Samples in one call of a kernel: half a second at 64 x 64 edges were a hundred times as many.
 _LONGEST_CALL = 16 * BLOCK
 
-#: Backward, the inputs of a layer are shared out in so many groups a thread, of about so many multiply-adds at least:
-#: fewer could be of uneven work, and more need the interpreter more often.
-_GROUPS_A_THREAD, _GROUP_WORK = 2, 1_300_000
+#: Backward, the inputs of a layer are shared out in at most so many groups, of about so many multiply-adds at least:
+#: every group asks for the interpreter, and 16 cost two threads a few per cent more than 8.
+_MOST_GROUPS, _GROUP_WORK = 8, 1_300_000
 
 #: What preparing one input of one sample costs, with slopes, in multiply-adds.
 _SLOPES_WORK = 64
@@ -150,9 +150,10 @@ class PackedLayer:
         given, slope = given_base(self.base, x)
         kernel = backward_kernel(self.k, x.dtype)
         work = max(1, n * (_SLOPES_WORK + 2 * (self.k + 2) * width))
-        groups = max(1, min(_GROUPS_A_THREAD * get_threads(), n_in, n_in * work // _GROUP_WORK))
+        # a power of two, which threads share evenly, of inputs that kernels take together
+        groups = 1 << max(1, min(_MOST_GROUPS, n_in, n_in * work // _GROUP_WORK)).bit_length() - 1
         size = -(-n_in // groups)
-        size -= size % self.work.inputs if size > self.work.inputs else 0  # kernels take so many together
+        size -= size % self.work.inputs if size > self.work.inputs else 0
 
         def task(group: int) -> None:
             low, high = group * size, min(n_in, (group + 1) * size)
