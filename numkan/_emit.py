@@ -93,15 +93,11 @@ class Emitter:
         return self.builder.shuffle_vector(first, ir.Constant(self.vector, ir.Undefined), zeros)
 
     def lookup(self, tables: Sequence[Any], index: Any) -> Any:
-        """Look up in 1, 2 or 4 registers."""
+        """Look up in one register or two."""
         if len(tables) == 1:
             return self.call(f"llvm.x86.avx512.permvar.{'s' if self.single else 'd'}f.512", tables[0], index)
         name = f"llvm.x86.avx512.vpermi2var.{'ps' if self.single else 'pd'}.512"
-        low = self.call(name, tables[0], index, tables[1])
-        if len(tables) == 2:
-            return low
-        high = self.call(name, tables[2], index, tables[3])
-        return self.builder.select(self.builder.icmp_unsigned(">=", index, self.whole(2 * self.lanes)), high, low)
+        return self.call(name, tables[0], index, tables[1])
 
     def bounded(self, x: Any, limit: Any) -> Any:
         """Return x within +-limit; NaN fails both comparisons and stays."""

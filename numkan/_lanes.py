@@ -20,7 +20,7 @@ import numpy as np
 from numba import config
 
 from numkan._jit import kernel
-from numkan._lanes_llvm import lane_intrinsics, tile_intrinsics
+from numkan._lanes_llvm import lane_intrinsics, silu_intrinsic, tile_intrinsics
 from numkan._simd import has_wide_vectors, lanes_of, vector_ops
 from numkan.base import silu_pair
 
@@ -32,12 +32,13 @@ __all__ = [
     "index_dtype",
     "lane_ops",
     "sample_lanes",
+    "silu_op",
     "tile_ops",
 ]
 
-#: The sizes of tables. Two registers are read as fast as one, four take about three times as long.
+#: The sizes of tables. Two registers are read as fast as one, more take several times as long.
 _FEWEST_ENTRIES = 16
-_MOST_BYTES = 4 * 64
+_MOST_BYTES = 2 * 64
 
 
 def _as_python() -> bool:
@@ -93,7 +94,6 @@ class LaneOps(NamedTuple):
     #: power after the other `entries` apart, from `to` on; of the k + 1 functions of a piece, which are `firsts` in the
     #: edge's coefficients, the polynomials are in `tables`. Both begin with the vector's first piece.
     merge: Callable[..., Any]
-    silu: Callable[..., Any]  # silu(x): (silu(x), silu'(x))
 
 
 class TileOps(NamedTuple):
@@ -113,6 +113,12 @@ def lane_ops(k: int, dtype: np.dtype[Any], entries: int, tile: int) -> LaneOps:
     As Python, only for one edge at a time.
     """
     return _python_lane_ops(k, dtype, entries) if _as_python() else LaneOps(**lane_intrinsics(k, dtype, entries, tile))
+
+
+@cache
+def silu_op(dtype: np.dtype[Any]) -> Any:
+    """Return silu(x) for vectors of samples: (silu(x), silu'(x))."""
+    return silu_pair(dtype) if _as_python() else silu_intrinsic(dtype)
 
 
 @cache
@@ -200,7 +206,6 @@ def _python_lane_ops(k: int, dtype: np.dtype[Any], entries: int) -> LaneOps:
         add_slopes,
         slope if k else flat,
         _python_merge(k, entries, zero),
-        silu_pair(dtype),
     )
 
 

@@ -18,7 +18,7 @@ from numba.extending import intrinsic
 from numkan._emit import Emitter, vector_types
 from numkan._simd import lanes_of
 
-__all__ = ["lane_intrinsics", "tile_intrinsics"]
+__all__ = ["lane_intrinsics", "silu_intrinsic", "tile_intrinsics"]
 
 
 class _Shape(NamedTuple):
@@ -73,7 +73,7 @@ def _index_intrinsics(shape: _Shape) -> list[Any]:
 
 
 def _piece_intrinsics(shape: _Shape) -> list[Any]:
-    """Return find, lookup, local and silu."""
+    """Return find, lookup and local."""
     dtype, entries, registers = shape.dtype, shape.entries, shape.registers
     vectors, indices = vector_types(dtype)
     limit = float(np.finfo(dtype).max)
@@ -109,6 +109,13 @@ def _piece_intrinsics(shape: _Shape) -> list[Any]:
 
         return x(x, centre, inverse), codegen
 
+    return [find, lookup, local]
+
+
+def silu_intrinsic(dtype: np.dtype[Any]) -> Any:
+    """Return silu(x), for vectors of any width: (silu(x), silu'(x))."""
+    vectors, _ = vector_types(dtype)
+
     @intrinsic
     def silu(typing_context, x):  # type: ignore[no-untyped-def]
         result = types.UniTuple(vectors, 2)
@@ -118,7 +125,7 @@ def _piece_intrinsics(shape: _Shape) -> list[Any]:
 
         return result(x), codegen
 
-    return [find, lookup, local, silu]
+    return silu
 
 
 def _edge_intrinsics(shape: _Shape) -> list[Any]:

@@ -9,7 +9,10 @@ import numpy as np
 import pytest
 
 import numkan
-from numkan.base import GIVEN, IDENTITY, SILU, ZERO, base_function, fill_silu
+from numkan._jit import kernel
+from numkan._lanes import sample_lanes, silu_op
+from numkan._simd import vector_ops
+from numkan.base import GIVEN, IDENTITY, SILU, ZERO, base_function, fill_silu, silu_pair
 from tests.laws import Array
 
 FLOATS = (np.float64, np.float32)
@@ -134,3 +137,28 @@ def test_what_is_neither_name_nor_pair_is_refused(bad: Any) -> None:
 def test_an_unknown_name_is_refused_with_the_nearest_one() -> None:
     with pytest.raises(ValueError, match=r"`base_fun` must be one of .*, not 'SiLU'\. Did you mean 'silu'\?"):
         base_function("SiLU")
+
+
+@pytest.mark.parametrize("dtype", [np.dtype(np.float32), np.dtype(np.float64)], ids=str)
+def test_silu_of_vectors_is_that_of_numbers(dtype: np.dtype[Any]) -> None:
+    step = sample_lanes(dtype)
+    load, store = vector_ops(step).load, vector_ops(step).store
+    silu, pair = silu_op(dtype), silu_pair(dtype)
+
+    @kernel
+    def run(x, value, slope):  # type: ignore[no-untyped-def]
+        for s in range(0, x.shape[0], step):
+            a, b = silu(load(x, s))
+            store(value, s, a)
+            store(slope, s, b)
+
+    end = 87 if dtype == np.float32 else 708
+    rng = np.random.default_rng(0)
+    x = np.concatenate([rng.normal(size=400) * 4, rng.uniform(-end, end, 400)])
+    x = np.concatenate([x, [0, -0.0, 1e-30, np.inf, -np.inf, np.nan, end, -end, end + 1, -end - 1] * 16]).astype(dtype)
+    value, slope = np.empty_like(x), np.empty_like(x)
+    run(x, value, slope)
+    want = np.array([pair(at) for at in x])
+    eps = np.finfo(dtype).eps
+    np.testing.assert_allclose(value, want[:, 0], rtol=4 * eps, atol=0)
+    np.testing.assert_allclose(slope, want[:, 1], rtol=4 * eps, atol=4 * eps)

@@ -80,9 +80,9 @@ def scaling_text(part: dict[str, Any]) -> str:
     """Write the section of the sweeps and of memory."""
     about = (
         "`benchmark.py --scaling`: numkan alone, one thread. Times by what they should cost (a finer grid nothing, a "
-        f"degree k + 2, rows their number), over that of the first value. {paragraph(part['about'])} On coarse "
-        "grids the small network evaluates edges from tables in vector registers; those of finer grids do not fit "
-        "there, and samples are sorted by piece, which alone takes longer than a prediction on the coarse grid."
+        f"degree k + 2, rows their number), over that of the first value. {paragraph(part['about'])} On "
+        "coarse grids in float32 the small network looks its edges up in vector registers, which is faster than any "
+        "table in memory; on all other grids every sample reads its polynomials where they lie."
     )
     goals = scaling(part)
     return f"## Scaling: {count(goals)}\n\n{about}\n\n{goal_table(goals)}\n\n{sweep_tables(part['sweeps'])}"

@@ -18,8 +18,8 @@ import numpy as np
 from numkan._jit import kernel
 from numkan._lanes import lane_ops, sample_lanes, tile_ops
 from numkan._simd import vector_ops
-from numkan.layer.columns import (
-    BLOCK,
+from numkan.layer.columns import BLOCK, edges_together, group
+from numkan.layer.places import (
     EDGES,
     FUNCTION_VALUES,
     FUNCTIONS,
@@ -34,8 +34,6 @@ from numkan.layer.columns import (
     SLOPE,
     B,
     W,
-    edges_together,
-    group,
 )
 
 __all__ = ["gradient_kernel", "pull_back_kernel"]
@@ -72,7 +70,7 @@ def _functions_kernel(k: int, dtype: np.dtype[Any], entries: int) -> Any:
     def fill_functions(tables, places, layer, offsets, full, work, index, i):  # type: ignore[no-untyped-def]
         """Fill a column for each of the G + k splines of input i, one for b, and zeros in the padding."""
         to, n_basis = offsets[FUNCTION_VALUES], places[layer, N_BASIS]
-        at_w, at_b, column = offsets[W], offsets[B], places[layer, INPUTS] + i * BLOCK
+        at_w, at_b, column = offsets[W], offsets[B], (places[layer, INPUTS] + i) * BLOCK
         table = places[layer, FUNCTIONS] + i * n_basis * size
         whole = n_basis // tile * tile
         for p in range(0, whole, tile):
@@ -152,7 +150,7 @@ def pull_back_kernel(k: int, dtype: np.dtype[Any], entries: int) -> Any:
         n_out, at_w, at_slope = places[layer, N_OUT], offsets[W], offsets[SLOPE]
         for i in range(places[layer, N_IN]):
             at, scale = places[layer, EDGES] + i * n_out * size, places[layer, SCALES] + i * n_out
-            inverses, column = places[layer, LOCAL] + (2 * i + 1) * entries, places[layer, INPUTS] + i * BLOCK
+            inverses, column = places[layer, LOCAL] + (2 * i + 1) * entries, (places[layer, INPUTS] + i) * BLOCK
             for s in range(0, full, 2 * step):
                 t = min(s + step, full - step)  # the last vector twice where their number is odd
                 piece, other_piece = load_index(index, column + s), load_index(index, column + t)

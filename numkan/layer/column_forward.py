@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 
 from numkan._jit import kernel
-from numkan._lanes import lane_ops, sample_lanes
+from numkan._lanes import lane_ops, sample_lanes, silu_op
 from numkan._simd import vector_ops
 from numkan.base import IDENTITY, SILU
-from numkan.layer.columns import (
-    BLOCK,
+from numkan.layer.columns import BLOCK, edges_together
+from numkan.layer.places import (
+    BEHIND,
     BREAKS,
     EDGES,
     INPUTS,
@@ -25,7 +26,6 @@ from numkan.layer.columns import (
     VALUES,
     B,
     W,
-    edges_together,
 )
 
 __all__ = ["forward_columns", "locate_kernel"]
@@ -36,7 +36,8 @@ def locate_kernel(k: int, dtype: np.dtype[Any], entries: int) -> Any:
     """Return the kernel that prepares the inputs of a layer."""
     step, load, store, splat, *_ = vector_ops(sample_lanes(dtype))
     ops = lane_ops(k, dtype, entries, 1)
-    find, lookup, store_index, local, silu = ops.find, ops.lookup, ops.store_index, ops.local, ops.silu
+    find, lookup, store_index, local = ops.find, ops.lookup, ops.store_index, ops.local
+    silu = silu_op(dtype)
     zero, one = dtype.type(0), dtype.type(1)
 
     @kernel
@@ -48,7 +49,7 @@ def locate_kernel(k: int, dtype: np.dtype[Any], entries: int) -> Any:
         at_w, at_b, at_slope, kind = offsets[W], offsets[B], offsets[SLOPE], places[layer, KIND]
         for i in range(places[layer, N_IN]):
             centre = places[layer, LOCAL] + i * 2 * entries
-            column = places[layer, INPUTS] + i * BLOCK
+            column = (places[layer, INPUTS] + i) * BLOCK
             for s in range(column, column + full, step):
                 x = load(work, offsets[VALUES] + s)
                 piece = find(tables, places[layer, BREAKS] + i * entries, x)
@@ -83,7 +84,7 @@ def _add_kernel(k: int, dtype: np.dtype[Any], entries: int, tile: int) -> Any:
             edge = i * n_out + o
             tables = load_edges(edges, places[layer, EDGES] + edge * size)
             scales = load_scales(edges, places[layer, SCALES] + edge)
-            column = places[layer, INPUTS] + i * BLOCK
+            column = (places[layer, INPUTS] + i) * BLOCK
             for s in range(0, full, step):
                 b, piece, w = (
                     load(work, at_b + column + s),
@@ -107,7 +108,7 @@ def forward_columns(k: int, dtype: np.dtype[Any], entries: int) -> Any:
     def forward(edges, places, layer, offsets, full, work, index):  # type: ignore[no-untyped-def]
         """Fill the columns after those of the inputs: each output is a sum over the inputs in order."""
         n_out = places[layer, N_OUT]
-        y = offsets[VALUES] + places[layer, INPUTS] + places[layer, N_IN] * BLOCK
+        y = offsets[VALUES] + places[layer, BEHIND] * BLOCK
         for o in range(n_out):
             for s in range(0, full, step):
                 store(work, y + o * BLOCK + s, splat(zero))

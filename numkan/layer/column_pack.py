@@ -10,7 +10,8 @@ import numpy as np
 from numkan._jit import kernel
 from numkan._lanes import lane_ops, sample_lanes
 from numkan._simd import vector_ops
-from numkan.layer.columns import (
+from numkan.layer.columns import group
+from numkan.layer.places import (
     COEF,
     EDGES,
     FIRST,
@@ -24,10 +25,10 @@ from numkan.layer.columns import (
     SCALE_BASE,
     SCALE_SP,
     SCALES,
-    group,
+    VALUES,
 )
 
-__all__ = ["pack_kernel", "unpack_kernel"]
+__all__ = ["pack_kernel", "unpack_edges_kernel", "unpack_kernel"]
 
 
 @cache
@@ -38,8 +39,9 @@ def pack_kernel(k: int, dtype: np.dtype[Any], entries: int) -> Any:
     merge = lane_ops(k, dtype, entries, 1).merge
 
     @kernel
-    def pack(numbers, tables, firsts, places, scratch, edges):  # type: ignore[no-untyped-def]
+    def pack(numbers, tables, firsts, places, offsets, scratch, edges):  # type: ignore[no-untyped-def]
         """Fill edges from the network's numbers; scratch holds `entries` numbers for every output of a layer."""
+        coefs = offsets[VALUES]
         for layer in range(places.shape[0]):
             n_in, n_out, n_basis = places[layer, N_IN], places[layer, N_OUT], places[layer, N_BASIS]
             at_mask, at_sp, at_base = places[layer, MASK], places[layer, SCALE_SP], places[layer, SCALE_BASE]
@@ -52,35 +54,35 @@ def pack_kernel(k: int, dtype: np.dtype[Any], entries: int) -> Any:
                     edge = i * n_out + o
                     factor = numbers[at_mask + edge] * numbers[at_sp + edge]
                     at = np.uint64(places[layer, COEF] + i * n_basis * n_out + o)
-                    for p in range(np.uint64(o * entries), np.uint64(o * entries + n_basis)):
+                    for p in range(np.uint64(coefs + o * entries), np.uint64(coefs + o * entries + n_basis)):
                         scratch[p] = factor * numbers[at]
                         at += np.uint64(n_out)  # unsigned: whether an index is negative costs more than the rest
                     edges[to_scale + edge] = numbers[at_mask + edge] * numbers[at_base + edge]
                 for o in range(n_out):
                     for lane in range(0, entries, step):
-                        merge(firsts, first + lane, tables, poly + lane, scratch, o * entries, edges, to + lane)
+                        merge(firsts, first + lane, tables, poly + lane, scratch, coefs + o * entries, edges, to + lane)
                     to += powers * entries
 
     return pack
 
 
 @cache
-def _unpack_edges_kernel(dtype: np.dtype[Any], columns: int) -> Any:
+def unpack_edges_kernel(columns: int) -> Any:
     """Return the kernel of the gradients of one input's edges to `columns` outputs."""
-    step, load, store, splat, fma, mul, *_ = vector_ops(columns)
-    zero, one = dtype.type(0), dtype.type(1)
+    _, load, store, splat, fma, mul, *_ = vector_ops(columns)
 
     @kernel
-    def unpack(packed, at, numbers, coef, n_basis, n_out, mask, scale_sp, base, sp, grad):  # type: ignore[no-untyped-def]
-        """Fill grad at `coef` and the scales at `base` and `sp`, if not negative, from packed (n_rows, columns)."""
+    def unpack(packed, at, stride, numbers, coef, n_basis, n_out, mask, scale_sp, base, sp, grad):  # type: ignore[no-untyped-def]
+        """Fill grad at `coef` and the scales at `base` and `sp`, if not negative, from packed rows `stride` apart."""
+        zero, one = packed.dtype.type(0), packed.dtype.type(1)
         m = load(numbers, mask)
         factor, on_scale = mul(m, load(numbers, scale_sp)), splat(zero)
         for p in range(n_basis):
-            part, own = load(packed, at + p * step), coef + p * n_out
+            part, own = load(packed, at + p * stride), coef + p * n_out
             on_scale = fma(splat(one), mul(mul(m, load(numbers, own)), part), on_scale)
             store(grad, own, mul(factor, part))
         if base >= 0:
-            store(grad, base, mul(m, load(packed, at + n_basis * step)))
+            store(grad, base, mul(m, load(packed, at + n_basis * stride)))
         if sp >= 0:
             store(grad, sp, on_scale)
         for e in range(columns):
@@ -99,7 +101,7 @@ def _unpack_edges_kernel(dtype: np.dtype[Any], columns: int) -> Any:
 def unpack_kernel(dtype: np.dtype[Any]) -> Any:
     """Return the kernel that turns packed gradients into those of a network's parameters."""
     together = group(dtype)
-    unpack_several, unpack_one = _unpack_edges_kernel(dtype, together), _unpack_edges_kernel(dtype, 1)
+    unpack_several, unpack_one = unpack_edges_kernel(together), unpack_edges_kernel(1)
 
     @kernel
     def unpack(packed, numbers, places, trained, grad):  # type: ignore[no-untyped-def]
@@ -122,8 +124,10 @@ def unpack_kernel(dtype: np.dtype[Any]) -> Any:
                     base = places[layer, SCALE_BASE] + edge if trained[layer, 0] else -1
                     sp, own = scale_sp if trained[layer, 1] else -1, at + o * n_rows
                     if o < whole:
-                        unpack_several(packed, own, numbers, coef, n_basis, n_out, mask, scale_sp, base, sp, grad)
+                        unpack_several(
+                            packed, own, together, numbers, coef, n_basis, n_out, mask, scale_sp, base, sp, grad
+                        )
                     else:
-                        unpack_one(packed, own, numbers, coef, n_basis, n_out, mask, scale_sp, base, sp, grad)
+                        unpack_one(packed, own, 1, numbers, coef, n_basis, n_out, mask, scale_sp, base, sp, grad)
 
     return unpack

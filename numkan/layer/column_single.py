@@ -16,14 +16,16 @@ from typing import Any
 import numpy as np
 
 from numkan._jit import kernel
-from numkan._lanes import lane_ops, sample_lanes
+from numkan._lanes import sample_lanes, silu_op
 from numkan._simd import rounded_ops, vector_ops
 from numkan.base import IDENTITY, SILU
-from numkan.layer.columns import (
-    BLOCK,
+from numkan.layer.columns import group
+from numkan.layer.places import (
+    BEHIND,
     BREAKS,
     COEF,
     EDGES,
+    ENTRIES,
     FIRST,
     INPUTS,
     KIND,
@@ -38,9 +40,9 @@ from numkan.layer.columns import (
     SCALES,
     SLOPE,
     VALUES,
+    WIDTH,
     B,
     W,
-    group,
 )
 from numkan.spline.pieces import bounded
 
@@ -51,13 +53,13 @@ __all__ = ["forward_single", "locate_single"]
 def locate_single(k: int, dtype: np.dtype[Any], entries: int) -> Any:
     """Return the kernel that prepares the inputs of a layer."""
     step, load, store, *_ = vector_ops(sample_lanes(dtype))
-    silu = lane_ops(k, dtype, entries, 1).silu
+    silu = silu_op(dtype)
     limit, zero, one = dtype.type(np.finfo(dtype).max), dtype.type(0), dtype.type(1)
 
     @kernel
-    def locate(tables, places, layer, offsets, work, index):  # type: ignore[no-untyped-def]
+    def locate(tables, firsts, places, layer, offsets, work, index):  # type: ignore[no-untyped-def]
         """Fill piece, w, b and b' of the layer's inputs."""
-        n_in, kind, before = places[layer, N_IN], places[layer, KIND], places[layer, INPUTS] // BLOCK
+        n_in, kind, before = places[layer, N_IN], places[layer, KIND], places[layer, INPUTS]
         at, at_w, at_b = offsets[VALUES] + before, offsets[W] + before, offsets[B] + before
         at_slope = offsets[SLOPE] + before
         for i in range(n_in):
@@ -100,7 +102,7 @@ def _coefs_kernel(n: int, columns: int) -> Any:
 
 
 @cache
-def _add_kernel(k: int, dtype: np.dtype[Any], entries: int, columns: int) -> Any:
+def _add_kernel(k: int, dtype: np.dtype[Any], columns: int) -> Any:
     """Return the kernel that makes `columns` outputs from prepared inputs."""
     _, load, store, splat, fma, mul, *_ = rounded_ops(columns)
     powers, coefs = k + 1, _coefs_kernel(k + 1, columns)
@@ -109,15 +111,16 @@ def _add_kernel(k: int, dtype: np.dtype[Any], entries: int, columns: int) -> Any
     @kernel
     def add(numbers, tables, firsts, places, layer, offsets, work, index, o, keep, edges):  # type: ignore[no-untyped-def]
         """Fill outputs o, o + 1, ...: sums over the inputs in order; `keep` edges for backward."""
-        n_in, n_out, before = places[layer, N_IN], places[layer, N_OUT], places[layer, INPUTS] // BLOCK
+        n_in, n_out, before = places[layer, N_IN], places[layer, N_OUT], places[layer, INPUTS]
         at_w, at_b = offsets[W] + before, offsets[B] + before
+        entries, width = places[layer, ENTRIES], places[layer, WIDTH]
         y = splat(zero)
         for i in range(n_in):
             piece, w, edge = np.int64(index[before + i]), splat(work[at_w + i]), i * n_out + o
             first = firsts[places[layer, FIRST] + i * powers * entries + piece]
             coef = places[layer, COEF] + (i * places[layer, N_BASIS] + first) * n_out + o
             matrix = places[layer, MATRICES] + (i * entries + piece) * powers * powers
-            to = places[layer, EDGES] + i * powers * n_out + o
+            to = places[layer, EDGES] + i * powers * width + o
             mask = load(numbers, places[layer, MASK] + edge)
             factor = mul(mask, load(numbers, places[layer, SCALE_SP] + edge))
             scale = mul(mask, load(numbers, places[layer, SCALE_BASE] + edge))
@@ -128,7 +131,7 @@ def _add_kernel(k: int, dtype: np.dtype[Any], entries: int, columns: int) -> Any
                 for r in range(powers):
                     part = fma(splat(tables[matrix + m * powers + r]), own[r], part)
                 if keep:
-                    store(edges, to + m * n_out, part)
+                    store(edges, to + m * width, part)
                 if m == k:
                     value = fma(value, w, fma(splat(one), part, y))
                 elif m == 0:
@@ -137,23 +140,28 @@ def _add_kernel(k: int, dtype: np.dtype[Any], entries: int, columns: int) -> Any
                     value = fma(value, w, part)
             y = fma(scale, splat(work[at_b + i]), value)
             if keep:
-                store(edges, places[layer, SCALES] + edge, scale)
-        store(work, offsets[VALUES] + before + n_in + o, y)
+                store(edges, places[layer, SCALES] + i * width + o, scale)
+        store(work, offsets[VALUES] + places[layer, BEHIND] + o, y)
 
     return add
 
 
 @cache
-def forward_single(k: int, dtype: np.dtype[Any], entries: int) -> Any:
+def forward_single(k: int, dtype: np.dtype[Any]) -> Any:
     """Return the kernel that makes a layer's outputs from prepared inputs."""
     lanes, few = sample_lanes(dtype), group(dtype)
-    add_many, add_few, add_one = (_add_kernel(k, dtype, entries, columns) for columns in (lanes, few, 1))
+    add_many, add_few, add_one = (_add_kernel(k, dtype, columns) for columns in (lanes, few, 1))
+    zero = dtype.type(0)
 
     @kernel
     def forward(numbers, tables, firsts, places, layer, offsets, work, index, keep, edges):  # type: ignore[no-untyped-def]
         """Fill the outputs, which lie after the inputs; `keep` edges for backward."""
-        n_out = places[layer, N_OUT]
+        n_out, width = places[layer, N_OUT], places[layer, WIDTH]
         many, several = n_out // lanes * lanes, n_out // few * few
+        for row in range(places[layer, N_IN] * (k + 1) if keep and width > n_out else 0):  # the padding
+            for o in range(n_out, width):
+                edges[places[layer, EDGES] + row * width + o] = zero
+                edges[places[layer, SCALES] + row // (k + 1) * width + o] = zero
         for o in range(0, many, lanes):
             add_many(numbers, tables, firsts, places, layer, offsets, work, index, o, keep, edges)
         for o in range(many, several, few):

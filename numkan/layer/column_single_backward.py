@@ -14,8 +14,8 @@ import numpy as np
 from numkan._jit import kernel
 from numkan._lanes import sample_lanes
 from numkan._simd import rounded_ops
-from numkan.layer.columns import (
-    BLOCK,
+from numkan.layer.columns import group
+from numkan.layer.places import (
     COEF,
     EDGES,
     FIRST,
@@ -33,10 +33,9 @@ from numkan.layer.columns import (
     SLOPE,
     B,
     W,
-    group,
 )
 
-__all__ = ["gradient_single", "pull_back_single"]
+__all__ = ["clear_kernel", "fill_kernel", "gradient_single", "pull_back_single"]
 
 
 @cache
@@ -49,7 +48,7 @@ def _functions_kernel(k: int, dtype: np.dtype[Any], entries: int) -> Any:
     @kernel
     def fill_functions(tables, firsts, places, layer, offsets, work, index, i):  # type: ignore[no-untyped-def]
         """Fill the k + 1 functions of the piece, and what all others are; return the first of the piece."""
-        at, to = places[layer, INPUTS] // BLOCK + i, offsets[FUNCTION_VALUES]
+        at, to = places[layer, INPUTS] + i, offsets[FUNCTION_VALUES]
         piece, w = np.int64(index[at]), load(work, offsets[W] + at)
         matrix = places[layer, MATRICES] + (i * entries + piece) * powers * powers
         for r in range(powers):
@@ -65,18 +64,10 @@ def _functions_kernel(k: int, dtype: np.dtype[Any], entries: int) -> Any:
 
 
 @cache
-def _products_kernel(k: int, dtype: np.dtype[Any], entries: int, columns: int) -> Any:
-    """Return the kernel of the gradients of all inputs' edges to some outputs, `columns` of them at once."""
+def fill_kernel(dtype: np.dtype[Any], columns: int) -> Any:
+    """Return the kernel that writes one gradient to functions in a row."""
     _, load, store, splat, fma, mul, *_ = rounded_ops(columns)
-    fill_functions = _functions_kernel(k, dtype, entries)
-    powers, is_padded = k + 1, sample_lanes(dtype) > 1
-    zero, one = dtype.type(0), dtype.type(1)
-
-    @kernel
-    def product(value, y_bar):  # type: ignore[no-untyped-def]
-        # In a block the lanes without a sample add 0 times the function: no number is -0, and infinity is NaN.
-        rest = fma(splat(zero), value, splat(zero)) if is_padded else splat(zero)
-        return fma(splat(one), fma(value, y_bar, rest), rest)
+    one = dtype.type(1)
 
     @kernel
     def fill(numbers, coef, low, high, n_out, part, mask, factor, on_scale, grad):  # type: ignore[no-untyped-def]
@@ -87,11 +78,28 @@ def _products_kernel(k: int, dtype: np.dtype[Any], entries: int, columns: int) -
             store(grad, coef + p * n_out, of_each)
         return on_scale
 
+    return fill
+
+
+@cache
+def _products_kernel(k: int, dtype: np.dtype[Any], entries: int, columns: int) -> Any:
+    """Return the kernel of the gradients of all inputs' edges to some outputs, `columns` of them at once."""
+    _, load, store, splat, fma, mul, *_ = rounded_ops(columns)
+    fill_functions, fill = _functions_kernel(k, dtype, entries), fill_kernel(dtype, columns)
+    powers, is_padded = k + 1, sample_lanes(dtype) > 1
+    zero, one = dtype.type(0), dtype.type(1)
+
+    @kernel
+    def product(value, y_bar):  # type: ignore[no-untyped-def]
+        # In a block the lanes without a sample add 0 times the function: no number is -0, and infinity is NaN.
+        rest = fma(splat(zero), value, splat(zero)) if is_padded else splat(zero)
+        return fma(splat(one), fma(value, y_bar, rest), rest)
+
     @kernel
     def multiply(numbers, tables, firsts, places, trained, layer, offsets, work, index, bars, low, high, grad):  # type: ignore[no-untyped-def]
         """Fill grad for outputs low ... high - 1: what `column_pack.unpack_kernel` makes of the products."""
         functions, n_basis, n_out = offsets[FUNCTION_VALUES], places[layer, N_BASIS], places[layer, N_OUT]
-        at_b, size = offsets[B] + places[layer, INPUTS] // BLOCK, n_basis * n_out
+        at_b, size = offsets[B] + places[layer, INPUTS], n_basis * n_out
         for i in range(places[layer, N_IN]):
             first = fill_functions(tables, firsts, places, layer, offsets, work, index, i)
             for o in range(low, high, columns):
@@ -114,7 +122,7 @@ def _products_kernel(k: int, dtype: np.dtype[Any], entries: int, columns: int) -
 
 
 @cache
-def _clear_kernel(dtype: np.dtype[Any]) -> Any:
+def clear_kernel(dtype: np.dtype[Any]) -> Any:
     """Return the kernel that makes the gradient of masked edges exactly 0, also where it is not finite."""
     zero = dtype.type(0)
 
@@ -141,7 +149,7 @@ def _clear_kernel(dtype: np.dtype[Any]) -> Any:
 @cache
 def gradient_single(k: int, dtype: np.dtype[Any], entries: int) -> Any:
     """Return the kernel of a layer's gradient by its parameters."""
-    lanes, few, clear = sample_lanes(dtype), group(dtype), _clear_kernel(dtype)
+    lanes, few, clear = sample_lanes(dtype), group(dtype), clear_kernel(dtype)
     multiply_many, multiply_few, multiply_one = (_products_kernel(k, dtype, entries, n) for n in (lanes, few, 1))
 
     @kernel
@@ -207,7 +215,7 @@ def pull_back_single(k: int, dtype: np.dtype[Any], entries: int) -> Any:
     @kernel
     def pull_back(tables, edges, places, layer, offsets, work, index, bars, to):  # type: ignore[no-untyped-def]
         """Fill them from `to` on, by the edges that forward has kept: sums over the outputs in order."""
-        n_out, before = places[layer, N_OUT], places[layer, INPUTS] // BLOCK
+        n_out, before = places[layer, N_OUT], places[layer, INPUTS]
         for i in range(places[layer, N_IN]):
             at, scale = places[layer, EDGES] + i * powers * n_out, places[layer, SCALES] + i * n_out
             sums = zeros()  # of the coefficients of all powers but the constant, and of the scales

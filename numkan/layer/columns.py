@@ -9,9 +9,7 @@ piece j and its coefficients are merged into one polynomial first, once for ever
 and a sample then costs k + 1 look-ups by its piece, and as many multiply-adds. A basis function is such a polynomial
 too (its coefficients are 0 and 1), which is how gradients get theirs.
 
-This module says where everything lies: a network's numbers, tables, edges and scratch memory are flat arrays, a row of
-`places` has the offsets for one layer, `offsets` those of the scratch memory. So a kernel takes a whole network in a
-few arguments, and the kernels of a layer are called with `places` and the number of the layer.
+This module says what the tables are; where they lie, ``places.py``.
 """
 
 from __future__ import annotations
@@ -24,24 +22,6 @@ from numkan._lanes import index_dtype, sample_lanes
 from numkan.spline.pieces import Pieces
 
 BLOCK = 128  # samples
-
-#: What a row of `places` says. Sizes of a layer, N_ROWS those of its gradient with padding, and the kind of b:
-N_IN, N_OUT, N_BASIS, N_ROWS, KIND = range(5)
-#: where its parameters are in the numbers of the network,
-COEF, SCALE_BASE, SCALE_SP, MASK = range(5, 9)
-#: its tables in those of the grids (FIRST in those of integers),
-BREAKS, LOCAL, POLY, FUNCTIONS, MATRICES, FIRST = range(9, 15)
-#: its polynomials and scales of b in the packed edges, its gradient in packed gradients,
-EDGES, SCALES, GRADS = range(15, 18)
-#: and its inputs in every part of the scratch memory that has columns for them, pieces included.
-INPUTS = 18
-N_PLACES = 19
-
-#: Where the parts of the scratch memory begin, all of them columns of a block: x of all layers and the outputs; w, b
-#: and b' of all inputs; cotangents of a layer's outputs and of its inputs; functions of one input; outputs by rows.
-VALUES, W, B, SLOPE, BARS, OTHER_BARS, FUNCTION_VALUES, OUTPUTS = range(8)
-N_OFFSETS = 8
-
 
 #: Registers for the tables of edges; the rest are for samples.
 _TABLE_REGISTERS = 16
@@ -89,7 +69,7 @@ def group(dtype: np.dtype[Any]) -> int:
     return min(4, sample_lanes(dtype))
 
 
-def padded(n: int, dtype: np.dtype[Any]) -> int:
+def padded(n: Any, dtype: np.dtype[Any]) -> Any:
     """Return n rounded up to whole vectors."""
     lanes = sample_lanes(dtype)
     return -(-n // lanes) * lanes

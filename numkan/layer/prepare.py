@@ -19,6 +19,7 @@ import numpy as np
 from numkan._jit import kernel
 from numkan._simd import lanes_of, vector_ops
 from numkan.base import GIVEN, IDENTITY, SILU, fill_silu
+from numkan.layer.enter import enter_kernel
 from numkan.spline.pieces import bounded, find_kernel
 
 __all__ = ["copy_rows", "fill_kernel", "place_kernel", "prepare_kernel"]
@@ -44,7 +45,7 @@ def copy_rows(dtype: np.dtype[Any]) -> Any:
 
 
 @kernel
-def _sort(count, n_pieces, slot, work):  # type: ignore[no-untyped-def]
+def _sort(count, n_pieces, slot, points, work):  # type: ignore[no-untyped-def]
     """Fill ordered, order and runs of slot `slot` from points and piece: a counting sort."""
     piece, rank, places, order, ordered = work.piece, work.rank, work.places, work.order, work.ordered
     for j in range(n_pieces):
@@ -68,7 +69,7 @@ def _sort(count, n_pieces, slot, work):  # type: ignore[no-untyped-def]
     for s in range(count):
         q = np.uint64(start + places[np.uint32(piece[s])] + rank[s])
         order[q] = s
-        ordered[q] = work.points[s]
+        ordered[q] = points[s]
 
 
 @cache
@@ -118,7 +119,7 @@ def _evaluate_kernel(k: int, dtype: np.dtype[Any]) -> Any:
 @cache
 def place_kernel(dtype: np.dtype[Any]) -> Any:
     """Return the kernel that sorts a group of inputs at a block of samples by piece, for a dtype."""
-    find = find_kernel(dtype)
+    find, enter = find_kernel(dtype), enter_kernel(dtype)
 
     @kernel
     def place(x, begin, count, low, high, width, n_rows, pieces, at, work):  # type: ignore[no-untyped-def]
@@ -127,14 +128,12 @@ def place_kernel(dtype: np.dtype[Any]) -> Any:
         The samples are begin ... begin + count - 1; width, n_rows: of the packed coefficients. One call does a whole
         group, because passing so many arrays costs as much as 50 samples.
         """
-        points, samples, n_in, n_pieces = work.points, x.reshape(-1), x.shape[1], pieces.poly.shape[1]
+        n_pieces = pieces.poly.shape[1]
+        enter(x, begin, count, low, high, work.points, 0, work.stride)
         for i in range(low, high):
-            slot, source = at + i - low, np.uint64(begin * n_in + i)
-            for s in range(count):
-                points[s] = samples[source]
-                source += np.uint64(n_in)  # unsigned: no time goes into whether an index is negative
+            slot, points = at + i - low, work.points[(i - low) * work.stride :]
             find(points, count, i, pieces, work.found, work.piece)
-            _sort(count, n_pieces, slot, work)
+            _sort(count, n_pieces, slot, points, work)
             for run in range(slot * work.runs, slot * work.runs + work.n_runs[slot]):
                 work.run_row[run] = (i * n_rows + pieces.first[i, work.run_piece[run]]) * width
 

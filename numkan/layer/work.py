@@ -54,7 +54,7 @@ class Work(NamedTuple):
     runs: int  # room for the runs of a slot
     stride: int  # samples and, behind them, room for the rest of a vector
     width: int  # numbers from one row of outputs to the next, see `row_width`
-    points: Any  # (stride,) the points of one input
+    points: Any  # (inputs * stride,) the points of a group
     found: Any  # (stride,) their pieces, as the dtype's numbers
     piece: Any  # (block,) int32: their pieces
     rank: Any  # (block,) int32: how many samples before are of the same piece
@@ -193,7 +193,7 @@ def _new_work(dtype: np.dtype[Any], k: int, most_pieces: int, width: int) -> Wor
         runs=runs,
         stride=stride,
         width=row_width(width, dtype),
-        points=floats(stride),
+        points=floats(inputs * stride),
         found=floats(stride),
         piece=np.zeros(block, np.int32),
         rank=np.zeros(block, np.int32),

@@ -12,30 +12,23 @@ from numkan._lanes import sample_lanes
 from numkan.layer.column_backward import gradient_kernel, pull_back_kernel
 from numkan.layer.column_forward import forward_columns, locate_kernel
 from numkan.layer.column_pack import pack_kernel, unpack_kernel
-from numkan.layer.column_single import forward_single, locate_single
-from numkan.layer.column_single_backward import gradient_single, pull_back_single
-from numkan.layer.columns import BARS, BLOCK, GRADS, INPUTS, N_IN, N_OUT, N_ROWS, OTHER_BARS, OUTPUTS, VALUES
+from numkan.layer.columns import BLOCK
+from numkan.layer.enter import enter_kernel
+from numkan.layer.places import BARS, BEHIND, GRADS, N_IN, N_OUT, N_ROWS, OTHER_BARS, OUTPUTS, VALUES
 from numkan.model.losses import lose
+from numkan.model.steps import ADD, PACK, UNPACK
 
 __all__ = [
-    "ADD",
-    "PACK",
-    "UNPACK",
     "gradient_columns",
-    "gradient_single_sample",
     "predict_columns",
-    "predict_single_sample",
 ]
-
-#: Steps of a gradient.
-PACK, ADD, UNPACK = 1, 2, 4
 
 
 @cache
 def _layers_kernel(k: int, dtype: np.dtype[Any], entries: int) -> Any:
     """Return the kernel that takes a block through all layers."""
     locate, forward = locate_kernel(k, dtype, entries), forward_columns(k, dtype, entries)
-    lanes = sample_lanes(dtype)
+    enter, lanes = enter_kernel(dtype), sample_lanes(dtype)
 
     @kernel
     def through(x, begin, count, tables, edges, places, offsets, work, index, slopes):  # type: ignore[no-untyped-def]
@@ -45,12 +38,10 @@ def _layers_kernel(k: int, dtype: np.dtype[Any], entries: int) -> Any:
         layer.
         """
         full = (count + lanes - 1) // lanes * lanes
+        enter(x, begin, count, 0, places[0, N_IN], work, offsets[VALUES], BLOCK)
         for i in range(places[0, N_IN]):
-            column = offsets[VALUES] + i * BLOCK
-            for s in range(count):
-                work[column + s] = x[begin + s, i]
             for s in range(count, full):
-                work[column + s] = x[begin, i]
+                work[offsets[VALUES] + i * BLOCK + s] = x[begin, i]
         for layer in range(places.shape[0]):
             locate(tables, places, layer, offsets, full, work, index, slopes and layer > 0)
             forward(edges, places, layer, offsets, full, work, index)
@@ -59,22 +50,16 @@ def _layers_kernel(k: int, dtype: np.dtype[Any], entries: int) -> Any:
     return through
 
 
-@kernel
-def _outputs(places, layer, offsets):  # type: ignore[no-untyped-def]
-    """Return where the columns of a layer's outputs begin."""
-    return offsets[VALUES] + places[layer, INPUTS] + places[layer, N_IN] * BLOCK
-
-
 @cache
 def predict_columns(k: int, dtype: np.dtype[Any], entries: int) -> Any:
     """Return the kernel of a network's outputs."""
     through = _layers_kernel(k, dtype, entries)
 
     @kernel
-    def predict(x, tables, edges, places, offsets, work, index, y):  # type: ignore[no-untyped-def]
+    def predict(x, tables, firsts, edges, places, offsets, work, index, y):  # type: ignore[no-untyped-def]
         """Fill y (n, n_out) from x (n, n_in)."""
         last = places.shape[0] - 1
-        at = _outputs(places, last, offsets)
+        at = offsets[VALUES] + places[last, BEHIND] * BLOCK
         for begin in range(0, x.shape[0], BLOCK):
             count = min(BLOCK, x.shape[0] - begin)
             through(x, begin, count, tables, edges, places, offsets, work, index, False)
@@ -104,11 +89,11 @@ def gradient_columns(k: int, dtype: np.dtype[Any], entries: int) -> Any:
         scale: see `losses.py`.
         """
         last = places.shape[0] - 1
-        n_out, y, rows = places[last, N_OUT], _outputs(places, last, offsets), offsets[OUTPUTS]
+        n_out, y, rows = places[last, N_OUT], offsets[VALUES] + places[last, BEHIND] * BLOCK, offsets[OUTPUTS]
         wanted = steps & ADD != 0
         total = 0.0
         if steps & PACK:
-            pack(numbers, tables, firsts, places, work, edges)
+            pack(numbers, tables, firsts, places, offsets, work, edges)
             for at in range(places[last, GRADS] + places[last, N_IN] * n_out * places[last, N_ROWS] if wanted else 0):
                 grads[at] = zero
         for begin in range(low, high, BLOCK):
@@ -136,65 +121,5 @@ def gradient_columns(k: int, dtype: np.dtype[Any], entries: int) -> Any:
         if steps & UNPACK:
             unpack(grads, numbers, places, trained, grad)
         return total
-
-    return differentiate
-
-
-@cache
-def _single_sample_kernel(k: int, dtype: np.dtype[Any], entries: int) -> Any:
-    """Return the kernel that takes one sample through all layers."""
-    locate, forward = locate_single(k, dtype, entries), forward_single(k, dtype, entries)
-
-    @kernel
-    def through(x, numbers, tables, firsts, places, offsets, work, index, keep, edges):  # type: ignore[no-untyped-def]
-        """Fill the numbers of all layers from x (1, n_in); with `keep`, edges too. Return where the outputs begin."""
-        last = places.shape[0] - 1
-        for i in range(places[0, N_IN]):
-            work[offsets[VALUES] + i] = x[0, i]
-        for layer in range(last + 1):
-            locate(tables, places, layer, offsets, work, index)
-            forward(numbers, tables, firsts, places, layer, offsets, work, index, keep and layer > 0, edges)
-        return offsets[VALUES] + places[last, INPUTS] // BLOCK + places[last, N_IN]
-
-    return through
-
-
-@cache
-def predict_single_sample(k: int, dtype: np.dtype[Any], entries: int) -> Any:
-    """Return the kernel of the outputs at one sample: what `predict_columns` gives, bit for bit."""
-    through = _single_sample_kernel(k, dtype, entries)
-
-    @kernel
-    def predict(x, numbers, tables, firsts, places, offsets, work, index, y):  # type: ignore[no-untyped-def]
-        """Fill y (1, n_out) from x (1, n_in)."""
-        at = through(x, numbers, tables, firsts, places, offsets, work, index, False, work)
-        for o in range(y.shape[1]):
-            y[0, o] = work[at + o]
-
-    return predict
-
-
-@cache
-def gradient_single_sample(k: int, dtype: np.dtype[Any], entries: int) -> Any:
-    """Return the kernel of the loss of one sample and its gradient: what `gradient_columns` gives, bit for bit."""
-    through = _single_sample_kernel(k, dtype, entries)
-    fill_gradient, pull_back = gradient_single(k, dtype, entries), pull_back_single(k, dtype, entries)
-
-    @kernel
-    def differentiate(  # type: ignore[no-untyped-def]
-        wanted, x, kind, target, label, weight, scale, numbers,
-        tables, firsts, places, trained, offsets, work, index, edges, grad,
-    ):  # fmt: skip
-        """Return the loss at x (1, n_in) and, if it is wanted, fill grad."""
-        last, bars, below = places.shape[0] - 1, offsets[BARS], offsets[OTHER_BARS]
-        y = through(x, numbers, tables, firsts, places, offsets, work, index, wanted, edges)
-        n_out = places[last, N_OUT]
-        loss = lose(kind, work, y, 1, n_out, target, label, weight, 0, scale, work, bars, n_out)
-        for layer in range(last if wanted else -1, -1, -1):
-            fill_gradient(numbers, tables, firsts, places, trained, layer, offsets, work, index, bars, grad)
-            if layer > 0:
-                pull_back(tables, edges, places, layer, offsets, work, index, bars, below)
-                bars, below = below, bars
-        return loss
 
     return differentiate

@@ -35,8 +35,6 @@ from numkan.layer.layer import KANLayer
 from numkan.layer.pack import new_packed, over_inputs, pack_tangent, packed_shape, unpack_gradient
 from numkan.layer.packed import PackedLayer, Take, given_base
 from numkan.layer.work import aligned_empty, borrowed
-from numkan.model.column_plan import column_plan
-from numkan.model.columns import Columns
 from numkan.model.evaluate import (
     activations,
     all_activations,
@@ -50,6 +48,8 @@ from numkan.model.evaluate import (
 )
 from numkan.model.frozen import FrozenKAN, Predictor
 from numkan.model.losses import Targets, targets
+from numkan.model.merged import Merged
+from numkan.model.merged_plan import merged_plan
 from numkan.spline.lstsq import COND
 from numkan.spline.pieces import Pieces
 
@@ -127,7 +127,7 @@ class Network:
             layer._move_to(self._theta[at : at + layer.n_params], fixed[at_fixed : at_fixed + layer._n_fixed])
             at, at_fixed = at + layer.n_params, at_fixed + layer._n_fixed
         self._layers = tuple(layers)
-        self._planned: tuple[list[Pieces], FloatArray, Columns | None] | None = None
+        self._planned: tuple[list[Pieces], FloatArray, Merged | None] | None = None
 
     def _become(self, other: Network) -> None:
         """Take over another network's grids and numbers, of any shape; views of this one's parameters turn read-only.
@@ -293,23 +293,22 @@ class Network:
         return self._predict(self._samples(x))
 
     def _predict(self, x: FloatArray) -> FloatArray:
-        columns = self._columns()
-        return forward(self._pack(), x) if columns is None else columns.predict(x)
+        merged = self._merged()
+        return forward(self._pack(), x) if merged is None else merged.predict(x)
 
     def _predictor(self) -> Predictor:
         """Return the function of canonical samples that the network is with its numbers of this moment."""
-        columns = self._columns()
-        return partial(forward, self._pack()) if columns is None else columns.predictor()
+        merged = self._merged()
+        return partial(forward, self._pack()) if merged is None else merged.predictor()
 
-    def _columns(self, *, gradient: bool = False) -> Columns | None:
-        """Return the network in column form, or None where that does not suit it (or not its gradient)."""
+    def _merged(self) -> Merged | None:
+        """Return the network with its edges merged into polynomials, or None where that does not suit it."""
         planned, numbers = self._planned, self._numbers  # together, whatever another thread does to the model
         if planned is None or planned[1] is not numbers or not all(map(is_, map(_pieces_of, self._layers), planned[0])):
             pieces = [layer.pieces for layer in self._layers]
-            plan = column_plan(self._layers, numbers)
-            planned = self._planned = (pieces, numbers, None if plan is None else Columns(plan, numbers))
-        columns = planned[2]
-        return None if columns is None or (gradient and not columns.plan.has_gradient) else columns
+            plan = merged_plan(self._layers, numbers)
+            planned = self._planned = (pieces, numbers, None if plan is None else Merged(plan, numbers))
+        return planned[2]
 
     def frozen(self) -> FrozenKAN:
         """Return an immutable predictor with the model's numbers of this moment: the fast way to many small calls."""
@@ -350,9 +349,9 @@ class Network:
         return self._loss_and_grad(x, goal)
 
     def _loss_and_grad(self, x: FloatArray, goal: Targets) -> tuple[float, FloatArray]:
-        columns = self._columns(gradient=True)
-        if columns is not None:
-            return columns.loss_and_grad(x, goal)
+        merged = self._merged()
+        if merged is not None:
+            return merged.loss_and_grad(x, goal)
         grad, takes = self._gradient()
         with self._packed() as layers:
             return loss_and_gradients(layers, x, goal, takes), grad
@@ -364,9 +363,9 @@ class Network:
         return self._loss(x, goal)
 
     def _loss(self, x: FloatArray, goal: Targets) -> float:
-        columns = self._columns(gradient=True)
-        if columns is not None:
-            return columns.loss(x, goal)
+        merged = self._merged()
+        if merged is not None:
+            return merged.loss(x, goal)
         with self._packed() as layers:
             return loss_and_gradients(layers, x, goal, None)
 

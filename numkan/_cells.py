@@ -1,0 +1,100 @@
+"""Cells of equal width: in which of them points lie, with samples as lanes.
+
+    cell(x, left, rate, top)      (x - left) * rate cut to a whole number, within 0 ... top; 0 where x is NaN
+    store_cell(array, at, cell)   array[at ...] = cell, as integers of 32 bits
+    bounded(x)                    x with infinities replaced by the largest numbers of the dtype
+
+A difference, a product and comparisons, each rounded once in every way that kernels run, so that NumPy can tell
+beforehand where points will go. Compiled they are instructions for vectors; with the JIT off or bounds checked a vector
+is one sample.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any, NamedTuple
+
+import numpy as np
+from llvmlite import ir
+from numba import config, types
+from numba.extending import intrinsic
+
+from numkan._emit import Emitter, vector_types
+from numkan._jit import kernel
+
+__all__ = ["CellOps", "cell_ops"]
+
+
+class CellOps(NamedTuple):
+    """The operations for one dtype."""
+
+    cell: Callable[..., Any]
+    store_cell: Callable[..., Any]
+    bounded: Callable[..., Any]
+
+
+@cache
+def cell_ops(dtype: np.dtype[Any], *, single: bool = False) -> CellOps:
+    """Return the operations for a dtype; single: for numbers, where kernels are compiled for vectors too."""
+    if single or config.DISABLE_JIT or config.BOUNDSCHECK:
+        return CellOps(*_scalar_ops(dtype))
+    return CellOps(*_cell_intrinsics(dtype))
+
+
+def _scalar_ops(dtype: np.dtype[Any]) -> tuple[Any, Any, Any]:
+    zero, limit, floor = dtype.type(0), dtype.type(np.finfo(dtype).max), np.floor
+
+    @kernel
+    def cell(x, left, rate, top):  # type: ignore[no-untyped-def]
+        place = (x - left) * rate
+        place = place if place > zero else zero  # also where place is NaN
+        return floor(place if place < top else top)
+
+    @kernel
+    def store_cell(array, at, number):  # type: ignore[no-untyped-def]
+        array[at] = np.int32(number)
+
+    @kernel
+    def bounded(x):  # type: ignore[no-untyped-def]
+        x = limit if x > limit else x
+        return -limit if x < -limit else x
+
+    return cell, store_cell, bounded
+
+
+def _cell_intrinsics(dtype: np.dtype[Any]) -> tuple[Any, Any, Any]:
+    vectors, _ = vector_types(dtype)
+    limit = float(np.finfo(dtype).max)
+
+    @intrinsic
+    def cell(typing_context, x, left, rate, top):  # type: ignore[no-untyped-def]
+        def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
+            emit = Emitter(builder, dtype)
+            x, left, rate, top = args
+            place, zero = builder.fmul(builder.fsub(x, left), rate), emit.number(0)
+            place = builder.select(builder.fcmp_ordered(">", place, zero), place, zero)
+            return emit.named("floor", builder.select(builder.fcmp_ordered("<", place, top), place, top))
+
+        return vectors(x, left, rate, top), codegen
+
+    @intrinsic
+    def store_cell(typing_context, array, at, number):  # type: ignore[no-untyped-def]
+        def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
+            emit = Emitter(builder, dtype)
+            array, at, number = args
+            whole = builder.fptosi(number, ir.VectorType(ir.IntType(32), emit.lanes))
+            emit.store(context, signature.args[0], array, at, whole)
+            return context.get_dummy_value()
+
+        return types.void(array, types.intp, number), codegen
+
+    @intrinsic
+    def bounded(typing_context, x):  # type: ignore[no-untyped-def]
+        def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
+            emit = Emitter(builder, dtype)
+            return emit.bounded(args[0], emit.number(limit))
+
+        return x(x), codegen
+
+    return cell, store_cell, bounded

@@ -1,0 +1,276 @@
+"""Between rows of a sample and columns whose lanes are samples.
+
+    turn(source, at, stride, target, to, to_stride)   target[to + c * to_stride + r] = source[at + r * stride + c]
+    turn_four(...)                                    the same, of four columns only
+    pick(array, base, index, at)                      numbers 0, 1, ... of row index[at + lane] of a table, as vectors
+    store_pairs(array, at, a, b)                      array[at ...] = lane 0 of a, of b, lane 1 of a, of b, ...
+    load_pairs(array, at)                             (a, b) of these
+    splat_pair(array, at)                             (array[at], array[at + 1]), each in all lanes
+
+`turn` moves a square of as many rows and columns as a vector has lanes. The rows that `pick` reads begin at `base` and
+are `row_numbers(count)` long: whole fours, which are loaded together, a cache line of theirs at most once a sample.
+Compiled they are shuffles of vectors; with the JIT off or bounds checked a vector is one sample.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any, NamedTuple
+
+import numpy as np
+from llvmlite import ir
+from numba import config, types
+from numba.extending import intrinsic
+
+from numkan._emit import Emitter, vector_types
+from numkan._jit import kernel
+from numkan._simd import VectorType
+
+__all__ = ["FOUR", "PairOps", "pair_ops", "pick_op", "row_numbers", "turn_four_op", "turn_op"]
+
+FOUR = 4
+
+
+def _as_python() -> bool:
+    return bool(config.DISABLE_JIT or config.BOUNDSCHECK)
+
+
+def row_numbers(count: int) -> int:
+    """Return the numbers from one row of `count` to the next."""
+    return -(-count // FOUR) * FOUR
+
+
+@cache
+def turn_op(dtype: np.dtype[Any]) -> Any:
+    """Return `turn` for a dtype."""
+    return _turn_one if _as_python() else _turn_intrinsic(dtype, 0)
+
+
+class PairOps(NamedTuple):
+    """The operations on pairs of numbers for one dtype; `splat_pair` gives vectors of one length."""
+
+    store_pairs: Callable[..., Any]
+    load_pairs: Callable[..., Any]
+    splat_pair: Callable[..., Any]
+
+
+@cache
+def turn_four_op(dtype: np.dtype[Any]) -> Any:
+    """Return `turn_four` for a dtype."""
+    return _turn_four_numbers if _as_python() else _turn_intrinsic(dtype, FOUR)
+
+
+@cache
+def pair_ops(dtype: np.dtype[Any], lanes: int) -> PairOps:
+    """Return the operations on pairs, with `splat_pair` for vectors of so many lanes."""
+    if _as_python():
+        return PairOps(_store_pair, _load_pair, _load_pair)
+    return PairOps(*_pair_intrinsics(dtype, lanes))
+
+
+@cache
+def pick_op(dtype: np.dtype[Any], count: int) -> Any:
+    """Return `pick` for a dtype and `count` numbers of a row."""
+    return _pick_one(count, row_numbers(count)) if _as_python() else _pick_intrinsic(dtype, count)
+
+
+# --- one sample at a time -----------------------------------------------------------------------------------------
+
+
+@kernel
+def _turn_one(source, at, stride, target, to, to_stride):  # type: ignore[no-untyped-def]
+    target[to] = source[at]
+
+
+@kernel
+def _turn_four_numbers(source, at, stride, target, to, to_stride):  # type: ignore[no-untyped-def]
+    for c in range(FOUR):
+        target[to + c * to_stride] = source[at + c]
+
+
+@kernel
+def _store_pair(array, at, a, b):  # type: ignore[no-untyped-def]
+    array[at], array[at + 1] = a, b
+
+
+@kernel
+def _load_pair(array, at):  # type: ignore[no-untyped-def]
+    return array[at], array[at + 1]
+
+
+@cache
+def _pick_one(count: int, stride: int) -> Any:
+    last = count - 1
+    if count == 1:
+
+        @kernel
+        def pick_last(array, base, index, at):  # type: ignore[no-untyped-def]
+            return (array[base + index[at] * stride],)
+
+        return pick_last
+    fewer = _pick_one(count - 1, stride)
+
+    @kernel
+    def pick(array, base, index, at):  # type: ignore[no-untyped-def]
+        return fewer(array, base, index, at) + (array[base + index[at] * stride + last],)  # noqa: RUF005
+
+    return pick
+
+
+# --- compiled -----------------------------------------------------------------------------------------------------
+
+
+def _index(lane: int) -> Any:
+    return ir.Constant(ir.IntType(32), lane)
+
+
+class _Shuffler(Emitter):
+    """Writes shuffles of two vectors."""
+
+    def shuffle(self, a: Any, b: Any, places: list[int]) -> Any:
+        index = ir.IntType(32)
+        mask = ir.Constant(ir.VectorType(index, len(places)), places)
+        return self.builder.shuffle_vector(a, b, mask)
+
+    def transposed(self, rows: list[Any]) -> list[Any]:
+        """Return the columns of a square of vectors: halves, quarters, ... change places."""
+        lanes, step = len(rows), 1
+        lane_numbers = range(lanes)
+        while step < lanes:
+            low = [lane if lane & step == 0 else lanes + lane - step for lane in lane_numbers]
+            high = [lane + step if lane & step == 0 else lanes + lane for lane in lane_numbers]
+            turned = list(rows)
+            for r in lane_numbers:
+                if r & step == 0:
+                    turned[r] = self.shuffle(rows[r], rows[r + step], low)
+                    turned[r + step] = self.shuffle(rows[r], rows[r + step], high)
+            rows, step = turned, 2 * step
+        return rows
+
+    def joined(self, parts: list[Any]) -> Any:
+        """Return short vectors one after the other."""
+        while len(parts) > 1:
+            size = 2 * parts[0].type.count
+            parts = [self.shuffle(a, b, list(range(size))) for a, b in zip(parts[::2], parts[1::2], strict=True)]
+        return parts[0]
+
+    def joined_numbers(self, numbers: list[Any]) -> Any:
+        """Return a vector of numbers."""
+        vector = ir.Constant(self.vector, ir.Undefined)
+        for lane, number in enumerate(numbers):
+            vector = self.builder.insert_element(vector, number, _index(lane))
+        return vector
+
+    def fours(self, rows: list[Any], count: int) -> list[Any]:
+        """Return the first `count` columns of as many rows of four as a vector has lanes."""
+        if self.lanes < FOUR:
+            return [
+                self.joined_numbers([self.builder.extract_element(row, _index(c)) for row in rows])
+                for c in range(count)
+            ]
+        groups = [self.joined(rows[first::FOUR]) for first in range(FOUR)]  # rows first, first + 4, ...
+
+        def mix(a: Any, b: Any, places: tuple[int, int, int, int]) -> Any:
+            """Combine every four lanes of two vectors in the same way; places 4 ... 7 are those of b."""
+            beyond = self.lanes - FOUR
+            every = range(0, self.lanes, FOUR)
+            return self.shuffle(a, b, [at + p + (beyond if p >= FOUR else 0) for at in every for p in places])
+
+        columns = []
+        for half in range(0, count, 2):  # numbers 0 and 1, then 2 and 3
+            both = (half, half + FOUR, half + 1, half + 1 + FOUR)
+            left, right = mix(groups[0], groups[1], both), mix(groups[2], groups[3], both)
+            columns += [mix(left, right, (0, 1, 4, 5)), mix(left, right, (2, 3, 6, 7))]
+        return columns[:count]
+
+
+def _turn_intrinsic(dtype: np.dtype[Any], columns: int) -> Any:
+    """Return the intrinsic that turns four columns, or a square of them if `columns` is 0."""
+
+    @intrinsic
+    def turn(typing_context, source, at, stride, target, to, to_stride):  # type: ignore[no-untyped-def]
+        def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
+            emit = _Shuffler(builder, dtype)
+            source, at, stride, target, to, to_stride = args
+            kind = ir.VectorType(emit.scalar, columns) if columns else emit.vector
+            rows = emit.load_columns(context, signature.args[0], source, at, stride, emit.lanes, kind=kind)
+            for column in emit.fours(rows, columns) if columns else emit.transposed(rows):
+                emit.store(context, signature.args[3], target, to, column)
+                to = builder.add(to, to_stride)
+            return context.get_dummy_value()
+
+        size = types.intp
+        return types.void(source, size, size, target, size, size), codegen
+
+    return turn
+
+
+def _pair_intrinsics(dtype: np.dtype[Any], lanes: int) -> tuple[Any, Any, Any]:
+    vectors, _ = vector_types(dtype)
+    both = types.UniTuple(vectors, 2)
+
+    @intrinsic
+    def store_pairs(typing_context, array, at, a, b):  # type: ignore[no-untyped-def]
+        def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
+            emit = _Shuffler(builder, dtype)
+            array, at, a, b = args
+            for half in range(2):
+                first = half * emit.lanes // 2
+                places = [lane + beyond for lane in range(first, first + emit.lanes // 2) for beyond in (0, emit.lanes)]
+                emit.store(context, signature.args[0], array, at, emit.shuffle(a, b, places), half * emit.lanes)
+            return context.get_dummy_value()
+
+        return types.void(array, types.intp, a, b), codegen
+
+    @intrinsic
+    def load_pairs(typing_context, array, at):  # type: ignore[no-untyped-def]
+        def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
+            emit = _Shuffler(builder, dtype)
+            array, at = args
+            low, high = emit.load_tables(context, signature.args[0], array, at, 2)
+            found = [emit.shuffle(low, high, list(range(own, 2 * emit.lanes, 2))) for own in range(2)]
+            return context.make_tuple(builder, both, found)
+
+        return both(array, types.intp), codegen
+
+    @intrinsic
+    def splat_pair(typing_context, array, at):  # type: ignore[no-untyped-def]
+        result = types.UniTuple(VectorType(array.dtype, lanes), 2)
+
+        def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
+            # One short load and two shuffles: vectors of outputs need every whole load that there is.
+            emit = _Shuffler(builder, dtype)
+            array, at = args
+            pair = emit.load(context, signature.args[0], array, at, kind=ir.VectorType(emit.scalar, 2))
+            return context.make_tuple(builder, result, [emit.shuffle(pair, pair, [own] * lanes) for own in range(2)])
+
+        return result(array, types.intp), codegen
+
+    return store_pairs, load_pairs, splat_pair
+
+
+def _pick_intrinsic(dtype: np.dtype[Any], count: int) -> Any:
+    vectors, _ = vector_types(dtype)
+    result, stride = types.UniTuple(vectors, count), row_numbers(count)
+
+    @intrinsic
+    def pick(typing_context, array, base, index, at):  # type: ignore[no-untyped-def]
+        def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
+            emit = _Shuffler(builder, dtype)
+            array, base, index, at = args
+            whole, four = base.type, ir.VectorType(emit.scalar, FOUR)
+            places = []
+            for lane in range(emit.lanes):
+                row = emit.load(context, signature.args[2], index, at, lane, kind=ir.IntType(32))
+                begin = builder.mul(builder.zext(row, whole), ir.Constant(whole, stride))
+                places.append(builder.add(base, begin))
+            columns = []
+            for first in range(0, count, FOUR):
+                fours = [emit.load(context, signature.args[0], array, place, first, kind=four) for place in places]
+                columns += emit.fours(fours, min(FOUR, count - first))
+            return context.make_tuple(builder, result, columns)
+
+        return result(array, types.intp, index, types.intp), codegen
+
+    return pick

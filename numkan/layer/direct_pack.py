@@ -1,0 +1,225 @@
+r"""Between parameters and the direct form: edges as rows of polynomials, and gradients back to parameters.
+
+Both ways go over the functions of one input, whose rows `(G + k + 1, width)` are scratch memory: with E the effective
+coefficients (``pack.py``),
+
+.. math:: A_{ijm} = \sum_r P_{ijmr}\, E_{i, f_j + r}, \qquad
+    \bar E_{ip} = \sum_{j, r:\, f_j + r = p} \sum_m P_{ijmr}\, \bar A_{ijm}.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from numkan._jit import kernel
+from numkan._lanes import sample_lanes
+from numkan._simd import rounded_ops
+from numkan.layer.column_pack import unpack_edges_kernel
+from numkan.layer.columns import group
+from numkan.layer.places import (
+    COEF,
+    EDGES,
+    ENTRIES,
+    FIRST,
+    FUNCTION_VALUES,
+    MASK,
+    MATRICES,
+    N_BASIS,
+    N_IN,
+    N_OUT,
+    PIECE,
+    SCALE_BASE,
+    SCALE_SP,
+    SCALES,
+    WIDTH,
+)
+
+__all__ = ["pack_direct", "unpack_direct"]
+
+
+@cache
+def _scale_kernel(columns: int) -> Any:
+    """Return the kernel that fills `columns` columns of the rows of one input."""
+    _, load, store, _, _, mul, *_ = rounded_ops(columns)
+
+    @kernel
+    def scale(numbers, mask, scale_sp, scale_base, coef, n_basis, n_out, rows, to, width, edges, to_scale):  # type: ignore[no-untyped-def]
+        """Fill effective coefficients from `to` on, and scales of b in edges."""
+        own = load(numbers, mask)
+        factor = mul(own, load(numbers, scale_sp))
+        for p in range(n_basis):
+            store(rows, to + p * width, mul(factor, load(numbers, coef + p * n_out)))
+        store(edges, to_scale, mul(own, load(numbers, scale_base)))
+
+    return scale
+
+
+@cache
+def _merge_kernel(k: int, columns: int) -> Any:
+    """Return the kernel that merges `columns` columns of the rows of one input."""
+    _, load, store, splat, fma, *_ = rounded_ops(columns)
+    powers = k + 1
+
+    @kernel
+    def merge(tables, matrices, firsts, first, n_pieces, rows, at, width, edges, to, stride):  # type: ignore[no-untyped-def]
+        """Fill the polynomials of all pieces from `to` on."""
+        zero = rows.dtype.type(0)
+        for piece in range(n_pieces):
+            own = at + np.int64(firsts[np.uint64(first + piece)]) * width
+            matrix, polynomial = np.uint64(matrices + piece * powers * powers), to + piece * stride
+            for m in range(powers):
+                part = splat(zero)
+                for r in range(powers):
+                    part = fma(splat(tables[matrix + np.uint64(m * powers + r)]), load(rows, own + r * width), part)
+                store(edges, polynomial + m * width, part)
+
+    return merge
+
+
+@cache
+def _effective_kernel(dtype: np.dtype[Any]) -> Any:
+    """Return the kernel of the rows of one input, and its scales of b."""
+    few = group(dtype)
+    scale_few, scale_one = _scale_kernel(few), _scale_kernel(1)
+    zero = dtype.type(0)
+
+    @kernel
+    def effective(numbers, places, layer, i, rows, to, edges):  # type: ignore[no-untyped-def]
+        """Fill rows from `to` on; their padding is 0."""
+        n_out, n_basis, width = places[layer, N_OUT], places[layer, N_BASIS], places[layer, WIDTH]
+        to_scale, whole = places[layer, SCALES] + i * width, n_out // few * few
+        for o in range(n_out, width):
+            edges[to_scale + o] = zero
+            for p in range(n_basis):
+                rows[to + p * width + o] = zero
+        for o in range(n_out):
+            if o < whole and o % few > 0:
+                continue
+            edge, coef = i * n_out + o, places[layer, COEF] + i * n_basis * n_out + o
+            mask, sp, base = (
+                places[layer, MASK] + edge,
+                places[layer, SCALE_SP] + edge,
+                places[layer, SCALE_BASE] + edge,
+            )
+            if o < whole:
+                scale_few(numbers, mask, sp, base, coef, n_basis, n_out, rows, to + o, width, edges, to_scale + o)
+            else:
+                scale_one(numbers, mask, sp, base, coef, n_basis, n_out, rows, to + o, width, edges, to_scale + o)
+
+    return effective
+
+
+@cache
+def pack_direct(k: int, dtype: np.dtype[Any], entries: int = 0) -> Any:
+    """Return the kernel that packs the edges of a network."""
+    lanes, effective = sample_lanes(dtype), _effective_kernel(dtype)
+    merge_many, merge_one = _merge_kernel(k, lanes), _merge_kernel(k, 1)
+    powers = k + 1
+
+    @kernel
+    def pack(numbers, tables, firsts, places, offsets, work, edges):  # type: ignore[no-untyped-def]
+        """Fill edges from the network's numbers."""
+        rows = offsets[FUNCTION_VALUES]
+        for layer in range(places.shape[0]):
+            width, n_pieces, stride = places[layer, WIDTH], places[layer, ENTRIES], places[layer, PIECE]
+            for i in range(places[layer, N_IN]):
+                effective(numbers, places, layer, i, work, rows, edges)
+                matrices = places[layer, MATRICES] + i * n_pieces * powers * powers
+                where = matrices, firsts, places[layer, FIRST] + i * powers * n_pieces, n_pieces
+                to = places[layer, EDGES] + i * n_pieces * stride
+                if width == 1:
+                    merge_one(tables, *where, work, rows, width, edges, to, stride)
+                    continue
+                for v in range(0, width, lanes):
+                    merge_many(tables, *where, work, rows + v, width, edges, to + v, stride)
+
+    return pack
+
+
+@cache
+def _spread_kernel(k: int, columns: int) -> Any:
+    """Return the kernel of the gradient of `columns` columns of the rows of one input."""
+    _, load, store, splat, fma, *_ = rounded_ops(columns)
+    powers = k + 1
+
+    @kernel
+    def spread(tables, matrices, firsts, first, n_pieces, packed, at, stride, width, rows, to):  # type: ignore[no-untyped-def]
+        """Add to the rows of effective coefficients from `to` on the gradient by the polynomials of all pieces.
+
+        No sum is -0: what pieces without samples add would depend on signs of their tables.
+        """
+        zero, one = rows.dtype.type(0), rows.dtype.type(1)
+        for piece in range(n_pieces):
+            own = to + np.int64(firsts[np.uint64(first + piece)]) * width
+            matrix, polynomial = np.uint64(matrices + piece * powers * powers), at + piece * stride
+            for r in range(powers):
+                part = load(rows, own + r * width)
+                for m in range(powers):
+                    p = tables[matrix + np.uint64(m * powers + r)]
+                    part = fma(splat(p), load(packed, polynomial + m * width), part)
+                store(rows, own + r * width, fma(splat(one), part, splat(zero)))
+
+    return spread
+
+
+@cache
+def _parameters_kernel(dtype: np.dtype[Any]) -> Any:
+    """Return the kernel of the gradient of one input's parameters."""
+    few = group(dtype)
+    unpack_few, unpack_one = unpack_edges_kernel(few), unpack_edges_kernel(1)
+
+    @kernel
+    def by_parameters(rows, at, numbers, places, layer, i, trained, grad):  # type: ignore[no-untyped-def]
+        """Fill grad from the rows from `at` on, with that of b behind the others."""
+        n_out, n_basis, width = places[layer, N_OUT], places[layer, N_BASIS], places[layer, WIDTH]
+        whole = n_out // few * few
+        for o in range(n_out):
+            if o < whole and o % few > 0:
+                continue
+            edge, coef = i * n_out + o, places[layer, COEF] + i * n_basis * n_out + o
+            mask, scale_sp = places[layer, MASK] + edge, places[layer, SCALE_SP] + edge
+            base = places[layer, SCALE_BASE] + edge if trained[layer, 0] else -1
+            own = mask, scale_sp, base, scale_sp if trained[layer, 1] else -1
+            if o < whole:
+                unpack_few(rows, at + o, width, numbers, coef, n_basis, n_out, *own, grad)
+            else:
+                unpack_one(rows, at + o, width, numbers, coef, n_basis, n_out, *own, grad)
+
+    return by_parameters
+
+
+@cache
+def unpack_direct(k: int, dtype: np.dtype[Any]) -> Any:
+    """Return the kernel that turns packed gradients into those of a network's parameters."""
+    lanes, by_parameters = sample_lanes(dtype), _parameters_kernel(dtype)
+    spread_many, spread_one = _spread_kernel(k, lanes), _spread_kernel(k, 1)
+    powers, zero = k + 1, dtype.type(0)
+
+    @kernel
+    def unpack(packed, tables, firsts, numbers, places, offsets, trained, work, grad):  # type: ignore[no-untyped-def]
+        """Fill grad (n_params,) from the gradient by packed edges, which lies as they do.
+
+        trained (depth, 2): whether scale_base and scale_sp are parameters.
+        """
+        rows = offsets[FUNCTION_VALUES]
+        for layer in range(places.shape[0]):
+            width, n_pieces, stride = places[layer, WIDTH], places[layer, ENTRIES], places[layer, PIECE]
+            row_of_b = rows + places[layer, N_BASIS] * width
+            for i in range(places[layer, N_IN]):
+                for at in range(rows, row_of_b):
+                    work[at] = zero
+                for o in range(width):
+                    work[row_of_b + o] = packed[places[layer, SCALES] + i * width + o]
+                matrices = places[layer, MATRICES] + i * n_pieces * powers * powers
+                where = matrices, firsts, places[layer, FIRST] + i * powers * n_pieces, n_pieces
+                own = places[layer, EDGES] + i * n_pieces * stride
+                if width == 1:
+                    spread_one(tables, *where, packed, own, stride, width, work, rows)
+                for v in range(0, width if width > 1 else 0, lanes):
+                    spread_many(tables, *where, packed, own + v, stride, width, work, rows + v)
+                by_parameters(work, rows, numbers, places, layer, i, trained, grad)
+
+    return unpack

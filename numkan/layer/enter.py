@@ -1,0 +1,38 @@
+"""Samples, which lie in rows, into columns."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from numkan._jit import kernel
+from numkan._lanes import sample_lanes
+from numkan._turn import FOUR, turn_four_op
+
+__all__ = ["enter_kernel"]
+
+
+@cache
+def enter_kernel(dtype: np.dtype[Any]) -> Any:
+    """Return the kernel that fills columns with samples."""
+    lanes, turn_four = sample_lanes(dtype), turn_four_op(dtype)
+
+    @kernel
+    def enter(x, begin, count, low, high, work, to, apart):  # type: ignore[no-untyped-def]
+        """Fill columns, `apart` numbers apart from `to` on, with inputs low ... high - 1 of x (n, n_in).
+
+        The samples are begin ... begin + count - 1.
+        """
+        n_in, rows = x.shape[1], x.reshape(-1)
+        whole, fours = count // lanes * lanes, (high - low) // FOUR * FOUR
+        for s in range(0, whole, lanes):
+            for i in range(0, fours, FOUR):
+                turn_four(rows, (begin + s) * n_in + low + i, n_in, work, to + i * apart + s, apart)
+        for i in range(high - low):
+            source, column = np.uint64(begin * n_in + low + i), np.uint64(to + i * apart)
+            for s in range(np.uint64(whole if i < fours else 0), np.uint64(count)):
+                work[column + s] = rows[source + s * np.uint64(n_in)]
+
+    return enter

@@ -1,0 +1,265 @@
+"""The direct form of networks: when it is taken, where it finds points, and that it is one function with the rows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from numkan import KAN
+from numkan._cells import cell_ops
+from numkan._jit import kernel
+from numkan._lanes import has_lookups, sample_lanes
+from numkan._simd import vector_ops
+from numkan.layer.direct import _SLACK, BLOCK, direct_tables
+from numkan.layer.direct_forward import locate_direct
+from numkan.layer.places import INPUTS, VALUES
+from numkan.model.losses import targets
+from numkan.model.merged import _workspace
+from numkan.spline.pieces import EXTRAPOLATIONS, local_pieces
+from tests.merged_cases import DEGREES, FLOATS, assert_same_bits, check_form, check_single, form_of, model_of, plan_of
+
+GRID = 30  # too many pieces for registers
+
+CONTINUOUS = [(k, dtype) for k, dtype in DEGREES if k > 0]
+
+
+def direct_model(width: list[int], grid: Any = GRID, k: Any = 3, even: bool = False, **options: Any) -> KAN:
+    """A network in direct form, on knots that are equally spaced or not."""
+    model = model_of(width, grid, k, **options)
+    if even:
+        for layer, other in zip(model.act_fun, KAN(width, grid=grid, k=k, **options).act_fun, strict=True):
+            layer.grid = other.grid
+    assert form_of(model) == "direct"
+    return model
+
+
+# --- where points are ---------------------------------------------------------------------------------------------
+
+
+def pieces_found(model: KAN, x: Any) -> Any:
+    """The pieces that the kernel finds for points (n,) of the first input of the first layer."""
+    plan = plan_of(model)
+    work, index = _workspace(plan).scratch
+    lanes = sample_lanes(model.dtype)
+    at = plan.offsets[VALUES]
+    full = -(-len(x) // lanes) * lanes
+    work[at : at + len(x)] = x
+    with np.errstate(all="ignore"):  # the JIT off
+        locate_direct(plan.dtype)(plan.tables, plan.places, 0, plan.offsets, full, work, index, True)
+    first = plan.places[0, INPUTS] * BLOCK
+    return index[first : first + len(x)].copy()
+
+
+@pytest.mark.parametrize("dtype", FLOATS, ids=lambda dtype: dtype.__name__)
+@pytest.mark.parametrize("even", [True, False])
+@pytest.mark.parametrize("policy", ["continue", "fade", "linear", "clamp"])
+def test_points_are_found_where_they_are(policy: str, even: bool, dtype: type) -> None:
+    for grid, domain in ((GRID, (-1, 1)), (100, (0, 1)), (40, (1000, 1003)), (30, (-1e-30, 1e-30))):
+        model = direct_model([1, 2], grid, even=even, dtype=dtype, extrapolate=policy, grid_range=domain)
+        breaks = model.act_fun[0].pieces.ends[0, :-1]
+        low, high = breaks[0], breaks[-1]
+        x = np.random.default_rng(0).uniform(low - (high - low) / 5, high + (high - low) / 5, 200).astype(dtype)
+        x = np.concatenate([x, breaks, np.nextafter(breaks, dtype(np.inf)), [np.inf, -np.inf]]).astype(dtype)
+        want = (x[:, None] >= breaks).sum(axis=1)
+        got = pieces_found(model, x)
+        slack = _SLACK * np.finfo(dtype).eps * abs(breaks).max()
+        below = (x[:, None] >= breaks - dtype(slack)).sum(axis=1)
+        assert ((got == want) | (got == below)).all()
+        at_breaks = slice(200, 200 + 2 * len(breaks))
+        np.testing.assert_array_equal(got[at_breaks], want[at_breaks])
+        if not even:
+            np.testing.assert_array_equal(got, want)
+        assert 0 <= pieces_found(model, np.full(3, np.nan, dtype)).max() <= len(breaks)
+
+
+def test_equal_spacing_is_what_no_break_leaves_by_more_than_roundings() -> None:
+    grid = np.linspace(-1, 1, 3 + 2 * 3 + 18)[None]
+    assert direct_tables(local_pieces(grid, 3), 3).hints.size == 0  # type: ignore[union-attr]
+    for far in (1e-13, 1e-3, 0.09):
+        moved = grid.copy()
+        moved[0, 10] += far
+        assert direct_tables(local_pieces(moved, 3), 3).hints.size > 0  # type: ignore[union-attr]
+
+
+def test_knots_that_lie_close_take_the_other_form() -> None:
+    model = KAN([2, 3, 1], grid=GRID)
+    assert form_of(model) == "direct"
+    grid = model.act_fun[1].grid.copy()
+    middle = grid.shape[1] // 2
+    grid[:, middle - 2 : middle + 3] = grid[:, middle, None] + 1e-9 * np.arange(-2, 3)
+    model.act_fun[1].grid = grid
+    assert form_of(model) is None
+    assert np.isfinite(model(np.zeros((3, 2)))).all()
+
+
+@pytest.mark.parametrize("dtype", FLOATS, ids=lambda dtype: dtype.__name__)
+def test_cells_are_what_numpy_says(dtype: type) -> None:
+    kind = np.dtype(dtype)
+    step = sample_lanes(kind)
+    _, load, store, splat, *_ = vector_ops(step)
+    cell, store_cell, bounded = cell_ops(kind)
+    single = cell_ops(kind, single=True)
+    left, rate, top = dtype(-0.3), dtype(7.7), dtype(12)
+    x = np.concatenate([np.random.default_rng(0).uniform(-2, 3, 60), [np.nan, np.inf, -np.inf, 0]]).astype(dtype)
+
+    @kernel
+    def run(x, cells, finite):  # type: ignore[no-untyped-def]
+        for s in range(0, x.shape[0], step):
+            store_cell(cells, s, cell(load(x, s), splat(left), splat(rate), splat(top)))
+            store(finite, s, bounded(load(x, s)))
+
+    cells, finite = np.zeros(len(x), np.int32), np.zeros_like(x)
+    run(x, cells, finite)
+    with np.errstate(invalid="ignore"):
+        place = np.where(np.isnan(x), 0, (x - left) * rate)
+    np.testing.assert_array_equal(cells, np.floor(np.clip(place, 0, top)))
+    far = np.finfo(dtype).max
+    np.testing.assert_array_equal(finite, np.clip(x, -far, far))
+    assert [int(single.cell(value, left, rate, top)) for value in x] == cells.tolist()
+
+
+# --- the function -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("k", "dtype"), CONTINUOUS, ids=lambda value: str(getattr(value, "__name__", value)))
+def test_both_forms_are_one_function_for_every_degree(k: int, dtype: type) -> None:
+    model = direct_model([3, 5, 2], [GRID, 12], k, dtype=dtype)
+    rng = np.random.default_rng(1)
+    x = rng.uniform(-1.5, 1.5, (BLOCK + 3, 3)).astype(dtype)
+    check_form(model, x, rng.normal(size=(len(x), 2)))
+
+
+@pytest.mark.parametrize("dtype", FLOATS, ids=lambda dtype: dtype.__name__)
+@pytest.mark.parametrize("even", [True, False])
+@pytest.mark.parametrize("width", [[4, 16, 16, 1], [1, 1], [7, 1, 3, 1], [2, 19], [5, 32, 3]])
+def test_both_forms_are_one_function_for_rows_of_every_length(width: list[int], even: bool, dtype: type) -> None:
+    model = direct_model(width, even=even, dtype=dtype)
+    rng = np.random.default_rng(2)
+    for n in (2, 37, 130):
+        x = rng.uniform(-1.2, 1.2, (n, width[0])).astype(dtype)
+        check_form(model, x, rng.normal(size=(n, width[-1])), weight=rng.uniform(0, 1, n))
+
+
+@pytest.mark.parametrize("policy", ["continue", "fade", "linear", "clamp"])
+@pytest.mark.parametrize("base", ["silu", "identity", "zero"])
+def test_both_forms_are_one_function_for_every_policy_and_base(policy: str, base: str) -> None:
+    model = direct_model([2, 3, 3], extrapolate=policy, base_fun=base, even=policy != "fade")
+    x = np.random.default_rng(3).uniform(-3, 3, (20, 2))
+    check_form(model, x, np.arange(20) % 3, "cross_entropy")
+
+
+@pytest.mark.parametrize("trained", [(True, False), (False, True), (False, False)])
+def test_what_is_not_trained_counts_and_has_no_gradient(trained: tuple[bool, bool]) -> None:
+    model = direct_model([2, 5, 1], sb_trainable=trained[0], sp_trainable=trained[1])
+    rng = np.random.default_rng(4)
+    check_form(model, rng.uniform(-1, 1, (9, 2)), rng.normal(size=9))
+
+
+@pytest.mark.parametrize("n_out", [1, 5])
+def test_masked_edges_have_a_gradient_of_zero_where_others_have_none(n_out: int) -> None:
+    model = direct_model([3, n_out])
+    model.act_fun[0].mask[:] = 1
+    model.act_fun[0].mask[1, -1] = 0
+    x = np.full((4, 3), np.nan)
+    _, grad = model._loss_and_grad(x, targets(np.zeros((4, n_out)), 4, n_out, model.dtype, "mse"))
+    part = model.unravel(grad)[0]
+    for array in part.values():
+        assert (array[model.act_fun[0].mask == 0] == 0).all()
+    assert np.isnan(part["scale_base"][model.act_fun[0].mask != 0]).all()
+
+
+def test_which_networks_take_the_form() -> None:
+    fine, wide = {"grid": 100}, {"grid": 30, "dtype": np.float32}
+    assert form_of(KAN([4, 16, 16, 1], **fine)) == "direct"
+    assert form_of(KAN([2, 64, 1], **wide)) == "direct"
+    assert form_of(KAN([2, 65, 1], **wide)) is None  # rows longer than is worth it
+    assert form_of(KAN([64, 64, 64], grid=200, dtype=np.float32)) is None  # more than the cache
+    assert form_of(KAN([2, 3], grid=100, k=0)) is None  # edges that jump
+    assert form_of(KAN([4, 16, 1], grid=5)) == "direct"  # two registers a table, and rows of whole vectors
+    for policy in EXTRAPOLATIONS:
+        taken = form_of(KAN([2, 3, 1], extrapolate=policy, **fine))
+        assert taken == (None if policy in ("nan", "raise") else "direct")
+    if not has_lookups():
+        assert form_of(KAN([2, 5, 1], grid=5)) == "direct"
+
+
+@pytest.mark.jit
+@pytest.mark.parametrize("dtype", FLOATS, ids=lambda dtype: dtype.__name__)
+def test_samples_enough_for_many_lots_sum_to_the_same_gradient(dtype: type) -> None:
+    model = direct_model([4, 9, 9, 1], dtype=dtype)
+    rng = np.random.default_rng(6)
+    x = rng.uniform(-1, 1, (60_001, 4)).astype(dtype)
+    check_form(model, x, rng.normal(size=len(x)))
+
+
+def test_nan_and_infinity_stay_in_their_rows() -> None:
+    model = direct_model([2, 3, 1])
+    x = np.random.default_rng(7).uniform(-1, 1, (20, 2))
+    want = model(x)
+    x[3, 0], x[11, 1] = np.nan, np.inf
+    with np.errstate(invalid="ignore", over="ignore"):  # the JIT off: infinity times 0, and times 2
+        got = model(x)
+    assert np.isnan(got[3]).all()
+    keep = np.delete(np.arange(20), [3, 11])
+    np.testing.assert_array_equal(got[keep], want[keep])
+
+
+@pytest.mark.parametrize("dtype", FLOATS, ids=lambda dtype: dtype.__name__)
+def test_rows_have_the_same_bits_whatever_stands_beside_them(dtype: type) -> None:
+    model, rng = direct_model([3, 17, 2], dtype=dtype), np.random.default_rng(8)
+    x = rng.uniform(-1.2, 1.2, (BLOCK + 40, 3)).astype(dtype)
+    whole = model(x)
+    for rows in (slice(0, 2), slice(5, 40), slice(BLOCK - 3, BLOCK + 7), slice(40, None)):
+        np.testing.assert_array_equal(model(x[rows]), whole[rows])
+    np.testing.assert_array_equal(model.frozen()(x), whole)
+
+
+# --- one sample ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("k", "dtype"), CONTINUOUS, ids=lambda value: str(getattr(value, "__name__", value)))
+def test_one_sample_has_the_same_bits_for_every_degree(k: int, dtype: type) -> None:
+    rng = np.random.default_rng(k)
+    for width, even in (([2, 16, 17, 1], True), ([3, 5, 4], False), ([17, 9, 32], True), ([1, 1], False)):
+        model = direct_model(width, k=k, even=even, seed=k, dtype=dtype)
+        for row in rng.uniform(-1.5, 1.5, (4, width[0])):
+            check_single(model, row, rng.normal(size=(1, width[-1])), weight=rng.uniform(0.1, 2, 1))
+
+
+@pytest.mark.parametrize("dtype", FLOATS, ids=lambda dtype: dtype.__name__)
+@pytest.mark.parametrize("policy", ["continue", "fade", "linear", "clamp"])
+def test_one_sample_has_the_same_bits_for_every_policy_base_and_loss(policy: str, dtype: type) -> None:
+    far = float(np.finfo(dtype).max)
+    rows = [[0.2, 0.3], [-3, 3], [np.nan, 0.3], [0.2, np.inf], [-np.inf, 0.1], [far, -far], [0, -0.0], [1e-30, 1]]
+    for base, trained in (("silu", (True, True)), ("identity", (True, False)), ("zero", (False, True))):
+        options = {"sb_trainable": trained[0], "sp_trainable": trained[1], "extrapolate": policy, "base_fun": base}
+        model = direct_model([2, 5, 3], dtype=dtype, even=base == "silu", **options)
+        for row in rows:
+            check_single(model, row, [[0.1, -2.0, 0.0]], weight=[0.3])
+            check_single(model, row, [2], "cross_entropy")
+
+
+@pytest.mark.parametrize("dtype", FLOATS, ids=lambda dtype: dtype.__name__)
+def test_one_sample_has_the_same_bits_where_numbers_are_zero_tiny_or_infinite(dtype: type) -> None:
+    rng = np.random.default_rng(8)
+    tiny = float(np.finfo(dtype).tiny)
+    for trial in range(20):
+        model = direct_model([3, 6, 2], seed=trial, dtype=dtype)
+        numbers = model._numbers
+        some = rng.integers(0, numbers.size, 8)
+        numbers[some] = rng.choice([0.0, -0.0, tiny, -tiny] + ([np.inf, np.nan] if trial % 4 == 0 else []), 8)
+        if trial % 3 == 0:
+            numbers *= dtype(1e-20)  # products underflow
+        check_single(model, rng.uniform(-1, 1, 3), np.zeros((1, 2)) if trial % 2 else rng.normal(size=(1, 2)))
+
+
+@pytest.mark.parametrize("dtype", FLOATS, ids=lambda dtype: dtype.__name__)
+def test_one_sample_leaves_nothing_behind_for_the_next_batch(dtype: type) -> None:
+    model, rng = direct_model([3, 5, 2], dtype=dtype), np.random.default_rng(9)
+    x, y = rng.uniform(-1, 1, (5, 3)).astype(dtype), rng.normal(size=(5, 2))
+    before = model(x), *model.loss_and_grad(x, y)
+    model.loss_and_grad(np.full((1, 3), np.nan), y[:1])
+    for want, got in zip(before, (model(x), *model.loss_and_grad(x, y)), strict=True):
+        assert_same_bits(np.asarray(got), np.asarray(want))

@@ -1,0 +1,81 @@
+"""numkan._turn: rows into columns and back, in the way that kernels run here."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from numkan._jit import kernel
+from numkan._lanes import sample_lanes
+from numkan._simd import vector_ops
+from numkan._turn import FOUR, pair_ops, pick_op, row_numbers, turn_four_op, turn_op
+
+FLOATS = [np.dtype(np.float32), np.dtype(np.float64)]
+
+
+@pytest.mark.parametrize("dtype", FLOATS, ids=str)
+@pytest.mark.parametrize("four", [False, True])
+def test_turn_moves_a_square_or_four_columns(four: bool, dtype: np.dtype[Any]) -> None:
+    lanes = sample_lanes(dtype)
+    turn, columns = (turn_four_op(dtype), FOUR) if four else (turn_op(dtype), lanes)
+
+    @kernel
+    def run(source, to):  # type: ignore[no-untyped-def]
+        turn(source, 3, lanes + 9, to, lanes + 6, lanes + 5)
+
+    rows = np.random.default_rng(0).normal(size=(lanes + 2, lanes + 9)).astype(dtype)
+    target = np.zeros((columns + 3, lanes + 5), dtype)
+    run(rows.reshape(-1), target.reshape(-1))
+    want = np.zeros_like(target)
+    want[1 : 1 + columns, 1 : 1 + lanes] = rows[:lanes, 3 : 3 + columns].T
+    np.testing.assert_array_equal(target, want)
+
+
+@pytest.mark.parametrize("dtype", FLOATS, ids=str)
+@pytest.mark.parametrize("count", [1, 2, 3, 4, 5, 6, 8])
+def test_pick_reads_the_rows_of_a_table_that_samples_say(count: int, dtype: np.dtype[Any]) -> None:
+    lanes, stride = sample_lanes(dtype), row_numbers(count)
+    assert stride % FOUR == 0
+    assert count <= stride < count + FOUR
+    store, pick = vector_ops(lanes).store, pick_op(dtype, count)
+
+    @kernel
+    def run(table, index, out):  # type: ignore[no-untyped-def]
+        at = 0
+        for column in pick(table, 8, index, 2):
+            store(out, at, column)
+            at += lanes
+
+    rng = np.random.default_rng(count)
+    table = rng.normal(size=8 + 20 * stride).astype(dtype)
+    index = rng.integers(0, 20, lanes + 3).astype(np.int32)
+    out = np.zeros(count * lanes, dtype)
+    run(table, index, out)
+    want = table[8:].reshape(20, stride)[index[2 : 2 + lanes], :count]
+    np.testing.assert_array_equal(out.reshape(count, lanes), want.T)
+
+
+@pytest.mark.parametrize("dtype", FLOATS, ids=str)
+def test_pairs_lie_next_to_each_other(dtype: np.dtype[Any]) -> None:
+    lanes = sample_lanes(dtype)
+    _, load, store, *_ = vector_ops(lanes)
+    store_pairs, load_pairs, splat_pair = pair_ops(dtype, lanes)
+
+    @kernel
+    def run(a, b, pairs, out):  # type: ignore[no-untyped-def]
+        store_pairs(pairs, 3, load(a, 0), load(b, 0))
+        first, second = load_pairs(pairs, 3)
+        store(out, 0, first)
+        store(out, lanes, second)
+        low, high = splat_pair(pairs, 3 + 2 * (lanes - 1))
+        store(out, 2 * lanes, low)
+        store(out, 3 * lanes, high)
+
+    a, b = np.random.default_rng(1).normal(size=(2, lanes)).astype(dtype)
+    pairs, out = np.zeros(2 * lanes + 4, dtype), np.zeros(4 * lanes, dtype)
+    run(a, b, pairs, out)
+    np.testing.assert_array_equal(pairs[3:-1].reshape(lanes, 2), np.column_stack([a, b]))
+    want = [a, b, np.full(lanes, a[-1]), np.full(lanes, b[-1])]
+    np.testing.assert_array_equal(out.reshape(4, lanes), want)
