@@ -7,7 +7,7 @@ Kernels are written with the operations of this module, which exist twice:
 * compiled for a host with 512-bit vectors, as instructions (``_lanes_llvm.py``);
 * with the JIT off or bounds checked, here: a vector is one sample, a table is a place in an array.
 
-Compiled for other hosts there are none (:func:`has_lookups`), and layers take the form of ``layer/prepare.py``.
+Compiled for other hosts there are none but silu (:func:`has_lookups`), and layers take other forms.
 """
 
 from __future__ import annotations

@@ -93,7 +93,7 @@ def lanes_of(dtype: np.dtype[Any]) -> int:
 
 
 def vector_ops(lanes: int) -> VectorOps:
-    """Return the operations on vectors of `lanes` numbers (4, 8 or 16; 1 is a number), in the way that kernels run."""
+    """Return the operations on vectors of `lanes` numbers (4, 8, ... ; 1 is a number), in the way that kernels run."""
     if lanes == 1:
         return VectorOps(1, _load1, _store1, _same1, _fma1, _mul1, _same1, _reached1)
     if config.DISABLE_JIT:

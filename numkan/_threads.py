@@ -197,6 +197,19 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forget_pool)
 
 
+def _wait(job: _Job, turns: int) -> None:
+    """Wait until no thread is at work; an interrupt goes on to the caller afterwards, however often it comes."""
+    interrupt: BaseException | None = None
+    while True:
+        try:
+            job.close(turns)
+            break
+        except BaseException as error:
+            interrupt, turns = error, 0
+    if interrupt is not None:
+        raise interrupt
+
+
 def run_tasks(task: Callable[[int], None], n_tasks: int, *, serial: bool = False) -> None:
     """Call ``task(0), ..., task(n_tasks - 1)``, each once, in any order and on any thread.
 
@@ -215,11 +228,7 @@ def run_tasks(task: Callable[[int], None], n_tasks: int, *, serial: bool = False
             turns = _offer(job, helpers)
             job.work()
         finally:
-            try:
-                job.close(turns)
-            except BaseException:
-                job.close(0)
-                raise
+            _wait(job, turns)
         error = job.error
         if error is not None:
             raise error

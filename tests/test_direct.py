@@ -15,6 +15,7 @@ from numkan._simd import vector_ops
 from numkan.layer.direct import _SLACK, BLOCK, direct_tables
 from numkan.layer.direct_forward import locate_direct
 from numkan.layer.places import INPUTS, VALUES
+from numkan.model.evaluate import loss_and_gradients
 from numkan.model.losses import targets
 from numkan.model.merged import _workspace
 from numkan.spline.pieces import EXTRAPOLATIONS, local_pieces
@@ -74,13 +75,26 @@ def test_points_are_found_where_they_are(policy: str, even: bool, dtype: type) -
         assert 0 <= pieces_found(model, np.full(3, np.nan, dtype)).max() <= len(breaks)
 
 
-def test_equal_spacing_is_what_no_break_leaves_by_more_than_roundings() -> None:
-    grid = np.linspace(-1, 1, 3 + 2 * 3 + 18)[None]
-    assert direct_tables(local_pieces(grid, 3), 3).hints.size == 0  # type: ignore[union-attr]
-    for far in (1e-13, 1e-3, 0.09):
-        moved = grid.copy()
-        moved[0, 10] += far
-        assert direct_tables(local_pieces(moved, 3), 3).hints.size > 0  # type: ignore[union-attr]
+def test_cells_are_pieces_where_breaks_are_equally_spaced_and_roundings_make_no_difference() -> None:
+    even = np.linspace(-1, 1, 3 + 2 * 3 + 18)[None]
+    moved = even.copy()
+    moved[0, 10] += 1e-9
+    shifted = even.astype(np.float32) + np.float32(100)
+    for grid, k, plain in ((even, 3, True), (even, 2, True), (even, 1, False), (moved, 3, False), (shifted, 2, False)):
+        tables = direct_tables(local_pieces(grid, k), k)
+        assert tables is not None
+        assert (tables.hints.size == 0) == plain
+
+
+@pytest.mark.parametrize("domain", [(-1, 1), (100, 103), (1000, 1003)])
+@pytest.mark.parametrize("k", [1, 2, 3])
+def test_just_below_a_break_both_forms_are_one_function(k: int, domain: tuple[float, float]) -> None:
+    model = direct_model([1, 2], 40, k, even=True, dtype=np.float32, grid_range=domain, base_fun="zero")
+    x = breaks = model.act_fun[0].pieces.ends[0, :-1]
+    for _ in range(20):
+        breaks = np.nextafter(breaks, np.float32(-np.inf))
+        x = np.append(x, breaks)
+    check_form(model, x[:, None], np.zeros((len(x), 2)))
 
 
 def test_knots_that_lie_close_take_the_other_form() -> None:
@@ -177,6 +191,7 @@ def test_which_networks_take_the_form() -> None:
     assert form_of(KAN([2, 65, 1], **wide)) is None  # rows longer than is worth it
     assert form_of(KAN([64, 64, 64], grid=200, dtype=np.float32)) is None  # more than the cache
     assert form_of(KAN([2, 3], grid=100, k=0)) is None  # edges that jump
+    assert form_of(KAN([2000, 1], grid=5)) is None  # scratch memory of many inputs
     assert form_of(KAN([4, 16, 1], grid=5)) == "direct"  # two registers a table, and rows of whole vectors
     for policy in EXTRAPOLATIONS:
         taken = form_of(KAN([2, 3, 1], extrapolate=policy, **fine))
@@ -192,6 +207,29 @@ def test_samples_enough_for_many_lots_sum_to_the_same_gradient(dtype: type) -> N
     rng = np.random.default_rng(6)
     x = rng.uniform(-1, 1, (60_001, 4)).astype(dtype)
     check_form(model, x, rng.normal(size=len(x)))
+
+
+@pytest.mark.jit
+def test_sums_over_many_samples_forget_nothing_in_float32() -> None:
+    x = np.random.default_rng(5).uniform(-1, 1, (400_000, 1)).astype(np.float32)
+    grads = []
+    for dtype in FLOATS:
+        model = KAN([1, 2, 1], grid=40, seed=0, dtype=dtype)
+        model.params = KAN([1, 2, 1], grid=40, seed=0, dtype=np.float32).params
+        grads.append(model.loss_and_grad(x, np.sin(3 * x) + 5)[1].astype(np.float64))
+    assert abs(grads[0] - grads[1]).max() <= 2e-6 * abs(grads[1]).max()
+
+
+def test_a_gradient_of_a_function_that_nearly_vanishes_is_as_exact_as_the_function() -> None:
+    model = direct_model([1, 3], GRID, dtype=np.float32, even=True, base_fun="zero")
+    breaks = model.act_fun[0].pieces.ends[0]
+    far = np.random.default_rng(6).uniform(0.9, 1, (4000, 1))
+    x = (breaks[10] + far * (breaks[11] - breaks[10])).astype(np.float32)
+    y = np.zeros((len(x), 3))
+    _, grad = model.loss_and_grad(x, y)
+    expected, takes = model._gradient()
+    loss_and_gradients(model._pack(), x, targets(y, len(x), 3, model.dtype, "mse"), takes)
+    np.testing.assert_allclose(grad, expected, rtol=1e-4)
 
 
 def test_nan_and_infinity_stay_in_their_rows() -> None:

@@ -1,8 +1,8 @@
 r"""One sample alone through one layer: its outputs are lanes.
 
 A sample needs the k + 1 coefficients of each edge that belong to its piece, so nothing is packed: they are merged into
-the polynomial of the piece here. Every number is the one that ``column_forward.py`` makes of the sample, by the same
-operations in the same order, bit for bit.
+the polynomial of the piece here. Every number is the one that ``column_forward.py`` makes of the sample, or
+``direct_forward.py``, by the same operations in the same order, bit for bit.
 
 The parts of the scratch memory are those of a block, but a column is one number here: an input's lies at its offset
 plus the number of inputs before it.
@@ -44,7 +44,7 @@ from numkan.layer.places import (
     B,
     W,
 )
-from numkan.spline.pieces import bounded
+from numkan.spline.pieces import bounded, function_lanes
 
 __all__ = ["forward_single", "locate_single"]
 
@@ -105,7 +105,7 @@ def _coefs_kernel(n: int, columns: int) -> Any:
 def _add_kernel(k: int, dtype: np.dtype[Any], columns: int) -> Any:
     """Return the kernel that makes `columns` outputs from prepared inputs."""
     _, load, store, splat, fma, mul, *_ = rounded_ops(columns)
-    powers, coefs = k + 1, _coefs_kernel(k + 1, columns)
+    powers, numbers_of_row, coefs = k + 1, function_lanes(k), _coefs_kernel(k + 1, columns)
     zero, one = dtype.type(0), dtype.type(1)
 
     @kernel
@@ -119,7 +119,7 @@ def _add_kernel(k: int, dtype: np.dtype[Any], columns: int) -> Any:
             piece, w, edge = np.int64(index[before + i]), splat(work[at_w + i]), i * n_out + o
             first = firsts[places[layer, FIRST] + i * powers * entries + piece]
             coef = places[layer, COEF] + (i * places[layer, N_BASIS] + first) * n_out + o
-            matrix = places[layer, MATRICES] + (i * entries + piece) * powers * powers
+            matrix = places[layer, MATRICES] + (i * entries + piece) * powers * numbers_of_row
             to = places[layer, EDGES] + i * powers * width + o
             mask = load(numbers, places[layer, MASK] + edge)
             factor = mul(mask, load(numbers, places[layer, SCALE_SP] + edge))
@@ -129,7 +129,7 @@ def _add_kernel(k: int, dtype: np.dtype[Any], columns: int) -> Any:
             for m in range(powers):
                 part = splat(zero)
                 for r in range(powers):
-                    part = fma(splat(tables[matrix + m * powers + r]), own[r], part)
+                    part = fma(splat(tables[matrix + m * numbers_of_row + r]), own[r], part)
                 if keep:
                     store(edges, to + m * width, part)
                 if m == k:

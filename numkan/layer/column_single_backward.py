@@ -1,7 +1,8 @@
 """Backward through one layer for one sample alone, whose outputs are lanes: see ``column_single.py``.
 
 The gradient goes straight to the parameters, by what ``column_backward.py`` and ``column_pack.py`` do with a block of
-one sample, bit for bit. All functions but k + 1 are the same number there, zero, and so are their products.
+one sample, bit for bit. All functions but k + 1 are the same number there, zero, and so are their products. In direct
+form the gradient is made in the same way, from the products that ``direct_backward.py`` has.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from numkan.layer.columns import group
 from numkan.layer.places import (
     COEF,
     EDGES,
+    ENTRIES,
     FIRST,
     FUNCTION_VALUES,
     INPUTS,
@@ -34,27 +36,28 @@ from numkan.layer.places import (
     B,
     W,
 )
+from numkan.spline.pieces import function_lanes
 
-__all__ = ["clear_kernel", "fill_kernel", "gradient_single", "pull_back_single"]
+__all__ = ["gradient_single", "pull_back_single"]
 
 
 @cache
-def _functions_kernel(k: int, dtype: np.dtype[Any], entries: int) -> Any:
+def _functions_kernel(k: int, dtype: np.dtype[Any]) -> Any:
     """Return the kernel that evaluates the functions of one input."""
     _, load, store, splat, fma, *_ = rounded_ops(1)
-    powers = k + 1
+    powers, numbers_of_row = k + 1, function_lanes(k)
     zero = dtype.type(0)
 
     @kernel
     def fill_functions(tables, firsts, places, layer, offsets, work, index, i):  # type: ignore[no-untyped-def]
         """Fill the k + 1 functions of the piece, and what all others are; return the first of the piece."""
         at, to = places[layer, INPUTS] + i, offsets[FUNCTION_VALUES]
-        piece, w = np.int64(index[at]), load(work, offsets[W] + at)
-        matrix = places[layer, MATRICES] + (i * entries + piece) * powers * powers
+        piece, w, entries = np.int64(index[at]), load(work, offsets[W] + at), places[layer, ENTRIES]
+        matrix = places[layer, MATRICES] + (i * entries + piece) * powers * numbers_of_row
         for r in range(powers):
             value = splat(zero)
             for m in range(powers):
-                part = load(tables, matrix + m * powers + r)
+                part = load(tables, matrix + m * numbers_of_row + r)
                 value = part if m == 0 and k > 0 else fma(value, w, part)
             store(work, to + r, value)
         store(work, to + powers, fma(splat(zero), w, splat(zero)))  # zero, and NaN where x is
@@ -64,7 +67,7 @@ def _functions_kernel(k: int, dtype: np.dtype[Any], entries: int) -> Any:
 
 
 @cache
-def fill_kernel(dtype: np.dtype[Any], columns: int) -> Any:
+def _fill_kernel(dtype: np.dtype[Any], columns: int) -> Any:
     """Return the kernel that writes one gradient to functions in a row."""
     _, load, store, splat, fma, mul, *_ = rounded_ops(columns)
     one = dtype.type(1)
@@ -82,15 +85,17 @@ def fill_kernel(dtype: np.dtype[Any], columns: int) -> Any:
 
 
 @cache
-def _products_kernel(k: int, dtype: np.dtype[Any], entries: int, columns: int) -> Any:
+def _products_kernel(k: int, dtype: np.dtype[Any], direct: bool, columns: int) -> Any:
     """Return the kernel of the gradients of all inputs' edges to some outputs, `columns` of them at once."""
     _, load, store, splat, fma, mul, *_ = rounded_ops(columns)
-    fill_functions, fill = _functions_kernel(k, dtype, entries), fill_kernel(dtype, columns)
+    fill_functions, fill = _functions_kernel(k, dtype), _fill_kernel(dtype, columns)
     powers, is_padded = k + 1, sample_lanes(dtype) > 1
     zero, one = dtype.type(0), dtype.type(1)
 
     @kernel
     def product(value, y_bar):  # type: ignore[no-untyped-def]
+        if direct:
+            return fma(value, y_bar, splat(zero))
         # In a block the lanes without a sample add 0 times the function: no number is -0, and infinity is NaN.
         rest = fma(splat(zero), value, splat(zero)) if is_padded else splat(zero)
         return fma(splat(one), fma(value, y_bar, rest), rest)
@@ -106,7 +111,7 @@ def _products_kernel(k: int, dtype: np.dtype[Any], entries: int, columns: int) -
                 edge, coef = i * n_out + o, places[layer, COEF] + i * size + o
                 y_bar, mask = load(work, bars + o), load(numbers, places[layer, MASK] + edge)
                 factor = mul(mask, load(numbers, places[layer, SCALE_SP] + edge))
-                none = product(splat(work[functions + powers]), y_bar)
+                none = splat(zero) if direct else product(splat(work[functions + powers]), y_bar)
                 on_scale = fill(numbers, coef, 0, first, n_out, none, mask, factor, splat(zero), grad)
                 for r in range(powers):
                     p, part = first + r, product(splat(work[functions + r]), y_bar)
@@ -122,7 +127,7 @@ def _products_kernel(k: int, dtype: np.dtype[Any], entries: int, columns: int) -
 
 
 @cache
-def clear_kernel(dtype: np.dtype[Any]) -> Any:
+def _clear_kernel(dtype: np.dtype[Any]) -> Any:
     """Return the kernel that makes the gradient of masked edges exactly 0, also where it is not finite."""
     zero = dtype.type(0)
 
@@ -147,10 +152,10 @@ def clear_kernel(dtype: np.dtype[Any]) -> Any:
 
 
 @cache
-def gradient_single(k: int, dtype: np.dtype[Any], entries: int) -> Any:
-    """Return the kernel of a layer's gradient by its parameters."""
-    lanes, few, clear = sample_lanes(dtype), group(dtype), clear_kernel(dtype)
-    multiply_many, multiply_few, multiply_one = (_products_kernel(k, dtype, entries, n) for n in (lanes, few, 1))
+def gradient_single(k: int, dtype: np.dtype[Any], direct: bool) -> Any:
+    """Return the kernel of a layer's gradient by its parameters, in column form or in direct form."""
+    lanes, few, clear = sample_lanes(dtype), group(dtype), _clear_kernel(dtype)
+    multiply_many, multiply_few, multiply_one = (_products_kernel(k, dtype, direct, n) for n in (lanes, few, 1))
 
     @kernel
     def gradient(numbers, tables, firsts, places, trained, layer, offsets, work, index, bars, grad):  # type: ignore[no-untyped-def]

@@ -34,7 +34,7 @@ class ColumnTables(NamedTuple):
     local: Any  # (n_in, 2, entries): centre and inverse, w = (x - centre) * inverse
     poly: Any  # (n_in, k + 1, k + 1, entries): power m, highest first, of function first + r
     functions: Any  # (n_in, G + k, k + 1, entries): power m of function p, most of them zero
-    matrices: Any  # (n_in, entries, k + 1, k + 1): poly by piece, so that one sample finds its own together
+    matrices: Any  # (n_in, entries, k + 1, lanes): poly by piece, as in `Pieces`: one sample finds its own together
     first: Any  # (n_in, k + 1, entries) integers: first + r
 
 
@@ -47,9 +47,9 @@ def column_tables(pieces: Pieces, k: int, n_basis: int, entries: int) -> ColumnT
     local = np.zeros((n_in, 2, entries), dtype)
     local[:, 0, :n_pieces], local[:, 1, :n_pieces] = pieces.centre, pieces.inverse
     poly = np.zeros((n_in, powers, powers, entries), dtype)
-    matrices = np.zeros((n_in, entries, powers, powers), dtype)
-    matrices[:, :n_pieces] = pieces.poly[..., :powers]
-    poly[:] = matrices.transpose(0, 2, 3, 1)
+    matrices = np.zeros((n_in, entries, *pieces.poly.shape[2:]), dtype)
+    matrices[:, :n_pieces] = pieces.poly
+    poly[:] = matrices[..., :powers].transpose(0, 2, 3, 1)
     functions = np.zeros((n_in, n_basis, powers, entries), dtype)
     first = np.zeros((n_in, powers, entries), index_dtype(dtype))
     inputs, places = np.arange(n_in)[:, None], np.arange(n_pieces)

@@ -10,9 +10,14 @@ to each other: a sample finds its piece by arithmetic and goes there, nothing is
 than a coarse one as long as the tables stay in the cache.
 
 Where the breaks between pieces are equally spaced, a point's piece is a difference, a product and a cut. The piece is
-that of the point at every break, and may be the next one for a point a few roundings below a break, where both agree to
-as many roundings, since edges are continuous. The outermost breaks, where a policy begins, are compared. Where breaks
-are not equally spaced the same arithmetic gives a cell of the look-up of ``spline/pieces.py``, exactly.
+that of the point at every break, and may be the next one for a point a few roundings below a break, where that makes a
+difference of a rounding at most. The outermost breaks, where a policy begins, are compared. Elsewhere the same
+arithmetic gives a cell of the look-up of ``spline/pieces.py``, and its breaks are compared, so that pieces are exact.
+
+In the scratch memory (``places.py``) VALUES are columns of the points of one layer, W has pairs (w, b) for all inputs,
+SLOPE columns of b'. Outputs, and BARS by them, are rows of whole vectors, or one column where there is one output;
+OTHER_BARS are columns of the inputs' cotangents, before they are turned into the rows of the layer below. A sample
+alone has w and b apart, in W and B, and its numbers one after the other.
 """
 
 from __future__ import annotations
@@ -49,7 +54,8 @@ CELL_NUMBERS = 3 + OUTER
 #: Of breaks that are not equally spaced, so many are compared in a cell at most.
 _BREAKS_PER_CELL = 2
 
-#: A break may be taken for so many units in the last place less than it is, of the largest of its grid.
+#: A break may be taken for so many roundings of the largest of its grid less than it is. Two pieces differ there by the
+#: k-th power of the distance, in units of that between breaks, which has to be a rounding: it never is where k = 1.
 _SLACK = 16
 
 
@@ -57,7 +63,7 @@ class DirectTables(NamedTuple):
     """What is read about the grids of one layer."""
 
     local: Any  # (n_in, n_pieces, 4): centre and inverse, w = (x - centre) * inverse
-    matrices: Any  # (n_in, n_pieces, k + 1, k + 1): power m, highest first, of function first + r
+    matrices: Any  # (n_in, n_pieces, k + 1, lanes): power m, highest first, of function first + r, as in `Pieces`
     cells: Any  # (n_in, CELL_NUMBERS)
     hints: Any  # (n_in, n_cells, 4): pieces before a cell, and its breaks; (n_in, 0, 4) where cells are pieces
     first: Any  # (n_in, k + 1, n_pieces) integers: first + r
@@ -85,39 +91,42 @@ def direct_tables(pieces: Pieces, k: int) -> DirectTables | None:
     (n_in, n_pieces), dtype = pieces.first.shape, pieces.ends.dtype
     local = np.zeros((n_in, n_pieces, row_numbers(2)), dtype)
     local[..., 0], local[..., 1] = pieces.centre, pieces.inverse
-    cells, hints = np.full((n_in, CELL_NUMBERS), np.nan, dtype), np.zeros((n_in, 0, row_numbers(3)), dtype)
-    lattices = [_lattice(breaks) for breaks in pieces.ends[:, :-1]]
-    if all(lattice is not None for lattice in lattices):
-        for own, lattice in zip(cells, lattices, strict=True):
-            own[: len(lattice)] = lattice
-    elif pieces.per_cell.max() <= _BREAKS_PER_CELL:
-        n_cells = pieces.hint.shape[1]
-        cells[:, :3] = np.stack([pieces.origin, pieces.cells_per_unit, np.full(n_in, n_cells - 1)], axis=1)
-        ends = np.pad(pieces.ends, ((0, 0), (0, 1)), constant_values=np.nan)
-        hints = np.zeros((n_in, n_cells, row_numbers(3)), dtype)
-        hints[..., 0] = pieces.hint
-        for number in range(_BREAKS_PER_CELL):
-            hints[..., 1 + number] = np.take_along_axis(ends, pieces.hint + number, axis=1)
-    else:
-        return None
+    cells, hints = _lattice(pieces.ends[:, :-1], k), np.zeros((n_in, 0, row_numbers(3)), dtype)
+    if cells is None:
+        if pieces.per_cell.max() > _BREAKS_PER_CELL:
+            return None
+        cells, hints = _hints(pieces)
     first = pieces.first[:, None] + np.arange(k + 1)[:, None]
-    return DirectTables(local, pieces.poly[..., : k + 1], cells, hints, first.astype(np.int32))
+    return DirectTables(local, pieces.poly, cells, hints, first.astype(np.int32))
 
 
-def _lattice(breaks: FloatArray) -> Any:
-    """Return left, rate, top and outer breaks for which cells are pieces, or None if breaks are not equally spaced."""
-    inner, outer = breaks[1:-1], [breaks[0], breaks[-1]]
-    if len(inner) == 0:
-        return [0, 0, 0, *outer]
-    dtype = breaks.dtype.type
-    tick = float(np.finfo(dtype).eps * abs(breaks).max())
-    low, count = float(inner[0]), len(inner)
-    step = (float(inner[-1]) - low) / (count - 1) if count > 1 else low - float(breaks[0])
-    if not (step > 0 and np.isfinite(1 / step)):
-        return None
-    left, rate, top = dtype(low - step - _SLACK / 4 * tick), dtype(1 / step), dtype(count)
-    below = (inner - dtype(_SLACK * tick)).astype(dtype)
-    with np.errstate(over="ignore"):
+def _lattice(breaks: FloatArray, k: int) -> Any:
+    """Return the cells (n_in, CELL_NUMBERS) that are pieces, or None if breaks (n_in, n) are not equally spaced."""
+    dtype, inner, outer = breaks.dtype, breaks[:, 1:-1], breaks[:, [0, -1]]
+    count = inner.shape[1]
+    if count == 0:
+        return np.concatenate([np.zeros_like(breaks[:, [0, 0, 0]]), outer], axis=1)
+    wide, numbers = inner.astype(np.float64), np.arange(count)
+    tick = float(np.finfo(dtype).eps) * abs(breaks).max(axis=1, keepdims=True).astype(np.float64)
+    step = (wide[:, -1:] - wide[:, :1]) / (count - 1) if count > 1 else wide - breaks[:, :1]
+    with np.errstate(all="ignore"):
+        left, rate = (wide[:, :1] - step - _SLACK / 4 * tick).astype(dtype), (1 / step).astype(dtype)
+        below = (wide - _SLACK * tick).astype(dtype)
         at, before = (np.clip(np.floor((x - left) * rate), 0, count) for x in (inner, below))
-    numbers = np.arange(count)
-    return [left, rate, top, *outer] if (at == numbers + 1).all() and (before == numbers).all() else None
+    holds = (at == numbers + 1) & (before == numbers)
+    if not (holds.all() and (rate > 0).all() and ((_SLACK * tick / step) ** k <= np.finfo(dtype).eps).all()):
+        return None
+    return np.concatenate([left, rate, np.full_like(rate, count), outer], axis=1)
+
+
+def _hints(pieces: Pieces) -> tuple[Any, Any]:
+    """Return the cells of the look-up, and what it says about each of them."""
+    n_in, n_cells = pieces.hint.shape
+    cells = np.full((n_in, CELL_NUMBERS), np.nan, pieces.ends.dtype)
+    cells[:, 0], cells[:, 1], cells[:, 2] = pieces.origin, pieces.cells_per_unit, n_cells - 1
+    hints = np.zeros((n_in, n_cells, row_numbers(3)), pieces.ends.dtype)
+    hints[..., 0] = pieces.hint
+    ends = np.pad(pieces.ends, ((0, 0), (0, 1)), constant_values=np.nan)
+    for number in range(_BREAKS_PER_CELL):
+        hints[..., 1 + number] = np.take_along_axis(ends, pieces.hint + number, axis=1)
+    return cells, hints

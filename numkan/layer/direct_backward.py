@@ -1,9 +1,13 @@
 r"""Backward through one layer in direct form, for one block of samples.
 
-With :math:`\bar y` the cotangents of a sample's outputs, A the rows of its piece, and E those that b has:
+With :math:`\bar y` the cotangents of a sample's outputs, f the first of the k + 1 functions of its piece, A the rows of
+the piece, and E those that b has:
 
-1. :math:`\bar A_{ijm} \mathrel{+}= w^m\, \bar y`, and :math:`\bar E_i \mathrel{+}= b(x_i)\, \bar y`;
+1. :math:`\bar C_{i, f + r} \mathrel{+}= B_{f + r}(x_i)\, \bar y`, and :math:`\bar E_i \mathrel{+}= b(x_i)\, \bar y`;
 2. :math:`\bar x_i = \bar y \cdot \Big( \frac{dw}{dx} \frac{d}{dw} \sum_m A_{ijm} w^m + b'(x_i)\, E_i \Big)`.
+
+Sums of :math:`w^m \bar y` by piece would be a little faster than 1, but what they give for functions that nearly vanish
+is a difference of large numbers.
 """
 
 from __future__ import annotations
@@ -23,8 +27,13 @@ from numkan.layer.places import (
     BARS,
     EDGES,
     ENTRIES,
+    FIRST,
+    FUNCTION_VALUES,
+    GRADS,
     INPUTS,
     LOCAL,
+    MATRICES,
+    N_BASIS,
     N_IN,
     OTHER_BARS,
     PIECE,
@@ -33,91 +42,131 @@ from numkan.layer.places import (
     WIDTH,
     W,
 )
+from numkan.spline.pieces import function_lanes
 
-__all__ = ["moments_direct", "pull_back_direct"]
+__all__ = ["gradient_direct", "pull_back_direct", "whole_slope_kernel"]
 
 
 @cache
-def _moments_kernel(k: int, dtype: np.dtype[Any], columns: int) -> Any:
-    """Return the kernel of step 1 for `columns` outputs, side by side."""
-    _, load, store, splat, fma, mul, *_ = rounded_ops(columns)
-    splat_pair, one = pair_ops(dtype, columns).splat_pair, dtype.type(1)
+def _functions_kernel(k: int, dtype: np.dtype[Any]) -> Any:
+    """Return the kernel that evaluates the functions of one input, with functions as lanes."""
+    lanes = function_lanes(k) if sample_lanes(dtype) > 1 else 1
+    _, load, store, splat, fma, *_ = rounded_ops(lanes)
+    numbers, powers = function_lanes(k), k + 1
 
     @kernel
-    def add_moments(places, layer, offsets, count, work, index, bars, grads, v):  # type: ignore[no-untyped-def]
-        """Add to grads, which lie as packed edges do, for all inputs and the outputs from v on."""
-        width, entries, piece = places[layer, WIDTH], places[layer, ENTRIES], places[layer, PIECE]
-        for i in range(places[layer, N_IN]):
-            column, table = (places[layer, INPUTS] + i) * BLOCK, places[layer, EDGES] + i * entries * piece + v
-            to_scale, pairs = places[layer, SCALES] + i * width + v, offsets[W] + 2 * column
-            on_scale = load(grads, to_scale)
-            for s in range(count):
-                w, b = splat_pair(work, pairs + 2 * s)
-                at = table + np.int64(index[np.uint64(column + s)]) * piece
-                part = load(work, bars + s * width + v)
-                on_scale = fma(b, part, on_scale)
-                for m in range(k, 0, -1):
-                    to = at + m * width
-                    store(grads, to, fma(splat(one), part, load(grads, to)))
-                    part = mul(w, part)
-                store(grads, at, fma(splat(one), part, load(grads, at)))
-            store(grads, to_scale, on_scale)
+    def fill_functions(tables, places, layer, offsets, count, work, index, i):  # type: ignore[no-untyped-def]
+        """Fill a row of functions for every sample."""
+        column, matrices = (places[layer, INPUTS] + i) * BLOCK, places[layer, MATRICES]
+        matrices += i * places[layer, ENTRIES] * powers * numbers
+        pairs, functions = np.uint64(offsets[W] + 2 * column), offsets[FUNCTION_VALUES]
+        for s in range(count):
+            matrix = matrices + np.int64(index[np.uint64(column + s)]) * powers * numbers
+            w = splat(work[pairs + np.uint64(2 * s)])
+            for r in range(0, powers, lanes):
+                value = load(tables, matrix + r)
+                for m in range(1, powers):
+                    value = fma(value, w, load(tables, matrix + m * numbers + r))
+                store(work, functions + s * numbers + r, value)
 
-    return add_moments
+    return fill_functions
 
 
 @cache
-def moments_direct(k: int, dtype: np.dtype[Any]) -> Any:
+def _products_kernel(k: int, dtype: np.dtype[Any], columns: int) -> Any:
+    """Return the kernel of step 1 for one input and `columns` outputs, side by side."""
+    _, load, store, _, fma, *_ = rounded_ops(columns)
+    numbers, powers, splat_pair = function_lanes(k), k + 1, pair_ops(dtype, columns).splat_pair
+
+    @kernel
+    def add_products(firsts, places, layer, offsets, count, work, index, grads, i, v):  # type: ignore[no-untyped-def]
+        """Add to the rows of grads, those of the functions and then that of b, for the outputs from v on."""
+        width, column = places[layer, WIDTH], (places[layer, INPUTS] + i) * BLOCK
+        n_basis, bars = places[layer, N_BASIS], offsets[BARS] + v
+        table = places[layer, GRADS] + i * (n_basis + 1) * width + v
+        first = places[layer, FIRST] + i * powers * places[layer, ENTRIES]
+        pairs, functions = offsets[W] + 2 * column, offsets[FUNCTION_VALUES]
+        on_b = load(grads, table + n_basis * width)
+        for s in range(count):
+            at = table + np.int64(firsts[np.uint64(first) + np.uint64(index[np.uint64(column + s)])]) * width
+            y_bar, (_, b) = load(work, bars + s * width), splat_pair(work, pairs + 2 * s)
+            on_b = fma(b, y_bar, on_b)
+            for r in range(0, powers, 2):
+                to, (value, other) = at + r * width, splat_pair(work, functions + s * numbers + r)
+                store(grads, to, fma(value, y_bar, load(grads, to)))
+                if r < k:
+                    store(grads, to + width, fma(other, y_bar, load(grads, to + width)))
+        store(grads, table + n_basis * width, on_b)
+
+    return add_products
+
+
+@cache
+def gradient_direct(k: int, dtype: np.dtype[Any]) -> Any:
     """Return the kernel of step 1 for a layer."""
     wide, narrow = tile_columns(dtype)
-    add_wide, add_narrow, add_one = (_moments_kernel(k, dtype, columns) for columns in (wide, narrow, 1))
+    fill_functions = _functions_kernel(k, dtype)
+    add_wide, add_narrow, add_one = (_products_kernel(k, dtype, columns) for columns in (wide, narrow, 1))
 
     @kernel
-    def add_gradients(places, layer, offsets, count, work, index, bars, grads):  # type: ignore[no-untyped-def]
-        """Add to grads; the rows of the outputs' cotangents begin at `bars`."""
+    def add_gradients(tables, firsts, places, layer, offsets, count, work, index, grads):  # type: ignore[no-untyped-def]
+        """Add to grads, (n_in, G + k + 1, width) for each layer; no sum meets another input, or another output."""
         width = places[layer, WIDTH]
-        if width == 1:
-            add_one(places, layer, offsets, count, work, index, bars, grads, 0)
-            return
-        whole = width // wide * wide
-        for v in range(0, whole, wide):
-            add_wide(places, layer, offsets, count, work, index, bars, grads, v)
-        for v in range(whole, width, narrow):
-            add_narrow(places, layer, offsets, count, work, index, bars, grads, v)
+        whole = width // wide * wide if width > 1 else 0
+        for i in range(places[layer, N_IN]):
+            fill_functions(tables, places, layer, offsets, count, work, index, i)
+            if width == 1:
+                add_one(firsts, places, layer, offsets, count, work, index, grads, i, 0)
+                continue
+            for v in range(0, whole, wide):
+                add_wide(firsts, places, layer, offsets, count, work, index, grads, i, v)
+            for v in range(whole, width, narrow):
+                add_narrow(firsts, places, layer, offsets, count, work, index, grads, i, v)
 
     return add_gradients
 
 
 @cache
+def whole_slope_kernel(k: int, columns: int) -> Any:
+    """Return the kernel of the derivatives by x of the edges from one input to `columns` outputs."""
+    _, load, _, splat, fma, mul, *_ = rounded_ops(columns)
+
+    @kernel
+    def whole_slope(edges, at, width, scale, w, on_b, inverse):  # type: ignore[no-untyped-def]
+        """Return them from the rows of the polynomials, `width` apart from `at` on, and the scales of b."""
+        value = load(edges, at)
+        slope = mul(splat(edges.dtype.type(0)), w)  # zeros, and NaN where x is NaN
+        for m in range(1, k + 1):
+            slope = fma(slope, w, value)
+            value = fma(value, w, load(edges, at + m * width))
+        return fma(on_b, scale, mul(inverse, slope))
+
+    return whole_slope
+
+
+@cache
 def _pull_many_kernel(k: int, columns: int) -> Any:
     """Return the kernel of step 2 for `columns` outputs, side by side."""
-    _, load, _, splat, fma, mul, total, _ = rounded_ops(columns)
-    powers, local_numbers = k + 1, row_numbers(2)
+    _, load, _, splat, _, mul, total, _ = rounded_ops(columns)
+    whole_slope, local_numbers = whole_slope_kernel(k, columns), row_numbers(2)
 
     @kernel
     def pull(tables, edges, places, layer, offsets, count, work, index, v):  # type: ignore[no-untyped-def]
         """Add the part of the outputs from v on to the columns of the inputs' cotangents."""
         width, entries, piece = places[layer, WIDTH], places[layer, ENTRIES], places[layer, PIECE]
-        bars, zero = offsets[BARS] + v, work.dtype.type(0)
+        bars = offsets[BARS] + v
         for i in range(places[layer, N_IN]):
             column, table = (places[layer, INPUTS] + i) * BLOCK, places[layer, EDGES] + i * entries * piece + v
             at_w, at_slope = np.uint64(offsets[W] + 2 * column), np.uint64(offsets[SLOPE] + column)
             inverses = places[layer, LOCAL] + i * entries * local_numbers + 1
-            scale, x_bar = (
-                load(edges, places[layer, SCALES] + i * width + v),
-                np.uint64(offsets[OTHER_BARS] + i * BLOCK),
-            )
+            scale = load(edges, places[layer, SCALES] + i * width + v)
+            x_bar = np.uint64(offsets[OTHER_BARS] + i * BLOCK)
             for s in range(count):
                 own, j = np.uint64(s), np.int64(index[np.uint64(column + s)])
                 w, on_b, at = splat(work[at_w + np.uint64(2 * s)]), splat(work[at_slope + own]), table + j * piece
                 inverse = splat(tables[np.uint64(inverses + j * local_numbers)])
-                value = load(edges, at)
-                slope = mul(splat(zero), w)  # zeros, and NaN where x is NaN
-                for m in range(1, powers):
-                    slope = fma(slope, w, value)
-                    value = fma(value, w, load(edges, at + m * width))
-                whole = fma(on_b, scale, mul(inverse, slope))
-                work[x_bar + own] += total(mul(whole, load(work, bars + s * width)))
+                slope = whole_slope(edges, at, width, scale, w, on_b, inverse)
+                work[x_bar + own] += total(mul(slope, load(work, bars + s * width)))
 
     return pull
 

@@ -1,10 +1,8 @@
 r"""Between parameters and the direct form: edges as rows of polynomials, and gradients back to parameters.
 
-Both ways go over the functions of one input, whose rows `(G + k + 1, width)` are scratch memory: with E the effective
-coefficients (``pack.py``),
+The effective coefficients of one input (``pack.py``) lie in scratch memory first, in rows of outputs with padding:
 
-.. math:: A_{ijm} = \sum_r P_{ijmr}\, E_{i, f_j + r}, \qquad
-    \bar E_{ip} = \sum_{j, r:\, f_j + r = p} \sum_m P_{ijmr}\, \bar A_{ijm}.
+.. math:: A_{ijm} = \sum_r P_{ijmr}\, E_{i, f_j + r}.
 """
 
 from __future__ import annotations
@@ -25,6 +23,7 @@ from numkan.layer.places import (
     ENTRIES,
     FIRST,
     FUNCTION_VALUES,
+    GRADS,
     MASK,
     MATRICES,
     N_BASIS,
@@ -36,6 +35,7 @@ from numkan.layer.places import (
     SCALES,
     WIDTH,
 )
+from numkan.spline.pieces import function_lanes
 
 __all__ = ["pack_direct", "unpack_direct"]
 
@@ -61,7 +61,7 @@ def _scale_kernel(columns: int) -> Any:
 def _merge_kernel(k: int, columns: int) -> Any:
     """Return the kernel that merges `columns` columns of the rows of one input."""
     _, load, store, splat, fma, *_ = rounded_ops(columns)
-    powers = k + 1
+    powers, numbers_of_row = k + 1, function_lanes(k)
 
     @kernel
     def merge(tables, matrices, firsts, first, n_pieces, rows, at, width, edges, to, stride):  # type: ignore[no-untyped-def]
@@ -69,11 +69,13 @@ def _merge_kernel(k: int, columns: int) -> Any:
         zero = rows.dtype.type(0)
         for piece in range(n_pieces):
             own = at + np.int64(firsts[np.uint64(first + piece)]) * width
-            matrix, polynomial = np.uint64(matrices + piece * powers * powers), to + piece * stride
+            matrix, polynomial = np.uint64(matrices + piece * powers * numbers_of_row), to + piece * stride
             for m in range(powers):
                 part = splat(zero)
                 for r in range(powers):
-                    part = fma(splat(tables[matrix + np.uint64(m * powers + r)]), load(rows, own + r * width), part)
+                    part = fma(
+                        splat(tables[matrix + np.uint64(m * numbers_of_row + r)]), load(rows, own + r * width), part
+                    )
                 store(edges, polynomial + m * width, part)
 
     return merge
@@ -113,11 +115,11 @@ def _effective_kernel(dtype: np.dtype[Any]) -> Any:
 
 
 @cache
-def pack_direct(k: int, dtype: np.dtype[Any], entries: int = 0) -> Any:
+def pack_direct(k: int, dtype: np.dtype[Any], entries: int) -> Any:
     """Return the kernel that packs the edges of a network."""
     lanes, effective = sample_lanes(dtype), _effective_kernel(dtype)
     merge_many, merge_one = _merge_kernel(k, lanes), _merge_kernel(k, 1)
-    powers = k + 1
+    powers, numbers_of_row = k + 1, function_lanes(k)
 
     @kernel
     def pack(numbers, tables, firsts, places, offsets, work, edges):  # type: ignore[no-untyped-def]
@@ -127,7 +129,7 @@ def pack_direct(k: int, dtype: np.dtype[Any], entries: int = 0) -> Any:
             width, n_pieces, stride = places[layer, WIDTH], places[layer, ENTRIES], places[layer, PIECE]
             for i in range(places[layer, N_IN]):
                 effective(numbers, places, layer, i, work, rows, edges)
-                matrices = places[layer, MATRICES] + i * n_pieces * powers * powers
+                matrices = places[layer, MATRICES] + i * n_pieces * powers * numbers_of_row
                 where = matrices, firsts, places[layer, FIRST] + i * powers * n_pieces, n_pieces
                 to = places[layer, EDGES] + i * n_pieces * stride
                 if width == 1:
@@ -140,86 +142,32 @@ def pack_direct(k: int, dtype: np.dtype[Any], entries: int = 0) -> Any:
 
 
 @cache
-def _spread_kernel(k: int, columns: int) -> Any:
-    """Return the kernel of the gradient of `columns` columns of the rows of one input."""
-    _, load, store, splat, fma, *_ = rounded_ops(columns)
-    powers = k + 1
-
-    @kernel
-    def spread(tables, matrices, firsts, first, n_pieces, packed, at, stride, width, rows, to):  # type: ignore[no-untyped-def]
-        """Add to the rows of effective coefficients from `to` on the gradient by the polynomials of all pieces.
-
-        No sum is -0: what pieces without samples add would depend on signs of their tables.
-        """
-        zero, one = rows.dtype.type(0), rows.dtype.type(1)
-        for piece in range(n_pieces):
-            own = to + np.int64(firsts[np.uint64(first + piece)]) * width
-            matrix, polynomial = np.uint64(matrices + piece * powers * powers), at + piece * stride
-            for r in range(powers):
-                part = load(rows, own + r * width)
-                for m in range(powers):
-                    p = tables[matrix + np.uint64(m * powers + r)]
-                    part = fma(splat(p), load(packed, polynomial + m * width), part)
-                store(rows, own + r * width, fma(splat(one), part, splat(zero)))
-
-    return spread
-
-
-@cache
-def _parameters_kernel(dtype: np.dtype[Any]) -> Any:
-    """Return the kernel of the gradient of one input's parameters."""
+def unpack_direct(dtype: np.dtype[Any]) -> Any:
+    """Return the kernel that turns packed gradients into those of a network's parameters."""
     few = group(dtype)
     unpack_few, unpack_one = unpack_edges_kernel(few), unpack_edges_kernel(1)
 
     @kernel
-    def by_parameters(rows, at, numbers, places, layer, i, trained, grad):  # type: ignore[no-untyped-def]
-        """Fill grad from the rows from `at` on, with that of b behind the others."""
-        n_out, n_basis, width = places[layer, N_OUT], places[layer, N_BASIS], places[layer, WIDTH]
-        whole = n_out // few * few
-        for o in range(n_out):
-            if o < whole and o % few > 0:
-                continue
-            edge, coef = i * n_out + o, places[layer, COEF] + i * n_basis * n_out + o
-            mask, scale_sp = places[layer, MASK] + edge, places[layer, SCALE_SP] + edge
-            base = places[layer, SCALE_BASE] + edge if trained[layer, 0] else -1
-            own = mask, scale_sp, base, scale_sp if trained[layer, 1] else -1
-            if o < whole:
-                unpack_few(rows, at + o, width, numbers, coef, n_basis, n_out, *own, grad)
-            else:
-                unpack_one(rows, at + o, width, numbers, coef, n_basis, n_out, *own, grad)
-
-    return by_parameters
-
-
-@cache
-def unpack_direct(k: int, dtype: np.dtype[Any]) -> Any:
-    """Return the kernel that turns packed gradients into those of a network's parameters."""
-    lanes, by_parameters = sample_lanes(dtype), _parameters_kernel(dtype)
-    spread_many, spread_one = _spread_kernel(k, lanes), _spread_kernel(k, 1)
-    powers, zero = k + 1, dtype.type(0)
-
-    @kernel
-    def unpack(packed, tables, firsts, numbers, places, offsets, trained, work, grad):  # type: ignore[no-untyped-def]
-        """Fill grad (n_params,) from the gradient by packed edges, which lies as they do.
+    def unpack(packed, numbers, places, trained, grad):  # type: ignore[no-untyped-def]
+        """Fill grad (n_params,) from the gradient's rows, of functions and of b, as `pack.unpack_gradient` does.
 
         trained (depth, 2): whether scale_base and scale_sp are parameters.
         """
-        rows = offsets[FUNCTION_VALUES]
         for layer in range(places.shape[0]):
-            width, n_pieces, stride = places[layer, WIDTH], places[layer, ENTRIES], places[layer, PIECE]
-            row_of_b = rows + places[layer, N_BASIS] * width
+            n_out, n_basis, width = places[layer, N_OUT], places[layer, N_BASIS], places[layer, WIDTH]
+            whole = n_out // few * few
             for i in range(places[layer, N_IN]):
-                for at in range(rows, row_of_b):
-                    work[at] = zero
-                for o in range(width):
-                    work[row_of_b + o] = packed[places[layer, SCALES] + i * width + o]
-                matrices = places[layer, MATRICES] + i * n_pieces * powers * powers
-                where = matrices, firsts, places[layer, FIRST] + i * powers * n_pieces, n_pieces
-                own = places[layer, EDGES] + i * n_pieces * stride
-                if width == 1:
-                    spread_one(tables, *where, packed, own, stride, width, work, rows)
-                for v in range(0, width if width > 1 else 0, lanes):
-                    spread_many(tables, *where, packed, own + v, stride, width, work, rows + v)
-                by_parameters(work, rows, numbers, places, layer, i, trained, grad)
+                at = places[layer, GRADS] + i * (n_basis + 1) * width
+                for o in range(n_out):
+                    if o < whole and o % few > 0:
+                        continue
+                    edge, coef = i * n_out + o, places[layer, COEF] + i * n_basis * n_out + o
+                    mask, scale_sp = places[layer, MASK] + edge, places[layer, SCALE_SP] + edge
+                    base = places[layer, SCALE_BASE] + edge if trained[layer, 0] else -1
+                    own = mask, scale_sp, base, scale_sp if trained[layer, 1] else -1
+                    if o < whole:
+                        unpack_few(packed, at + o, width, numbers, coef, n_basis, n_out, *own, grad)
+                    else:
+                        unpack_one(packed, at + o, width, numbers, coef, n_basis, n_out, *own, grad)
 
     return unpack

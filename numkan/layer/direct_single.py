@@ -61,7 +61,7 @@ def locate_single_direct(dtype: np.dtype[Any]) -> Any:
                 work[at_b + i] = x if kind == IDENTITY else zero
                 work[at_slope + i] = one if kind == IDENTITY else zero
         if kind == SILU:
-            for i in range(0, n_in, step):  # what a vector has too many is written again by the next layer
+            for i in range(0, n_in, step):  # what a vector has too many lies in the padding
                 value, slope = silu(load(work, at + i))
                 store(work, at_b + i, value)
                 store(work, at_slope + i, slope)

@@ -22,7 +22,8 @@ EDGES, PIECE, SCALES, GRADS = range(20, 24)
 INPUTS, BEHIND = range(24, 26)
 N_PLACES = 26
 
-#: Where the parts of the scratch memory begin, all of them columns of a block: x of all layers and the outputs; w, b
-#: and b' of all inputs; cotangents of a layer's outputs and of its inputs; functions of one input; outputs by rows.
+#: Where the parts of the scratch memory begin. In column form all of them are columns of a block: x of all layers and
+#: the outputs; w, b and b' of all inputs; cotangents of a layer's outputs and of its inputs; functions of one input;
+#: outputs by rows. For those of the direct form see ``direct.py``.
 VALUES, W, B, SLOPE, BARS, OTHER_BARS, FUNCTION_VALUES, OUTPUTS = range(8)
 N_OFFSETS = 8

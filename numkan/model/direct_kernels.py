@@ -11,11 +11,12 @@ from numkan._jit import kernel
 from numkan._lanes import sample_lanes
 from numkan._turn import turn_op
 from numkan.layer.direct import BLOCK
-from numkan.layer.direct_backward import moments_direct, pull_back_direct
+from numkan.layer.direct_backward import gradient_direct as layer_gradient
+from numkan.layer.direct_backward import pull_back_direct
 from numkan.layer.direct_forward import forward_direct, locate_direct
 from numkan.layer.direct_pack import pack_direct, unpack_direct
 from numkan.layer.enter import enter_kernel
-from numkan.layer.places import BARS, N_IN, N_OUT, OUTPUTS, SCALES, VALUES, WIDTH
+from numkan.layer.places import BARS, GRADS, N_BASIS, N_IN, N_OUT, OUTPUTS, VALUES, WIDTH
 from numkan.model.losses import lose
 from numkan.model.steps import ADD, PACK, UNPACK
 
@@ -75,8 +76,8 @@ def predict_direct(k: int, dtype: np.dtype[Any], entries: int) -> Any:
 @cache
 def gradient_direct(k: int, dtype: np.dtype[Any], entries: int) -> Any:
     """Return the kernel of a loss and its gradient."""
-    through, pack, unpack = _layers_kernel(k, dtype), pack_direct(k, dtype, entries), unpack_direct(k, dtype)
-    add_gradients, pull_back = moments_direct(k, dtype), pull_back_direct(k, dtype)
+    through, pack, unpack = _layers_kernel(k, dtype), pack_direct(k, dtype, entries), unpack_direct(dtype)
+    add_gradients, pull_back = layer_gradient(k, dtype), pull_back_direct(k, dtype)
     zero = dtype.type(0)
 
     @kernel
@@ -91,7 +92,9 @@ def gradient_direct(k: int, dtype: np.dtype[Any], entries: int) -> Any:
         total = 0.0
         if steps & PACK:
             pack(numbers, tables, firsts, places, offsets, work, edges)
-            for at in range(places[last, SCALES] + places[last, N_IN] * width if wanted else 0):
+            for at in range(
+                places[last, GRADS] + places[last, N_IN] * (places[last, N_BASIS] + 1) * width if wanted else 0
+            ):
                 grads[at] = zero
         for begin in range(low, high, BLOCK):
             count = min(BLOCK, high - begin)
@@ -105,11 +108,11 @@ def gradient_direct(k: int, dtype: np.dtype[Any], entries: int) -> Any:
             goal = target, label, weight, begin, scale
             total += lose(kind, work, rows, count, n_out, *goal, work, bars, width)
             for layer in range(last if wanted else -1, -1, -1):
-                add_gradients(places, layer, offsets, count, work, index, bars, grads)
+                add_gradients(tables, firsts, places, layer, offsets, count, work, index, grads)
                 if layer > 0:
                     pull_back(tables, edges, places, layer, offsets, count, work, index)
         if steps & UNPACK:
-            unpack(grads, tables, firsts, numbers, places, offsets, trained, work, grad)
+            unpack(grads, numbers, places, trained, grad)
         return total
 
     return differentiate

@@ -33,6 +33,9 @@ _PREDICTION_WORK, _GRADIENT_WORK = 24_000_000, 3_000_000
 #: so many multiply-adds for every number.
 _MOST_LOTS, _LOT_WORK = 16, 64
 
+#: Sums over more samples would be chains in which float32 forgets what is small: theirs are added up.
+_LONGEST_CHAIN = 8192
+
 _local = threading.local()
 
 
@@ -40,7 +43,7 @@ class _Workspace(NamedTuple):
     """Memory of one thread for networks of one dtype, with numbers of pieces of one dtype."""
 
     sizes: Sizes
-    scratch: tuple[Any, Any]  # columns of numbers and of pieces, see `layer/places.py`
+    scratch: tuple[Any, Any]  # numbers and pieces, see `layer/places.py`
     whole: tuple[Any, Any, Any, Any]  # and memory for edges and gradients, of a network that is packed for one call
 
 
@@ -64,18 +67,18 @@ def _workspace(plan: MergedPlan) -> _Workspace:
     return space
 
 
-def _parts(n: int, plan: MergedPlan, work: int) -> list[slice]:
-    """Cut n samples into an even number of runs of whole blocks, of about that much work each, or leave them whole."""
-    number = round(n * plan.sample_work / work)
+def _parts(n: int, plan: MergedPlan, work: int, longest: int) -> list[slice]:
+    """Cut n samples into runs of whole blocks, of about that much work each and `longest` samples at most."""
+    number = max(round(n * plan.sample_work / work), -(-n // longest))
     if number < 2:
         return [slice(0, n)]
-    number += number % 2
+    number += number % 2  # which threads share evenly, most of the time
     size = -(-n // (number * plan.block)) * plan.block
     return [slice(begin, min(begin + size, n)) for begin in range(0, n, size)]
 
 
 class _Kernels(NamedTuple):
-    """What makes the kernels of a form, by degree, dtype and entries."""
+    """What makes the kernels of a form, by degree, dtype and entries (which are 0 in direct form)."""
 
     pack: Callable[..., Any]
     predict: Callable[..., Any]
@@ -106,7 +109,10 @@ class Merged:
         """Return the outputs (n, n_out) at x (n, n_in); packed: the network's edges, if they have been packed."""
         plan = self.plan
         if len(x) != 1:
-            return self._predict(self._pack(_workspace(plan).whole[2]) if packed is None else packed, x)
+            if packed is not None:
+                return self._predict(packed, x)
+            with borrowed("edges", plan.sizes.edges, plan.dtype) as edges:
+                return self._predict(self._pack(edges), x)
         y = np.empty((1, plan.width[-1]), plan.dtype)
         kernel = predict_single_sample(*self._key)  # the same bits, and nothing packed
         kernel(x, self._numbers, plan.tables, plan.firsts, plan.places, plan.offsets, *_workspace(plan).scratch, y)
@@ -117,7 +123,7 @@ class Merged:
         plan = self.plan
         y = np.empty((len(x), plan.width[-1]), plan.dtype)
         kernel = self._kernels.predict(*self._key)
-        parts = _parts(len(x), plan, _PREDICTION_WORK // plan.dtype.itemsize)
+        parts = _parts(len(x), plan, _PREDICTION_WORK // plan.dtype.itemsize, len(x))
         where = plan.tables, plan.firsts, packed, plan.places, plan.offsets
         if len(parts) == 1:
             kernel(x, *where, *_workspace(plan).scratch, y)
@@ -164,23 +170,28 @@ class Merged:
         """Do it for any number of samples."""
         plan, n, given = self.plan, len(x), self._given(goal)
         kernel = self._kernels.gradient(*self._key)
-        parts = _parts(n, plan, max(_GRADIENT_WORK, _LOT_WORK * plan.sizes.grads))
-        unpack = UNPACK if add else 0
+        parts = _parts(n, plan, max(_GRADIENT_WORK, _LOT_WORK * plan.sizes.grads), _LONGEST_CHAIN)
         if len(parts) == 1:
-            space = _workspace(plan).whole
-            return float(kernel(PACK | add | unpack, x, 0, n, *given, *space, grad)) / goal.total
+            space, steps = _workspace(plan).whole, PACK | add | (UNPACK if add else 0)
+            return float(kernel(steps, x, 0, n, *given, *space, grad)) / goal.total
         n_lots, size = min(len(parts), _MOST_LOTS), plan.sizes.grads if add else 0
-        losses, edges = np.zeros(n_lots), _workspace(plan).whole[2]
-        with borrowed("lots", n_lots * size, plan.dtype) as memory:
+        losses = np.zeros(n_lots)
+        with (
+            borrowed("lots", n_lots * size, plan.dtype) as memory,
+            borrowed("edges", plan.sizes.edges, plan.dtype) as edges,
+        ):
             sums = memory.reshape(n_lots, size)
             kernel(PACK, x, 0, 0, *given, *_workspace(plan).scratch, edges, memory, grad)
 
             def task(lot: int) -> None:
-                scratch = _workspace(plan).scratch
+                work, index, _, memory = _workspace(plan).whole
+                own = memory[:size]
                 sums[lot] = 0
                 # a lot is every n_lots-th part, in order; how many there are depends on n alone
                 for part in parts[lot::n_lots]:
-                    losses[lot] += kernel(add, x, part.start, part.stop, *given, *scratch, edges, sums[lot], grad)
+                    own[:] = 0
+                    losses[lot] += kernel(add, x, part.start, part.stop, *given, work, index, edges, own, grad)
+                    sums[lot] += own
 
             run_tasks(task, n_lots)
             if add:

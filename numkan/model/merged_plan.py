@@ -1,8 +1,8 @@
 """Where everything lies of a network whose edges are merged into polynomials; made once for its grids.
 
-Such a network has one of two forms. In column form (``layer/columns.py``) tables are in registers: where grids have few
-pieces. In direct form (``layer/direct.py``) they are in memory: where there are more, as long as tables stay in the
-cache. Beyond, samples are sorted (``layer/prepare.py``).
+Such a network has one of two forms. In column form (``layer/columns.py``) tables are in registers: on hosts that can
+look up in these, where grids have few pieces. In direct form (``layer/direct.py``) they are in memory, as long as they
+stay in the cache. Beyond, samples are sorted (``layer/prepare.py``).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from numkan.layer import columns, direct
 from numkan.layer import places as at
 from numkan.layer.layer import KANLayer
 from numkan.layer.work import aligned_empty
-from numkan.spline.pieces import Pieces
+from numkan.spline.pieces import Pieces, function_lanes
 
 __all__ = ["MergedPlan", "Sizes", "merged_plan"]
 
@@ -30,6 +30,9 @@ _MOST_COLUMN_TABLES = 5 << 20
 
 #: In direct form polynomials may take so many bytes, and a row of outputs. Longer rows are worth sorting samples for.
 _MOST_DIRECT_BYTES, _LONGEST_ROW = 4 << 20, 256
+
+#: So many bytes may a thread's columns take there, and the tables of all grids.
+_MOST_SCRATCH_BYTES = 16 << 20
 
 #: Tables of two registers are worth it where no layer has more outputs: in direct form they would not fill a vector.
 _FEW_OUTPUTS = 8
@@ -44,7 +47,7 @@ _REGISTER = _LINE = 64
 class Sizes(NamedTuple):
     """Numbers in the parts of a thread's memory."""
 
-    work: int  # columns of numbers
+    work: int  # scratch memory
     pieces: int  # columns of them
     edges: int  # packed
     grads: int  # by packed edges
@@ -253,16 +256,20 @@ def _direct(layers: Sequence[KANLayer], pieces: Sequence[Pieces], places: Any) -
         at.SLOPE: n_inputs * direct.BLOCK,
         at.BARS: widest * direct.BLOCK,
         at.OTHER_BARS: widest * direct.BLOCK,
-        at.FUNCTION_VALUES: int(((places[:, at.N_BASIS] + 1) * width).max()),
+        at.FUNCTION_VALUES: max(int((places[:, at.N_BASIS] * width).max()), function_lanes(k) * direct.BLOCK),
         at.OUTPUTS: widest * direct.BLOCK,
     }
-    packed = int(sizes.sum() + scales.sum())
+    gradient = _lines(places[:, at.N_IN] * (places[:, at.N_BASIS] + 1) * width, dtype)
+    places[:, at.GRADS] = _starts(gradient)
+    parts_of_memory = _lines([parts[part] for part in range(at.N_OFFSETS)], dtype)
+    if max(floats.size, parts_of_memory.sum()) * dtype.itemsize > _MOST_SCRATCH_BYTES:
+        return None
     return _Form(
         entries=0,
         tables=floats.flat(),
         firsts=integers.flat(),
-        parts=_lines([parts[part] for part in range(at.N_OFFSETS)], dtype),
-        sizes=(n_inputs * direct.BLOCK, packed, packed),
+        parts=parts_of_memory,
+        sizes=(n_inputs * direct.BLOCK, int(sizes.sum() + scales.sum()), int(gradient.sum())),
     )
 
 
@@ -272,15 +279,16 @@ class _Store:
     def __init__(self, dtype: np.dtype[Any]) -> None:
         self._dtype = dtype
         self._arrays: list[Any] = []
-        self._size = 0
+        self.size = 0
 
     def put(self, array: Any) -> int:
-        """Append an array; return where it begins."""
-        self._arrays.append(array.reshape(-1))
-        self._size += array.size
-        return self._size - int(array.size)
+        """Append an array, which begins on a cache line; return where."""
+        padding = int(_lines(array.size, self._dtype)) - array.size
+        self._arrays += [array.reshape(-1), np.zeros(padding, self._dtype)]
+        self.size += array.size + padding
+        return int(self.size - array.size - padding)
 
     def flat(self) -> Any:
-        out = aligned_empty(self._size, self._dtype)
+        out = aligned_empty(self.size, self._dtype)
         np.concatenate(self._arrays, out=out)
         return out

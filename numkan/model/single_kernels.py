@@ -11,7 +11,7 @@ from numkan._jit import kernel
 from numkan.layer.column_single import forward_single, locate_single
 from numkan.layer.column_single_backward import gradient_single, pull_back_single
 from numkan.layer.direct_single import locate_single_direct
-from numkan.layer.direct_single_backward import gradient_single_direct, pull_back_single_direct
+from numkan.layer.direct_single_backward import pull_back_single_direct
 from numkan.layer.places import BARS, BEHIND, N_IN, N_OUT, OTHER_BARS, VALUES, WIDTH
 from numkan.model.losses import lose
 
@@ -40,7 +40,7 @@ def _single_sample_kernel(k: int, dtype: np.dtype[Any], entries: int) -> Any:
 
 @cache
 def predict_single_sample(k: int, dtype: np.dtype[Any], entries: int) -> Any:
-    """Return the kernel of the outputs at one sample: what `predict_columns` gives, bit for bit."""
+    """Return the kernel of the outputs at one sample: what a batch gives, bit for bit."""
     through = _single_sample_kernel(k, dtype, entries)
 
     @kernel
@@ -55,13 +55,10 @@ def predict_single_sample(k: int, dtype: np.dtype[Any], entries: int) -> Any:
 
 @cache
 def gradient_single_sample(k: int, dtype: np.dtype[Any], entries: int) -> Any:
-    """Return the kernel of the loss of one sample and its gradient: what `gradient_columns` gives, bit for bit."""
+    """Return the kernel of the loss of one sample and its gradient: what a batch gives, bit for bit."""
     through = _single_sample_kernel(k, dtype, entries)
-    if entries:
-        fill_gradient, pull_back = gradient_single(k, dtype, entries), pull_back_single(k, dtype, entries)
-    else:
-        fill_gradient, pull_back = gradient_single_direct(k, dtype), pull_back_single_direct(k, dtype)
-    zero = dtype.type(0)
+    fill_gradient, zero = gradient_single(k, dtype, entries == 0), dtype.type(0)
+    pull_back = pull_back_single(k, dtype, entries) if entries else pull_back_single_direct(k, dtype)
 
     @kernel
     def differentiate(  # type: ignore[no-untyped-def]

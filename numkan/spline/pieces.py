@@ -30,7 +30,7 @@ from numkan._check import FloatArray, check_option
 from numkan._jit import kernel
 from numkan._simd import lanes_of, vector_ops
 
-__all__ = ["EXTRAPOLATIONS", "Pieces", "check_inside", "local_pieces", "piece_basis"]
+__all__ = ["EXTRAPOLATIONS", "Pieces", "check_inside", "function_lanes", "local_pieces", "piece_basis"]
 
 #: The policies outside the domain; `"continue"` is the default of models, `"fade"` is pykan's.
 EXTRAPOLATIONS = ("continue", "fade", "linear", "clamp", "nan", "raise")
@@ -63,6 +63,11 @@ class Pieces(NamedTuple):
     cells_per_unit: Any  # (n_in,) float
     hint: Any  # (n_in, n_cells) int32: number of breaks in the cells before this one
     per_cell: Any  # (n_in,) int64: the most breaks in one cell
+
+
+def function_lanes(k: int) -> int:
+    """Return the room that tables have for k + 1 functions: 4, 8, 16, ..."""
+    return max(4, 1 << k.bit_length())
 
 
 def local_pieces(grid: FloatArray, k: int, extrapolate: str = "continue", nu: int = 0) -> Pieces:
@@ -98,7 +103,7 @@ def local_pieces(grid: FloatArray, k: int, extrapolate: str = "continue", nu: in
     with np.errstate(over="ignore", invalid="ignore"):
         poly = _differentiated(poly, inverse, nu)
         breaks = breaks.astype(dtype)
-        lanes = max(4, 1 << k.bit_length())
+        lanes = function_lanes(k)
         table = np.zeros((*poly.shape[:2], k + 1, lanes), dtype)
         table[..., : k + 1] = poly[:, :, ::-1, :]
     origin, cells_per_unit, hint, per_cell = _lookup(breaks)
