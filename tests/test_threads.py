@@ -151,6 +151,31 @@ def test_ctrl_c_while_helpers_are_waited_for_waits_all_the_same(
     assert sorted(done) == [0, 1]
 
 
+def test_ctrl_c_that_comes_again_and_again_leaves_no_helper_at_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    close, began, at_work, calls = _threads._Job.close, threading.Event(), threading.Event(), []
+
+    def interrupted(job: Any, turns: int) -> None:
+        calls.append(turns)
+        if len(calls) < 4:
+            raise KeyboardInterrupt
+        close(job, turns)
+
+    def task(index: int) -> None:
+        if threading.current_thread() is threading.main_thread():
+            began.wait(10)
+            return
+        began.set()
+        time.sleep(0.1)
+        at_work.set()
+
+    monkeypatch.setattr(_threads._Job, "close", interrupted)
+    set_threads(2)
+    with pytest.raises(KeyboardInterrupt):
+        run_tasks(task, 2)
+    assert at_work.is_set()
+    assert len(calls) == 4
+
+
 def test_without_threads_to_be_had_the_caller_does_it_all(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(thread: threading.Thread) -> None:
         raise RuntimeError("can't start new thread")
