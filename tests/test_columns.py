@@ -108,6 +108,12 @@ def test_samples_enough_for_many_pieces_sum_to_the_same_gradient(dtype: type) ->
     check_form(model, x, rng.normal(size=len(x)))
 
 
+def test_no_samples_have_no_outputs() -> None:
+    model = KAN([2, 3, 2], grid=5)
+    assert form_of(model) == "column"
+    assert model(np.empty((0, 2))).shape == model.frozen()(np.empty((0, 2))).shape == (0, 2)
+
+
 def test_nan_and_infinity_stay_in_their_rows() -> None:
     model = model_of([2, 3, 1], 3)
     x = np.random.default_rng(7).uniform(-1, 1, (20, 2))

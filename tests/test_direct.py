@@ -232,6 +232,12 @@ def test_a_gradient_of_a_function_that_nearly_vanishes_is_as_exact_as_the_functi
     np.testing.assert_allclose(grad, expected, rtol=1e-4)
 
 
+def test_no_samples_have_no_outputs() -> None:
+    model = KAN([2, 3, 2], grid=GRID)
+    assert form_of(model) == "direct"
+    assert model(np.empty((0, 2))).shape == model.frozen()(np.empty((0, 2))).shape == (0, 2)
+
+
 def test_nan_and_infinity_stay_in_their_rows() -> None:
     model = direct_model([2, 3, 1])
     x = np.random.default_rng(7).uniform(-1, 1, (20, 2))

@@ -67,9 +67,9 @@ def _workspace(plan: MergedPlan) -> _Workspace:
     return space
 
 
-def _parts(n: int, plan: MergedPlan, work: int, longest: int) -> list[slice]:
-    """Cut n samples into runs of whole blocks, of about that much work each and `longest` samples at most."""
-    number = max(round(n * plan.sample_work / work), -(-n // longest))
+def _parts(n: int, plan: MergedPlan, work: int, longest: int | None = None) -> list[slice]:
+    """Cut n samples into runs of whole blocks, of about that much work each and, if that is given, not longer."""
+    number = max(round(n * plan.sample_work / work), -(-n // longest) if longest else 0)
     if number < 2:
         return [slice(0, n)]
     number += number % 2  # which threads share evenly, most of the time
@@ -123,7 +123,7 @@ class Merged:
         plan = self.plan
         y = np.empty((len(x), plan.width[-1]), plan.dtype)
         kernel = self._kernels.predict(*self._key)
-        parts = _parts(len(x), plan, _PREDICTION_WORK // plan.dtype.itemsize, len(x))
+        parts = _parts(len(x), plan, _PREDICTION_WORK // plan.dtype.itemsize)
         where = plan.tables, plan.firsts, packed, plan.places, plan.offsets
         if len(parts) == 1:
             kernel(x, *where, *_workspace(plan).scratch, y)
