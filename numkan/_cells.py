@@ -17,11 +17,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from llvmlite import ir
-from numba import config, types
+from numba import types
 from numba.extending import intrinsic
 
 from numkan._emit import Emitter, vector_types
 from numkan._jit import kernel
+from numkan._simd import as_python
 
 __all__ = ["CellOps", "cell_ops"]
 
@@ -37,7 +38,7 @@ class CellOps(NamedTuple):
 @cache
 def cell_ops(dtype: np.dtype[Any], *, single: bool = False) -> CellOps:
     """Return the operations for a dtype; single: for numbers, where kernels are compiled for vectors too."""
-    if single or config.DISABLE_JIT or config.BOUNDSCHECK:
+    if single or as_python():
         return CellOps(*_scalar_ops(dtype))
     return CellOps(*_cell_intrinsics(dtype))
 

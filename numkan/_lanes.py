@@ -17,11 +17,10 @@ from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import config
 
 from numkan._jit import kernel
 from numkan._lanes_llvm import lane_intrinsics, silu_intrinsic, tile_intrinsics
-from numkan._simd import has_wide_vectors, lanes_of, vector_ops
+from numkan._simd import as_python, has_wide_vectors, lanes_of, vector_ops
 from numkan.base import silu_pair
 
 __all__ = [
@@ -41,19 +40,14 @@ _FEWEST_ENTRIES = 16
 _MOST_BYTES = 2 * 64
 
 
-def _as_python() -> bool:
-    """Return whether kernels run here as they are written, one sample at a time."""
-    return bool(config.DISABLE_JIT or config.BOUNDSCHECK)
-
-
 def has_lookups() -> bool:
     """Return whether kernels can use this module as they run here."""
-    return _as_python() or has_wide_vectors()
+    return as_python() or has_wide_vectors()
 
 
 def sample_lanes(dtype: np.dtype[Any]) -> int:
     """Return how many samples a vector holds."""
-    return 1 if _as_python() else lanes_of(dtype)
+    return 1 if as_python() else lanes_of(dtype)
 
 
 def fitting_entries(n: int, dtype: np.dtype[Any]) -> int:
@@ -112,19 +106,19 @@ def lane_ops(k: int, dtype: np.dtype[Any], entries: int, tile: int) -> LaneOps:
 
     As Python, only for one edge at a time.
     """
-    return _python_lane_ops(k, dtype, entries) if _as_python() else LaneOps(**lane_intrinsics(k, dtype, entries, tile))
+    return _python_lane_ops(k, dtype, entries) if as_python() else LaneOps(**lane_intrinsics(k, dtype, entries, tile))
 
 
 @cache
 def silu_op(dtype: np.dtype[Any]) -> Any:
     """Return silu(x) for vectors of samples: (silu(x), silu'(x))."""
-    return silu_pair(dtype) if _as_python() else silu_intrinsic(dtype)
+    return silu_pair(dtype) if as_python() else silu_intrinsic(dtype)
 
 
 @cache
 def tile_ops(dtype: np.dtype[Any], columns: int) -> TileOps:
     """Return the operations for tiles of `columns` columns, and of as many rows as make one sum a lane."""
-    if _as_python():
+    if as_python():
         return TileOps(1, columns, *_python_tile_ops(dtype))
     return TileOps(lanes_of(dtype) // columns, columns, *tile_intrinsics(dtype, columns))
 

@@ -22,13 +22,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from llvmlite import ir
-from numba import config, types
+from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
 from numkan._emit import Emitter, vector_types
 from numkan._jit import kernel
-from numkan._simd import has_wide_vectors, lanes_of, sum_of_lanes, vector_ops
+from numkan._simd import as_python, has_wide_vectors, lanes_of, sum_of_lanes, vector_ops
 
 __all__ = ["RowOps", "row_ops", "tile_vectors"]
 
@@ -59,7 +59,7 @@ def tile_vectors(k: int) -> int:
 @cache
 def row_ops(k: int, dtype: np.dtype[Any], vectors: int) -> RowOps:
     """Return the operations for degree `k`, a dtype and tiles of `vectors` vectors."""
-    if config.DISABLE_JIT or config.BOUNDSCHECK:
+    if as_python():
         return _ops_in_memory(k, dtype, vectors)
     return RowOps(*_row_intrinsics(k, dtype, vectors))
 

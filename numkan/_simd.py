@@ -37,6 +37,7 @@ from numkan._jit import kernel
 __all__ = [
     "VectorOps",
     "VectorType",
+    "as_python",
     "has_wide_vectors",
     "lanes_of",
     "rounded_ops",
@@ -85,9 +86,14 @@ def has_wide_vectors() -> bool:
     return vector_width() == 512 and _has("avx512f", "avx512dq")
 
 
+def as_python() -> bool:
+    """Return whether kernels run as they are written, with the JIT off or bounds checked."""
+    return bool(config.DISABLE_JIT or config.BOUNDSCHECK)
+
+
 def lanes_of(dtype: np.dtype[Any]) -> int:
     """Return how many numbers of a dtype one vector holds in the way that kernels run here."""
-    if config.DISABLE_JIT or config.BOUNDSCHECK:
+    if as_python():
         return _CHECKED_LANES
     return vector_width() // (8 * dtype.itemsize)
 
@@ -103,7 +109,7 @@ def vector_ops(lanes: int) -> VectorOps:
 
 def rounded_ops(lanes: int) -> VectorOps:
     """Return the operations that round as a vector's do for one number too: fused where those are."""
-    return vector_ops(lanes) if config.DISABLE_JIT or config.BOUNDSCHECK else _llvm_ops(lanes)
+    return vector_ops(lanes) if as_python() else _llvm_ops(lanes)
 
 
 # --- one number ---------------------------------------------------------------------------------------------------

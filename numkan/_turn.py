@@ -20,20 +20,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from llvmlite import ir
-from numba import config, types
+from numba import types
 from numba.extending import intrinsic
 
 from numkan._emit import Emitter, vector_types
 from numkan._jit import kernel
-from numkan._simd import VectorType
+from numkan._simd import VectorType, as_python
 
 __all__ = ["FOUR", "PairOps", "pair_ops", "pick_op", "row_numbers", "turn_four_op", "turn_op"]
 
 FOUR = 4
-
-
-def _as_python() -> bool:
-    return bool(config.DISABLE_JIT or config.BOUNDSCHECK)
 
 
 def row_numbers(count: int) -> int:
@@ -44,7 +40,7 @@ def row_numbers(count: int) -> int:
 @cache
 def turn_op(dtype: np.dtype[Any]) -> Any:
     """Return `turn` for a dtype."""
-    return _turn_one if _as_python() else _turn_intrinsic(dtype, 0)
+    return _turn_one if as_python() else _turn_intrinsic(dtype, 0)
 
 
 class PairOps(NamedTuple):
@@ -58,13 +54,13 @@ class PairOps(NamedTuple):
 @cache
 def turn_four_op(dtype: np.dtype[Any]) -> Any:
     """Return `turn_four` for a dtype."""
-    return _turn_four_numbers if _as_python() else _turn_intrinsic(dtype, FOUR)
+    return _turn_four_numbers if as_python() else _turn_intrinsic(dtype, FOUR)
 
 
 @cache
 def pair_ops(dtype: np.dtype[Any], lanes: int) -> PairOps:
     """Return the operations on pairs, with `splat_pair` for vectors of so many lanes."""
-    if _as_python():
+    if as_python():
         return PairOps(_store_pair, _load_pair, _load_pair)
     return PairOps(*_pair_intrinsics(dtype, lanes))
 
@@ -72,7 +68,7 @@ def pair_ops(dtype: np.dtype[Any], lanes: int) -> PairOps:
 @cache
 def pick_op(dtype: np.dtype[Any], count: int) -> Any:
     """Return `pick` for a dtype and `count` numbers of a row."""
-    return _pick_one(count, row_numbers(count)) if _as_python() else _pick_intrinsic(dtype, count)
+    return _pick_one(count, row_numbers(count)) if as_python() else _pick_intrinsic(dtype, count)
 
 
 # --- one sample at a time -----------------------------------------------------------------------------------------

@@ -43,13 +43,6 @@ def test_both_forms_are_one_function_for_every_policy_and_base(policy: str, base
     check_form(model, x, np.arange(20) % 3, "cross_entropy")
 
 
-@pytest.mark.parametrize("trained", [(True, False), (False, True), (False, False)])
-def test_what_is_not_trained_counts_and_has_no_gradient(trained: tuple[bool, bool]) -> None:
-    model = model_of([2, 5, 1], 3, sb_trainable=trained[0], sp_trainable=trained[1])
-    rng = np.random.default_rng(4)
-    check_form(model, rng.uniform(-1, 1, (9, 2)), rng.normal(size=9))
-
-
 @pytest.mark.parametrize("n_out", [1, 5])
 def test_masked_edges_have_a_gradient_of_zero_where_others_have_none(n_out: int) -> None:
     model = model_of([3, n_out], 4)
@@ -108,24 +101,6 @@ def test_samples_enough_for_many_pieces_sum_to_the_same_gradient(dtype: type) ->
     check_form(model, x, rng.normal(size=len(x)))
 
 
-def test_no_samples_have_no_outputs() -> None:
-    model = KAN([2, 3, 2], grid=5)
-    assert form_of(model) == "column"
-    assert model(np.empty((0, 2))).shape == model.frozen()(np.empty((0, 2))).shape == (0, 2)
-
-
-def test_nan_and_infinity_stay_in_their_rows() -> None:
-    model = model_of([2, 3, 1], 3)
-    x = np.random.default_rng(7).uniform(-1, 1, (20, 2))
-    want = model(x)
-    x[3, 0], x[11, 1] = np.nan, np.inf
-    with np.errstate(invalid="ignore", over="ignore"):  # the JIT off: infinity times 0, and times 2
-        got = model(x)
-    assert np.isnan(got[3]).all()
-    keep = np.delete(np.arange(20), [3, 11])
-    np.testing.assert_array_equal(got[keep], want[keep])
-
-
 def test_what_was_found_of_numbers_that_another_thread_replaced_is_found_again() -> None:
     model = model_of([2, 5, 1], 4)
     model._planned = ([layer.pieces for layer in model.act_fun], model.params, None)
@@ -166,27 +141,3 @@ def test_one_sample_has_the_same_bits_for_every_policy_base_and_loss(policy: str
             for row in rows:
                 check_single(model, row, [[0.1, -2.0, 0.0]], weight=[0.3])
                 check_single(model, row, [2], "cross_entropy")
-
-
-@pytest.mark.parametrize("dtype", FLOATS, ids=lambda dtype: dtype.__name__)
-def test_one_sample_has_the_same_bits_where_numbers_are_zero_tiny_or_infinite(dtype: type) -> None:
-    rng = np.random.default_rng(8)
-    tiny = float(np.finfo(dtype).tiny)
-    for trial in range(40):
-        model = model_of([3, 6, 2], 4, seed=trial, dtype=dtype)
-        numbers = model._numbers
-        some = rng.integers(0, numbers.size, 8)
-        numbers[some] = rng.choice([0.0, -0.0, tiny, -tiny] + ([np.inf, np.nan] if trial % 4 == 0 else []), 8)
-        if trial % 3 == 0:
-            numbers *= dtype(1e-20)  # products underflow
-        check_single(model, rng.uniform(-1, 1, 3), np.zeros((1, 2)) if trial % 2 else rng.normal(size=(1, 2)))
-
-
-@pytest.mark.parametrize("dtype", FLOATS, ids=lambda dtype: dtype.__name__)
-def test_one_sample_leaves_nothing_behind_for_the_next_batch(dtype: type) -> None:
-    model, rng = model_of([3, 5, 2], 4, dtype=dtype), np.random.default_rng(9)
-    x, y = rng.uniform(-1, 1, (5, 3)).astype(dtype), rng.normal(size=(5, 2))
-    before = model(x), *model.loss_and_grad(x, y)
-    model.loss_and_grad(np.full((1, 3), np.nan), y[:1])
-    for want, got in zip(before, (model(x), *model.loss_and_grad(x, y)), strict=True):
-        np.testing.assert_array_equal(got, want)

@@ -15,11 +15,12 @@ from numkan._simd import vector_ops
 from numkan.layer.direct import _SLACK, BLOCK, direct_tables
 from numkan.layer.direct_forward import locate_direct
 from numkan.layer.places import INPUTS, VALUES
+from numkan.model import merged
 from numkan.model.evaluate import loss_and_gradients
 from numkan.model.losses import targets
 from numkan.model.merged import _workspace
 from numkan.spline.pieces import EXTRAPOLATIONS, local_pieces
-from tests.merged_cases import DEGREES, FLOATS, assert_same_bits, check_form, check_single, form_of, model_of, plan_of
+from tests.merged_cases import DEGREES, FLOATS, check_form, check_single, form_of, model_of, plan_of
 
 GRID = 30  # too many pieces for registers
 
@@ -164,13 +165,6 @@ def test_both_forms_are_one_function_for_every_policy_and_base(policy: str, base
     check_form(model, x, np.arange(20) % 3, "cross_entropy")
 
 
-@pytest.mark.parametrize("trained", [(True, False), (False, True), (False, False)])
-def test_what_is_not_trained_counts_and_has_no_gradient(trained: tuple[bool, bool]) -> None:
-    model = direct_model([2, 5, 1], sb_trainable=trained[0], sp_trainable=trained[1])
-    rng = np.random.default_rng(4)
-    check_form(model, rng.uniform(-1, 1, (9, 2)), rng.normal(size=9))
-
-
 @pytest.mark.parametrize("n_out", [1, 5])
 def test_masked_edges_have_a_gradient_of_zero_where_others_have_none(n_out: int) -> None:
     model = direct_model([3, n_out])
@@ -210,44 +204,29 @@ def test_samples_enough_for_many_lots_sum_to_the_same_gradient(dtype: type) -> N
 
 
 @pytest.mark.jit
-def test_sums_over_many_samples_forget_nothing_in_float32() -> None:
-    x = np.random.default_rng(5).uniform(-1, 1, (400_000, 1)).astype(np.float32)
+def test_sums_over_many_samples_forget_nothing_in_float32(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(merged, "_MOST_LOTS", 1)
+    x = np.random.default_rng(5).uniform(-1, 1, (1_000_000, 1)).astype(np.float32)
+    numbers = KAN([1, 2, 1], grid=40, seed=0, dtype=np.float32).params
     grads = []
     for dtype in FLOATS:
-        model = KAN([1, 2, 1], grid=40, seed=0, dtype=dtype)
-        model.params = KAN([1, 2, 1], grid=40, seed=0, dtype=np.float32).params
+        model = KAN([1, 2, 1], grid=40, dtype=dtype)
+        model.params = numbers
         grads.append(model.loss_and_grad(x, np.sin(3 * x) + 5)[1].astype(np.float64))
-    assert abs(grads[0] - grads[1]).max() <= 2e-6 * abs(grads[1]).max()
+    single, double = grads
+    assert abs(single - double).max() <= 1e-6 * abs(double).max()
 
 
 def test_a_gradient_of_a_function_that_nearly_vanishes_is_as_exact_as_the_function() -> None:
     model = direct_model([1, 3], GRID, dtype=np.float32, even=True, base_fun="zero")
     breaks = model.act_fun[0].pieces.ends[0]
-    far = np.random.default_rng(6).uniform(0.9, 1, (4000, 1))
+    far = np.random.default_rng(6).uniform(0.97, 1, (4000, 1))
     x = (breaks[10] + far * (breaks[11] - breaks[10])).astype(np.float32)
     y = np.zeros((len(x), 3))
     _, grad = model.loss_and_grad(x, y)
     expected, takes = model._gradient()
     loss_and_gradients(model._pack(), x, targets(y, len(x), 3, model.dtype, "mse"), takes)
-    np.testing.assert_allclose(grad, expected, rtol=1e-4)
-
-
-def test_no_samples_have_no_outputs() -> None:
-    model = KAN([2, 3, 2], grid=GRID)
-    assert form_of(model) == "direct"
-    assert model(np.empty((0, 2))).shape == model.frozen()(np.empty((0, 2))).shape == (0, 2)
-
-
-def test_nan_and_infinity_stay_in_their_rows() -> None:
-    model = direct_model([2, 3, 1])
-    x = np.random.default_rng(7).uniform(-1, 1, (20, 2))
-    want = model(x)
-    x[3, 0], x[11, 1] = np.nan, np.inf
-    with np.errstate(invalid="ignore", over="ignore"):  # the JIT off: infinity times 0, and times 2
-        got = model(x)
-    assert np.isnan(got[3]).all()
-    keep = np.delete(np.arange(20), [3, 11])
-    np.testing.assert_array_equal(got[keep], want[keep])
+    np.testing.assert_allclose(grad, expected, rtol=2e-5)
 
 
 @pytest.mark.parametrize("dtype", FLOATS, ids=lambda dtype: dtype.__name__)
@@ -283,27 +262,3 @@ def test_one_sample_has_the_same_bits_for_every_policy_base_and_loss(policy: str
         for row in rows:
             check_single(model, row, [[0.1, -2.0, 0.0]], weight=[0.3])
             check_single(model, row, [2], "cross_entropy")
-
-
-@pytest.mark.parametrize("dtype", FLOATS, ids=lambda dtype: dtype.__name__)
-def test_one_sample_has_the_same_bits_where_numbers_are_zero_tiny_or_infinite(dtype: type) -> None:
-    rng = np.random.default_rng(8)
-    tiny = float(np.finfo(dtype).tiny)
-    for trial in range(20):
-        model = direct_model([3, 6, 2], seed=trial, dtype=dtype)
-        numbers = model._numbers
-        some = rng.integers(0, numbers.size, 8)
-        numbers[some] = rng.choice([0.0, -0.0, tiny, -tiny] + ([np.inf, np.nan] if trial % 4 == 0 else []), 8)
-        if trial % 3 == 0:
-            numbers *= dtype(1e-20)  # products underflow
-        check_single(model, rng.uniform(-1, 1, 3), np.zeros((1, 2)) if trial % 2 else rng.normal(size=(1, 2)))
-
-
-@pytest.mark.parametrize("dtype", FLOATS, ids=lambda dtype: dtype.__name__)
-def test_one_sample_leaves_nothing_behind_for_the_next_batch(dtype: type) -> None:
-    model, rng = direct_model([3, 5, 2], dtype=dtype), np.random.default_rng(9)
-    x, y = rng.uniform(-1, 1, (5, 3)).astype(dtype), rng.normal(size=(5, 2))
-    before = model(x), *model.loss_and_grad(x, y)
-    model.loss_and_grad(np.full((1, 3), np.nan), y[:1])
-    for want, got in zip(before, (model(x), *model.loss_and_grad(x, y)), strict=True):
-        assert_same_bits(np.asarray(got), np.asarray(want))

@@ -113,7 +113,7 @@ def gradient_kernel(k: int, dtype: np.dtype[Any], entries: int) -> Any:
 
     @kernel
     def add_gradients(tables, places, layer, offsets, full, work, index, bars, grads):  # type: ignore[no-untyped-def]
-        """Add to grads; see `column_pack.unpack_kernel` for the order."""
+        """Add to grads; see `merged_unpack.unpack_kernel` for the order."""
         n_out, n_padded, functions = places[layer, N_OUT], places[layer, N_ROWS], offsets[FUNCTION_VALUES]
         n_rows = places[layer, N_BASIS] + 1  # of the padding, only what shares a tile with these is computed
         whole = n_out // together * together

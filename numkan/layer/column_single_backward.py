@@ -1,6 +1,6 @@
 """Backward through one layer for one sample alone, whose outputs are lanes: see ``column_single.py``.
 
-The gradient goes straight to the parameters, by what ``column_backward.py`` and ``column_pack.py`` do with a block of
+The gradient goes straight to the parameters, by what ``column_backward.py`` and ``merged_unpack.py`` do with a block of
 one sample, bit for bit. All functions but k + 1 are the same number there, zero, and so are their products. In direct
 form the gradient is made in the same way, from the products that ``direct_backward.py`` has.
 """
@@ -102,7 +102,7 @@ def _products_kernel(k: int, dtype: np.dtype[Any], direct: bool, columns: int) -
 
     @kernel
     def multiply(numbers, tables, firsts, places, trained, layer, offsets, work, index, bars, low, high, grad):  # type: ignore[no-untyped-def]
-        """Fill grad for outputs low ... high - 1: what `column_pack.unpack_kernel` makes of the products."""
+        """Fill grad for outputs low ... high - 1: what `merged_unpack.unpack_kernel` makes of the products."""
         functions, n_basis, n_out = offsets[FUNCTION_VALUES], places[layer, N_BASIS], places[layer, N_OUT]
         at_b, size = offsets[B] + places[layer, INPUTS], n_basis * n_out
         for i in range(places[layer, N_IN]):

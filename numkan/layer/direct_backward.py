@@ -35,6 +35,7 @@ from numkan.layer.places import (
     MATRICES,
     N_BASIS,
     N_IN,
+    N_ROWS,
     OTHER_BARS,
     PIECE,
     SCALES,
@@ -44,7 +45,7 @@ from numkan.layer.places import (
 )
 from numkan.spline.pieces import function_lanes
 
-__all__ = ["gradient_direct", "pull_back_direct", "whole_slope_kernel"]
+__all__ = ["products_direct", "pull_back_direct", "whole_slope_kernel"]
 
 
 @cache
@@ -82,11 +83,11 @@ def _products_kernel(k: int, dtype: np.dtype[Any], columns: int) -> Any:
     def add_products(firsts, places, layer, offsets, count, work, index, grads, i, v):  # type: ignore[no-untyped-def]
         """Add to the rows of grads, those of the functions and then that of b, for the outputs from v on."""
         width, column = places[layer, WIDTH], (places[layer, INPUTS] + i) * BLOCK
-        n_basis, bars = places[layer, N_BASIS], offsets[BARS] + v
-        table = places[layer, GRADS] + i * (n_basis + 1) * width + v
+        bars, row_of_b = offsets[BARS] + v, places[layer, N_BASIS] * width
+        table = places[layer, GRADS] + i * places[layer, N_ROWS] * width + v
         first = places[layer, FIRST] + i * powers * places[layer, ENTRIES]
         pairs, functions = offsets[W] + 2 * column, offsets[FUNCTION_VALUES]
-        on_b = load(grads, table + n_basis * width)
+        on_b = load(grads, table + row_of_b)
         for s in range(count):
             at = table + np.int64(firsts[np.uint64(first) + np.uint64(index[np.uint64(column + s)])]) * width
             y_bar, (_, b) = load(work, bars + s * width), splat_pair(work, pairs + 2 * s)
@@ -96,13 +97,13 @@ def _products_kernel(k: int, dtype: np.dtype[Any], columns: int) -> Any:
                 store(grads, to, fma(value, y_bar, load(grads, to)))
                 if r < k:
                     store(grads, to + width, fma(other, y_bar, load(grads, to + width)))
-        store(grads, table + n_basis * width, on_b)
+        store(grads, table + row_of_b, on_b)
 
     return add_products
 
 
 @cache
-def gradient_direct(k: int, dtype: np.dtype[Any]) -> Any:
+def products_direct(k: int, dtype: np.dtype[Any]) -> Any:
     """Return the kernel of step 1 for a layer."""
     wide, narrow = tile_columns(dtype)
     fill_functions = _functions_kernel(k, dtype)
@@ -232,7 +233,7 @@ def pull_back_direct(k: int, dtype: np.dtype[Any]) -> Any:
     def fill(tables, edges, places, layer, offsets, count, work, index):  # type: ignore[no-untyped-def]
         """Fill the columns of the inputs' cotangents; those of the padding are 0."""
         width = places[layer, WIDTH]
-        for i in range(places[layer - 1, WIDTH]):
+        for i in range(0 if width > 1 else places[layer, N_IN], places[layer - 1, WIDTH]):
             column = offsets[OTHER_BARS] + i * BLOCK
             for at in range(column, column + count):
                 work[at] = zero

@@ -1,4 +1,4 @@
-r"""Between parameters and the direct form: edges as rows of polynomials, and gradients back to parameters.
+r"""From parameters to the direct form: edges as rows of polynomials; for the way back see ``merged_unpack.py``.
 
 The effective coefficients of one input (``pack.py``) lie in scratch memory first, in rows of outputs with padding:
 
@@ -15,7 +15,6 @@ import numpy as np
 from numkan._jit import kernel
 from numkan._lanes import sample_lanes
 from numkan._simd import rounded_ops
-from numkan.layer.column_pack import unpack_edges_kernel
 from numkan.layer.columns import group
 from numkan.layer.places import (
     COEF,
@@ -23,7 +22,6 @@ from numkan.layer.places import (
     ENTRIES,
     FIRST,
     FUNCTION_VALUES,
-    GRADS,
     MASK,
     MATRICES,
     N_BASIS,
@@ -37,7 +35,7 @@ from numkan.layer.places import (
 )
 from numkan.spline.pieces import function_lanes
 
-__all__ = ["pack_direct", "unpack_direct"]
+__all__ = ["pack_direct"]
 
 
 @cache
@@ -73,9 +71,8 @@ def _merge_kernel(k: int, columns: int) -> Any:
             for m in range(powers):
                 part = splat(zero)
                 for r in range(powers):
-                    part = fma(
-                        splat(tables[matrix + np.uint64(m * numbers_of_row + r)]), load(rows, own + r * width), part
-                    )
+                    factor = splat(tables[matrix + np.uint64(m * numbers_of_row + r)])
+                    part = fma(factor, load(rows, own + r * width), part)
                 store(edges, polynomial + m * width, part)
 
     return merge
@@ -101,15 +98,12 @@ def _effective_kernel(dtype: np.dtype[Any]) -> Any:
             if o < whole and o % few > 0:
                 continue
             edge, coef = i * n_out + o, places[layer, COEF] + i * n_basis * n_out + o
-            mask, sp, base = (
-                places[layer, MASK] + edge,
-                places[layer, SCALE_SP] + edge,
-                places[layer, SCALE_BASE] + edge,
-            )
+            mask, base = places[layer, MASK] + edge, places[layer, SCALE_BASE] + edge
+            where = mask, places[layer, SCALE_SP] + edge, base, coef, n_basis, n_out
             if o < whole:
-                scale_few(numbers, mask, sp, base, coef, n_basis, n_out, rows, to + o, width, edges, to_scale + o)
+                scale_few(numbers, *where, rows, to + o, width, edges, to_scale + o)
             else:
-                scale_one(numbers, mask, sp, base, coef, n_basis, n_out, rows, to + o, width, edges, to_scale + o)
+                scale_one(numbers, *where, rows, to + o, width, edges, to_scale + o)
 
     return effective
 
@@ -139,35 +133,3 @@ def pack_direct(k: int, dtype: np.dtype[Any], entries: int) -> Any:
                     merge_many(tables, *where, work, rows + v, width, edges, to + v, stride)
 
     return pack
-
-
-@cache
-def unpack_direct(dtype: np.dtype[Any]) -> Any:
-    """Return the kernel that turns packed gradients into those of a network's parameters."""
-    few = group(dtype)
-    unpack_few, unpack_one = unpack_edges_kernel(few), unpack_edges_kernel(1)
-
-    @kernel
-    def unpack(packed, numbers, places, trained, grad):  # type: ignore[no-untyped-def]
-        """Fill grad (n_params,) from the gradient's rows, of functions and of b, as `pack.unpack_gradient` does.
-
-        trained (depth, 2): whether scale_base and scale_sp are parameters.
-        """
-        for layer in range(places.shape[0]):
-            n_out, n_basis, width = places[layer, N_OUT], places[layer, N_BASIS], places[layer, WIDTH]
-            whole = n_out // few * few
-            for i in range(places[layer, N_IN]):
-                at = places[layer, GRADS] + i * (n_basis + 1) * width
-                for o in range(n_out):
-                    if o < whole and o % few > 0:
-                        continue
-                    edge, coef = i * n_out + o, places[layer, COEF] + i * n_basis * n_out + o
-                    mask, scale_sp = places[layer, MASK] + edge, places[layer, SCALE_SP] + edge
-                    base = places[layer, SCALE_BASE] + edge if trained[layer, 0] else -1
-                    own = mask, scale_sp, base, scale_sp if trained[layer, 1] else -1
-                    if o < whole:
-                        unpack_few(packed, at + o, width, numbers, coef, n_basis, n_out, *own, grad)
-                    else:
-                        unpack_one(packed, at + o, width, numbers, coef, n_basis, n_out, *own, grad)
-
-    return unpack

@@ -11,9 +11,10 @@ from numkan._jit import kernel
 from numkan._lanes import sample_lanes
 from numkan.layer.column_backward import gradient_kernel, pull_back_kernel
 from numkan.layer.column_forward import forward_columns, locate_kernel
-from numkan.layer.column_pack import pack_kernel, unpack_kernel
+from numkan.layer.column_pack import pack_kernel
 from numkan.layer.columns import BLOCK
 from numkan.layer.enter import enter_kernel
+from numkan.layer.merged_unpack import unpack_kernel
 from numkan.layer.places import BARS, BEHIND, GRADS, N_IN, N_OUT, N_ROWS, OTHER_BARS, OUTPUTS, VALUES
 from numkan.model.losses import lose
 from numkan.model.steps import ADD, PACK, UNPACK
@@ -73,7 +74,11 @@ def predict_columns(k: int, dtype: np.dtype[Any], entries: int) -> Any:
 @cache
 def gradient_columns(k: int, dtype: np.dtype[Any], entries: int) -> Any:
     """Return the kernel of a loss and its gradient."""
-    through, pack, unpack = _layers_kernel(k, dtype, entries), pack_kernel(k, dtype, entries), unpack_kernel(dtype)
+    through, pack, unpack = (
+        _layers_kernel(k, dtype, entries),
+        pack_kernel(k, dtype, entries),
+        unpack_kernel(dtype, direct=False),
+    )
     add_gradients, pull_back = gradient_kernel(k, dtype, entries), pull_back_kernel(k, dtype, entries)
     zero = dtype.type(0)
 

@@ -11,12 +11,12 @@ from numkan._jit import kernel
 from numkan._lanes import sample_lanes
 from numkan._turn import turn_op
 from numkan.layer.direct import BLOCK
-from numkan.layer.direct_backward import gradient_direct as layer_gradient
-from numkan.layer.direct_backward import pull_back_direct
+from numkan.layer.direct_backward import products_direct, pull_back_direct
 from numkan.layer.direct_forward import forward_direct, locate_direct
-from numkan.layer.direct_pack import pack_direct, unpack_direct
+from numkan.layer.direct_pack import pack_direct
 from numkan.layer.enter import enter_kernel
-from numkan.layer.places import BARS, GRADS, N_BASIS, N_IN, N_OUT, OUTPUTS, VALUES, WIDTH
+from numkan.layer.merged_unpack import unpack_kernel
+from numkan.layer.places import BARS, GRADS, N_IN, N_OUT, N_ROWS, OUTPUTS, VALUES, WIDTH
 from numkan.model.losses import lose
 from numkan.model.steps import ADD, PACK, UNPACK
 
@@ -76,8 +76,8 @@ def predict_direct(k: int, dtype: np.dtype[Any], entries: int) -> Any:
 @cache
 def gradient_direct(k: int, dtype: np.dtype[Any], entries: int) -> Any:
     """Return the kernel of a loss and its gradient."""
-    through, pack, unpack = _layers_kernel(k, dtype), pack_direct(k, dtype, entries), unpack_direct(dtype)
-    add_gradients, pull_back = layer_gradient(k, dtype), pull_back_direct(k, dtype)
+    through, pack, unpack = _layers_kernel(k, dtype), pack_direct(k, dtype, entries), unpack_kernel(dtype, direct=True)
+    add_gradients, pull_back = products_direct(k, dtype), pull_back_direct(k, dtype)
     zero = dtype.type(0)
 
     @kernel
@@ -92,9 +92,7 @@ def gradient_direct(k: int, dtype: np.dtype[Any], entries: int) -> Any:
         total = 0.0
         if steps & PACK:
             pack(numbers, tables, firsts, places, offsets, work, edges)
-            for at in range(
-                places[last, GRADS] + places[last, N_IN] * (places[last, N_BASIS] + 1) * width if wanted else 0
-            ):
+            for at in range(places[last, GRADS] + places[last, N_IN] * places[last, N_ROWS] * width if wanted else 0):
                 grads[at] = zero
         for begin in range(low, high, BLOCK):
             count = min(BLOCK, high - begin)

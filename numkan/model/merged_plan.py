@@ -259,7 +259,8 @@ def _direct(layers: Sequence[KANLayer], pieces: Sequence[Pieces], places: Any) -
         at.FUNCTION_VALUES: max(int((places[:, at.N_BASIS] * width).max()), function_lanes(k) * direct.BLOCK),
         at.OUTPUTS: widest * direct.BLOCK,
     }
-    gradient = _lines(places[:, at.N_IN] * (places[:, at.N_BASIS] + 1) * width, dtype)
+    places[:, at.N_ROWS] = places[:, at.N_BASIS] + 1
+    gradient = _lines(places[:, at.N_IN] * places[:, at.N_ROWS] * width, dtype)
     places[:, at.GRADS] = _starts(gradient)
     parts_of_memory = _lines([parts[part] for part in range(at.N_OFFSETS)], dtype)
     if max(floats.size, parts_of_memory.sum()) * dtype.itemsize > _MOST_SCRATCH_BYTES:
