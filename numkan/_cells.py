@@ -3,10 +3,15 @@
     cell(x, left, rate, top)      (x - left) * rate cut to a whole number, within 0 ... top; 0 where x is NaN
     store_cell(array, at, cell)   array[at ...] = cell, as integers of 32 bits
     bounded(x)                    x with infinities replaced by the largest numbers of the dtype
+    local(x, cell, spans)         (bounded(x) - centre) * inverse, where the cells are spans
 
-A difference, a product and comparisons, each rounded once in every way that kernels run, so that NumPy can tell
-beforehand where points will go. Compiled they are instructions for vectors; with the JIT off or bounds checked a vector
-is one sample.
+What is said of spans is eleven numbers: begin, end, origin, step, inverse, first, last, and two centres each with its
+inverse. The centre is origin + step * (cell, within first ... last), but the first of the two below begin, and the
+other from end on.
+
+Differences, products and comparisons are rounded once in every way that kernels run, so that NumPy can tell beforehand
+where points will go. Compiled they are instructions for vectors; with the JIT off or bounds checked a vector is one
+sample.
 """
 
 from __future__ import annotations
@@ -18,6 +23,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from llvmlite import ir
 from numba import types
+from numba.core import cgutils
 from numba.extending import intrinsic
 
 from numkan._emit import Emitter, vector_types
@@ -33,6 +39,7 @@ class CellOps(NamedTuple):
     cell: Callable[..., Any]
     store_cell: Callable[..., Any]
     bounded: Callable[..., Any]
+    local: Callable[..., Any]
 
 
 @cache
@@ -43,7 +50,7 @@ def cell_ops(dtype: np.dtype[Any], *, single: bool = False) -> CellOps:
     return CellOps(*_cell_intrinsics(dtype))
 
 
-def _scalar_ops(dtype: np.dtype[Any]) -> tuple[Any, Any, Any]:
+def _scalar_ops(dtype: np.dtype[Any]) -> tuple[Any, Any, Any, Any]:
     zero, limit, floor = dtype.type(0), dtype.type(np.finfo(dtype).max), np.floor
 
     @kernel
@@ -61,10 +68,21 @@ def _scalar_ops(dtype: np.dtype[Any]) -> tuple[Any, Any, Any]:
         x = limit if x > limit else x
         return -limit if x < -limit else x
 
-    return cell, store_cell, bounded
+    @kernel
+    def local(x, cell, spans):  # type: ignore[no-untyped-def]
+        begin, end, origin, step, inverse, first, last, low, low_inverse, high, high_inverse = spans
+        cell = cell if cell > first else first
+        centre = (cell if cell < last else last) * step + origin
+        if not x >= begin:
+            centre, inverse = low, low_inverse
+        if x >= end:
+            centre, inverse = high, high_inverse
+        return (bounded(x) - centre) * inverse
+
+    return cell, store_cell, bounded, local
 
 
-def _cell_intrinsics(dtype: np.dtype[Any]) -> tuple[Any, Any, Any]:
+def _cell_intrinsics(dtype: np.dtype[Any]) -> tuple[Any, Any, Any, Any]:
     vectors, _ = vector_types(dtype)
     limit = float(np.finfo(dtype).max)
 
@@ -98,4 +116,22 @@ def _cell_intrinsics(dtype: np.dtype[Any]) -> tuple[Any, Any, Any]:
 
         return x(x), codegen
 
-    return cell, store_cell, bounded
+    @intrinsic
+    def local(typing_context, x, cell, spans):  # type: ignore[no-untyped-def]
+        def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
+            emit = Emitter(builder, dtype)
+            x, cell, spans = args
+            begin, end, origin, step, inverse, first, last, *outer = cgutils.unpack_tuple(builder, spans)
+            low, low_inverse, high, high_inverse = outer
+            cell = builder.select(builder.fcmp_ordered(">", cell, first), cell, first)
+            cell = builder.select(builder.fcmp_ordered("<", cell, last), cell, last)
+            centre = builder.fadd(builder.fmul(cell, step), origin)
+            inside, beyond = builder.fcmp_ordered(">=", x, begin), builder.fcmp_ordered(">=", x, end)
+            centre = builder.select(beyond, high, builder.select(inside, centre, low))
+            inverse = builder.select(beyond, high_inverse, builder.select(inside, inverse, low_inverse))
+            x = emit.bounded(x, emit.number(limit))
+            return builder.fmul(builder.fsub(x, centre), inverse)
+
+        return x(x, cell, spans), codegen
+
+    return cell, store_cell, bounded, local

@@ -13,12 +13,13 @@ from numkan._jit import kernel
 from numkan._lanes import has_lookups, sample_lanes
 from numkan._simd import vector_ops
 from numkan.layer.direct import _SLACK, BLOCK, direct_tables
-from numkan.layer.direct_forward import locate_direct
+from numkan.layer.direct_forward import cells_kernel, locate_direct
 from numkan.layer.places import INPUTS, VALUES
 from numkan.model import merged
 from numkan.model.evaluate import loss_and_gradients
 from numkan.model.losses import targets
 from numkan.model.merged import _workspace
+from numkan.spline import extend_grid
 from numkan.spline.pieces import EXTRAPOLATIONS, local_pieces
 from tests.merged_cases import DEGREES, FLOATS, check_form, check_single, form_of, model_of, plan_of
 
@@ -114,7 +115,7 @@ def test_cells_are_what_numpy_says(dtype: type) -> None:
     kind = np.dtype(dtype)
     step = sample_lanes(kind)
     _, load, store, splat, *_ = vector_ops(step)
-    cell, store_cell, bounded = cell_ops(kind)
+    cell, store_cell, bounded, _ = cell_ops(kind)
     single = cell_ops(kind, single=True)
     left, rate, top = dtype(-0.3), dtype(7.7), dtype(12)
     x = np.concatenate([np.random.default_rng(0).uniform(-2, 3, 60), [np.nan, np.inf, -np.inf, 0]]).astype(dtype)
@@ -133,6 +134,46 @@ def test_cells_are_what_numpy_says(dtype: type) -> None:
     far = np.finfo(dtype).max
     np.testing.assert_array_equal(finite, np.clip(x, -far, far))
     assert [int(single.cell(value, left, rate, top)) for value in x] == cells.tolist()
+
+
+@pytest.mark.parametrize("dtype", FLOATS, ids=lambda dtype: dtype.__name__)
+@pytest.mark.parametrize("policy", ["continue", "fade", "linear", "clamp"])
+def test_local_variables_of_cells_are_those_of_the_pieces_bit_for_bit(policy: str, dtype: type) -> None:
+    kind = np.dtype(dtype)
+    step = sample_lanes(kind)
+    _, load, store, *_ = vector_ops(step)
+    cell, _, _, local = cell_ops(kind)
+    one_cell, _, _, one_local = cell_ops(kind, single=True)
+    read, read_one = cells_kernel(step), cells_kernel(1)
+
+    @kernel
+    def run(x, tables, found, alone):  # type: ignore[no-untyped-def]
+        cells, spans = read(tables, 0)
+        for s in range(0, x.shape[0], step):
+            own = load(x, s)
+            store(found, s, local(own, cell(own, cells[0], cells[1], cells[2]), spans))
+        cells_of_one, spans_of_one = read_one(tables, 0)
+        for s in range(x.shape[0]):
+            number = one_cell(x[s], cells_of_one[0], cells_of_one[1], cells_of_one[2])
+            alone[s] = one_local(x[s], number, spans_of_one)
+
+    for domain in ((-1, 1), (0, 1), (10, 13)):
+        knots = extend_grid(np.linspace(*domain, 38)[None], 3).astype(dtype)
+        pieces = local_pieces(knots, 3, policy)
+        tables = direct_tables(pieces, 3)
+        assert tables is not None
+        assert tables.hints.size == 0
+        breaks = pieces.ends[0, :-1]
+        x = np.concatenate([breaks, np.random.default_rng(0).uniform(*domain, 100), [-5, 3000, np.inf, -np.inf]])
+        x = np.resize(x.astype(dtype), 160)
+        (found, alone), numbers = np.zeros((2, len(x)), dtype), tables.cells[0]
+        with np.errstate(all="ignore"):
+            run(x, numbers, found, alone)
+            place = np.floor(np.clip((x - numbers[0]) * numbers[1], 0, numbers[2])).astype(int)
+            piece = place + (x >= breaks[0]) + (x >= breaks[-1])
+            finite = np.clip(x, -np.finfo(dtype).max, np.finfo(dtype).max)
+            np.testing.assert_array_equal(found, (finite - pieces.centre[0, piece]) * pieces.inverse[0, piece])
+        np.testing.assert_array_equal(alone, found)
 
 
 # --- the function -------------------------------------------------------------------------------------------------

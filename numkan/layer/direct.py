@@ -9,10 +9,11 @@ Tables of many pieces do not fit into registers. So they stay in memory, as rows
 to each other: a sample finds its piece by arithmetic and goes there, nothing is sorted, and a finer grid costs no more
 than a coarse one as long as the tables stay in the cache.
 
-Where the breaks between pieces are equally spaced, a point's piece is a difference, a product and a cut. The piece is
-that of the point at every break, and may be the next one for a point a few roundings below a break, where that makes a
-difference of a rounding at most. The outermost breaks, where a policy begins, are compared. Elsewhere the same
-arithmetic gives a cell of the look-up of ``spline/pieces.py``, and its breaks are compared, so that pieces are exact.
+Where the breaks between pieces are equally spaced, a point's piece is a difference, a product and a cut, and so is its
+w (``spline/even.py``). The piece is that of the point at every break, and may be the next one for a point a few
+roundings below a break, where that makes a difference of a rounding at most. The outermost breaks, where a policy
+begins, are compared. Elsewhere the same arithmetic gives a cell of the look-up of ``spline/pieces.py``, and its breaks
+are compared, so that pieces are exact.
 
 In the scratch memory (``places.py``) VALUES are columns of the points of one layer, W has pairs (w, b) for all inputs,
 SLOPE columns of b'. Outputs, and BARS by them, are rows of whole vectors, or one column where there is one output;
@@ -29,12 +30,12 @@ import numpy as np
 from numkan._check import FloatArray
 from numkan._lanes import sample_lanes
 from numkan._turn import row_numbers
+from numkan.spline.even import even_centres
 from numkan.spline.pieces import Pieces
 
 __all__ = [
     "BLOCK",
     "CELL_NUMBERS",
-    "OUTER",
     "DirectTables",
     "direct_tables",
     "direct_width",
@@ -45,11 +46,8 @@ __all__ = [
 #: Samples: as many as share what the first-level cache has of an input's polynomials.
 BLOCK = 512
 
-#: Breaks that are compared: the outermost on each side.
-OUTER = 2
-
-#: What is said about the cells of one input: left, rate, top, and the outer breaks.
-CELL_NUMBERS = 3 + OUTER
+#: What is said of the cells of one input: left, rate, top; and the spans of ``_cells.py``, or zeros.
+CELL_NUMBERS = 3 + 11
 
 #: Of breaks that are not equally spaced, so many are compared in a cell at most.
 _BREAKS_PER_CELL = 2
@@ -91,7 +89,7 @@ def direct_tables(pieces: Pieces, k: int) -> DirectTables | None:
     (n_in, n_pieces), dtype = pieces.first.shape, pieces.ends.dtype
     local = np.zeros((n_in, n_pieces, row_numbers(2)), dtype)
     local[..., 0], local[..., 1] = pieces.centre, pieces.inverse
-    cells, hints = _lattice(pieces.ends[:, :-1], k), np.zeros((n_in, 0, row_numbers(3)), dtype)
+    cells, hints = _lattice(pieces, k), np.zeros((n_in, 0, row_numbers(3)), dtype)
     if cells is None:
         if pieces.per_cell.max() > _BREAKS_PER_CELL:
             return None
@@ -100,12 +98,21 @@ def direct_tables(pieces: Pieces, k: int) -> DirectTables | None:
     return DirectTables(local, pieces.poly, cells, hints, first.astype(np.int32))
 
 
-def _lattice(breaks: FloatArray, k: int) -> Any:
-    """Return the cells (n_in, CELL_NUMBERS) that are pieces, or None if breaks (n_in, n) are not equally spaced."""
-    dtype, inner, outer = breaks.dtype, breaks[:, 1:-1], breaks[:, [0, -1]]
+def _lattice(pieces: Pieces, k: int) -> Any:
+    """Return the cells (n_in, CELL_NUMBERS) that are pieces, or None if breaks are not equally spaced."""
+    breaks = pieces.ends[:, :-1]
+    cells, spans = _cells(breaks, k), _spans(pieces)
+    if cells is None or spans is None:
+        return None
+    return np.concatenate([cells, breaks[:, [0, -1]], spans], axis=1, dtype=breaks.dtype)
+
+
+def _cells(breaks: FloatArray, k: int) -> Any:
+    """Return left, rate and top (n_in, 3) of the cells between breaks (n_in, n), or None if they do not find points."""
+    dtype, inner = breaks.dtype, breaks[:, 1:-1]
     count = inner.shape[1]
     if count == 0:
-        return np.concatenate([np.zeros_like(breaks[:, [0, 0, 0]]), outer], axis=1)
+        return np.zeros_like(breaks[:, [0, 0, 0]])
     wide, numbers = inner.astype(np.float64), np.arange(count)
     tick = float(np.finfo(dtype).eps) * abs(breaks).max(axis=1, keepdims=True).astype(np.float64)
     step = (wide[:, -1:] - wide[:, :1]) / (count - 1) if count > 1 else wide - breaks[:, :1]
@@ -116,13 +123,28 @@ def _lattice(breaks: FloatArray, k: int) -> Any:
     holds = (at == numbers + 1) & (before == numbers)
     if not (holds.all() and (rate > 0).all() and ((_SLACK * tick / step) ** k <= np.finfo(dtype).eps).all()):
         return None
-    return np.concatenate([left, rate, np.full_like(rate, count), outer], axis=1)
+    return np.concatenate([left, rate, np.full_like(rate, count)], axis=1)
+
+
+def _spans(pieces: Pieces) -> Any:
+    """Return origin ... high_inverse (n_in, 9), or None if arithmetic does not find the centres of inner pieces."""
+    n_pieces, even = pieces.centre.shape[1], pieces.even
+    number, centre = np.arange(n_pieces - 2), pieces.centre[:, 1:-1]
+    with np.errstate(all="ignore"):
+        # The outer of these may go on with the polynomial, so the centre, of the span beside it.
+        first = 0 + (even_centres(even, number[:1]) != centre[:, :1])
+        last = n_pieces - 3 - (even_centres(even, number[-1:]) != centre[:, -1:])
+        centres = even_centres(even, np.clip(number, first, last))
+    if not ((centres == centre).all() and (pieces.inverse[:, 1:-1] == even[:, 2:]).all()):
+        return None
+    outermost = [numbers[:, [end]] for end in (0, -1) for numbers in (pieces.centre, pieces.inverse)]
+    return np.concatenate([even, first, last, *outermost], axis=1, dtype=even.dtype)
 
 
 def _hints(pieces: Pieces) -> tuple[Any, Any]:
     """Return the cells of the look-up, and what it says about each of them."""
     n_in, n_cells = pieces.hint.shape
-    cells = np.full((n_in, CELL_NUMBERS), np.nan, pieces.ends.dtype)
+    cells = np.zeros((n_in, CELL_NUMBERS), pieces.ends.dtype)
     cells[:, 0], cells[:, 1], cells[:, 2] = pieces.origin, pieces.cells_per_unit, n_cells - 1
     hints = np.zeros((n_in, n_cells, row_numbers(3)), pieces.ends.dtype)
     hints[..., 0] = pieces.hint

@@ -13,7 +13,7 @@ from numkan._lanes import sample_lanes, silu_op
 from numkan._simd import rounded_ops, vector_ops
 from numkan._turn import pair_ops, pick_op, row_numbers
 from numkan.base import IDENTITY, SILU
-from numkan.layer.direct import BLOCK, CELL_NUMBERS, OUTER, tile_columns
+from numkan.layer.direct import BLOCK, CELL_NUMBERS, tile_columns
 from numkan.layer.places import (
     CELLS,
     EDGES,
@@ -33,43 +33,57 @@ from numkan.layer.places import (
     W,
 )
 
-__all__ = ["forward_direct", "horner_kernel", "locate_direct"]
+__all__ = ["cells_kernel", "forward_direct", "horner_kernel", "locate_direct"]
 
 
 @cache
-def _pieces_kernel(dtype: np.dtype[Any]) -> Any:
-    """Return the kernel that finds the pieces of one input."""
-    step, load, _, splat, *_, reached = vector_ops(sample_lanes(dtype))
-    cell, store_cell, _ = cell_ops(dtype)
-    pick = pick_op(dtype, 3)
-    hint_numbers = row_numbers(3)
+def cells_kernel(lanes: int) -> Any:
+    """Return the kernel that reads what is said of the cells of one input, and of their spans, each in all lanes."""
+    splat = vector_ops(lanes).splat
 
     @kernel
-    def find(tables, places, layer, i, full, work, x, index, to):  # type: ignore[no-untyped-def]
-        """Fill index, from `to` on, with the pieces of the points from `x` on."""
-        cells, n_cells = places[layer, CELLS] + i * CELL_NUMBERS, places[layer, N_CELLS]
-        left, rate, top = splat(tables[cells]), splat(tables[cells + 1]), splat(tables[cells + 2])
-        for s in range(0, full, step):
-            points = load(work, x + s)
-            piece = cell(points, left, rate, top)
-            for end in range(OUTER):  # none but NaN, which no point reaches, where cells are not pieces
-                piece = reached(piece, points, splat(tables[cells + 3 + end]))
-            store_cell(index, to + s, piece)
-        hints = places[layer, HINTS] + i * n_cells * hint_numbers
-        for s in range(0, full if n_cells > 0 else 0, step):
-            points = load(work, x + s)
-            piece, end, other_end = pick(tables, hints, index, to + s)
-            store_cell(index, to + s, reached(reached(piece, points, end), points, other_end))
+    def read(tables, at):  # type: ignore[no-untyped-def]
+        left, rate, top = splat(tables[at]), splat(tables[at + 1]), splat(tables[at + 2])
+        begin, end = splat(tables[at + 3]), splat(tables[at + 4])
+        origin, step, inverse = splat(tables[at + 5]), splat(tables[at + 6]), splat(tables[at + 7])
+        first, last = splat(tables[at + 8]), splat(tables[at + 9])
+        low, low_inverse = splat(tables[at + 10]), splat(tables[at + 11])
+        high, high_inverse = splat(tables[at + 12]), splat(tables[at + 13])
+        spans = begin, end, origin, step, inverse, first, last, low, low_inverse, high, high_inverse
+        return (left, rate, top), spans
 
-    return find
+    return read
+
+
+@cache
+def _look_up_kernel(dtype: np.dtype[Any]) -> Any:
+    """Return the kernel that finds the pieces of one input where cells are not pieces."""
+    step, load, *_, reached = vector_ops(sample_lanes(dtype))
+    (cell, store_cell, *_), pick = cell_ops(dtype), pick_op(dtype, 3)
+
+    @kernel
+    def look_up(tables, hints, cells, full, work, at, index, to):  # type: ignore[no-untyped-def]
+        """Fill index, from `to` on, with the pieces of the points from `at` on."""
+        left, rate, top = cells
+        for s in range(0, full, step):
+            store_cell(index, to + s, cell(load(work, at + s), left, rate, top))
+        for s in range(0, full, step):
+            x = load(work, at + s)
+            piece, end, other_end = pick(tables, hints, index, to + s)
+            store_cell(index, to + s, reached(reached(piece, x, end), x, other_end))
+
+    return look_up
 
 
 @cache
 def locate_direct(dtype: np.dtype[Any]) -> Any:
     """Return the kernel that prepares the inputs of a layer."""
-    step, load, store, splat, fma, mul, *_ = vector_ops(sample_lanes(dtype))
-    find, pick, bounded = _pieces_kernel(dtype), pick_op(dtype, 2), cell_ops(dtype).bounded
-    silu, local_numbers, store_pairs = silu_op(dtype), row_numbers(2), pair_ops(dtype, 1).store_pairs
+    lanes = sample_lanes(dtype)
+    step, load, store, splat, fma, mul, _, reached = vector_ops(lanes)
+    cell, store_cell, bounded, span = cell_ops(dtype)
+    read_cells, look_up, pick = cells_kernel(lanes), _look_up_kernel(dtype), pick_op(dtype, 2)
+    silu, store_pairs = silu_op(dtype), pair_ops(dtype, 1).store_pairs
+    local_numbers, hint_numbers = row_numbers(2), row_numbers(3)
     zero, one, minus = dtype.type(0), dtype.type(1), dtype.type(-1)
 
     @kernel
@@ -78,16 +92,24 @@ def locate_direct(dtype: np.dtype[Any]) -> Any:
 
         full: samples, whole vectors.
         """
-        at_slope, kind = offsets[SLOPE], places[layer, KIND]
+        at_slope, kind, n_cells = offsets[SLOPE], places[layer, KIND], places[layer, N_CELLS]
         for i in range(places[layer, N_IN]):
             column = (places[layer, INPUTS] + i) * BLOCK
             at, pairs = offsets[VALUES] + i * BLOCK, offsets[W] + 2 * column
-            find(tables, places, layer, i, full, work, at, index, column)
+            cells, spans = read_cells(tables, places[layer, CELLS] + i * CELL_NUMBERS)
             local = places[layer, LOCAL] + i * places[layer, ENTRIES] * local_numbers
+            if n_cells > 0:
+                hints = places[layer, HINTS] + i * n_cells * hint_numbers
+                look_up(tables, hints, cells, full, work, at, index, column)
             for s in range(0, full, step):
                 x = load(work, at + s)
-                centre, inverse = pick(tables, local, index, column + s)
-                w = mul(fma(splat(minus), centre, bounded(x)), inverse)
+                if n_cells > 0:
+                    centre, inverse = pick(tables, local, index, column + s)
+                    w = mul(fma(splat(minus), centre, bounded(x)), inverse)
+                else:
+                    piece = cell(x, cells[0], cells[1], cells[2])
+                    w = span(x, piece, spans)
+                    store_cell(index, column + s, reached(reached(piece, x, spans[0]), x, spans[1]))
                 if kind == SILU:
                     b, slope = silu(x)
                 else:

@@ -29,6 +29,7 @@ from numpy.typing import NDArray
 from numkan._check import FloatArray, check_option
 from numkan._jit import kernel
 from numkan._simd import lanes_of, vector_ops
+from numkan.spline.even import are_even, even_centres, even_spans
 
 __all__ = ["EXTRAPOLATIONS", "Pieces", "check_inside", "function_lanes", "local_pieces", "piece_basis"]
 
@@ -57,6 +58,7 @@ class Pieces(NamedTuple):
     ends: Any  # (n_in, n_pieces) float: where the next piece begins; NaN, which no x reaches, for the last one
     centre: Any  # (n_in, n_pieces) float: origin of the local variable w
     inverse: Any  # (n_in, n_pieces) float: w = (x - centre) * inverse; 0 on constant pieces
+    even: Any  # (n_in, 3) float: how ``even.py`` finds both, of piece j as of number j - 1; or NaN
     first: Any  # (n_in, n_pieces) int64: index of the first of the k + 1 functions
     poly: Any  # (n_in, n_pieces, k + 1, lanes) float: poly[..., m, r] multiplies w^(k - m) in function first + r
     origin: Any  # (n_in,) float: left end of the look-up cells
@@ -93,7 +95,9 @@ def local_pieces(grid: FloatArray, k: int, extrapolate: str = "continue", nu: in
     check_option("extrapolate", extrapolate, EXTRAPOLATIONS)
     dtype = grid.dtype
     knots = grid.astype(np.float64)
-    centre, inverse, poly = _span_polynomials(knots, k, dtype)
+    domain, before = knots[:, k : knots.shape[1] - k], {"fade": k, "continue": 1}.get(extrapolate, 0)
+    even = even_spans(domain[:, :-1], domain[:, 1:], before, dtype)
+    centre, inverse, poly = _span_polynomials(knots, k, even, before - k)
     starts = _last_start(knots, k, dtype)
     if extrapolate == "fade":
         parts = _faded(starts, centre, inverse, poly, k)
@@ -108,26 +112,30 @@ def local_pieces(grid: FloatArray, k: int, extrapolate: str = "continue", nu: in
         table[..., : k + 1] = poly[:, :, ::-1, :]
     origin, cells_per_unit, hint, per_cell = _lookup(breaks)
     ends = np.column_stack([breaks, np.full(len(breaks), np.nan, dtype)])
-    return Pieces(
-        ends, centre.astype(dtype), inverse.astype(dtype), first, table, origin, cells_per_unit, hint, per_cell
-    )
+    local = centre.astype(dtype), inverse.astype(dtype), even
+    return Pieces(ends, *local, first, table, origin, cells_per_unit, hint, per_cell)
 
 
-def _span_polynomials(knots: FloatArray, k: int, dtype: np.dtype[Any]) -> tuple[FloatArray, FloatArray, FloatArray]:
+def _span_polynomials(
+    knots: FloatArray, k: int, even: FloatArray, number: int
+) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Return centre, inverse (n_in, n_spans) and poly (n_in, n_spans, power m, function r) on every span of the knots.
 
-    Function r of span s is B_{s-k+r}; where that index does not exist, its polynomial is zero.
+    Function r of span s is B_{s-k+r}; where that index does not exist, its polynomial is zero. `number` is that of span
+    0 among even spans.
     """
     n_in, n_knots = knots.shape
     n_spans = n_knots - 1
     left, right = knots[:, :-1], knots[:, 1:]
+    span = np.arange(n_spans)
     # The centre is rounded to the dtype first and the polynomial is made about that very number: on spans of a few
     # units in the last place the rounding of a midpoint is a good part of the span.
-    centre = (left + 0.5 * (right - left)).astype(dtype).astype(np.float64)
-    half = 0.5 * (right - left)
+    half, by_number = 0.5 * (right - left), are_even(even, left, right, number + span)
+    centre = np.where(by_number, even_centres(even, number + span), (left + half).astype(even.dtype))
     with np.errstate(divide="ignore", over="ignore"):
-        inverse = np.where(half > 0, 1 / half, 0)
-    span = np.arange(n_spans)
+        inverse = np.where(half > 0, np.where(by_number, even[:, 2:], 1 / half), 0)
+        half = np.where(by_number, 1 / inverse, half)
+    centre = centre.astype(np.float64)
     poly = np.zeros((n_in, n_spans, k + 1, k + 1))
     poly[:, :, 0, 0] = half > 0
     for d in range(1, k + 1):
