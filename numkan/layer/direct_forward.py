@@ -122,30 +122,46 @@ def locate_direct(dtype: np.dtype[Any]) -> Any:
 
 
 @cache
+def _edge_kernel(k: int, dtype: np.dtype[Any], columns: int) -> Any:
+    """Return the kernel that adds the edges from one input to `columns` outputs, for one sample."""
+    _, load, _, splat, fma, *_ = rounded_ops(columns)
+    splat_pair, one = pair_ops(dtype, columns).splat_pair, dtype.type(1)
+
+    @kernel
+    def add_edges(y, edges, table, piece, width, scale, work, pair, index, at):  # type: ignore[no-untyped-def]
+        row, (w, b) = table + np.int64(index[np.uint64(at)]) * piece, splat_pair(work, pair)
+        value = load(edges, row)
+        for m in range(1, k):
+            value = fma(value, w, load(edges, row + m * width))
+        return fma(scale, b, fma(value, w, fma(splat(one), load(edges, row + k * width), y)))
+
+    return add_edges
+
+
+@cache
 def _add_many_kernel(k: int, dtype: np.dtype[Any], columns: int) -> Any:
     """Return the kernel that makes `columns` outputs of every sample of a block."""
-    _, load, store, splat, fma, *_ = rounded_ops(columns)
-    splat_pair = pair_ops(dtype, columns).splat_pair
-    zero, one = dtype.type(0), dtype.type(1)
+    _, load, store, splat, *_ = rounded_ops(columns)
+    add_edges, zero = _edge_kernel(k, dtype, columns), dtype.type(0)
 
     @kernel
     def add(edges, places, layer, offsets, count, work, index, v):  # type: ignore[no-untyped-def]
-        """Fill the rows of outputs from v on with the edges of all inputs, in order."""
-        width, piece, out = places[layer, WIDTH], places[layer, PIECE], offsets[OUTPUTS] + v
-        for s in range(count):
-            store(work, out + s * width, splat(zero))
-        for i in range(places[layer, N_IN]):
-            column, table = (places[layer, INPUTS] + i) * BLOCK, places[layer, EDGES] + v
-            table, pairs = table + i * places[layer, ENTRIES] * piece, offsets[W] + 2 * column
-            scale = load(edges, places[layer, SCALES] + i * width + v)
+        """Fill the rows of outputs from v on with the edges of all inputs, in order: of two at a time."""
+        n_in, width, piece, out = places[layer, N_IN], places[layer, WIDTH], places[layer, PIECE], offsets[OUTPUTS] + v
+        table, scales, apart = places[layer, EDGES] + v, places[layer, SCALES] + v, places[layer, ENTRIES] * piece
+        for i in range(0, n_in, 2):
+            other, column, pairs = min(i + 1, n_in - 1), (places[layer, INPUTS] + i) * BLOCK, offsets[W]
+            scale, other_scale = load(edges, scales + i * width), load(edges, scales + other * width)
             for s in range(count):
-                at, to = table + np.int64(index[np.uint64(column + s)]) * piece, out + s * width
-                w, b = splat_pair(work, pairs + 2 * s)
-                value = load(edges, at)
-                for m in range(1, k):
-                    value = fma(value, w, load(edges, at + m * width))
-                value = fma(value, w, fma(splat(one), load(edges, at + k * width), load(work, to)))
-                store(work, to, fma(scale, b, value))
+                at = column + s
+                y = load(work, out + s * width) if i > 0 else splat(zero)
+                y = add_edges(y, edges, table + i * apart, piece, width, scale, work, pairs + 2 * at, index, at)
+                if other > i:
+                    at += BLOCK
+                    y = add_edges(
+                        y, edges, table + other * apart, piece, width, other_scale, work, pairs + 2 * at, index, at
+                    )
+                store(work, out + s * width, y)
 
     return add
 
@@ -181,8 +197,6 @@ def _add_one_kernel(k: int, dtype: np.dtype[Any]) -> Any:
     def add(edges, places, layer, offsets, full, work, index):  # type: ignore[no-untyped-def]
         """Fill the column of outputs with the edges of all inputs, in order."""
         out = offsets[OUTPUTS]
-        for s in range(0, full, step):
-            store(work, out + s, splat(zero))
         for i in range(places[layer, N_IN]):
             column = (places[layer, INPUTS] + i) * BLOCK
             table = places[layer, EDGES] + i * places[layer, ENTRIES] * places[layer, PIECE]
@@ -190,7 +204,7 @@ def _add_one_kernel(k: int, dtype: np.dtype[Any]) -> Any:
             for s in range(0, full, step):
                 polynomials = pick(edges, table, index, column + s)
                 w, b = load_pairs(work, pairs + 2 * s)
-                value = fma(splat(one), polynomials[k], load(work, out + s))
+                value = fma(splat(one), polynomials[k], load(work, out + s) if i > 0 else splat(zero))
                 value = fma(horner(polynomials, w), w, value)
                 store(work, out + s, fma(scale, b, value))
 
