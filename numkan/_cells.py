@@ -3,7 +3,7 @@
     cell(x, left, rate, top)      (x - left) * rate cut to a whole number, within 0 ... top; 0 where x is NaN
     store_cell(array, at, cell)   array[at ...] = cell, as integers of 32 bits
     bounded(x)                    x with infinities replaced by the largest numbers of the dtype
-    local(x, cell, spans)         (bounded(x) - centre) * inverse, where the cells are spans
+    local(x, cell, spans)         (bounded(x) - centre) * inverse, and the inverse, where the cells are spans
 
 What is said of spans is eleven numbers: begin, end, origin, step, inverse, first, last, and two centres each with its
 inverse. The centre is origin + step * (cell, within first ... last), but the first of the two below begin, and the
@@ -77,7 +77,7 @@ def _scalar_ops(dtype: np.dtype[Any]) -> tuple[Any, Any, Any, Any]:
             centre, inverse = low, low_inverse
         if x >= end:
             centre, inverse = high, high_inverse
-        return (bounded(x) - centre) * inverse
+        return (bounded(x) - centre) * inverse, inverse
 
     return cell, store_cell, bounded, local
 
@@ -118,6 +118,8 @@ def _cell_intrinsics(dtype: np.dtype[Any]) -> tuple[Any, Any, Any, Any]:
 
     @intrinsic
     def local(typing_context, x, cell, spans):  # type: ignore[no-untyped-def]
+        both = types.UniTuple(x, 2)
+
         def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
             emit = Emitter(builder, dtype)
             x, cell, spans = args
@@ -130,8 +132,8 @@ def _cell_intrinsics(dtype: np.dtype[Any]) -> tuple[Any, Any, Any, Any]:
             centre = builder.select(beyond, high, builder.select(inside, centre, low))
             inverse = builder.select(beyond, high_inverse, builder.select(inside, inverse, low_inverse))
             x = emit.bounded(x, emit.number(limit))
-            return builder.fmul(builder.fsub(x, centre), inverse)
+            return context.make_tuple(builder, both, [builder.fmul(builder.fsub(x, centre), inverse), inverse])
 
-        return x(x, cell, spans), codegen
+        return both(x, cell, spans), codegen
 
     return cell, store_cell, bounded, local

@@ -92,6 +92,11 @@ class Emitter:
         zeros = ir.Constant(ir.VectorType(ir.IntType(32), self.lanes), [0] * self.lanes)
         return self.builder.shuffle_vector(first, ir.Constant(self.vector, ir.Undefined), zeros)
 
+    def shuffle(self, a: Any, b: Any, places: Sequence[int]) -> Any:
+        """Return the lanes of a, then b, that stand in these places."""
+        mask = ir.Constant(ir.VectorType(ir.IntType(32), len(places)), list(places))
+        return self.builder.shuffle_vector(a, b, mask)
+
     def lookup(self, tables: Sequence[Any], index: Any) -> Any:
         """Look up in one register or two."""
         if len(tables) == 1:

@@ -122,12 +122,7 @@ def _index(lane: int) -> Any:
 
 
 class _Shuffler(Emitter):
-    """Writes shuffles of two vectors."""
-
-    def shuffle(self, a: Any, b: Any, places: list[int]) -> Any:
-        index = ir.IntType(32)
-        mask = ir.Constant(ir.VectorType(index, len(places)), places)
-        return self.builder.shuffle_vector(a, b, mask)
+    """Writes shuffles of many vectors."""
 
     def transposed(self, rows: list[Any]) -> list[Any]:
         """Return the columns of a square of vectors: halves, quarters, ... change places."""

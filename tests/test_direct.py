@@ -147,15 +147,17 @@ def test_local_variables_of_cells_are_those_of_the_pieces_bit_for_bit(policy: st
     read, read_one = cells_kernel(step), cells_kernel(1)
 
     @kernel
-    def run(x, tables, found, alone):  # type: ignore[no-untyped-def]
+    def run(x, tables, found, inverses, alone):  # type: ignore[no-untyped-def]
         cells, spans = read(tables, 0)
         for s in range(0, x.shape[0], step):
             own = load(x, s)
-            store(found, s, local(own, cell(own, cells[0], cells[1], cells[2]), spans))
+            w, inverse = local(own, cell(own, cells[0], cells[1], cells[2]), spans)
+            store(found, s, w)
+            store(inverses, s, inverse)
         cells_of_one, spans_of_one = read_one(tables, 0)
         for s in range(x.shape[0]):
             number = one_cell(x[s], cells_of_one[0], cells_of_one[1], cells_of_one[2])
-            alone[s] = one_local(x[s], number, spans_of_one)
+            alone[s], _ = one_local(x[s], number, spans_of_one)
 
     for domain in ((-1, 1), (0, 1), (10, 13)):
         knots = extend_grid(np.linspace(*domain, 38)[None], 3).astype(dtype)
@@ -166,13 +168,14 @@ def test_local_variables_of_cells_are_those_of_the_pieces_bit_for_bit(policy: st
         breaks = pieces.ends[0, :-1]
         x = np.concatenate([breaks, np.random.default_rng(0).uniform(*domain, 100), [-5, 3000, np.inf, -np.inf]])
         x = np.resize(x.astype(dtype), 160)
-        (found, alone), numbers = np.zeros((2, len(x)), dtype), tables.cells[0]
+        (found, inverses, alone), numbers = np.zeros((3, len(x)), dtype), tables.cells[0]
         with np.errstate(all="ignore"):
-            run(x, numbers, found, alone)
+            run(x, numbers, found, inverses, alone)
             place = np.floor(np.clip((x - numbers[0]) * numbers[1], 0, numbers[2])).astype(int)
             piece = place + (x >= breaks[0]) + (x >= breaks[-1])
             finite = np.clip(x, -np.finfo(dtype).max, np.finfo(dtype).max)
             np.testing.assert_array_equal(found, (finite - pieces.centre[0, piece]) * pieces.inverse[0, piece])
+        np.testing.assert_array_equal(inverses, pieces.inverse[0, piece])
         np.testing.assert_array_equal(alone, found)
 
 

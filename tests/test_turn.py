@@ -9,8 +9,10 @@ import pytest
 
 from numkan._jit import kernel
 from numkan._lanes import sample_lanes
-from numkan._simd import vector_ops
+from numkan._simd import rounded_ops, vector_ops
+from numkan._totals import TOTALS, put_totals_op
 from numkan._turn import FOUR, pair_ops, pick_op, row_numbers, turn_four_op, turn_op
+from numkan.layer.direct import tile_columns
 
 FLOATS = [np.dtype(np.float32), np.dtype(np.float64)]
 
@@ -79,3 +81,27 @@ def test_pairs_lie_next_to_each_other(dtype: np.dtype[Any]) -> None:
     np.testing.assert_array_equal(pairs[3:-1].reshape(lanes, 2), np.column_stack([a, b]))
     want = [a, b, np.full(lanes, a[-1]), np.full(lanes, b[-1])]
     np.testing.assert_array_equal(out.reshape(4, lanes), want)
+
+
+@pytest.mark.parametrize("dtype", FLOATS, ids=str)
+@pytest.mark.parametrize("tile", [0, 1])
+@pytest.mark.parametrize("add", [False, True])
+def test_four_totals_have_the_bits_of_one_after_the_other(add: bool, tile: int, dtype: np.dtype[Any]) -> None:
+    lanes = tile_columns(dtype)[tile]
+    load, total, put_totals = rounded_ops(lanes).load, rounded_ops(lanes).total, put_totals_op(dtype, lanes)
+
+    @kernel
+    def run(numbers, add, sums, singles):  # type: ignore[no-untyped-def]
+        a, b = load(numbers, 0), load(numbers, lanes)
+        c, d = load(numbers, 2 * lanes), load(numbers, 3 * lanes)
+        put_totals(sums, 1, add, a, b, c, d)
+        singles[0], singles[1], singles[2], singles[3] = total(a), total(b), total(c), total(d)
+
+    rng = np.random.default_rng(2)
+    for case in (rng.normal(size=TOTALS * lanes), np.full(TOTALS * lanes, -0.0)):
+        before = np.pad(rng.normal(size=TOTALS), 1, constant_values=7).astype(dtype)
+        sums, singles = before.copy(), np.zeros(TOTALS, dtype)
+        run(case.astype(dtype), add, sums, singles)
+        np.testing.assert_array_equal(sums[1:-1], singles + (before[1:-1] if add else dtype.type(0)))
+        assert not np.signbit(sums[1:-1][sums[1:-1] == 0]).any()
+        assert sums[0] == sums[-1] == 7

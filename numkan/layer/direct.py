@@ -16,9 +16,9 @@ begins, are compared. Elsewhere the same arithmetic gives a cell of the look-up 
 are compared, so that pieces are exact.
 
 In the scratch memory (``places.py``) VALUES are columns of the points of one layer, W has pairs (w, b) for all inputs,
-SLOPE columns of b'. Outputs, and BARS by them, are rows of whole vectors, or one column where there is one output;
+SLOPE pairs (b', dw/dx). Outputs, and BARS by them, are rows of whole vectors, or one column where there is one output;
 OTHER_BARS are columns of the inputs' cotangents, before they are turned into the rows of the layer below. A sample
-alone has w and b apart, in W and B, and its numbers one after the other.
+alone has w and b apart, in W and B, b' alone, and its numbers one after the other.
 """
 
 from __future__ import annotations

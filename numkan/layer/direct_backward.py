@@ -20,7 +20,8 @@ import numpy as np
 from numkan._jit import kernel
 from numkan._lanes import sample_lanes
 from numkan._simd import rounded_ops, vector_ops
-from numkan._turn import pair_ops, pick_op, row_numbers, turn_op
+from numkan._totals import TOTALS, put_totals_op
+from numkan._turn import pair_ops, pick_op, turn_op
 from numkan.layer.direct import BLOCK, tile_columns
 from numkan.layer.direct_forward import horner_kernel
 from numkan.layer.places import (
@@ -31,7 +32,6 @@ from numkan.layer.places import (
     FUNCTION_VALUES,
     GRADS,
     INPUTS,
-    LOCAL,
     MATRICES,
     N_BASIS,
     N_IN,
@@ -135,8 +135,7 @@ def whole_slope_kernel(k: int, columns: int) -> Any:
     @kernel
     def whole_slope(edges, at, width, scale, w, on_b, inverse):  # type: ignore[no-untyped-def]
         """Return them from the rows of the polynomials, `width` apart from `at` on, and the scales of b."""
-        value = load(edges, at)
-        slope = mul(splat(edges.dtype.type(0)), w)  # zeros, and NaN where x is NaN
+        value, slope = load(edges, at), splat(edges.dtype.type(0))  # NaN in w is not lost at degree 1 either
         for m in range(1, k + 1):
             slope = fma(slope, w, value)
             value = fma(value, w, load(edges, at + m * width))
@@ -146,28 +145,46 @@ def whole_slope_kernel(k: int, columns: int) -> Any:
 
 
 @cache
-def _pull_many_kernel(k: int, columns: int) -> Any:
-    """Return the kernel of step 2 for `columns` outputs, side by side."""
-    _, load, _, splat, _, mul, total, _ = rounded_ops(columns)
-    whole_slope, local_numbers = whole_slope_kernel(k, columns), row_numbers(2)
+def _product_kernel(k: int, dtype: np.dtype[Any], columns: int) -> Any:
+    """Return the kernel of what step 2 sums up, for one input of one sample and `columns` outputs."""
+    _, load, _, splat, _, mul, *_ = rounded_ops(columns)
+    whole_slope, splat_pair = whole_slope_kernel(k, columns), pair_ops(dtype, columns).splat_pair
 
     @kernel
-    def pull(tables, edges, places, layer, offsets, count, work, index, v):  # type: ignore[no-untyped-def]
-        """Add the part of the outputs from v on to the columns of the inputs' cotangents."""
-        width, entries, piece = places[layer, WIDTH], places[layer, ENTRIES], places[layer, PIECE]
-        bars = offsets[BARS] + v
+    def product(edges, work, index, where, scale, s):  # type: ignore[no-untyped-def]
+        column, table, piece, width, pairs, slopes, bars = where
+        at, w = table + np.int64(index[np.uint64(column + s)]) * piece, splat(work[np.uint64(pairs + 2 * s)])
+        on_b, inverse = splat_pair(work, slopes + 2 * s)
+        slope = whole_slope(edges, at, width, scale, w, on_b, inverse)
+        return mul(slope, load(work, bars + s * width))
+
+    return product
+
+
+@cache
+def _pull_many_kernel(k: int, dtype: np.dtype[Any], columns: int) -> Any:
+    """Return the kernel of step 2 for `columns` outputs, side by side."""
+    _, load, *_, total, _ = rounded_ops(columns)
+    product, put_totals, zero = _product_kernel(k, dtype, columns), put_totals_op(dtype, columns), dtype.type(0)
+
+    @kernel
+    def pull(edges, places, layer, offsets, count, work, index, v):  # type: ignore[no-untyped-def]
+        """Add the part of the outputs from v on to the columns of the inputs' cotangents; the first part fills them."""
+        width, piece, whole = places[layer, WIDTH], places[layer, PIECE], count // TOTALS * TOTALS
         for i in range(places[layer, N_IN]):
-            column, table = (places[layer, INPUTS] + i) * BLOCK, places[layer, EDGES] + i * entries * piece + v
-            at_w, at_slope = np.uint64(offsets[W] + 2 * column), np.uint64(offsets[SLOPE] + column)
-            inverses = places[layer, LOCAL] + i * entries * local_numbers + 1
-            scale = load(edges, places[layer, SCALES] + i * width + v)
-            x_bar = np.uint64(offsets[OTHER_BARS] + i * BLOCK)
-            for s in range(count):
-                own, j = np.uint64(s), np.int64(index[np.uint64(column + s)])
-                w, on_b, at = splat(work[at_w + np.uint64(2 * s)]), splat(work[at_slope + own]), table + j * piece
-                inverse = splat(tables[np.uint64(inverses + j * local_numbers)])
-                slope = whole_slope(edges, at, width, scale, w, on_b, inverse)
-                work[x_bar + own] += total(mul(slope, load(work, bars + s * width)))
+            column, bars = (places[layer, INPUTS] + i) * BLOCK, offsets[BARS] + v
+            table = places[layer, EDGES] + i * places[layer, ENTRIES] * piece + v
+            where = column, table, piece, width, offsets[W] + 2 * column, offsets[SLOPE] + 2 * column, bars
+            scale, to = load(edges, places[layer, SCALES] + i * width + v), offsets[OTHER_BARS] + i * BLOCK
+            for s in range(0, whole, TOTALS):
+                first = product(edges, work, index, where, scale, s)
+                second = product(edges, work, index, where, scale, s + 1)
+                third = product(edges, work, index, where, scale, s + 2)
+                fourth = product(edges, work, index, where, scale, s + 3)
+                put_totals(work, to + s, v > 0, first, second, third, fourth)
+            for s in range(whole, count):
+                own = total(product(edges, work, index, where, scale, s))
+                work[to + s] = (work[to + s] if v > 0 else zero) + own
 
     return pull
 
@@ -175,13 +192,13 @@ def _pull_many_kernel(k: int, columns: int) -> Any:
 @cache
 def _slope_kernel(n: int, dtype: np.dtype[Any]) -> Any:
     """Return the kernel of the derivative of the polynomial that the first n coefficients of a tuple make."""
-    _, _, _, splat, fma, mul, *_ = vector_ops(sample_lanes(dtype))
+    _, _, _, splat, fma, *_ = vector_ops(sample_lanes(dtype))
     zero = dtype.type(0)
     if n == 1:
 
         @kernel
         def nothing(coefficients, w):  # type: ignore[no-untyped-def]
-            return mul(splat(zero), w)  # zeros, and NaN where x is NaN
+            return splat(zero)
 
         return nothing
     rest, value = _slope_kernel(n - 1, dtype), horner_kernel(n - 1, dtype)
@@ -197,21 +214,19 @@ def _slope_kernel(n: int, dtype: np.dtype[Any]) -> Any:
 def _pull_one_kernel(k: int, dtype: np.dtype[Any]) -> Any:
     """Return the kernel of step 2 for one output: samples are lanes."""
     step, load, store, splat, fma, mul, *_ = vector_ops(sample_lanes(dtype))
-    pick_polynomials, pick_local, slope = pick_op(dtype, k + 1), pick_op(dtype, 2), _slope_kernel(k + 1, dtype)
-    local_numbers, load_pairs = row_numbers(2), pair_ops(dtype, 1).load_pairs
+    pick, slope, load_pairs = pick_op(dtype, k + 1), _slope_kernel(k + 1, dtype), pair_ops(dtype, 1).load_pairs
 
     @kernel
-    def pull(tables, edges, places, layer, offsets, count, work, index):  # type: ignore[no-untyped-def]
+    def pull(edges, places, layer, offsets, count, work, index):  # type: ignore[no-untyped-def]
         """Fill the columns of the inputs' cotangents."""
-        entries, piece, to = places[layer, ENTRIES], places[layer, PIECE], offsets[OTHER_BARS]
+        to = offsets[OTHER_BARS]
         for i in range(places[layer, N_IN]):
-            column, table = (places[layer, INPUTS] + i) * BLOCK, places[layer, EDGES] + i * entries * piece
-            local, scale = places[layer, LOCAL] + i * entries * local_numbers, splat(edges[places[layer, SCALES] + i])
+            column, scale = (places[layer, INPUTS] + i) * BLOCK, splat(edges[places[layer, SCALES] + i])
+            table = places[layer, EDGES] + i * places[layer, ENTRIES] * places[layer, PIECE]
             for s in range(0, count, step):
-                polynomials = pick_polynomials(edges, table, index, column + s)
-                _, inverse = pick_local(tables, local, index, column + s)
-                on_b = load(work, offsets[SLOPE] + column + s)
+                polynomials = pick(edges, table, index, column + s)
                 w, _ = load_pairs(work, offsets[W] + 2 * (column + s))
+                on_b, inverse = load_pairs(work, offsets[SLOPE] + 2 * (column + s))
                 whole = fma(on_b, scale, mul(inverse, slope(polynomials, w)))
                 store(work, to + i * BLOCK + s, mul(whole, load(work, offsets[BARS] + s)))
 
@@ -223,33 +238,33 @@ def pull_back_direct(k: int, dtype: np.dtype[Any]) -> Any:
     """Return the kernel of step 2 for a layer."""
     lanes, turn, (wide, narrow) = sample_lanes(dtype), turn_op(dtype), tile_columns(dtype)
     pull_wide, pull_narrow, pull_one = (
-        _pull_many_kernel(k, wide),
-        _pull_many_kernel(k, narrow),
+        _pull_many_kernel(k, dtype, wide),
+        _pull_many_kernel(k, dtype, narrow),
         _pull_one_kernel(k, dtype),
     )
     zero = dtype.type(0)
 
     @kernel
-    def fill(tables, edges, places, layer, offsets, count, work, index):  # type: ignore[no-untyped-def]
+    def fill(edges, places, layer, offsets, count, work, index):  # type: ignore[no-untyped-def]
         """Fill the columns of the inputs' cotangents; those of the padding are 0."""
         width = places[layer, WIDTH]
-        for i in range(0 if width > 1 else places[layer, N_IN], places[layer - 1, WIDTH]):
+        for i in range(places[layer, N_IN], places[layer - 1, WIDTH]):
             column = offsets[OTHER_BARS] + i * BLOCK
             for at in range(column, column + count):
                 work[at] = zero
         if width == 1:
-            pull_one(tables, edges, places, layer, offsets, count, work, index)
+            pull_one(edges, places, layer, offsets, count, work, index)
             return
         whole = width // wide * wide
         for v in range(0, whole, wide):
-            pull_wide(tables, edges, places, layer, offsets, count, work, index, v)
+            pull_wide(edges, places, layer, offsets, count, work, index, v)
         for v in range(whole, width, narrow):
-            pull_narrow(tables, edges, places, layer, offsets, count, work, index, v)
+            pull_narrow(edges, places, layer, offsets, count, work, index, v)
 
     @kernel
-    def pull_back(tables, edges, places, layer, offsets, count, work, index):  # type: ignore[no-untyped-def]
+    def pull_back(edges, places, layer, offsets, count, work, index):  # type: ignore[no-untyped-def]
         """Put the inputs' cotangents, those of the layer below, in place of the outputs': rows with padding."""
-        fill(tables, edges, places, layer, offsets, count, work, index)
+        fill(edges, places, layer, offsets, count, work, index)
         width, bars, columns = places[layer - 1, WIDTH], offsets[BARS], offsets[OTHER_BARS]
         if width == 1:
             for s in range(count):

@@ -79,7 +79,7 @@ def _look_up_kernel(dtype: np.dtype[Any]) -> Any:
 def locate_direct(dtype: np.dtype[Any]) -> Any:
     """Return the kernel that prepares the inputs of a layer."""
     lanes = sample_lanes(dtype)
-    step, load, store, splat, fma, mul, _, reached = vector_ops(lanes)
+    step, load, _, splat, fma, mul, _, reached = vector_ops(lanes)
     cell, store_cell, bounded, span = cell_ops(dtype)
     read_cells, look_up, pick = cells_kernel(lanes), _look_up_kernel(dtype), pick_op(dtype, 2)
     silu, store_pairs = silu_op(dtype), pair_ops(dtype, 1).store_pairs
@@ -88,11 +88,11 @@ def locate_direct(dtype: np.dtype[Any]) -> Any:
 
     @kernel
     def locate(tables, places, layer, offsets, full, work, index, slopes):  # type: ignore[no-untyped-def]
-        """Fill the columns of piece, of pairs (w, b) and, with `slopes`, of b' from those of the layer's inputs.
+        """Fill the columns of piece, of pairs (w, b) and, with `slopes`, (b', dw/dx) from those of the layer's inputs.
 
         full: samples, whole vectors.
         """
-        at_slope, kind, n_cells = offsets[SLOPE], places[layer, KIND], places[layer, N_CELLS]
+        kind, n_cells = places[layer, KIND], places[layer, N_CELLS]
         for i in range(places[layer, N_IN]):
             column = (places[layer, INPUTS] + i) * BLOCK
             at, pairs = offsets[VALUES] + i * BLOCK, offsets[W] + 2 * column
@@ -108,7 +108,7 @@ def locate_direct(dtype: np.dtype[Any]) -> Any:
                     w = mul(fma(splat(minus), centre, bounded(x)), inverse)
                 else:
                     piece = cell(x, cells[0], cells[1], cells[2])
-                    w = span(x, piece, spans)
+                    w, inverse = span(x, piece, spans)
                     store_cell(index, column + s, reached(reached(piece, x, spans[0]), x, spans[1]))
                 if kind == SILU:
                     b, slope = silu(x)
@@ -116,7 +116,7 @@ def locate_direct(dtype: np.dtype[Any]) -> Any:
                     b, slope = x if kind == IDENTITY else splat(zero), splat(one if kind == IDENTITY else zero)
                 store_pairs(work, pairs + 2 * s, w, b)
                 if slopes:
-                    store(work, at_slope + column + s, slope)
+                    store_pairs(work, offsets[SLOPE] + 2 * (column + s), slope, inverse)
 
     return locate
 
@@ -128,8 +128,9 @@ def _edge_kernel(k: int, dtype: np.dtype[Any], columns: int) -> Any:
     splat_pair, one = pair_ops(dtype, columns).splat_pair, dtype.type(1)
 
     @kernel
-    def add_edges(y, edges, table, piece, width, scale, work, pair, index, at):  # type: ignore[no-untyped-def]
-        row, (w, b) = table + np.int64(index[np.uint64(at)]) * piece, splat_pair(work, pair)
+    def add_edges(y, edges, work, index, where, scale, s):  # type: ignore[no-untyped-def]
+        column, pairs, table, piece, width = where
+        row, (w, b) = table + np.int64(index[np.uint64(column + s)]) * piece, splat_pair(work, pairs + 2 * s)
         value = load(edges, row)
         for m in range(1, k):
             value = fma(value, w, load(edges, row + m * width))
@@ -150,17 +151,16 @@ def _add_many_kernel(k: int, dtype: np.dtype[Any], columns: int) -> Any:
         n_in, width, piece, out = places[layer, N_IN], places[layer, WIDTH], places[layer, PIECE], offsets[OUTPUTS] + v
         table, scales, apart = places[layer, EDGES] + v, places[layer, SCALES] + v, places[layer, ENTRIES] * piece
         for i in range(0, n_in, 2):
-            other, column, pairs = min(i + 1, n_in - 1), (places[layer, INPUTS] + i) * BLOCK, offsets[W]
-            scale, other_scale = load(edges, scales + i * width), load(edges, scales + other * width)
+            other, column = min(i + 1, n_in - 1), (places[layer, INPUTS] + i) * BLOCK
+            pairs = offsets[W] + 2 * column
+            where = column, pairs, table + i * apart, piece, width
+            where_other = column + BLOCK, pairs + 2 * BLOCK, table + other * apart, piece, width
+            scale, scale_other = load(edges, scales + i * width), load(edges, scales + other * width)
             for s in range(count):
-                at = column + s
                 y = load(work, out + s * width) if i > 0 else splat(zero)
-                y = add_edges(y, edges, table + i * apart, piece, width, scale, work, pairs + 2 * at, index, at)
+                y = add_edges(y, edges, work, index, where, scale, s)
                 if other > i:
-                    at += BLOCK
-                    y = add_edges(
-                        y, edges, table + other * apart, piece, width, other_scale, work, pairs + 2 * at, index, at
-                    )
+                    y = add_edges(y, edges, work, index, where_other, scale_other, s)
                 store(work, out + s * width, y)
 
     return add

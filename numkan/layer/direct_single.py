@@ -59,7 +59,7 @@ def locate_single_direct(dtype: np.dtype[Any]) -> Any:
                 work[at_w + i] = (bounded(x) - tables[local]) * tables[local + 1]
             else:
                 piece = np.int64(own) + (x >= spans[0]) + (x >= spans[1])
-                work[at_w + i] = span(x, own, spans)
+                work[at_w + i], _ = span(x, own, spans)
             index[before + i] = piece
             if kind != SILU:
                 work[at_b + i] = x if kind == IDENTITY else zero

@@ -108,7 +108,7 @@ def gradient_direct(k: int, dtype: np.dtype[Any], entries: int) -> Any:
             for layer in range(last if wanted else -1, -1, -1):
                 add_gradients(tables, firsts, places, layer, offsets, count, work, index, grads)
                 if layer > 0:
-                    pull_back(tables, edges, places, layer, offsets, count, work, index)
+                    pull_back(edges, places, layer, offsets, count, work, index)
         if steps & UNPACK:
             unpack(grads, numbers, places, trained, grad)
         return total

@@ -253,7 +253,7 @@ def _direct(layers: Sequence[KANLayer], pieces: Sequence[Pieces], places: Any) -
         at.VALUES: max(int(inputs.max()) * direct.BLOCK, of_one),  # of one layer
         at.W: 2 * n_inputs * direct.BLOCK,  # with b
         at.B: of_one,
-        at.SLOPE: n_inputs * direct.BLOCK,
+        at.SLOPE: 2 * n_inputs * direct.BLOCK,  # with dw/dx
         at.BARS: widest * direct.BLOCK,
         at.OTHER_BARS: widest * direct.BLOCK,
         at.FUNCTION_VALUES: max(int((places[:, at.N_BASIS] * width).max()), function_lanes(k) * direct.BLOCK),
