@@ -143,7 +143,7 @@ class _Shuffler(Emitter):
         """Return short vectors one after the other."""
         while len(parts) > 1:
             size = 2 * parts[0].type.count
-            parts = [self.shuffle(a, b, list(range(size))) for a, b in zip(parts[::2], parts[1::2], strict=True)]
+            parts = [self.shuffle(a, b, range(size)) for a, b in zip(parts[::2], parts[1::2], strict=True)]
         return parts[0]
 
     def joined_numbers(self, numbers: list[Any]) -> Any:
@@ -220,7 +220,7 @@ def _pair_intrinsics(dtype: np.dtype[Any], lanes: int) -> tuple[Any, Any, Any]:
             emit = _Shuffler(builder, dtype)
             array, at = args
             low, high = emit.load_tables(context, signature.args[0], array, at, 2)
-            found = [emit.shuffle(low, high, list(range(own, 2 * emit.lanes, 2))) for own in range(2)]
+            found = [emit.shuffle(low, high, range(own, 2 * emit.lanes, 2)) for own in range(2)]
             return context.make_tuple(builder, both, found)
 
         return both(array, types.intp), codegen

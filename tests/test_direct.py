@@ -82,7 +82,17 @@ def test_cells_are_pieces_where_breaks_are_equally_spaced_and_roundings_make_no_
     moved = even.copy()
     moved[0, 10] += 1e-9
     shifted = even.astype(np.float32) + np.float32(100)
-    for grid, k, plain in ((even, 3, True), (even, 2, True), (even, 1, False), (moved, 3, False), (shifted, 2, False)):
+    far = extend_grid(np.linspace(514.68, 516.68, 69)[None], 5).astype(
+        np.float32
+    )  # spans of which roundings are a share
+    for grid, k, plain in (
+        (even, 3, True),
+        (even, 2, True),
+        (even, 1, False),
+        (moved, 3, False),
+        (shifted, 2, False),
+        (far, 5, False),
+    ):
         tables = direct_tables(local_pieces(grid, k), k)
         assert tables is not None
         assert (tables.hints.size == 0) == plain
@@ -159,24 +169,38 @@ def test_local_variables_of_cells_are_those_of_the_pieces_bit_for_bit(policy: st
             number = one_cell(x[s], cells_of_one[0], cells_of_one[1], cells_of_one[2])
             alone[s], _ = one_local(x[s], number, spans_of_one)
 
-    for domain in ((-1, 1), (0, 1), (10, 13)):
-        knots = extend_grid(np.linspace(*domain, 38)[None], 3).astype(dtype)
-        pieces = local_pieces(knots, 3, policy)
-        tables = direct_tables(pieces, 3)
+    for k, G, (low, high) in ((3, 37, (-1, 1)), (2, 37, (0, 1)), (5, 8, (10, 13)), (3, 1, (-1, 1)), (1, 1, (0, 1))):
+        edges = np.array([np.linspace(low, high, G + 1), np.linspace(low - 1, high, G + 1)])
+        pieces = local_pieces(extend_grid(edges, k).astype(dtype), k, policy)
+        tables = direct_tables(pieces, k)
         assert tables is not None
-        assert tables.hints.size == 0
-        breaks = pieces.ends[0, :-1]
-        x = np.concatenate([breaks, np.random.default_rng(0).uniform(*domain, 100), [-5, 3000, np.inf, -np.inf]])
-        x = np.resize(x.astype(dtype), 160)
-        (found, inverses, alone), numbers = np.zeros((3, len(x)), dtype), tables.cells[0]
-        with np.errstate(all="ignore"):
-            run(x, numbers, found, inverses, alone)
-            place = np.floor(np.clip((x - numbers[0]) * numbers[1], 0, numbers[2])).astype(int)
-            piece = place + (x >= breaks[0]) + (x >= breaks[-1])
-            finite = np.clip(x, -np.finfo(dtype).max, np.finfo(dtype).max)
-            np.testing.assert_array_equal(found, (finite - pieces.centre[0, piece]) * pieces.inverse[0, piece])
-        np.testing.assert_array_equal(inverses, pieces.inverse[0, piece])
-        np.testing.assert_array_equal(alone, found)
+        by_arithmetic = k > 1 or policy in ("linear", "clamp")  # the others have breaks within, which are compared
+        assert (tables.hints.size == 0) == by_arithmetic
+        for i in range(2 if by_arithmetic else 0):
+            breaks, numbers = pieces.ends[i, :-1], tables.cells[i]
+            points = np.random.default_rng(0).uniform(low - 1, high, 100)
+            x = np.concatenate([breaks, points, [-5, 3000, np.inf, -np.inf, np.nan]])
+            x = np.resize(x.astype(dtype), 160)
+            found, inverses, alone = np.zeros((3, len(x)), dtype)
+            with np.errstate(all="ignore"):
+                run(x, numbers, found, inverses, alone)
+                place = (x - numbers[0]) * numbers[1]
+                place = np.floor(np.clip(np.where(np.isnan(place), 0, place), 0, numbers[2]))
+                piece = place.astype(int) + (x >= breaks[0]) + (x >= breaks[-1])
+                finite = np.clip(x, -np.finfo(dtype).max, np.finfo(dtype).max)
+                np.testing.assert_array_equal(found, (finite - pieces.centre[i, piece]) * pieces.inverse[i, piece])
+            np.testing.assert_array_equal(inverses, pieces.inverse[i, piece])
+            np.testing.assert_array_equal(alone, found)
+
+
+@pytest.mark.parametrize("dtype", FLOATS, ids=lambda dtype: dtype.__name__)
+@pytest.mark.parametrize("policy", ["continue", "fade", "linear", "clamp"])
+def test_knots_nearly_as_far_apart_as_numbers_go_make_no_noise(policy: str, dtype: type) -> None:
+    far, k = 0.44 * float(np.finfo(dtype).max), 3
+    knots = np.linspace(-far, far, 6)
+    model = KAN([1, 2], grid=5, k=k, dtype=dtype, extrapolate=policy)
+    model.act_fun[0].grid = np.concatenate([[-far] * k, knots, [far] * k])[None]
+    assert np.isfinite(model(np.zeros((2, 1), dtype))).all()
 
 
 # --- the function -------------------------------------------------------------------------------------------------

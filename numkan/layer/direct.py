@@ -130,11 +130,10 @@ def _spans(pieces: Pieces) -> Any:
     """Return origin ... high_inverse (n_in, 9), or None if arithmetic does not find the centres of inner pieces."""
     n_pieces, even = pieces.centre.shape[1], pieces.even
     number, centre = np.arange(n_pieces - 2), pieces.centre[:, 1:-1]
-    with np.errstate(all="ignore"):
-        # The outer of these may go on with the polynomial, so the centre, of the span beside it.
-        first = 0 + (even_centres(even, number[:1]) != centre[:, :1])
-        last = n_pieces - 3 - (even_centres(even, number[-1:]) != centre[:, -1:])
-        centres = even_centres(even, np.clip(number, first, last))
+    # The outer of these may go on with the polynomial, so the centre, of the span beside it.
+    first = 0 + (even_centres(even, number[:1]) != centre[:, :1])
+    last = n_pieces - 3 - (even_centres(even, number[-1:]) != centre[:, -1:])
+    centres = even_centres(even, np.clip(number, first, last))
     if not ((centres == centre).all() and (pieces.inverse[:, 1:-1] == even[:, 2:]).all()):
         return None
     outermost = [numbers[:, [end]] for end in (0, -1) for numbers in (pieces.centre, pieces.inverse)]

@@ -32,7 +32,7 @@ _MOST_COLUMN_TABLES = 5 << 20
 _MOST_DIRECT_BYTES, _LONGEST_ROW = 4 << 20, 256
 
 #: So many bytes may a thread's columns take there, and the tables of all grids.
-_MOST_SCRATCH_BYTES = 16 << 20
+_MOST_SCRATCH_BYTES = 20 << 20
 
 #: Tables of two registers are worth it where no layer has more outputs: in direct form they would not fill a vector.
 _FEW_OUTPUTS = 8

@@ -34,7 +34,8 @@ def even_spans(left: FloatArray, right: FloatArray, first: int, dtype: np.dtype[
 
 def even_centres(even: FloatArray, number: NDArray[np.int64]) -> FloatArray:
     """Return the centres (n_in, n) of spans: the product and the sum are rounded, each, to the dtype of `even`."""
-    centres: FloatArray = number.astype(even.dtype) * even[:, 1:2] + even[:, :1]
+    with np.errstate(all="ignore"):  # spans beyond a large domain may be asked for
+        centres: FloatArray = number.astype(even.dtype) * even[:, 1:2] + even[:, :1]
     return centres
 
 
@@ -42,5 +43,5 @@ def are_even(even: FloatArray, left: FloatArray, right: FloatArray, number: NDAr
     """Tell which of these spans have the width that `even` says, and lie where their numbers do."""
     half = 0.5 * (right - left)
     with np.errstate(all="ignore"):
-        off = abs(even_centres(even, number) - (left + half))
+        off = abs(even_centres(even, number).astype(np.float64) - (left + half))
         return (off <= _NEAR * half) & (abs(half * even[:, 2:].astype(np.float64) - 1) <= _NEAR)

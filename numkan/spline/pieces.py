@@ -9,9 +9,9 @@ one table for each *piece* of the real line. Outside the domain the extrapolatio
 polynomial, a straight line, a constant, NaN), so that value, derivative, Jacobian and refit follow one policy by
 construction, and no kernel knows that policies exist.
 
-The polynomials are centred at mid-span, where their coefficients are smallest: about the left knot, rounding errors of
-up to 107 u arise at degree 5, about the middle 6.7 u. The tables are computed in float64 and rounded to the grid's
-dtype.
+The polynomials are centred at mid-span, or very near, where their coefficients are smallest: about the left knot,
+rounding errors of up to 107 u arise at degree 5, about the middle 6.7 u. The tables are computed in
+float64 and rounded to the grid's dtype.
 
 References
 ----------
@@ -95,6 +95,7 @@ def local_pieces(grid: FloatArray, k: int, extrapolate: str = "continue", nu: in
     check_option("extrapolate", extrapolate, EXTRAPOLATIONS)
     dtype = grid.dtype
     knots = grid.astype(np.float64)
+    # `before` spans or pieces of the policy lie between the first piece and the domain.
     domain, before = knots[:, k : knots.shape[1] - k], {"fade": k, "continue": 1}.get(extrapolate, 0)
     even = even_spans(domain[:, :-1], domain[:, 1:], before, dtype)
     centre, inverse, poly = _span_polynomials(knots, k, even, before - k)
@@ -128,9 +129,9 @@ def _span_polynomials(
     n_spans = n_knots - 1
     left, right = knots[:, :-1], knots[:, 1:]
     span = np.arange(n_spans)
-    # The centre is rounded to the dtype first and the polynomial is made about that very number: on spans of a few
-    # units in the last place the rounding of a midpoint is a good part of the span.
     half, by_number = 0.5 * (right - left), are_even(even, left, right, number + span)
+    # The centre is rounded to the dtype first and the polynomial is made about that very number: on spans of a few
+    # units in the last place the rounding of a midpoint is a good part of the span. So is that for the inverse of all.
     centre = np.where(by_number, even_centres(even, number + span), (left + half).astype(even.dtype))
     with np.errstate(divide="ignore", over="ignore"):
         inverse = np.where(half > 0, np.where(by_number, even[:, 2:], 1 / half), 0)
