@@ -33,9 +33,10 @@ BLOCK = 128  # samples at least; a multiple of any vector
 #: The tile of outputs that is in hand stays in the first-level cache for all samples of a block.
 _TILES_BYTES = 1 << 15
 
-#: Blocks grow with the number of pieces, so that a run has about so many samples: rows are loaded once a run.
-_RUN = 16
-_LONGEST_BLOCK = 8 * BLOCK
+#: Blocks grow with the number of pieces, so that a run has about so many samples: rows are loaded once a run, and all
+#: coefficients go through the caches once a block.
+_RUN = 32
+_LONGEST_BLOCK = 16 * BLOCK
 
 #: What is prepared at once: 16 inputs, or fewer of the longest blocks.
 _INPUTS, _PREPARED = 16, 64 * BLOCK
