@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 
 import pytest
@@ -31,3 +32,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for item in items:
             if item.get_closest_marker("jit"):
                 item.add_marker(pytest.mark.skip(reason="the JIT is off"))
+
+
+_full_collections = 0
+
+
+def pytest_runtest_setup() -> None:
+    """Take what is left of a full search for garbage out of the next ones, and out of Hypothesis' searches.
+
+    Compiled kernels are millions of objects. Hypothesis makes Python look through all of them for every example, which
+    took most of the suite's time.
+    """
+    global _full_collections
+    found = gc.get_stats()[2]["collections"]
+    if found > _full_collections:
+        _full_collections = found
+        gc.freeze()
