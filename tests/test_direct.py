@@ -83,9 +83,7 @@ def test_cells_are_pieces_where_breaks_are_equally_spaced_and_roundings_make_no_
     moved = even.copy()
     moved[0, 10] += 1e-9
     shifted = even.astype(np.float32) + np.float32(100)
-    far = extend_grid(np.linspace(514.68, 516.68, 69)[None], 5).astype(
-        np.float32
-    )  # spans of which roundings are a share
+    far = extend_grid(np.linspace(514.68, 516.68, 69)[None], 5).astype(np.float32)  # roundings are a share of spans
     for grid, k, plain in (
         (even, 3, True),
         (even, 2, True),

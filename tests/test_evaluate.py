@@ -24,6 +24,16 @@ def test_chunks_are_whole_blocks_and_spans_cut_all_rows() -> None:
     assert evaluate.spans(9, 4) == [slice(0, 4), slice(4, 8), slice(8, 9)]
 
 
+def test_chunks_are_whole_blocks_of_layers_on_fine_grids_too() -> None:
+    """Or what was sorted would not be kept for backward; where samples do not fill two, there are chunks for two."""
+    layers = KAN([64, 64], grid=200, init="power")._pack()
+    block = layers[0].block
+    assert block > BLOCK
+    for n in (3 * block // 2, 2 * block, 100_000):
+        assert evaluate.chunk_rows(layers, n) % block == 0
+    assert evaluate.chunk_rows(layers, block) <= block // 2
+
+
 @pytest.mark.parametrize("n", [BLOCK - 1, BLOCK, BLOCK + 1, 2 * BLOCK, 2 * BLOCK + 1, 5 * BLOCK + 3])
 def test_chunks_of_one_block_change_no_row_and_keep_every_sum(n: int, monkeypatch: pytest.MonkeyPatch) -> None:
     model = KAN([1, 1, 1], grid=3, k=1, seed=2)

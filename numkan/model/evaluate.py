@@ -51,9 +51,9 @@ def chunk_rows(layers: Sequence[PackedLayer], n: int) -> int:
     for layer in layers:
         n_in, _, width = layer.coefs.shape
         work += n_in * (_PREPARE_WORK + (layer.k + 2) * width)
-    longest = max(layer.block for layer in layers)
-    longest = longest if 2 * n >= 3 * longest else n // 2  # two threads at least
-    wanted = max(_CHUNK_WORK // work, n // _CHUNKS, longest)
+    block = max(layer.block for layer in layers)
+    least = block if 2 * n >= 3 * block else n // 2  # enough for two threads
+    wanted = max(_CHUNK_WORK // work, n // _CHUNKS, least)
     return int(max(1, min(wanted, _LONGEST_CHUNK) // BLOCK) * BLOCK)
 
 

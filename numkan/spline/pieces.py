@@ -58,7 +58,7 @@ class Pieces(NamedTuple):
     ends: Any  # (n_in, n_pieces) float: where the next piece begins; NaN, which no x reaches, for the last one
     centre: Any  # (n_in, n_pieces) float: origin of the local variable w
     inverse: Any  # (n_in, n_pieces) float: w = (x - centre) * inverse; 0 on constant pieces
-    even: Any  # (n_in, 3) float: how ``even.py`` finds both, of piece j as of number j - 1; or NaN
+    even: Any  # (n_in, 3) float: how ``even.py`` finds both, of piece j as of number j - 1, if spans are even
     first: Any  # (n_in, n_pieces) int64: index of the first of the k + 1 functions
     poly: Any  # (n_in, n_pieces, k + 1, lanes) float: poly[..., m, r] multiplies w^(k - m) in function first + r
     origin: Any  # (n_in,) float: left end of the look-up cells
