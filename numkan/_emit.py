@@ -86,11 +86,11 @@ class Emitter:
         self.builder.store(value, pointer, align=array_type.dtype.bitwidth // 8)
 
     def splat(self, value: Any) -> Any:
-        first = self.builder.insert_element(
-            ir.Constant(self.vector, ir.Undefined), value, ir.Constant(ir.IntType(32), 0)
-        )
+        """Return a number, or an integer of its size, in all lanes."""
+        kind = ir.VectorType(value.type, self.lanes)
+        first = self.builder.insert_element(ir.Constant(kind, ir.Undefined), value, ir.Constant(ir.IntType(32), 0))
         zeros = ir.Constant(ir.VectorType(ir.IntType(32), self.lanes), [0] * self.lanes)
-        return self.builder.shuffle_vector(first, ir.Constant(self.vector, ir.Undefined), zeros)
+        return self.builder.shuffle_vector(first, ir.Constant(kind, ir.Undefined), zeros)
 
     def shuffle(self, a: Any, b: Any, places: Sequence[int]) -> Any:
         """Return the lanes of a, then b, that stand in these places."""

@@ -166,8 +166,15 @@ def silu_slope(x: Array) -> Array:
     return np.asarray(sigmoid(x) * (1 + x * sigmoid(-x)))
 
 
-def base(x: Array, base_fun: Any, slope: bool = False) -> Any:
-    """Return a base function, by its name or as a pair (value, derivative), or its derivative."""
+def _silu_steepness(x: Array) -> Array:
+    """Return the magnitudes of both terms of the derivative of silu, added; the terms cancel at -1.28."""
+    return np.asarray(sigmoid(x) * (1 + np.abs(x) * sigmoid(-x)))
+
+
+def base(x: Array, base_fun: Any, slope: bool = False, sizes: bool = False) -> Any:
+    """Return a base function, by its name or as a pair (value, derivative), or its derivative; or their sizes."""
+    if sizes:
+        return _silu_steepness(x) if base_fun == "silu" and slope else np.abs(base(x, base_fun, slope))
     pairs: dict[str, Any] = {
         "silu": (silu, silu_slope),
         "identity": (np.copy, np.ones_like),
@@ -185,8 +192,7 @@ def prepare(layer: Layer, x: Array, nu: int = 0, sizes: bool = False) -> Array:
     splines = basis(x, layer.grid, layer.k, layer.extrapolate, nu, sizes)
     if sizes:
         splines = np.broadcast_to(splines.sum(axis=2, keepdims=True), splines.shape)
-    smooth = base(x, layer.base_fun, nu > 0)
-    return np.concatenate([splines, (np.abs(smooth) if sizes else smooth)[..., None]], axis=2)
+    return np.concatenate([splines, base(x, layer.base_fun, nu > 0, sizes)[..., None]], axis=2)
 
 
 # --- one layer ----------------------------------------------------------------------------------------------------

@@ -35,11 +35,11 @@ def _coefficient_kernel(k: int, dtype: np.dtype[Any], vectors: int) -> Any:
     @kernel
     def add_tile(grad, first, low, high, n_rows, width, v, y_bar, begin, kept, work):  # type: ignore[no-untyped-def]
         """Add to grad, which begins with input `first`, for inputs low ... high - 1 and outputs from v on."""
-        order, basis, stride, block = work.order, work.basis, work.stride, work.block
+        order, basis, stride = work.order, work.basis, work.stride
         before = first * n_rows * width
         for slot in range(high - low):
             base_row = ((low - first + slot) * n_rows + n_rows - 1) * width + v
-            at, start, first_run = slot * (k + 2) * stride, (kept + slot) * block, (kept + slot) * work.runs
+            at, start, first_run = slot * (k + 2) * stride, (kept + slot) * stride, (kept + slot) * work.runs
             q = 0
             for run in range(first_run, first_run + work.n_runs[kept + slot]):
                 row, end = work.run_row[run] - before + v, work.run_end[run]
@@ -62,10 +62,10 @@ def _input_kernel(k: int, dtype: np.dtype[Any], vectors: int) -> Any:
     @kernel
     def add_tile(coefs, low, high, n_rows, width, v, y_bar, begin, kept, work, x_bar):  # type: ignore[no-untyped-def]
         """Add to x_bar[begin : begin + count, low : high]; the sum over r comes before the one sum over lanes."""
-        order, slope, stride, block = work.order, work.slope, work.stride, work.block
+        order, slope, stride = work.order, work.slope, work.stride
         for slot in range(high - low):
             base_row = ((low + slot) * n_rows + n_rows - 1) * width + v
-            at, start, first_run = slot * (k + 2) * stride, (kept + slot) * block, (kept + slot) * work.runs
+            at, start, first_run = slot * (k + 2) * stride, (kept + slot) * stride, (kept + slot) * work.runs
             q = 0
             for run in range(first_run, first_run + work.n_runs[kept + slot]):
                 rows = load(coefs, work.run_row[run] + v, width, base_row)

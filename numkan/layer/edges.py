@@ -115,7 +115,7 @@ def _backward_kernel(k: int, dtype: np.dtype[Any]) -> Any:
                 prepare(x, begin, count, low, high, width, n_rows, pieces, kind, given, given_slope, True, work)
                 for i in range(low, high):
                     base_row, at = (i * n_rows + n_rows - 1) * width, (i - low) * (k + 2) * stride
-                    start, run = (i - low) * work.block, (i - low) * work.runs
+                    start, run = (i - low) * work.stride, (i - low) * work.runs
                     for q in range(count):
                         if q == work.run_end[run]:
                             run += 1

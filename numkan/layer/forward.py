@@ -31,10 +31,10 @@ def _tile_kernel(k: int, dtype: np.dtype[Any], vectors: int) -> Any:
     @kernel
     def add_tile(functions, coefs, low, high, n_rows, width, v, kept, work):  # type: ignore[no-untyped-def]
         """Add inputs low ... high - 1, in slots 0, 1, ..., sorted in slots from `kept` on, to the outputs from v on."""
-        order, out, stride, block = work.order, work.out, work.stride, work.block
+        order, out, stride = work.order, work.out, work.stride
         for slot in range(high - low):
             base_row = ((low + slot) * n_rows + n_rows - 1) * width + v
-            at, start, first_run = slot * (k + 2) * stride, (kept + slot) * block, (kept + slot) * work.runs
+            at, start, first_run = slot * (k + 2) * stride, (kept + slot) * stride, (kept + slot) * work.runs
             q = 0
             for run in range(first_run, first_run + work.n_runs[kept + slot]):
                 rows = load(coefs, work.run_row[run] + v, width, base_row)
@@ -131,7 +131,7 @@ def tangent_kernel(k: int, dtype: np.dtype[Any]) -> Any:
                 for i in range(low, high):
                     slot = i - low
                     for q in range(count):
-                        dot = x_dot[begin + np.int64(work.order[slot * work.block + q]), i]
+                        dot = x_dot[begin + np.int64(work.order[slot * work.stride + q]), i]
                         for r in range(rows):
                             slope[(slot * rows + r) * work.stride + q] *= dot
                 contract(slope, flat, low, high, n_rows, width, 0, work)

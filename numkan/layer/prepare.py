@@ -17,10 +17,12 @@ from typing import Any
 import numpy as np
 
 from numkan._jit import kernel
+from numkan._lanes import sample_lanes, silu_op
 from numkan._simd import lanes_of, vector_ops
-from numkan.base import GIVEN, IDENTITY, SILU, fill_silu
+from numkan.base import GIVEN, IDENTITY, SILU
 from numkan.layer.enter import enter_kernel
-from numkan.spline.pieces import bounded, find_kernel
+from numkan.layer.sort import sort_kernel
+from numkan.spline.pieces import bounded
 
 __all__ = ["copy_rows", "fill_kernel", "place_kernel", "prepare_kernel"]
 
@@ -44,82 +46,95 @@ def copy_rows(dtype: np.dtype[Any]) -> Any:
     return copy
 
 
-@kernel
-def _sort(count, n_pieces, slot, points, work):  # type: ignore[no-untyped-def]
-    """Fill ordered, order and runs of slot `slot` from points and piece: a counting sort."""
-    piece, rank, places, order, ordered = work.piece, work.rank, work.places, work.order, work.ordered
-    for j in range(n_pieces):
-        places[j] = 0
-    for s in range(count):
-        own = np.uint32(piece[s])
-        before = places[own]
-        rank[s], places[own] = before, before + 1
-    first_run, end = slot * work.runs, 0
-    run = first_run
-    for j in range(n_pieces):
-        of_piece = places[j]
-        places[j] = end
-        if of_piece > 0:
-            end += of_piece
-            work.run_piece[run] = j
-            work.run_end[run] = end
-            run += 1
-    work.n_runs[slot] = run - first_run
-    start = slot * work.block
-    for s in range(count):
-        q = np.uint64(start + places[np.uint32(piece[s])] + rank[s])
-        order[q] = s
-        ordered[q] = points[s]
-
-
 @cache
 def _evaluate_kernel(k: int, dtype: np.dtype[Any]) -> Any:
     """Return Horner with the sorted samples as lanes."""
     powers = k + 1
     step, load, store, splat, fma, mul, *_ = vector_ops(lanes_of(dtype))
-    zero, minus = dtype.type(0), dtype.type(-1)
+    limit, zero, minus = dtype.type(np.finfo(dtype).max), dtype.type(0), dtype.type(-1)
 
     @kernel
-    def evaluate(ordered, i, slot, kept, pieces, table, with_slopes, work):  # type: ignore[no-untyped-def]
-        """Fill the k + 1 functions of slot `slot`, and their slopes if wanted, at the points of input i.
+    def evaluate(count, low, high, pieces, with_slopes, at, work):  # type: ignore[no-untyped-def]
+        """Fill the k + 1 functions of slots 0, 1, ..., and their slopes if wanted, for inputs low ... high - 1.
 
-        They lie sorted in `ordered`, in the runs of slot `kept`. A run ends within a vector, and what is written behind
-        it is written again by the next run.
+        The samples lie sorted in slots at, at + 1, .... A run ends within a vector, and what is written behind it is
+        written again by the next run.
         """
-        centres, inverses, basis, slopes, stride = pieces.centre, pieces.inverse, work.basis, work.slope, work.stride
+        centres, inverses, table = pieces.centre, pieces.inverse, pieces.poly.reshape(-1)
+        basis, slopes, stride = work.basis, work.slope, work.stride
         n_pieces, lanes = pieces.poly.shape[1], pieces.poly.shape[3]
-        first_run, q = kept * work.runs, 0
-        for run in range(first_run, first_run + work.n_runs[kept]):
-            j = work.run_piece[run]
-            row = (i * n_pieces + j) * (powers * lanes)
-            centre, inverse = splat(centres[i, j]), splat(inverses[i, j])
-            end = work.run_end[run]
-            for s in range(q, end, step):
-                w = mul(fma(splat(minus), centre, load(ordered, s)), inverse)
-                for r in range(powers):
-                    to = (slot * (powers + 1) + r) * stride + s
-                    value = splat(table[row + r])
-                    if with_slopes:
-                        slope = mul(splat(zero), w)  # zeros, and NaN where x is NaN
-                        for m in range(1, powers):
-                            slope = fma(slope, w, value)
-                            value = fma(value, w, splat(table[row + m * lanes + r]))
-                        store(slopes, to, mul(slope, inverse))
-                    else:
-                        for m in range(1, powers):
-                            value = fma(value, w, splat(table[row + m * lanes + r]))
-                    if powers == 1:
-                        value = fma(splat(zero), w, value)
-                    store(basis, to, value)
-            q = end
+        for slot in range(high - low):
+            first_run, q = (at + slot) * work.runs, 0
+            last_run = first_run + work.n_runs[at + slot] - 1
+            points, begin = work.ordered, (at + slot) * work.stride
+            # infinities lie in the outermost pieces, which often are empty
+            if work.run_piece[first_run] == 0 or work.run_piece[last_run] == n_pieces - 1:
+                for s in range(count):
+                    work.points[s] = bounded(points[begin + s], limit)
+                points, begin = work.points, 0
+            for run in range(first_run, last_run + 1):
+                j = work.run_piece[run]
+                row = ((low + slot) * n_pieces + j) * (powers * lanes)
+                centre, inverse = splat(centres[low + slot, j]), splat(inverses[low + slot, j])
+                end = work.run_end[run]
+                for s in range(q, end, step):
+                    w = mul(fma(splat(minus), centre, load(points, begin + s)), inverse)
+                    for r in range(powers):
+                        to = (slot * (powers + 1) + r) * stride + s
+                        value = splat(table[row + r])
+                        if with_slopes:
+                            slope = mul(splat(zero), w)  # zeros, and NaN where x is NaN
+                            for m in range(1, powers):
+                                slope = fma(slope, w, value)
+                                value = fma(value, w, splat(table[row + m * lanes + r]))
+                            store(slopes, to, mul(slope, inverse))
+                        else:
+                            for m in range(1, powers):
+                                value = fma(value, w, splat(table[row + m * lanes + r]))
+                        if powers == 1:
+                            value = fma(splat(zero), w, value)
+                        store(basis, to, value)
+                q = end
 
     return evaluate
 
 
 @cache
+def _base_kernel(k: int, dtype: np.dtype[Any]) -> Any:
+    """Return the kernel of the base values of sorted inputs, the last of k + 2 functions."""
+    lanes, silu = sample_lanes(dtype), silu_op(dtype)
+    _, load, store, *_ = vector_ops(lanes)
+    rows, zero, one = k + 2, dtype.type(0), dtype.type(1)
+
+    @kernel
+    def fill_base(begin, count, low, high, kind, given, given_slope, with_slopes, at, work):  # type: ignore[no-untyped-def]
+        """Fill those of slots 0, 1, ... with b of inputs low ... high - 1, and with b'; arguments as in `fill`."""
+        basis, slope, ordered = work.basis, work.slope, work.ordered
+        for i in range(low, high):
+            start, to = (at + i - low) * work.stride, ((i - low) * rows + rows - 1) * work.stride
+            if kind == SILU:
+                for q in range(0, count, lanes):
+                    value, derivative = silu(load(ordered, start + q))
+                    store(basis, to + q, value)
+                    if with_slopes:
+                        store(slope, to + q, derivative)
+            elif kind == GIVEN:
+                for q in range(count):
+                    row = begin + np.int64(work.order[start + q])
+                    basis[to + q] = given[row, i]
+                    slope[to + q] = given_slope[row, i]
+            else:
+                for q in range(count):
+                    basis[to + q] = ordered[start + q] if kind == IDENTITY else zero
+                    slope[to + q] = one if kind == IDENTITY else zero
+
+    return fill_base
+
+
+@cache
 def place_kernel(dtype: np.dtype[Any]) -> Any:
     """Return the kernel that sorts a group of inputs at a block of samples by piece, for a dtype."""
-    find, enter = find_kernel(dtype), enter_kernel(dtype)
+    enter, sort = enter_kernel(dtype), sort_kernel(dtype)
 
     @kernel
     def place(x, begin, count, low, high, width, n_rows, pieces, at, work):  # type: ignore[no-untyped-def]
@@ -128,14 +143,8 @@ def place_kernel(dtype: np.dtype[Any]) -> Any:
         The samples are begin ... begin + count - 1; width, n_rows: of the packed coefficients. One call does a whole
         group, because passing so many arrays costs as much as 50 samples.
         """
-        n_pieces = pieces.poly.shape[1]
         enter(x, begin, count, low, high, work.points, 0, work.stride)
-        for i in range(low, high):
-            slot, points = at + i - low, work.points[(i - low) * work.stride :]
-            find(points, count, i, pieces, work.found, work.piece)
-            _sort(count, n_pieces, slot, points, work)
-            for run in range(slot * work.runs, slot * work.runs + work.n_runs[slot]):
-                work.run_row[run] = (i * n_rows + pieces.first[i, work.run_piece[run]]) * width
+        sort(count, low, high, width, n_rows, pieces, at, work)
 
     return place
 
@@ -143,10 +152,7 @@ def place_kernel(dtype: np.dtype[Any]) -> Any:
 @cache
 def fill_kernel(k: int, dtype: np.dtype[Any]) -> Any:
     """Return the kernel that evaluates the functions of sorted inputs, for degree `k` and a dtype."""
-    evaluate, silu = _evaluate_kernel(k, dtype), fill_silu(dtype)
-    powers = k + 1
-    limit = dtype.type(np.finfo(dtype).max)
-    zero, one = dtype.type(0), dtype.type(1)
+    fill_base, evaluate = _base_kernel(k, dtype), _evaluate_kernel(k, dtype)
 
     @kernel
     def fill(begin, count, low, high, pieces, kind, given, given_slope, with_slopes, at, work):  # type: ignore[no-untyped-def]
@@ -155,30 +161,8 @@ def fill_kernel(k: int, dtype: np.dtype[Any]) -> Any:
         The samples lie sorted in slots at, at + 1, ...; kind: of base function; given, given_slope (n, n_in): b and b'
         where kind is GIVEN; with_slopes: whether derivatives are wanted as well.
         """
-        basis, slope, table = work.basis, work.slope, pieces.poly.reshape(-1)
-        for i in range(low, high):
-            slot, kept = i - low, at + i - low
-            start, to = kept * work.block, (slot * (powers + 1) + powers) * work.stride
-            ordered = work.ordered[start:]
-            if kind == SILU:
-                silu(ordered, count, to, basis, slope, with_slopes)
-            elif kind == GIVEN:
-                for q in range(count):
-                    row = begin + np.int64(work.order[start + q])
-                    basis[to + q] = given[row, i]
-                    slope[to + q] = given_slope[row, i]
-            else:
-                for q in range(count):
-                    basis[to + q] = ordered[q] if kind == IDENTITY else zero
-                    slope[to + q] = one if kind == IDENTITY else zero
-            first = kept * work.runs
-            last = first + work.n_runs[kept] - 1
-            # infinities lie in the outermost pieces, which often are empty
-            if work.run_piece[first] == 0 or work.run_piece[last] == pieces.poly.shape[1] - 1:
-                for q in range(count):
-                    work.points[q] = bounded(ordered[q], limit)
-                ordered = work.points
-            evaluate(ordered, i, slot, kept, pieces, table, with_slopes, work)
+        fill_base(begin, count, low, high, kind, given, given_slope, with_slopes, at, work)
+        evaluate(count, low, high, pieces, with_slopes, at, work)
 
     return fill
 

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from numkan._bits import SAMPLES
 from numkan._rows import tile_vectors
 from numkan._simd import lanes_of
 
@@ -48,7 +49,7 @@ _KEPT_BYTES = 1 << 25
 
 
 class Work(NamedTuple):
-    """Scratch memory of one thread. Slot j holds input j of the group in hand, in `block` or `stride` places."""
+    """Scratch memory of one thread. Slot j holds input j of the group in hand, in `stride` places."""
 
     block: int  # samples
     inputs: int  # of a group
@@ -57,11 +58,12 @@ class Work(NamedTuple):
     width: int  # numbers from one row of outputs to the next, see `row_width`
     points: Any  # (inputs * stride,) the points of a group
     found: Any  # (stride,) their pieces, as the dtype's numbers
+    left: Any  # (block / 64,) uint64: bits of the samples whose piece is not known yet
     piece: Any  # (block,) int32: their pieces
     rank: Any  # (block,) int32: how many samples before are of the same piece
     places: Any  # (most pieces,) int64: samples of each piece, then where they begin
-    ordered: Any  # (slots * block + a vector,) the points, sorted by piece; `inputs` slots, or more: see `Sorted`
-    order: Any  # (slots * block,) uint16: samples in that order
+    ordered: Any  # (slots * stride,) the points, sorted by piece; `inputs` slots, or more: see `Sorted`
+    order: Any  # (slots * stride,) uint16: samples in that order
     n_runs: Any  # (slots,) int64
     run_piece: Any  # (slots * runs,) int64
     run_end: Any  # (slots * runs,) int64: place in `order` behind the last sample of a run, within its slot
@@ -102,7 +104,7 @@ def _whole_lines(n_bytes: int) -> int:
 
 def _sorted_parts(work: Work, slots: int) -> list[tuple[int, np.dtype[Any]]]:
     """Return size and dtype of each."""
-    sizes = (slots * work.block + work.stride - work.block, slots * work.block, slots, *[slots * work.runs] * 3)
+    sizes = (slots * work.stride, slots * work.stride, slots, *[slots * work.runs] * 3)
     arrays = work.ordered, work.order, work.n_runs, work.run_piece, work.run_end, work.run_row
     return [(size, array.dtype) for size, array in zip(sizes, arrays, strict=True)]
 
@@ -196,11 +198,12 @@ def _new_work(dtype: np.dtype[Any], k: int, most_pieces: int, width: int) -> Wor
         width=row_width(width, dtype),
         points=floats(inputs * stride),
         found=floats(stride),
+        left=np.zeros(block // SAMPLES, np.uint64),
         piece=np.zeros(block, np.int32),
         rank=np.zeros(block, np.int32),
         places=integers(most_pieces),
-        ordered=floats(inputs * block + lanes_of(dtype)),
-        order=np.zeros(inputs * block, np.uint16),
+        ordered=floats(inputs * stride),
+        order=np.zeros(inputs * stride, np.uint16),
         n_runs=integers(inputs),
         run_piece=integers(inputs * runs),
         run_end=integers(inputs * runs),

@@ -1,0 +1,166 @@
+"""Sets of 64 samples, a bit for each.
+
+    reached(x, at, end)                     the samples s for which x[at + s] >= end
+    append(own, x, at, first, values, numbers, to)
+        values[to], values[to + 1], ... = x[at + s] and numbers[to], ... = first + s for the samples s of the set `own`,
+        in order; returns the place behind the last. values and numbers have room for a vector behind it
+
+Comparing is done with whole vectors, whatever the samples; what a set costs is to write down its members. They are
+taken one by one, or, where the host can and many are expected, a vector is *compressed*: those of its lanes that belong
+to the set move together, and what is written behind them is written over by those who follow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any, NamedTuple
+
+import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from numkan._emit import Emitter
+from numkan._jit import kernel
+from numkan._simd import as_python, has_wide_vectors
+
+__all__ = ["ALL", "SAMPLES", "BitOps", "bit_ops"]
+
+SAMPLES = 64
+ALL = np.uint64(2**SAMPLES - 1)
+
+_NONE, _ONE = np.uint64(0), np.uint64(1)
+
+
+class BitOps(NamedTuple):
+    """The operations for one dtype; `append_many` is `append` for sets that are expected to hold more than a few."""
+
+    reached: Callable[..., Any]
+    append: Callable[..., Any]
+    append_many: Callable[..., Any]
+
+
+@cache
+def bit_ops(dtype: np.dtype[Any]) -> BitOps:
+    """Return the operations for a dtype."""
+    if as_python():
+        return BitOps(_reached_one_by_one, _append_in_python, _append_in_python)
+    # Of eight lanes too few belong to a set for compressing to be worth it.
+    many = _compress_intrinsic(dtype) if has_wide_vectors() and dtype == np.float32 else _append_one_by_one
+    return BitOps(_reached_intrinsic(dtype), _append_one_by_one, many)
+
+
+# --- one sample at a time -----------------------------------------------------------------------------------------
+
+
+@kernel
+def _reached_one_by_one(x, at, end):  # type: ignore[no-untyped-def]
+    bits = _NONE
+    for s in range(SAMPLES):
+        if x[at + s] >= end:
+            bits |= _ONE << np.uint64(s)
+    return bits
+
+
+@kernel
+def _append_in_python(own, x, at, first, values, numbers, to):  # type: ignore[no-untyped-def]
+    for s in range(SAMPLES):
+        if own >> np.uint64(s) & _ONE:
+            values[to], numbers[to] = x[at + s], first + s
+            to += 1
+    return to
+
+
+# --- compiled -----------------------------------------------------------------------------------------------------
+
+
+@intrinsic
+def _least(typing_context, own):  # type: ignore[no-untyped-def]
+    """Return the first sample of a set that is not empty."""
+
+    def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
+        kind = ir.FunctionType(args[0].type, [args[0].type, ir.IntType(1)])
+        function = cgutils.get_or_insert_function(builder.module, kind, f"llvm.cttz.i{SAMPLES}")
+        return builder.call(function, [args[0], ir.IntType(1)(1)])
+
+    return types.intp(own), codegen
+
+
+@kernel
+def _append_one_by_one(own, x, at, first, values, numbers, to):  # type: ignore[no-untyped-def]
+    while own != _NONE:
+        s = _least(own)
+        own &= own - _ONE
+        place = np.uint64(to)
+        values[place], numbers[place] = x[np.uint64(at + s)], first + s
+        to += 1
+    return to
+
+
+class _BitEmitter(Emitter):
+    """Writes vectors into words, and back."""
+
+    def bits(self, condition: Any) -> Any:
+        """Return a vector of truth values as the low bits of a word."""
+        return self.builder.zext(self.builder.bitcast(condition, ir.IntType(self.lanes)), ir.IntType(SAMPLES))
+
+    def lanes_in(self, word: Any, lane: int) -> tuple[Any, Any]:
+        """Return which lanes of a vector the bits from `lane` on are, and how many."""
+        narrow = ir.IntType(self.lanes)
+        part = self.builder.trunc(self.builder.lshr(word, word.type(lane)), narrow)
+        kind = ir.FunctionType(narrow, [narrow])
+        count = cgutils.get_or_insert_function(self.builder.module, kind, f"llvm.ctpop.i{self.lanes}")
+        condition = self.builder.bitcast(part, ir.VectorType(ir.IntType(1), self.lanes))
+        return condition, self.builder.zext(self.builder.call(count, [part]), word.type)
+
+    def compressed(self, vector: Any, condition: Any, suffix: str) -> Any:
+        """Return the lanes of which the condition holds, together at the front."""
+        name = f"llvm.x86.avx512.mask.compress.v{self.lanes}{suffix}"
+        kind = ir.FunctionType(vector.type, [vector.type, vector.type, condition.type])
+        function = cgutils.get_or_insert_function(self.builder.module, kind, name)
+        return self.builder.call(function, [vector, ir.Constant(vector.type, ir.Undefined), condition])
+
+
+def _reached_intrinsic(dtype: np.dtype[Any]) -> Any:
+    @intrinsic
+    def reached(typing_context, x, at, end):  # type: ignore[no-untyped-def]
+        def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
+            emit = _BitEmitter(builder, dtype)
+            x, at, end = args
+            end, word = emit.splat(end), ir.IntType(SAMPLES)(0)
+            for lane in range(0, SAMPLES, emit.lanes):
+                points = emit.load(context, signature.args[0], x, at, lane)
+                bits = emit.bits(builder.fcmp_ordered(">=", points, end))
+                word = builder.or_(word, builder.shl(bits, word.type(lane)))
+            return word
+
+        return types.uint64(x, types.intp, end), codegen
+
+    return reached
+
+
+def _compress_intrinsic(dtype: np.dtype[Any]) -> Any:
+    @intrinsic
+    def append(typing_context, own, x, at, first, values, numbers, to):  # type: ignore[no-untyped-def]
+        def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
+            emit = _BitEmitter(builder, dtype)
+            own, x, at, first, values, numbers, to = args
+            x_type, values_type, numbers_type = (signature.args[place] for place in (1, 4, 5))
+            short = ir.VectorType(ir.IntType(16), emit.lanes)
+            for lane in range(0, SAMPLES, emit.lanes):
+                condition, count = emit.lanes_in(own, lane)
+                points = emit.compressed(emit.load(context, x_type, x, at, lane), condition, "f32")
+                emit.store(context, values_type, values, to, points)
+                number = builder.trunc(builder.add(first, first.type(lane)), emit.integer)
+                own_numbers = ir.Constant(emit.integers, list(range(emit.lanes)))
+                own_numbers = builder.add(emit.splat(number), own_numbers)
+                own_numbers = builder.trunc(emit.compressed(own_numbers, condition, "i32"), short)
+                emit.store(context, numbers_type, numbers, to, own_numbers)
+                to = builder.add(to, count)
+            return to
+
+        return types.intp(own, x, types.intp, types.intp, values, numbers, types.intp), codegen
+
+    return append

@@ -1,0 +1,108 @@
+"""Samples of a block, sorted by piece: input by input, those of a piece in the order in which they came.
+
+With few pieces every piece is compared with all samples at once, and a set of bits says which are its own: no sample
+waits for another. With many it is a counting sort, after a look-up.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from numkan._bits import ALL, SAMPLES, bit_ops
+from numkan._jit import kernel
+from numkan.spline.pieces import MOST_COUNTED, find_kernel
+
+__all__ = ["sort_kernel"]
+
+#: Of more pieces, a piece has too few of 64 samples for `append_many`.
+_MOST_DENSE = 12
+
+
+@cache
+def sort_kernel(dtype: np.dtype[Any]) -> Any:
+    """Return the kernel that sorts a group of inputs by piece, for a dtype."""
+    sort_few, sort_many = _few_kernel(dtype), _many_kernel(dtype)
+
+    @kernel
+    def sort(count, low, high, width, n_rows, pieces, at, work):  # type: ignore[no-untyped-def]
+        """Fill order, ordered and runs of slots at, at + 1, ... from work.points of inputs low ... high - 1."""
+        if pieces.ends.shape[1] <= MOST_COUNTED:
+            sort_few(count, low, high, width, n_rows, pieces, at, work)
+        else:
+            sort_many(count, low, high, width, n_rows, pieces, at, work)
+
+    return sort
+
+
+@cache
+def _few_kernel(dtype: np.dtype[Any]) -> Any:
+    reached, append, append_many = bit_ops(dtype)
+
+    @kernel
+    def sort(count, low, high, width, n_rows, pieces, at, work):  # type: ignore[no-untyped-def]
+        """See above; a NaN has reached no end, so it is of the first piece."""
+        ends, left, points, order, ordered = pieces.ends, work.left, work.points, work.order, work.ordered
+        n_pieces, words = ends.shape[1], -(-count // SAMPLES)
+        for i in range(low, high):
+            start, begin = (i - low) * work.stride, (at + i - low) * work.stride
+            run, end = (at + i - low) * work.runs, begin
+            first_run = run
+            for word in range(words):
+                left[word] = ALL >> np.uint64(max(0, (word + 1) * SAMPLES - count))
+            for j in range(n_pieces):
+                before = end
+                for word in range(words):
+                    first = word * SAMPLES
+                    beyond = left[word] & reached(points, start + first, ends[i, j])
+                    own, left[word] = left[word] ^ beyond, beyond
+                    if own != 0 and n_pieces <= _MOST_DENSE:
+                        end = append_many(own, points, start + first, first, ordered, order, end)
+                    elif own != 0:
+                        end = append(own, points, start + first, first, ordered, order, end)
+                if end > before:
+                    work.run_piece[run], work.run_end[run] = j, end - begin
+                    work.run_row[run] = (i * n_rows + pieces.first[i, j]) * width
+                    run += 1
+            work.n_runs[at + i - low] = run - first_run
+
+    return sort
+
+
+@cache
+def _many_kernel(dtype: np.dtype[Any]) -> Any:
+    find = find_kernel(dtype)
+
+    @kernel
+    def sort(count, low, high, width, n_rows, pieces, at, work):  # type: ignore[no-untyped-def]
+        """See above; `places` are counts first, then where pieces begin."""
+        piece, rank, places, order, ordered = work.piece, work.rank, work.places, work.order, work.ordered
+        n_pieces = pieces.ends.shape[1]
+        for i in range(low, high):
+            points = work.points[(i - low) * work.stride :]
+            find(points, count, i, pieces, work.found, piece)
+            for j in range(n_pieces):
+                places[j] = 0
+            for s in range(count):
+                own = np.uint32(piece[s])
+                before = places[own]
+                rank[s], places[own] = before, before + 1
+            run, end = (at + i - low) * work.runs, 0
+            first_run = run
+            for j in range(n_pieces):
+                of_piece = places[j]
+                places[j] = end
+                if of_piece > 0:
+                    end += of_piece
+                    work.run_piece[run], work.run_end[run] = j, end
+                    work.run_row[run] = (i * n_rows + pieces.first[i, j]) * width
+                    run += 1
+            work.n_runs[at + i - low] = run - first_run
+            begin = (at + i - low) * work.stride
+            for s in range(count):
+                q = np.uint64(begin + places[np.uint32(piece[s])] + rank[s])
+                order[q], ordered[q] = s, points[s]
+
+    return sort

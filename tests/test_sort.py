@@ -1,0 +1,105 @@
+"""numkan._bits and numkan.layer.sort: sets of samples, and samples sorted by piece, beside NumPy's stable sort."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from numkan._bits import SAMPLES, bit_ops
+from numkan._jit import kernel
+from numkan._simd import lanes_of
+from numkan.layer.sort import _few_kernel, _many_kernel, sort_kernel
+from numkan.layer.work import Work, workspace
+from numkan.spline import extend_grid
+from numkan.spline.pieces import EXTRAPOLATIONS, MOST_COUNTED, Pieces, local_pieces
+from tests.laws import Array
+
+FLOATS = [np.dtype(np.float32), np.dtype(np.float64)]
+
+
+@pytest.mark.parametrize("dtype", FLOATS, ids=str)
+def test_reached_sets_the_bits_of_samples_that_are_not_less(dtype: np.dtype[Any]) -> None:
+    reached = bit_ops(dtype).reached
+
+    @kernel
+    def run(x, at, end, out):  # type: ignore[no-untyped-def]
+        out[0] = reached(x, at, end)
+
+    x = np.random.default_rng(0).integers(-3, 4, SAMPLES + 5).astype(dtype)
+    x[[7, 20, 40]] = np.nan, np.inf, -np.inf
+    for end in (-np.inf, -1.0, 0.0, 3.0, np.inf, np.nan):
+        out = np.zeros(1, np.uint64)
+        run(x, 3, dtype.type(end), out)
+        assert [int(out[0]) >> s & 1 for s in range(SAMPLES)] == list(x[3 : 3 + SAMPLES] >= end)
+
+
+@pytest.mark.parametrize("dtype", FLOATS, ids=str)
+@pytest.mark.parametrize("name", ["append", "append_many"])
+def test_append_writes_the_members_of_a_set_in_order(name: str, dtype: np.dtype[Any]) -> None:
+    append, room = getattr(bit_ops(dtype), name), lanes_of(dtype)
+
+    @kernel
+    def run(own, x, values, numbers, out):  # type: ignore[no-untyped-def]
+        out[0] = append(own, x, 2, 1000, values, numbers, 5)
+
+    rng = np.random.default_rng(1)
+    x = rng.normal(size=SAMPLES + 2).astype(dtype)
+    sets = [rng.random(SAMPLES) < share for share in (0.0, 0.02, 0.2, 0.7, 1.0)]
+    sets += [np.arange(SAMPLES) == 0, np.arange(SAMPLES) == SAMPLES - 1]
+    for members in sets:
+        own = np.uint64(sum(1 << int(s) for s in np.flatnonzero(members)))
+        values = np.full(5 + SAMPLES + room + 1, -9, dtype)
+        numbers, end = np.full(values.size, 9, np.uint16), np.zeros(1, np.int64)
+        run(own, x, values, numbers, end)
+        assert end[0] == 5 + members.sum()
+        np.testing.assert_array_equal(values[5 : end[0]], x[2:][members])
+        np.testing.assert_array_equal(numbers[5 : end[0]], 1000 + np.flatnonzero(members))
+        for array, before in ((values, -9), (numbers, 9)):
+            assert (array[:5] == before).all()
+            assert (array[end[0] + room :] == before).all()
+
+
+def sorted_slots(kernel: Any, x: Array, pieces: Pieces, k: int) -> tuple[Work, int]:
+    """Sort all inputs of x (n, n_in), less than a block, in slots 1, 2, ...; also return the numbers of an input."""
+    work = workspace(x.dtype, k, pieces.poly.shape[1], 16)
+    width, n_rows = 16, 40
+    work.points.reshape(work.inputs, work.stride)[: x.shape[1], : len(x)] = x.T
+    kernel(len(x), 0, x.shape[1], width, n_rows, pieces, 1, work)
+    return work, n_rows * width
+
+
+def check_slots(work: Work, row: int, x: Array, pieces: Pieces) -> None:
+    n, n_in = x.shape
+    for i in range(n_in):
+        piece = sum((x[:, i] >= end).astype(int) for end in pieces.ends[i])
+        order = np.argsort(piece, kind="stable")
+        at, runs = (1 + i) * work.stride, slice((1 + i) * work.runs, (1 + i) * work.runs + int(work.n_runs[1 + i]))
+        np.testing.assert_array_equal(work.order[at : at + n], order)
+        np.testing.assert_array_equal(work.ordered[at : at + n], x[order, i])
+        own, counts = np.unique(piece, return_counts=True)
+        np.testing.assert_array_equal(work.run_piece[runs], own)
+        np.testing.assert_array_equal(work.run_end[runs], np.cumsum(counts))
+        np.testing.assert_array_equal(work.run_row[runs], i * row + pieces.first[i, own] * 16)
+
+
+@pytest.mark.parametrize("dtype", FLOATS, ids=str)
+@pytest.mark.parametrize("extrapolate", EXTRAPOLATIONS)
+@pytest.mark.parametrize("G", [1, 5, 9, 17, 50])
+def test_samples_are_sorted_by_piece(G: int, extrapolate: str, dtype: np.dtype[Any]) -> None:
+    rng = np.random.default_rng(G)
+    knots = np.sort(rng.integers(-8, 9, (3, G + 1)) / 8, axis=1)  # some of them repeated
+    knots[:, 0], knots[:, -1] = -1.1, 1.1
+    pieces = local_pieces(extend_grid(knots, k_extend=2).astype(dtype), 2, extrapolate)
+    assert (pieces.ends.shape[1] <= MOST_COUNTED) == (G < 50)
+    for n in (1, 63, 64, 100, 128):
+        x = rng.normal(size=(n, 3)).astype(dtype)
+        x[rng.random(x.shape) < 0.2] = 0.125  # on a knot
+        x[rng.random(x.shape) < 0.05] = np.nan
+        x[rng.random(x.shape) < 0.05] = np.inf
+        x[rng.random(x.shape) < 0.05] = -np.inf
+        check_slots(*sorted_slots(sort_kernel(dtype), x, pieces, 2), x, pieces)
+        if G < 50:
+            check_slots(*sorted_slots(_many_kernel(dtype), x, pieces, 2), x, pieces)
+            check_slots(*sorted_slots(_few_kernel(dtype), x, pieces, 2), x, pieces)
