@@ -29,14 +29,19 @@ MSE, CROSS_ENTROPY = range(2)
 
 @kernel
 def _sum_of_squares(y, at, target, goal, n_out):  # type: ignore[no-untyped-def]
-    """Return the sum of squared differences of one row: four sums, so that an addition need not wait for the last."""
+    """Return the sum of squared differences of one row: four sums, so that an addition need not wait for the last.
+
+    Places are unsigned, or every one would be asked whether it counts from the end of the array.
+    """
     a = b = c = d = 0.0
-    whole = n_out // 4 * 4
-    for o in range(0, whole, 4):
-        e0, e1 = np.float64(y[at + o] - target[goal + o]), np.float64(y[at + o + 1] - target[goal + o + 1])
-        e2, e3 = np.float64(y[at + o + 2] - target[goal + o + 2]), np.float64(y[at + o + 3] - target[goal + o + 3])
+    one, two, three = np.uint64(1), np.uint64(2), np.uint64(3)
+    whole = np.uint64(n_out // 4 * 4)
+    for o in range(np.uint64(0), whole, np.uint64(4)):
+        i, j = at + o, goal + o
+        e0, e1 = np.float64(y[i] - target[j]), np.float64(y[i + one] - target[j + one])
+        e2, e3 = np.float64(y[i + two] - target[j + two]), np.float64(y[i + three] - target[j + three])
         a, b, c, d = a + e0 * e0, b + e1 * e1, c + e2 * e2, d + e3 * e3
-    for o in range(whole, n_out):
+    for o in range(whole, np.uint64(n_out)):
         e = np.float64(y[at + o] - target[goal + o])
         a += e * e
     return (a + b) + (c + d)
@@ -53,9 +58,10 @@ def _squared(y, y_at, count, n_out, target, weight, begin, scale, y_bar, bar_at,
     loss = 0.0
     for s in range(count):
         factor = scale * weight[begin + s] if weighted else scale
-        at, to, goal = y_at + s * n_out, bar_at + s * bar_width, (begin + s) * n_out
+        at, to = np.uint64(y_at + s * n_out), np.uint64(bar_at + s * bar_width)
+        goal = np.uint64((begin + s) * n_out)
         row = _sum_of_squares(y, at, target, goal, n_out)
-        for o in range(n_out):
+        for o in range(np.uint64(n_out)):
             y_bar[to + o] = factor * (y[at + o] - target[goal + o])
         loss += row * weight[begin + s] if weighted else row
     return loss
