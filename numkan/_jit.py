@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, cast
 
+from llvmlite.binding import Linkage
 from numba import njit
+from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import Compiler
 
 from numkan._cache import KernelCache
@@ -14,8 +16,27 @@ from numkan._key import overload_key
 __all__ = ["kernel"]
 
 
+class _KernelLibrary(JITCodeLibrary):  # type: ignore[misc]
+    """Machine code of a kernel that calls its own copies of other kernels.
+
+    Numba gives the copies the names of the originals, and the linker takes the first of a name that the process has.
+    Where a kernel was compiled, that is the callee compiled on its own, for other registers: the gradient of a wide
+    layer took up to a third longer there, as the stack happened to lie, than where it was loaded from the disk.
+    """
+
+    def _finalize_final_module(self) -> None:
+        self._shared_module = self._final_module.clone()  # what callers copy: names that may be defined many times
+        for function in self._shared_module.functions:
+            if not function.is_declaration and function.linkage == Linkage.external:
+                function.linkage = Linkage.linkonce_odr
+        for function in self._final_module.functions:
+            if not function.is_declaration and function.linkage == Linkage.linkonce_odr:
+                function.linkage = Linkage.internal
+        super()._finalize_final_module()
+
+
 class _KernelCompiler(Compiler):  # type: ignore[misc]
-    """Numba's compiler, but machine code is named after what it does.
+    """Numba's compiler, but machine code is named after what it does, and calls nothing but itself.
 
     Numba tells functions of one name apart by a counter, which starts at 1 in every process. Two kernels from one
     factory, cached by two processes and loaded by a third, would then call helpers of the same symbol, and the linker
@@ -26,10 +47,12 @@ class _KernelCompiler(Compiler):  # type: ignore[misc]
     named_by_key = True
 
     def define_pipelines(self) -> Any:
-        """Name the function, then go on as usual: this is the first hook that knows function and argument types."""
+        """Name the function, and say where its code goes: this is the first hook that knows the argument types."""
         identity = self.state.func_id
         identity.unique_id = int(overload_key(identity.func, self.state.args)[:15], 16)
         identity.unique_name = f"{identity.func_qualname}${identity.unique_id}"
+        self.state.library = _KernelLibrary(self.state.targetctx.codegen(), identity.func_qualname)
+        self.state.library.enable_object_caching()
         return super().define_pipelines()
 
 

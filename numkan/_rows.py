@@ -183,6 +183,7 @@ def _summing_intrinsics(k: int, dtype: np.dtype[Any], vectors: int) -> tuple[Any
             for factor, row in zip(by, rows, strict=True):
                 sums = [emit.fma(factor, c, y) for c, y in zip(row, sums, strict=True)]
             emit.store_tables(context, signature.args[4], args[4], args[5], sums)
+            emit.keep_apart()
             return context.get_dummy_value()
 
         return types.void(rows, f, size, size, out, size), codegen
@@ -193,7 +194,9 @@ def _summing_intrinsics(k: int, dtype: np.dtype[Any], vectors: int) -> tuple[Any
             emit = Emitter(builder, dtype)
             rows, by, ys = operands(emit, context, signature, args)
             pairs = [(factor, c, y) for factor, row in zip(by, rows, strict=True) for c, y in zip(row, ys, strict=True)]
-            return cgutils.pack_array(builder, [emit.fma(factor, y, c) for factor, c, y in pairs])
+            sums = [emit.fma(factor, y, c) for factor, c, y in pairs]
+            emit.keep_apart()
+            return cgutils.pack_array(builder, sums)
 
         return rows(rows, f, size, size, out, size), codegen
 
@@ -208,6 +211,7 @@ def _summing_intrinsics(k: int, dtype: np.dtype[Any], vectors: int) -> tuple[Any
                 for factor, row in zip(by[1:], rows[1:], strict=True):
                     value = emit.fma(factor, row[v], value)
                 acc = emit.fma(value, y, acc)
+            emit.keep_apart()
             return sum_of_lanes(builder, acc)
 
         return f.dtype(rows, f, size, size, out, size), codegen

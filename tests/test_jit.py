@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from llvmlite.binding import Linkage
 from numba import config, njit, types
 from numba.extending import intrinsic
 
@@ -241,6 +242,29 @@ def test_callees_have_no_files(cache_root):
     assert result(outer) == [4, 8, 12]
     assert len(files(cache_root)) == 1
     assert "outer" in files(cache_root)[0].name
+
+
+def test_a_kernel_calls_copies_of_others_that_no_other_code_can_take_the_place_of():
+    @kernel
+    def add_powers(x, out):  # too long to be inlined
+        for power in (1, 2, 3, 4, 5, 6, 7, 8):
+            for i in range(x.size):
+                if x[i] > power:
+                    out[i] += x[i] ** power + np.sin(x[i])
+
+    @kernel
+    def add_twice(x, out):
+        add_powers(x, out)
+        add_powers(x[1:], out[1:])
+
+    add_powers(*np.ones((2, 3)))  # its own machine code lies ready
+    add_twice(*np.ones((2, 3)))
+    (compiled,) = add_twice.overloads.values()
+    functions = compiled.library._final_module.functions
+    links = {function.name: function.linkage for function in functions if not function.is_declaration}
+    (copy,) = (name for name in links if "add_powers" in name)
+    assert links[copy] == Linkage.internal
+    assert [name for name, link in links.items() if link == Linkage.external]
 
 
 def test_callers_of_recursive_kernels_are_not_cached(cache_root):
