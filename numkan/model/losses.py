@@ -11,6 +11,7 @@ without sample weights all w are 1. Sums over samples are kept in float64 whatev
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -97,9 +98,10 @@ def _cross_entropy(y, y_at, count, n_out, label, weight, begin, scale, y_bar, ba
 @kernel
 def lose(kind, y, y_at, count, n_out, target, label, weight, begin, scale, y_bar, bar_at, bar_width):  # type: ignore[no-untyped-def]
     """Return the sum of the loss of that kind over `count` samples, and fill y_bar with its derivative times scale."""
+    rounded = y_bar.dtype.type(scale)  # here, because to make a number of a dtype takes long in Python
     if kind == MSE:
-        return _squared(y, y_at, count, n_out, target, weight, begin, scale, y_bar, bar_at, bar_width)
-    return _cross_entropy(y, y_at, count, n_out, label, weight, begin, scale, y_bar, bar_at, bar_width)
+        return _squared(y, y_at, count, n_out, target, weight, begin, rounded, y_bar, bar_at, bar_width)
+    return _cross_entropy(y, y_at, count, n_out, label, weight, begin, rounded, y_bar, bar_at, bar_width)
 
 
 class Targets(NamedTuple):
@@ -111,15 +113,10 @@ class Targets(NamedTuple):
     weight: FloatArray  # (n,) of the dtype, or (0,) for ones
     total: float  # what the sum over the samples is divided by
 
-    @property
-    def kind(self) -> int:
-        """Number of the loss, for kernels."""
-        return MSE if self.loss == "mse" else CROSS_ENTROPY
-
-    @property
-    def scale(self) -> float:
-        """What the derivative of a sample's share by its outputs is multiplied by."""
-        return (2.0 if self.loss == "mse" else 1.0) / self.total
+    def for_kernels(self) -> tuple[Any, ...]:
+        """Return kind, flat target, label, weight, and what derivatives of a sample's share are multiplied by."""
+        kind, factor = (MSE, 2.0) if self.loss == "mse" else (CROSS_ENTROPY, 1.0)
+        return kind, self.y.reshape(-1), self.label, self.weight, factor / self.total
 
     def take(self, rows: Any, weight: FloatArray, total: float) -> Targets:
         """Return those of some samples, with other weights."""
@@ -132,9 +129,15 @@ class Targets(NamedTuple):
         y_bar may have more columns than there are outputs, which are left alone.
         """
         (count, n_out), width = predicted.shape, y_bar.shape[1]
-        goal = self.y.reshape(-1), self.label, self.weight, rows.start, predicted.dtype.type(self.scale)
-        loss = lose(self.kind, predicted.reshape(-1), 0, count, n_out, *goal, y_bar.reshape(-1), 0, width)
+        kind, *goal, scale = self.for_kernels()
+        flat, bars = predicted.reshape(-1), y_bar.reshape(-1)
+        loss = lose(kind, flat, 0, count, n_out, *goal, rows.start, scale, bars, 0, width)
         return float(loss) / self.total
+
+
+@cache
+def _no_weight(dtype: np.dtype[Any]) -> FloatArray:
+    return np.empty(0, dtype)
 
 
 def targets(y: Any, n: int, n_out: int, dtype: np.dtype[Any], loss: str, sample_weight: Any = None) -> Targets:
@@ -155,7 +158,7 @@ def targets(y: Any, n: int, n_out: int, dtype: np.dtype[Any], loss: str, sample_
     check_option("loss", loss, LOSSES)
     if n == 0:
         raise ValueError("Argument `x` must have at least one row for a loss, not 0.")
-    weight = np.empty(0, dtype)
+    weight = _no_weight(dtype)
     total = float(n)
     if sample_weight is not None:
         weight = as_float_array("sample_weight", sample_weight, dtype)

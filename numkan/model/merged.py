@@ -97,7 +97,7 @@ class Merged:
         self._kernels = _COLUMNS if plan.entries else _DIRECT
         self._key = plan.k, plan.dtype, plan.entries
         self._numbers = numbers
-        self._where = plan.tables, plan.firsts, plan.places, plan.trained, plan.offsets
+        self._network = numbers, plan.tables, plan.firsts, plan.places, plan.trained, plan.offsets
 
     def predictor(self) -> Predictor:
         """Return the function of canonical samples that the network is with its numbers of this moment."""
@@ -163,8 +163,7 @@ class Merged:
 
     def _given(self, goal: Targets) -> tuple[Any, ...]:
         """Return a loss, the network's numbers and its plan as kernels of gradients take them."""
-        scale = self.plan.dtype.type(goal.scale)
-        return goal.kind, goal.y.reshape(-1), goal.label, goal.weight, scale, self._numbers, *self._where
+        return *goal.for_kernels(), *self._network
 
     def _blocks(self, x: FloatArray, goal: Targets, grad: FloatArray, add: int) -> float:
         """Do it for any number of samples."""
