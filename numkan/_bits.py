@@ -3,11 +3,11 @@
     reached(x, at, end)                     the samples s for which x[at + s] >= end
     append(own, x, at, first, values, numbers, to)
         values[to], values[to + 1], ... = x[at + s] and numbers[to], ... = first + s for the samples s of the set `own`,
-        in order; returns the place behind the last. values and numbers have room for a vector behind it
+        in order; returns the place behind the last, behind which both arrays have room for a vector
 
 Comparing is done with whole vectors, whatever the samples; what a set costs is to write down its members. They are
 taken one by one, or, where the host can and many are expected, a vector is *compressed*: those of its lanes that belong
-to the set move together, and what is written behind them is written over by those who follow.
+to the set move together, and what is written behind them is written over by those that follow.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ class _KernelLibrary(JITCodeLibrary):  # type: ignore[misc]
 
     Numba gives the copies the names of the originals, and the linker takes the first of a name that the process has.
     Where a kernel was compiled, that is the callee compiled on its own, for other registers: the gradient of a wide
-    layer took up to a third longer there, as the stack happened to lie, than where it was loaded from the disk.
+    layer took up to a third longer there, where a thread's stack lay badly, than where it was loaded from the disk.
     """
 
     def _finalize_final_module(self) -> None:
@@ -36,7 +36,7 @@ class _KernelLibrary(JITCodeLibrary):  # type: ignore[misc]
 
 
 class _KernelCompiler(Compiler):  # type: ignore[misc]
-    """Numba's compiler, but machine code is named after what it does, and calls nothing but itself.
+    """Numba's compiler, but machine code is named after what it does, and calls no other kernel's.
 
     Numba tells functions of one name apart by a counter, which starts at 1 in every process. Two kernels from one
     factory, cached by two processes and loaded by a third, would then call helpers of the same symbol, and the linker

@@ -57,6 +57,23 @@ def test_chunks_of_one_block_change_no_row_and_keep_every_sum(n: int, monkeypatc
     assert_identical(model.jvp(x, model.params, x), np.concatenate(rows))
 
 
+def test_a_last_lot_that_is_shorter_reads_what_it_sorted_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Alone, its samples would be cut into chunks that are no whole blocks; in a lot among others they are not."""
+    model = KAN([2, 3], grid=3, k=2, extrapolate="nan", seed=0)
+    block = model._pack()[0].block
+    monkeypatch.setattr(evaluate, "_CHUNK_WORK", 1)
+    monkeypatch.setattr(evaluate, "_LONGEST_LOT", 2 * block)
+    n = 2 * block + 3 * block // 4
+    assert evaluate.chunk_rows(model._pack(), 3 * block // 4) % block
+    assert evaluate._kept_slots(model._pack()[0], n, evaluate.chunk_rows(model._pack(), 2 * block))
+    x, y = np.random.default_rng(0).uniform(-1, 1, (n, 2)), targets(n, 3)
+    loss, grad = model.loss_and_grad(x, y)
+    monkeypatch.setattr(evaluate, "_kept_slots", lambda *_: 0)
+    again, want = model.loss_and_grad(x, y)
+    assert again == loss
+    assert_identical(grad, want)
+
+
 @pytest.mark.parametrize("beyond", [-1, 0, 1])
 def test_at_the_ends_of_real_chunks_rows_are_those_of_small_batches(beyond: int) -> None:
     model = small()

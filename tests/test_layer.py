@@ -134,12 +134,13 @@ def test_kernels_are_their_twins_on_the_longer_blocks_of_fine_grids(n_intervals:
 
 
 @pytest.mark.jit
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
 @pytest.mark.parametrize("base_fun", BASES, ids=["silu", "identity", "zero", "tanh"])
-def test_backward_has_the_same_bits_with_what_forward_sorted(base_fun: Any) -> None:
-    packed = KANLayer(18, 5, grid=6, base_fun=base_fun).pack()
+def test_backward_has_the_same_bits_with_what_forward_sorted(base_fun: Any, dtype: type) -> None:
+    packed = KANLayer(18, 5, grid=6, base_fun=base_fun, dtype=dtype).pack()
     work, rng = packed.work, np.random.default_rng(0)
     n = 2 * work.block + 7
-    x, y_bar = rng.uniform(-1.5, 1.5, (n, 18)), rng.normal(size=(n, 5))
+    x, y_bar = rng.uniform(-1.5, 1.5, (n, 18)).astype(dtype), rng.normal(size=(n, 5)).astype(dtype)
     x[5, 3], x[6, 4], x[-1, 17] = np.inf, -np.inf, np.nan
     slots = 18 * 3
     keep = Sorted.within(np.empty(Sorted.bytes_of(work, slots), np.uint8), work, slots)

@@ -1,9 +1,9 @@
 """The first half of every layer kernel: from the points of a block of samples to functions of them, sorted by piece.
 
 A layer kernel works through blocks of samples, and within a block through groups of inputs, so that what it prepares
-stays in the second-level cache. For one input it reads the points, finds their pieces, and sorts the samples by piece:
-a *run* of samples shares its polynomials, which are evaluated with samples as lanes, and its rows of coefficients,
-which the second half of a kernel holds in registers (``_rows.py``). Base values count as one more function.
+stays in the second-level cache. For one input it reads the points and sorts the samples by piece (``sort.py``): a
+*run* of samples shares its polynomials, which are evaluated with samples as lanes, and its rows of coefficients, which
+the second half of a kernel holds in registers (``_rows.py``). Base values count as one more function.
 
 What forward has sorted, backward need not sort again: the slots of `work` that hold sorted samples may be as many as
 there are inputs and blocks (`work.Sorted`), those that hold functions are used again for every group.
@@ -108,7 +108,7 @@ def _base_kernel(k: int, dtype: np.dtype[Any]) -> Any:
 
     @kernel
     def fill_base(begin, count, low, high, kind, given, given_slope, with_slopes, at, work):  # type: ignore[no-untyped-def]
-        """Fill those of slots 0, 1, ... with b of inputs low ... high - 1, and with b'; arguments as in `fill`."""
+        """Fill the last function of slots 0, 1, ... with b of inputs low ... high - 1, its slope with b'."""
         basis, slope, ordered = work.basis, work.slope, work.ordered
         for i in range(low, high):
             start, to = (at + i - low) * work.stride, ((i - low) * rows + rows - 1) * work.stride

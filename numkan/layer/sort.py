@@ -29,7 +29,7 @@ def sort_kernel(dtype: np.dtype[Any]) -> Any:
     @kernel
     def sort(count, low, high, width, n_rows, pieces, at, work):  # type: ignore[no-untyped-def]
         """Fill order, ordered and runs of slots at, at + 1, ... from work.points of inputs low ... high - 1."""
-        if pieces.ends.shape[1] <= MOST_COUNTED:
+        if pieces.ends.shape[1] - 1 <= MOST_COUNTED:
             sort_few(count, low, high, width, n_rows, pieces, at, work)
         else:
             sort_many(count, low, high, width, n_rows, pieces, at, work)
@@ -39,11 +39,12 @@ def sort_kernel(dtype: np.dtype[Any]) -> Any:
 
 @cache
 def _few_kernel(dtype: np.dtype[Any]) -> Any:
+    """Return the kernel for few pieces."""
     reached, append, append_many = bit_ops(dtype)
 
     @kernel
     def sort(count, low, high, width, n_rows, pieces, at, work):  # type: ignore[no-untyped-def]
-        """See above; a NaN has reached no end, so it is of the first piece."""
+        """Arguments as in `sort_kernel`. A NaN has reached no end, so it is of the first piece."""
         ends, left, points, order, ordered = pieces.ends, work.left, work.points, work.order, work.ordered
         n_pieces, words = ends.shape[1], -(-count // SAMPLES)
         for i in range(low, high):
@@ -73,11 +74,12 @@ def _few_kernel(dtype: np.dtype[Any]) -> Any:
 
 @cache
 def _many_kernel(dtype: np.dtype[Any]) -> Any:
+    """Return the kernel for many pieces."""
     find = find_kernel(dtype)
 
     @kernel
     def sort(count, low, high, width, n_rows, pieces, at, work):  # type: ignore[no-untyped-def]
-        """See above; `places` are counts first, then where pieces begin."""
+        """Arguments as in `sort_kernel`; `places` are counts first, then where pieces begin."""
         piece, rank, places, order, ordered = work.piece, work.rank, work.places, work.order, work.ordered
         n_pieces = pieces.ends.shape[1]
         for i in range(low, high):

@@ -54,11 +54,11 @@ class Work(NamedTuple):
     block: int  # samples
     inputs: int  # of a group
     runs: int  # room for the runs of a slot
-    stride: int  # samples and, behind them, room for the rest of a vector
+    stride: int  # samples and, behind them, a vector: the rest of the last one, and what ``_bits.py`` writes too far
     width: int  # numbers from one row of outputs to the next, see `row_width`
     points: Any  # (inputs * stride,) the points of a group
-    found: Any  # (stride,) their pieces, as the dtype's numbers
-    left: Any  # (block / 64,) uint64: bits of the samples whose piece is not known yet
+    left: Any  # (block / 64,) uint64: bits of the points whose piece is not known yet
+    found: Any  # (stride,) pieces of the points of one input, as the dtype's numbers, where these are counted
     piece: Any  # (block,) int32: their pieces
     rank: Any  # (block,) int32: how many samples before are of the same piece
     places: Any  # (most pieces,) int64: samples of each piece, then where they begin
@@ -197,8 +197,8 @@ def _new_work(dtype: np.dtype[Any], k: int, most_pieces: int, width: int) -> Wor
         stride=stride,
         width=row_width(width, dtype),
         points=floats(inputs * stride),
-        found=floats(stride),
         left=np.zeros(block // SAMPLES, np.uint64),
+        found=floats(stride),
         piece=np.zeros(block, np.int32),
         rank=np.zeros(block, np.int32),
         places=integers(most_pieces),

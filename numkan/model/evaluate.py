@@ -175,12 +175,16 @@ def loss_and_cotangents(
     targets: Targets,
     rows: slice,
     y_bar: FloatArray,
+    size: int,
     keep: Sequence[Sorted | None],
 ) -> tuple[float, list[FloatArray]]:
-    """Return the share of some rows in the loss and the inputs of all layers; fill y_bar, (rows, padded width)."""
+    """Return the share of some rows in the loss and the inputs of all layers; fill y_bar, (rows, padded width).
+
+    The rows go through in chunks of `size`.
+    """
     n, n_out = len(y_bar), layers[-1].n_out
     acts = [x[rows]] + [np.empty((n, layer.n_out), x.dtype) for layer in layers[:-1]]
-    parts = spans(n, chunk_rows(layers, n))
+    parts = spans(n, size)
     losses = np.zeros(len(parts))
 
     def task(index: int) -> None:
@@ -203,7 +207,8 @@ def loss_and_gradients(
     """
     check_domain(layers, x)
     loss, lot, width = 0.0, min(len(x), lot_rows(layers)), layers[-1].work.width
-    slots = [_kept_slots(layers, depth, lot) if takes is not None else 0 for depth in range(len(layers))]
+    size = chunk_rows(layers, lot)  # of a shorter last lot too: what is kept are slots of these chunks
+    slots = [_kept_slots(layer, lot, size) if takes is not None else 0 for layer in layers]
     sizes = [Sorted.bytes_of(layer.work, count) for layer, count in zip(layers, slots, strict=True)]
     with (
         borrowed("cotangents", lot * width, x.dtype) as memory,
@@ -216,17 +221,16 @@ def loss_and_gradients(
         ]
         for rows in spans(len(x), lot):
             y_bar = memory.reshape(lot, width)[: rows.stop - rows.start]
-            share, acts = loss_and_cotangents(layers, x, targets, rows, y_bar, keep)
+            share, acts = loss_and_cotangents(layers, x, targets, rows, y_bar, size, keep)
             loss += share
             if takes is not None:
                 backward(layers, acts, y_bar, takes, False, keep)
     return loss
 
 
-def _kept_slots(layers: Sequence[PackedLayer], depth: int, n: int) -> int:
-    """Return how many slots n samples fill in what a layer sorts, 0 where it is not kept for backward.
+def _kept_slots(layer: PackedLayer, n: int, size: int) -> int:
+    """Return how many slots n samples, in chunks of `size`, fill in what a layer sorts; 0 where it is not kept.
 
     Chunks have to be of whole blocks, or backward would see blocks that forward has cut.
     """
-    layer = layers[depth]
-    return 0 if chunk_rows(layers, n) % layer.block else layer.coefs.shape[0] * -(-n // layer.block)
+    return 0 if size % layer.block else layer.coefs.shape[0] * -(-n // layer.block)

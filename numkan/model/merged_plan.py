@@ -2,7 +2,7 @@
 
 Such a network has one of two forms. In column form (``layer/columns.py``) tables are in registers: on hosts that can
 look up in these, where grids have few pieces. In direct form (``layer/direct.py``) they are in memory, as long as they
-stay in the cache. Beyond, samples are sorted (``layer/prepare.py``).
+stay in the cache. Beyond, samples are sorted (``layer/sort.py``).
 """
 
 from __future__ import annotations

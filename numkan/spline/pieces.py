@@ -311,7 +311,7 @@ def find_kernel(dtype: np.dtype[Any]) -> Any:
 
     @kernel
     def find_pieces(x, count, i, pieces, found, piece):  # type: ignore[no-untyped-def]
-        """Fill piece (int32) with the pieces of input i that hold at x[:count], any piece where x is NaN.
+        """Fill piece (int32) with the pieces of input i that hold at x[:count], the first where x is NaN.
 
         No branch depends on x. Few breaks are counted; for many, the look-up takes a time that does not grow with their
         number. Both find the same piece. x and found, which is scratch, have room for whole vectors.
