@@ -58,8 +58,7 @@ class Work(NamedTuple):
     width: int  # numbers from one row of outputs to the next, see `row_width`
     points: Any  # (inputs * stride,) the points of a group
     left: Any  # (block / 64,) uint64: bits of the points whose piece is not known yet
-    found: Any  # (stride,) pieces of the points of one input, as the dtype's numbers, where these are counted
-    piece: Any  # (block,) int32: their pieces
+    piece: Any  # (block,) int32: pieces of the points of one input
     rank: Any  # (block,) int32: how many samples before are of the same piece
     places: Any  # (most pieces,) int64: samples of each piece, then where they begin
     ordered: Any  # (slots * stride,) the points, sorted by piece; `inputs` slots, or more: see `Sorted`
@@ -198,7 +197,6 @@ def _new_work(dtype: np.dtype[Any], k: int, most_pieces: int, width: int) -> Wor
         width=row_width(width, dtype),
         points=floats(inputs * stride),
         left=np.zeros(block // SAMPLES, np.uint64),
-        found=floats(stride),
         piece=np.zeros(block, np.int32),
         rank=np.zeros(block, np.int32),
         places=integers(most_pieces),
