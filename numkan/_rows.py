@@ -8,10 +8,14 @@ each, and then takes the samples of the piece one after the other:
     rows = add_products(rows, f, q, step, out, to)  row r += f[q + r * step] * out[to ...]
     store(rows, grad, at, stride, last)
     total(rows, f, q, step, out, to)                sum over lanes of out[to ...] * (sum_r f[q + r * step] * row r)
+    prefetch(out, to)                               out[to ...] is soon needed
 
 Each sum is one chain of fused multiply-adds, r = 0, 1, ..., k + 1. Compiled, an operation takes and returns a tuple of
 vectors: it is a value, so that no store to an output can be in doubt of changing it, and it stays in registers. With
 the JIT off or bounds checked `rows` are the place in the array where they are, and every operation goes there.
+
+The samples of a piece are scattered over a block, whose outputs the second-level cache holds at best, so those of the
+sample some places on are asked for in time: with fine grids that is worth up to a third of a gradient.
 """
 
 from __future__ import annotations
@@ -30,7 +34,7 @@ from numkan._emit import Emitter, vector_types
 from numkan._jit import kernel
 from numkan._simd import as_python, has_wide_vectors, lanes_of, sum_of_lanes, vector_ops
 
-__all__ = ["RowOps", "row_ops", "tile_vectors"]
+__all__ = ["SAMPLES_AHEAD", "RowOps", "row_ops", "tile_vectors"]
 
 #: Registers for the rows; the rest are for outputs and for numbers that are broadcast.
 _WIDE_REGISTERS, _REGISTERS = 24, 11
@@ -38,6 +42,9 @@ _MOST_VECTORS = 4
 
 #: So many rows further on are asked for when rows are loaded: the next pieces will need them.
 _AHEAD = 2
+
+#: So many samples further on is the one whose outputs are asked for.
+SAMPLES_AHEAD = 8
 
 
 class RowOps(NamedTuple):
@@ -48,6 +55,7 @@ class RowOps(NamedTuple):
     add_products: Callable[..., Any]
     store: Callable[..., Any]
     total: Callable[..., Any]
+    prefetch: Callable[..., Any]
 
 
 def tile_vectors(k: int) -> int:
@@ -108,18 +116,22 @@ def _ops_in_memory(k: int, dtype: np.dtype[Any], vectors: int) -> RowOps:
             acc = fma(value, load(out, to + v), acc)
         return total(acc)
 
-    return RowOps(load_rows, add_outputs, add_products, store_rows, total_of)
+    @kernel
+    def prefetch(array, at):  # type: ignore[no-untyped-def]
+        pass
+
+    return RowOps(load_rows, add_outputs, add_products, store_rows, total_of, prefetch)
 
 
 def _row_intrinsics(k: int, dtype: np.dtype[Any], vectors: int) -> tuple[Any, ...]:
     """Return the operations in the order of `RowOps`."""
-    load, store = _moving_intrinsics(k, dtype, vectors)
+    load, store, prefetch = _moving_intrinsics(k, dtype, vectors)
     add_outputs, add_products, total = _summing_intrinsics(k, dtype, vectors)
-    return load, add_outputs, add_products, store, total
+    return load, add_outputs, add_products, store, total, prefetch
 
 
-def _moving_intrinsics(k: int, dtype: np.dtype[Any], vectors: int) -> tuple[Any, Any]:
-    """Return load and store; vector v of row r is number r * vectors + v of the tuple."""
+def _moving_intrinsics(k: int, dtype: np.dtype[Any], vectors: int) -> tuple[Any, Any, Any]:
+    """Return load, store and prefetch; vector v of row r is number r * vectors + v of the tuple."""
     n_rows, size = k + 2, types.intp
     rows_type = types.UniTuple(vector_types(dtype)[0], n_rows * vectors)
 
@@ -159,7 +171,15 @@ def _moving_intrinsics(k: int, dtype: np.dtype[Any], vectors: int) -> tuple[Any,
 
         return types.void(rows, array, size, size, size), codegen
 
-    return load, store
+    @intrinsic
+    def prefetch(typing_context, array, at):  # type: ignore[no-untyped-def]
+        def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
+            Emitter(builder, dtype).prefetch(context, signature.args[0], *args, vectors)
+            return context.get_dummy_value()
+
+        return types.void(array, size), codegen
+
+    return load, store, prefetch
 
 
 def _summing_intrinsics(k: int, dtype: np.dtype[Any], vectors: int) -> tuple[Any, Any, Any]:

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from numkan._jit import kernel
-from numkan._rows import row_ops, tile_vectors
+from numkan._rows import SAMPLES_AHEAD, row_ops, tile_vectors
 from numkan._simd import lanes_of
 from numkan.layer.prepare import fill_kernel, place_kernel
 
@@ -30,7 +30,7 @@ __all__ = ["backward_kernel"]
 def _coefficient_kernel(k: int, dtype: np.dtype[Any], vectors: int) -> Any:
     """Return the kernel of steps 1 and 2 for a prepared group of inputs and one tile of the outputs of a block."""
     ops = row_ops(k, dtype, vectors)
-    load, add_products, store = ops.load, ops.add_products, ops.store
+    load, add_products, store, prefetch = ops.load, ops.add_products, ops.store, ops.prefetch
 
     @kernel
     def add_tile(grad, first, low, high, n_rows, width, v, y_bar, begin, kept, work):  # type: ignore[no-untyped-def]
@@ -45,6 +45,8 @@ def _coefficient_kernel(k: int, dtype: np.dtype[Any], vectors: int) -> Any:
                 row, end = work.run_row[run] - before + v, work.run_end[run]
                 rows = load(grad, row, width, base_row)
                 for s in range(q, end):
+                    later = np.int64(np.uint32(order[start + min(s + SAMPLES_AHEAD, stride - 1)]))
+                    prefetch(y_bar, (begin + later) * work.width + v)
                     to = (begin + np.int64(np.uint32(order[start + s]))) * work.width + v
                     rows = add_products(rows, basis, at + s, stride, y_bar, to)
                 store(rows, grad, row, width, base_row)
@@ -57,7 +59,7 @@ def _coefficient_kernel(k: int, dtype: np.dtype[Any], vectors: int) -> Any:
 def _input_kernel(k: int, dtype: np.dtype[Any], vectors: int) -> Any:
     """Return the kernel of step 3 for a prepared group of inputs and one tile of the outputs of a block."""
     ops = row_ops(k, dtype, vectors)
-    load, total = ops.load, ops.total
+    load, total, prefetch = ops.load, ops.total, ops.prefetch
 
     @kernel
     def add_tile(coefs, low, high, n_rows, width, v, y_bar, begin, kept, work, x_bar):  # type: ignore[no-untyped-def]
@@ -71,6 +73,8 @@ def _input_kernel(k: int, dtype: np.dtype[Any], vectors: int) -> Any:
                 rows = load(coefs, work.run_row[run] + v, width, base_row)
                 end = work.run_end[run]
                 for s in range(q, end):
+                    later = np.int64(np.uint32(order[start + min(s + SAMPLES_AHEAD, stride - 1)]))
+                    prefetch(y_bar, (begin + later) * work.width + v)
                     sample = begin + np.int64(np.uint32(order[start + s]))
                     x_bar[sample, low + slot] += total(rows, slope, at + s, stride, y_bar, sample * work.width + v)
                 q = end

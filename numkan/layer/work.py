@@ -34,10 +34,9 @@ BLOCK = 128  # samples at least; a multiple of any vector
 #: The tile of outputs that is in hand stays in the first-level cache for all samples of a block.
 _TILES_BYTES = 1 << 15
 
-#: Blocks grow with the number of pieces, so that a run has about so many samples: rows are loaded once a run. From so
-#: many pieces on it is twice as many, for all coefficients go through the caches once a block.
-_RUN, _MANY_PIECES = 16, 64
-_LONGEST_BLOCK = 16 * BLOCK
+#: Blocks grow with the number of pieces, so that a run has about so many samples: rows are loaded once a run, and all
+#: coefficients go through the caches once a block.
+_RUN, _LONGEST_BLOCK = 32, 16 * BLOCK
 
 #: What is prepared at once: 16 inputs, or fewer of the longest blocks.
 _INPUTS, _PREPARED = 16, 64 * BLOCK
@@ -117,8 +116,8 @@ def aligned_empty(size: int, dtype: np.dtype[Any]) -> Any:
 
 def block_rows(n_pieces: int, tile_bytes: int) -> int:
     """Return how many samples a layer takes at once, with so many pieces and so many bytes of outputs in hand."""
-    block, run = BLOCK, 2 * _RUN if n_pieces >= _MANY_PIECES else _RUN
-    while block < min(max(run * n_pieces, _TILES_BYTES // tile_bytes), _LONGEST_BLOCK):
+    block = BLOCK
+    while block < min(max(_RUN * n_pieces, _TILES_BYTES // tile_bytes), _LONGEST_BLOCK):
         block *= 2
     return block
 
