@@ -174,7 +174,8 @@ def _moving_intrinsics(k: int, dtype: np.dtype[Any], vectors: int) -> tuple[Any,
     @intrinsic
     def prefetch(typing_context, array, at):  # type: ignore[no-untyped-def]
         def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
-            Emitter(builder, dtype).prefetch(context, signature.args[0], *args, vectors)
+            array, at = args
+            Emitter(builder, dtype).prefetch(context, signature.args[0], array, at, vectors)
             return context.get_dummy_value()
 
         return types.void(array, size), codegen

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import threading
+
 import numpy as np
 import pytest
 
 from numkan import KAN
+from numkan.layer import work
 from numkan.layer.work import BLOCK
 from numkan.model import evaluate
 from tests.laws import assert_identical, assert_within
 from tests.small_networks import points, results, small, targets
+
+
+@pytest.fixture(autouse=True)
+def forget_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lots are cut once for a key, and would outlive what a test changes."""
+    monkeypatch.setattr(work, "_local", threading.local())
+
 
 # --- chunks -------------------------------------------------------------------------------------------------------
 
@@ -44,6 +54,7 @@ def test_chunks_of_one_block_change_no_row_and_keep_every_sum(n: int, monkeypatc
     monkeypatch.setattr(evaluate, "_CHUNKS", n)
     for kept in (1 << 21, 1):  # lots of many chunks, and of one
         monkeypatch.setattr(evaluate, "_LOT_NUMBERS", kept)
+        monkeypatch.setattr(work, "_local", threading.local())
         assert n <= BLOCK or evaluate.chunk_rows(model._pack(), n) < n
         for name, value in results(model, x, y).items():
             if name in ("loss", "gradient", "params_bar"):
@@ -68,10 +79,24 @@ def test_a_last_lot_that_is_shorter_reads_what_it_sorted_itself(monkeypatch: pyt
     assert evaluate._kept_slots(model._pack()[0], n, evaluate.chunk_rows(model._pack(), 2 * block))
     x, y = np.random.default_rng(0).uniform(-1, 1, (n, 2)), targets(n, 3)
     loss, grad = model.loss_and_grad(x, y)
+    monkeypatch.setattr(work, "_local", threading.local())
     monkeypatch.setattr(evaluate, "_kept_slots", lambda *_: 0)
     again, want = model.loss_and_grad(x, y)
     assert again == loss
     assert_identical(grad, want)
+
+
+def test_lots_are_those_of_the_network_whatever_was_asked_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    one, other = (KAN([2, n_out], grid=3, extrapolate="nan", seed=0) for n_out in (3, 4))  # of the same padded width
+    monkeypatch.setattr(evaluate, "_CHUNK_WORK", 1)
+    monkeypatch.setattr(evaluate, "_LOT_NUMBERS", 5 * 2 * BLOCK)
+    lots = [evaluate.lot_rows(model._pack()) for model in (one, other)]
+    assert lots == [2 * BLOCK, BLOCK]
+    x = np.random.default_rng(0).uniform(-1, 1, (3 * BLOCK, 2))
+    want = other.loss_and_grad(x, targets(len(x), 4))[1]
+    monkeypatch.setattr(work, "_local", threading.local())
+    one.loss_and_grad(x, targets(len(x), 3))
+    assert_identical(other.loss_and_grad(x, targets(len(x), 4))[1], want)
 
 
 @pytest.mark.parametrize("beyond", [-1, 0, 1])

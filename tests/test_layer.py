@@ -14,7 +14,7 @@ from numkan import KANLayer
 from numkan.layer.initialize import draw
 from numkan.layer.pack import new_packed, pack, pack_tangent, unpack_gradient
 from numkan.layer.packed import PackedLayer
-from numkan.layer.work import Sorted, borrowed
+from numkan.layer.work import Sorted, borrowed, lent
 from numkan.model import Network
 from numkan.model.network import _jacobian_columns
 from tests import naive_network as naive
@@ -143,7 +143,7 @@ def test_backward_has_the_same_bits_with_what_forward_sorted(base_fun: Any, dtyp
     x, y_bar = rng.uniform(-1.5, 1.5, (n, 18)).astype(dtype), rng.normal(size=(n, 5)).astype(dtype)
     x[5, 3], x[6, 4], x[-1, 17] = np.inf, -np.inf, np.nan
     slots = 18 * 3
-    keep = Sorted.within(np.empty(Sorted.bytes_of(work, slots), np.uint8), work, slots)
+    keep = Sorted(work, slots)
     for block, begin in ((0, 0), (1, work.block)):  # in two calls, as chunks are
         rows = slice(begin, work.block if block == 0 else n)
         assert_identical(packed.forward(x[rows], keep=keep, first=block), packed.forward(x[rows]))
@@ -168,6 +168,22 @@ def test_memory_that_is_lent_is_not_lent_again_before_it_comes_back() -> None:
         assert large.size == 1 << 23
     with borrowed("test", 8, dtype) as again:
         assert not np.shares_memory(again, large), "so much is not kept"
+
+
+def test_what_is_put_together_is_kept_for_its_key_alone() -> None:
+    def made(n: int) -> Any:
+        return lent("test pair", n, lambda: ([np.empty(n), np.empty(n)], 16 * n))
+
+    with made(8) as one, made(8) as other:
+        assert one is not other, "lent once at a time"
+    with made(8) as again:
+        assert again is one or again is other
+    with made(9) as longer:
+        assert longer[0].size == 9
+    with made(1 << 23) as large:
+        assert large[0].size == 1 << 23
+    with made(1 << 23) as larger:
+        assert larger is not large, "so much is not kept"
 
 
 def check_sums(n_in: int, n_out: int, n_intervals: int, k: int, n: int) -> None:

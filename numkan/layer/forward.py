@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from numkan._jit import kernel
-from numkan._rows import SAMPLES_AHEAD, row_ops, tile_vectors
+from numkan._rows import row_ops, tile_vectors
 from numkan._simd import lanes_of, vector_ops
 from numkan.layer.prepare import copy_rows, fill_kernel, place_kernel, prepare_kernel
 
@@ -26,7 +26,7 @@ __all__ = ["forward_kernel", "tangent_kernel"]
 def _tile_kernel(k: int, dtype: np.dtype[Any], vectors: int) -> Any:
     """Return the kernel that adds a group of prepared inputs to one tile of the outputs of a block."""
     ops = row_ops(k, dtype, vectors)
-    load, add_outputs, prefetch = ops.load, ops.add_outputs, ops.prefetch
+    load, add_outputs = ops.load, ops.add_outputs
 
     @kernel
     def add_tile(functions, coefs, low, high, n_rows, width, v, kept, work):  # type: ignore[no-untyped-def]
@@ -40,8 +40,6 @@ def _tile_kernel(k: int, dtype: np.dtype[Any], vectors: int) -> Any:
                 rows = load(coefs, work.run_row[run] + v, width, base_row)
                 end = work.run_end[run]
                 for s in range(q, end):
-                    later = np.int64(np.uint32(order[start + min(s + SAMPLES_AHEAD, stride - 1)]))
-                    prefetch(out, later * work.width + v)
                     to = np.int64(np.uint32(order[start + s])) * work.width + v
                     add_outputs(rows, functions, at + s, stride, out, to)
                 q = end

@@ -119,7 +119,7 @@ class PackedLayer:
 
     def _work_with(self, keep: Sorted | None) -> Work:
         """Return this thread's scratch memory, where what is sorted lies in `keep` if that is given."""
-        return self.work if keep is None else self.work._replace(**keep._asdict())
+        return self.work if keep is None else keep.within(self.work)
 
     def backward(
         self,
@@ -140,20 +140,20 @@ class PackedLayer:
         `part` is memory that is used again. Each sum is one thread's, over the samples in order, so the numbers do not
         depend on how the inputs are shared out.
         """
-        n, n_in = x.shape
-        _, n_rows, width = self.coefs.shape
+        (n, n_in), (_, n_rows, width) = x.shape, self.coefs.shape
+        work = self.work
         x_bar, bars = new_bars(n if inputs else 0, columns or n_in, x.dtype), y_bar
         x_bar[:] = 0
-        if y_bar.shape[1] != self.work.width:
-            bars = new_bars(n, self.work.width, x.dtype)
+        if y_bar.shape[1] != work.width:
+            bars = new_bars(n, work.width, x.dtype)
             bars[:, : self.n_out], bars[:, self.n_out :] = y_bar, 0
         given, slope = given_base(self.base, x)
         kernel = backward_kernel(self.k, x.dtype)
-        work = max(1, n * (_SLOPES_WORK + 2 * (self.k + 2) * width))
+        cost = max(1, n * (_SLOPES_WORK + 2 * (self.k + 2) * width))
         # a power of two, which threads share evenly, of inputs that kernels take together
-        groups = 1 << max(1, min(_MOST_GROUPS, n_in, n_in * work // _GROUP_WORK)).bit_length() - 1
+        groups = 1 << max(1, min(_MOST_GROUPS, n_in, n_in * cost // _GROUP_WORK)).bit_length() - 1
         size = -(-n_in // groups)
-        size -= size % self.work.inputs if size > self.work.inputs else 0
+        size -= size % work.inputs if size > work.inputs else 0
 
         def task(group: int) -> None:
             low, high = group * size, min(n_in, (group + 1) * size)

@@ -7,9 +7,9 @@ follow from the layer alone, so they change no bit from one call to the next, or
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -25,9 +25,12 @@ __all__ = [
     "block_rows",
     "borrowed",
     "gradient_space",
+    "lent",
     "row_width",
     "workspace",
 ]
+
+T = TypeVar("T")
 
 BLOCK = 128  # samples at least; a multiple of any vector
 
@@ -71,40 +74,25 @@ class Work(NamedTuple):
     out: Any  # (block * width,) outputs of the block
 
 
-class Sorted(NamedTuple):
-    """The parts of `Work` that tell what was sorted, with a slot for every input of every block of samples."""
+class Sorted:
+    """The parts of `Work` that tell what was sorted, with a slot for every input of every block of samples.
 
-    ordered: Any
-    order: Any
-    n_runs: Any
-    run_piece: Any
-    run_end: Any
-    run_row: Any
+    Threads share them, each with scratch memory of its own.
+    """
 
-    @staticmethod
-    def bytes_of(work: Work, slots: int) -> int:
-        """Return how much memory they take in place of those in `work`; nothing where there are no slots."""
-        return sum(_whole_lines(size * dtype.itemsize) for size, dtype in _sorted_parts(work, slots)) if slots else 0
+    def __init__(self, work: Work, slots: int) -> None:
+        sizes = dict.fromkeys(("ordered", "order"), slots * work.stride)
+        sizes |= dict.fromkeys(("run_piece", "run_end", "run_row"), slots * work.runs) | {"n_runs": slots}
+        self._parts = {name: aligned_empty(size, getattr(work, name).dtype) for name, size in sizes.items()}
+        self._within: dict[int, Work] = {}
+        self.nbytes = sum(part.nbytes for part in self._parts.values())
 
-    @classmethod
-    def within(cls, memory: Any, work: Work, slots: int) -> Sorted:
-        """Return them, in so many bytes."""
-        arrays, at = [], 0
-        for size, dtype in _sorted_parts(work, slots):
-            arrays.append(memory[at : at + size * dtype.itemsize].view(dtype))
-            at += _whole_lines(size * dtype.itemsize)
-        return cls(*arrays)
-
-
-def _whole_lines(n_bytes: int) -> int:
-    return -(-n_bytes // _ALIGNMENT) * _ALIGNMENT
-
-
-def _sorted_parts(work: Work, slots: int) -> list[tuple[int, np.dtype[Any]]]:
-    """Return size and dtype of each."""
-    sizes = (slots * work.stride, slots * work.stride, slots, *[slots * work.runs] * 3)
-    arrays = work.ordered, work.order, work.n_runs, work.run_piece, work.run_end, work.run_row
-    return [(size, array.dtype) for size, array in zip(sizes, arrays, strict=True)]
+    def within(self, work: Work) -> Work:
+        """Return the calling thread's `work` with them in place of its own; it is put together once."""
+        thread = threading.get_ident()
+        if thread not in self._within:
+            self._within[thread] = work._replace(**self._parts)
+        return self._within[thread]
 
 
 def aligned_empty(size: int, dtype: np.dtype[Any]) -> Any:
@@ -155,6 +143,22 @@ def gradient_space(shape: tuple[int, int, int], dtype: np.dtype[Any]) -> Any:
         space = aligned_empty(size, dtype)
         setattr(_local, f"gradient {dtype.char}", space)
     return space[:size].reshape(shape)
+
+
+@contextmanager
+def lent(name: str, key: Any, make: Callable[[], tuple[T, int]]) -> Iterator[T]:
+    """Lend what `make` returns with the bytes that it takes, which this thread keeps for whoever comes with this `key`.
+
+    Like :func:`borrowed`, for what is more than one array: to put it together takes Python tens of microseconds.
+    """
+    kept = _local.__dict__.pop(name, None)
+    if kept is None or kept[0] != key:
+        kept = key, *make()
+    try:
+        yield kept[1]
+    finally:
+        if kept[2] <= _KEPT_BYTES:
+            _local.__dict__[name] = kept
 
 
 @contextmanager

@@ -9,13 +9,14 @@ bounded, and Ctrl-C is answered soon.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from numkan._check import FloatArray
 from numkan._threads import run_tasks
 from numkan.layer.packed import PackedLayer, Take
-from numkan.layer.work import BLOCK, Sorted, borrowed
+from numkan.layer.work import BLOCK, Sorted, aligned_empty, lent
 from numkan.model.losses import Targets
 from numkan.spline.pieces import check_inside
 
@@ -198,6 +199,25 @@ def loss_and_cotangents(
     return float(sum(losses.tolist())), acts
 
 
+class _Lot(NamedTuple):
+    """How many samples go through a network for a gradient, and memory for them."""
+
+    rows: int
+    size: int  # of the chunks in which they go forward, those of a shorter last lot too: they fill the slots below
+    y_bar: Any  # (rows, padded width) cotangents of the outputs
+    keep: list[Sorted | None]  # for each layer
+
+
+def _new_lot(layers: Sequence[PackedLayer], n: int, gradient: bool) -> tuple[_Lot, int]:
+    """Return the first lot of n samples, and the bytes that it takes."""
+    rows, last = min(n, lot_rows(layers)), layers[-1]
+    size = chunk_rows(layers, rows)
+    slots = [_kept_slots(layer, rows, size) if gradient else 0 for layer in layers]
+    keep = [Sorted(layer.work, count) if count else None for layer, count in zip(layers, slots, strict=True)]
+    y_bar = aligned_empty(rows * last.work.width, last.coefs.dtype).reshape(rows, last.work.width)
+    return _Lot(rows, size, y_bar, keep), y_bar.nbytes + sum(kept.nbytes for kept in keep if kept is not None)
+
+
 def loss_and_gradients(
     layers: Sequence[PackedLayer], x: FloatArray, targets: Targets, takes: Sequence[Take] | None
 ) -> float:
@@ -206,25 +226,16 @@ def loss_and_gradients(
     Each of `takes` is called for every lot of samples, and adds up what it gets.
     """
     check_domain(layers, x)
-    loss, lot, width = 0.0, min(len(x), lot_rows(layers)), layers[-1].work.width
-    size = chunk_rows(layers, lot)  # of a shorter last lot too: what is kept are slots of these chunks
-    slots = [_kept_slots(layer, lot, size) if takes is not None else 0 for layer in layers]
-    sizes = [Sorted.bytes_of(layer.work, count) for layer, count in zip(layers, slots, strict=True)]
-    with (
-        borrowed("cotangents", lot * width, x.dtype) as memory,
-        borrowed("sorted", sum(sizes), np.dtype(np.uint8)) as kept,
-    ):
-        parts = np.split(kept, np.cumsum(sizes)[:-1])
-        keep = [
-            Sorted.within(part, layer.work, count) if count else None
-            for part, layer, count in zip(parts, layers, slots, strict=True)
-        ]
-        for rows in spans(len(x), lot):
-            y_bar = memory.reshape(lot, width)[: rows.stop - rows.start]
-            share, acts = loss_and_cotangents(layers, x, targets, rows, y_bar, size, keep)
+    loss, n, gradient = 0.0, len(x), takes is not None
+    sizes = ((layer.k, layer.n_out, layer.coefs.shape, layer.pieces.poly.shape) for layer in layers)
+    key = (n, x.dtype, *sizes)  # all that a lot depends on
+    with lent("lot" if gradient else "lot of a loss", key, lambda: _new_lot(layers, n, gradient)) as lot:
+        for rows in spans(n, lot.rows):
+            y_bar = lot.y_bar[: rows.stop - rows.start]
+            share, acts = loss_and_cotangents(layers, x, targets, rows, y_bar, lot.size, lot.keep)
             loss += share
             if takes is not None:
-                backward(layers, acts, y_bar, takes, False, keep)
+                backward(layers, acts, y_bar, takes, False, lot.keep)
     return loss
 
 

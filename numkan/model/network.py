@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import hashlib
-import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -32,9 +31,9 @@ from numkan.base import Function
 from numkan.layer.grid import Coverage
 from numkan.layer.jacobian import jacobian_kernel
 from numkan.layer.layer import KANLayer
-from numkan.layer.pack import new_packed, over_inputs, pack_tangent, packed_shape, unpack_gradient
+from numkan.layer.pack import new_packed, over_inputs, pack_tangent, unpack_gradient
 from numkan.layer.packed import PackedLayer, Take, given_base
-from numkan.layer.work import aligned_empty, borrowed
+from numkan.layer.work import aligned_empty, lent
 from numkan.model.evaluate import (
     activations,
     all_activations,
@@ -278,11 +277,8 @@ class Network:
     @contextmanager
     def _packed(self) -> Iterator[list[PackedLayer]]:
         """Pack the layers into memory that this thread keeps; they are not to be used any more afterwards."""
-        shapes = [packed_shape(*layer._shape, self.dtype) for layer in self._layers]
-        sizes = [math.prod(shape) for shape in shapes]
-        with borrowed("coefficients", sum(sizes), self.dtype) as memory:
-            parts = np.split(memory, np.cumsum(sizes)[:-1])
-            places = [part.reshape(shape) for part, shape in zip(parts, shapes, strict=True)]
+        shapes = [layer._shape for layer in self._layers]
+        with lent("coefficients", (self._dtype, *shapes), lambda: _new_coefficients(shapes, self._dtype)) as places:
             yield [layer.pack(place) for layer, place in zip(self._layers, places, strict=True)]
 
     def _samples(self, x: Any, name: str = "x") -> FloatArray:
@@ -294,7 +290,10 @@ class Network:
 
     def _predict(self, x: FloatArray) -> FloatArray:
         merged = self._merged()
-        return forward(self._pack(), x) if merged is None else merged.predict(x)
+        if merged is not None:
+            return merged.predict(x)
+        with self._packed() as layers:
+            return forward(layers, x)
 
     def _predictor(self) -> Predictor:
         """Return the function of canonical samples that the network is with its numbers of this moment."""
@@ -584,20 +583,28 @@ class Network:
         return [layer.coverage(a) for layer, a in zip(self.act_fun, acts[:-1], strict=True)]
 
 
+def _new_coefficients(shapes: Sequence[tuple[int, int, int]], dtype: np.dtype[Any]) -> tuple[list[Any], int]:
+    """Return memory for the packed coefficients of layers, and the bytes that it takes."""
+    places = [new_packed(*shape, dtype) for shape in shapes]
+    return places, sum(place.nbytes for place in places)
+
+
 def _receiver(layer: KANLayer, grad: FloatArray) -> Take:
     """Return what unpacks the gradient of some inputs of a layer into that of its parameters (n_params,).
 
     What comes for an input again, of further samples, is added.
     """
     sections = layer._sections(grad)
-    unwanted = np.empty((layer.n_in, layer.n_out), layer.dtype)
-    scales = sections.get("scale_base", unwanted), sections.get("scale_sp", unwanted)
+    scales = (
+        sections[name] if name in sections else np.empty((layer.n_in, layer.n_out), layer.dtype)  # not wanted
+        for name in ("scale_base", "scale_sp")
+    )
     arrays = layer._coef, layer._scale_sp, layer._mask, sections["coef"], *scales
-    seen = np.zeros(layer.n_in, np.bool_)
+    seen = bytearray(layer.n_in)
 
     def take(low: int, high: int, part: FloatArray) -> None:
         unpack_gradient(part, *(array[low:high] for array in arrays), bool(seen[low]))
-        seen[low:high] = True
+        seen[low:high] = b"\1" * (high - low)
 
     return take
 
