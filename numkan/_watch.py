@@ -65,23 +65,26 @@ def _pause(typing_context):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _watch(counted, number, goal, turns):  # type: ignore[no-untyped-def]
+def _watch(counted, number, goal, turns, after):  # type: ignore[no-untyped-def]
     _count(counted)
     for _ in range(turns):
         if _read(number) >= goal:
+            for _ in range(after):
+                _pause()
             return True
         _pause()
     return _read(number) >= goal
 
 
-def watch(counted: Any, number: Any, goal: int, turns: int) -> bool:
+def watch(counted: Any, number: Any, goal: int, turns: int, after: int = 0) -> bool:
     """Add 1 to counted[0]; then wait until number[0] >= goal, for so many turns at most; return whether it is.
 
-    Both are arrays of one int64. The interpreter is free meanwhile, and before the count: who waits for that finds it
-    so. With the JIT off nobody stays awake.
+    Where it comes to be so while it waits, it stays away for as many turns as `after` says. Both are arrays of one
+    int64. The interpreter is free meanwhile, and before the count: who waits for that finds it so. With the JIT off
+    nobody stays awake.
     """
     if not config.DISABLE_JIT:
-        return bool(_watch(counted, number, goal, turns))
+        return bool(_watch(counted, number, goal, turns, after))
     counted[0] += 1
     return bool(number[0] >= goal)
 
