@@ -14,8 +14,9 @@ Each sum is one chain of fused multiply-adds, r = 0, 1, ..., k + 1. Compiled, an
 vectors: it is a value, so that no store to an output can be in doubt of changing it, and it stays in registers. With
 the JIT off or bounds checked `rows` are the place in the array where they are, and every operation goes there.
 
-The samples of a piece are scattered over a block, whose outputs the second-level cache holds at best, so those of the
-sample some places on are asked for in time: with fine grids that is worth up to a third of a gradient.
+The samples of a piece are scattered over a block. Backward asks for the cotangents of the sample some places on, which
+lie in the second-level cache or further away: with fine grids that is worth up to a third of its time. Forward has
+just written its outputs, and loses a few per cent by asking.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ _MOST_VECTORS = 4
 #: So many rows further on are asked for when rows are loaded: the next pieces will need them.
 _AHEAD = 2
 
-#: So many samples further on is the one whose outputs are asked for.
+#: So many samples further on is the one whose cotangents are asked for.
 SAMPLES_AHEAD = 8
 
 

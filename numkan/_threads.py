@@ -135,7 +135,7 @@ class _Pool:
         self._size = size
         # More threads than cores would be in each other's way, awake.
         self.turns = turns_in(_AWAKE) if size < _available_cores() else 0
-        self._head_start = turns_in(_HEAD_START)
+        self._head_start = round(self.turns * _HEAD_START / _AWAKE)
         self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
         self._offers = np.zeros(1, np.int64)
         self._threads: list[threading.Thread] = []

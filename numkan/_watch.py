@@ -70,6 +70,7 @@ def _watch(counted, number, goal, turns, after):  # type: ignore[no-untyped-def]
     for _ in range(turns):
         if _read(number) >= goal:
             for _ in range(after):
+                _read(number)  # as in the other turns: nothing is left of an empty loop where there is no pause
                 _pause()
             return True
         _pause()

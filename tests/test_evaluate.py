@@ -76,14 +76,24 @@ def test_a_last_lot_that_is_shorter_reads_what_it_sorted_itself(monkeypatch: pyt
     monkeypatch.setattr(evaluate, "_LONGEST_LOT", 2 * block)
     n = 2 * block + 3 * block // 4
     assert evaluate.chunk_rows(model._pack(), 3 * block // 4) % block
-    assert evaluate._kept_slots(model._pack()[0], n, evaluate.chunk_rows(model._pack(), 2 * block))
+    assert evaluate.chunk_rows(model._pack(), 2 * block) % block == 0
     x, y = np.random.default_rng(0).uniform(-1, 1, (n, 2)), targets(n, 3)
-    loss, grad = model.loss_and_grad(x, y)
-    monkeypatch.setattr(work, "_local", threading.local())
-    monkeypatch.setattr(evaluate, "_kept_slots", lambda *_: 0)
-    again, want = model.loss_and_grad(x, y)
-    assert again == loss
-    assert_identical(grad, want)
+    y_bar = 2 / (3 * n) * (model(x) - y)
+    assert_identical(model.loss_and_grad(x, y)[1], model.vjp(x, y_bar)[0], "nothing is kept for the second")
+
+
+@pytest.mark.parametrize("n", [BLOCK + 1, 3 * BLOCK + 5, 9 * BLOCK, 21 * BLOCK - 3])
+@pytest.mark.parametrize("grids", [[3, 3], [60, 5], [5, 200]], ids=str)
+def test_blocks_are_kept_whatever_the_chunks(grids: list[int], n: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Chunks shorter than a layer's blocks, of whole blocks, and of neither."""
+    model = KAN([2, 3, 2], grid=grids, k=2, extrapolate="nan", grid_range=(-4, 4), seed=0)
+    x, y = np.random.default_rng(0).uniform(-1, 1, (n, 2)), targets(n, 2)
+    for work_of_a_chunk in (1, evaluate._CHUNK_WORK):
+        monkeypatch.setattr(evaluate, "_CHUNK_WORK", work_of_a_chunk)
+        monkeypatch.setattr(work, "_local", threading.local())
+        y_bar = (model(x) - y) / n
+        want = model.vjp(x, y_bar)[0]
+        assert_within(model.loss_and_grad(x, y)[1], want, 1e-12 * (1 + abs(want)))
 
 
 def test_lots_are_those_of_the_network_whatever_was_asked_before(monkeypatch: pytest.MonkeyPatch) -> None:

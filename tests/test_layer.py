@@ -14,7 +14,7 @@ from numkan import KANLayer
 from numkan.layer.initialize import draw
 from numkan.layer.pack import new_packed, pack, pack_tangent, unpack_gradient
 from numkan.layer.packed import PackedLayer
-from numkan.layer.work import Sorted, borrowed, lent
+from numkan.layer.work import BLOCK, Sorted, borrowed, lent
 from numkan.model import Network
 from numkan.model.network import _jacobian_columns
 from tests import naive_network as naive
@@ -142,11 +142,9 @@ def test_backward_has_the_same_bits_with_what_forward_sorted(base_fun: Any, dtyp
     n = 2 * work.block + 7
     x, y_bar = rng.uniform(-1.5, 1.5, (n, 18)).astype(dtype), rng.normal(size=(n, 5)).astype(dtype)
     x[5, 3], x[6, 4], x[-1, 17] = np.inf, -np.inf, np.nan
-    slots = 18 * 3
-    keep = Sorted(work, slots)
-    for block, begin in ((0, 0), (1, work.block)):  # in two calls, as chunks are
-        rows = slice(begin, work.block if block == 0 else n)
-        assert_identical(packed.forward(x[rows], keep=keep, first=block), packed.forward(x[rows]))
+    keep = Sorted(work, n, 18, work.block)
+    for rows in (slice(0, work.block), slice(work.block, n)):  # in two calls, as chunks are
+        assert_identical(packed.forward(x[rows], keep=keep, first=rows.start), packed.forward(x[rows]))
     grad = np.empty_like(packed.coefs)
 
     def take(low: int, high: int, part: Array) -> None:
@@ -155,6 +153,27 @@ def test_backward_has_the_same_bits_with_what_forward_sorted(base_fun: Any, dtyp
     x_bar = packed.backward(x, y_bar, take, kept=keep)
     want, want_x = backward(packed, x, y_bar)
     assert_identical(grad, want)
+    assert_identical(x_bar, want_x)
+
+
+def test_blocks_that_are_shorter_are_kept_too() -> None:
+    packed = KANLayer(3, 5, grid=60, seed=0).pack()
+    block, rng = 3 * BLOCK, np.random.default_rng(0)
+    assert packed.block > block
+    n = 2 * block + 7
+    x, y_bar = rng.uniform(-1.5, 1.5, (n, 3)), rng.normal(size=(n, 5))
+    keep = Sorted(packed.work, n, 3, block)
+    for begin in range(0, n, block):
+        rows = slice(begin, begin + block)
+        assert_identical(packed.forward(x[rows], keep=keep, first=begin), packed.forward(x[rows]))
+    grad = np.empty_like(packed.coefs)
+
+    def take(low: int, high: int, part: Array) -> None:
+        grad[low:high] = part
+
+    x_bar = packed.backward(x, y_bar, take, kept=keep)
+    want, want_x = backward(packed, x, y_bar)
+    assert_within(grad, want, 1e-12 * (1 + abs(want)))  # sums over samples, in the order of shorter blocks
     assert_identical(x_bar, want_x)
 
 

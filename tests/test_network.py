@@ -8,6 +8,7 @@ import pickle
 import random
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ import numpy as np
 import pytest
 
 from numkan import KAN, KANLayer
+from numkan.layer import work
+from numkan.model import network
 from numkan.spline import extend_grid
 from tests.laws import Array, assert_identical, assert_within
 from tests.naive_network import KINDS
@@ -24,6 +27,25 @@ from tests.small_networks import FLOATS, NAMES, assert_same_results, points, res
 
 # --- construction -------------------------------------------------------------------------------------------------
 from tests.test_layer_grid import TUTORIAL_ADAPTIVE, TUTORIAL_UNIFORM
+
+
+def test_a_grid_that_another_thread_replaces_meanwhile_harms_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Here in the middle of a call: after memory was made for the layers as they were, before they are packed."""
+    x, y = points(7, 2), targets(7, 3)
+    for call in (lambda model: model(x), lambda model: model.loss_and_grad(x, y)[0]):
+        model = KAN([2, 4, 3], grid=5, extrapolate="nan", seed=0)
+        finer, make = model.refine(40), network._new_coefficients
+        want = call(finer)
+
+        def late(*arguments: Any) -> Any:
+            made = make(*arguments)  # noqa: B023
+            model._become(finer)  # noqa: B023
+            return made
+
+        monkeypatch.setattr(work, "_local", threading.local())
+        with monkeypatch.context() as patch:
+            patch.setattr(network, "_new_coefficients", late)
+            assert_identical(call(model), want)
 
 
 def test_one_number_serves_all_layers_and_a_list_gives_each_its_own() -> None:

@@ -23,7 +23,7 @@ from numkan._check import (
 from numkan.base import Function, base_function
 from numkan.layer.grid import Coverage, coverage, grid_from_samples, refined_grid
 from numkan.layer.initialize import INITIALIZATIONS, draw
-from numkan.layer.pack import new_packed, over_inputs, pack
+from numkan.layer.pack import new_packed, over_inputs, pack, packed_shape
 from numkan.layer.packed import PackedLayer
 from numkan.layer.refine import grid_from_parent, refine_coef
 from numkan.layer.refit import refit
@@ -351,13 +351,20 @@ class KANLayer:
         return self._pieces
 
     def pack(self, coefs: Any = None) -> PackedLayer:
-        """Return the layer as it is now in the form that kernels read, packed into `coefs` if these are given."""
-        n_in, n_basis, n_out = self._shape
-        if coefs is None:
-            coefs = new_packed(n_in, n_basis, n_out, self._dtype)
-        over_inputs(pack, self._coef, self._scale_base, self._scale_sp, self._mask, coefs)
-        inside = self._grid if self._extrapolate == "raise" else None
-        return PackedLayer(self._k, n_out, self._base, self.pieces, coefs, inside)
+        """Return the layer as it is now in the form that kernels read, packed into `coefs` if these are given and fit.
+
+        They do not where another thread gives the layer another grid meanwhile.
+        """
+        pieces = self.pieces
+        own = self.__dict__.copy()  # all of it at once
+        if own["_pieces"] is not pieces:
+            return self.pack(coefs)
+        shape: tuple[int, int, int] = own["_shape"]
+        if coefs is None or coefs.shape != packed_shape(*shape, self._dtype):
+            coefs = new_packed(*shape, self._dtype)
+        over_inputs(pack, own["_coef"], own["_scale_base"], own["_scale_sp"], own["_mask"], coefs)
+        inside = own["_grid"] if self._extrapolate == "raise" else None
+        return PackedLayer(self._k, shape[2], self._base, pieces, coefs, inside)
 
     def __call__(self, x: Any) -> FloatArray:
         """Return the outputs (n, n_out) at x (n, n_in)."""

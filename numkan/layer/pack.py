@@ -43,7 +43,7 @@ def padded_width(n_out: int, dtype: np.dtype[Any]) -> int:
 
 
 def packed_shape(n_in: int, n_basis: int, n_out: int, dtype: np.dtype[Any]) -> tuple[int, int, int]:
-    """Return the shape of packed coefficients: whole vectors, so that those of the next layer may follow at once."""
+    """Return the shape of packed coefficients, whose rows are whole vectors."""
     return (n_in, n_basis + 1, padded_width(n_out, dtype))
 
 

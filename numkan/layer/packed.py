@@ -103,7 +103,8 @@ class PackedLayer:
     ) -> FloatArray:
         """Return the outputs (n, n_out) at x (n, n_in), in `y` if that is given.
 
-        What was sorted stays in `keep` if that is given, for :meth:`backward`; x then begins with block `first` of it.
+        What was sorted stays in `keep` if that is given, for :meth:`backward`; x then begins at row `first` of its
+        samples, where a block begins.
         """
         if self.inside is not None:
             check_inside("x", x, self.inside, self.k)
@@ -113,7 +114,7 @@ class PackedLayer:
         for begin in range(0, len(x), _LONGEST_CALL):  # Ctrl-C gets through between two calls
             rows = slice(begin, begin + _LONGEST_CALL)
             given, slope = given_base(self.base, x[rows])
-            at = -1 if keep is None else (first + begin // work.block) * x.shape[1]
+            at = -1 if keep is None else (first + begin) // work.block * x.shape[1]
             kernel(x[rows], self.pieces, self.base.kind, given, slope, self.coefs, work, at, y[rows])
         return y
 

@@ -34,7 +34,7 @@ T = TypeVar("T")
 
 BLOCK = 128  # samples at least; a multiple of any vector
 
-#: The tile of outputs that is in hand stays in the first-level cache for all samples of a block.
+#: Blocks are so long at least that the tile of outputs in hand fills the first-level cache.
 _TILES_BYTES = 1 << 15
 
 #: Blocks grow with the number of pieces, so that a run has about so many samples: rows are loaded once a run, and all
@@ -77,22 +77,25 @@ class Work(NamedTuple):
 class Sorted:
     """The parts of `Work` that tell what was sorted, with a slot for every input of every block of samples.
 
-    Threads share them, each with scratch memory of its own.
+    Threads share them, each with scratch memory of its own, of which their shorter blocks use a part.
     """
 
-    def __init__(self, work: Work, slots: int) -> None:
-        sizes = dict.fromkeys(("ordered", "order"), slots * work.stride)
+    def __init__(self, work: Work, n: int, n_in: int, block: int) -> None:
+        stride = block + work.stride - work.block
+        slots = n_in * -(-n // block)
+        sizes = dict.fromkeys(("ordered", "order"), slots * stride)
         sizes |= dict.fromkeys(("run_piece", "run_end", "run_row"), slots * work.runs) | {"n_runs": slots}
-        self._parts = {name: aligned_empty(size, getattr(work, name).dtype) for name, size in sizes.items()}
-        self._within: dict[int, Work] = {}
-        self.nbytes = sum(part.nbytes for part in self._parts.values())
+        parts = {name: aligned_empty(size, getattr(work, name).dtype) for name, size in sizes.items()}
+        self.nbytes = sum(part.nbytes for part in parts.values())
+        self._changes = {"block": block, "stride": stride, **parts}
+        self._own = threading.local()
 
     def within(self, work: Work) -> Work:
         """Return the calling thread's `work` with them in place of its own; it is put together once."""
-        thread = threading.get_ident()
-        if thread not in self._within:
-            self._within[thread] = work._replace(**self._parts)
-        return self._within[thread]
+        own: Work | None = getattr(self._own, "work", None)
+        if own is None:
+            own = self._own.work = work._replace(**self._changes)
+        return own
 
 
 def aligned_empty(size: int, dtype: np.dtype[Any]) -> Any:
@@ -153,29 +156,27 @@ def lent(name: str, key: Any, make: Callable[[], tuple[T, int]]) -> Iterator[T]:
     """
     kept = _local.__dict__.pop(name, None)
     if kept is None or kept[0] != key:
+        kept = None  # its memory is free for the other
         kept = key, *make()
-    try:
-        yield kept[1]
-    finally:
-        if kept[2] <= _KEPT_BYTES:
-            _local.__dict__[name] = kept
+    yield kept[1]
+    if kept[2] <= _KEPT_BYTES:
+        _local.__dict__[name] = kept
 
 
 @contextmanager
 def borrowed(name: str, size: int, dtype: np.dtype[Any]) -> Iterator[Any]:
     """Lend a flat array of this thread's memory, uninitialized: the system takes long to hand out megabytes.
 
-    Who asks for the same name while it is lent, as a user's function might that is called meanwhile, gets another.
+    Who asks for the same name while it is lent, as a user's function might that is called meanwhile, gets another. It
+    does not come back from a call that fails, where a helper may still write into it.
     """
     key = f"{name} {dtype.char}"  # a dtype's full name takes microseconds
     space = _local.__dict__.pop(key, None)
     if space is None or space.size < size:
         space = aligned_empty(size, dtype)
-    try:
-        yield space[:size]
-    finally:
-        if space.nbytes <= _KEPT_BYTES:
-            _local.__dict__[key] = space
+    yield space[:size]
+    if space.nbytes <= _KEPT_BYTES:
+        _local.__dict__[key] = space
 
 
 def _new_work(dtype: np.dtype[Any], k: int, most_pieces: int, width: int) -> Work:

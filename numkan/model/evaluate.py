@@ -8,6 +8,7 @@ bounded, and Ctrl-C is answered soon.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -47,15 +48,16 @@ _PREPARE_WORK = 32
 
 
 def chunk_rows(layers: Sequence[PackedLayer], n: int) -> int:
-    """Return how many of n samples go through a network at once, by the work that one is: a multiple of BLOCK."""
+    """Return how many of n samples go through a network at once, by the work that one is: blocks, or a short one."""
     work = 0
     for layer in layers:
         n_in, _, width = layer.coefs.shape
         work += n_in * (_PREPARE_WORK + (layer.k + 2) * width)
     block = max(layer.block for layer in layers)
-    least = block if 2 * n >= 3 * block else n // 2  # enough for two threads
-    wanted = max(_CHUNK_WORK // work, n // _CHUNKS, least)
-    return int(max(1, min(wanted, _LONGEST_CHUNK) // BLOCK) * BLOCK)
+    half = (n + BLOCK) // (2 * BLOCK) * BLOCK
+    least = block if 2 * n >= 3 * block else half  # enough for two threads
+    wanted = max(BLOCK, min(max(_CHUNK_WORK // work, n // _CHUNKS, least), _LONGEST_CHUNK))
+    return int(wanted - wanted % (block if wanted >= block else BLOCK))
 
 
 def lot_rows(layers: Sequence[PackedLayer]) -> int:
@@ -95,7 +97,7 @@ def activations(
     x: FloatArray,
     begin: int = 0,
     out: Sequence[FloatArray] = (),
-    keep: Sequence[Sorted | None] = (),
+    keep: Sequence[Sorted] = (),
     first: int = 0,
 ) -> list[FloatArray]:
     """Return x, the inputs of every further layer, and the outputs; x are the samples from row `begin` on.
@@ -107,7 +109,7 @@ def activations(
     for depth, layer in enumerate(layers):
         _check_hidden(depth, layer, acts[-1], begin)
         into = out[depth] if depth < len(out) else None
-        kept = (keep[depth], first // layer.block) if keep else ()
+        kept = (keep[depth], first) if keep else ()
         acts.append(layer.forward(acts[-1], into, *kept))
     return acts
 
@@ -151,7 +153,7 @@ def backward(
     y_bar: FloatArray,
     takes: Sequence[Take],
     inputs: bool,
-    kept: Sequence[Sorted | None] = (),
+    kept: Sequence[Sorted] = (),
 ) -> FloatArray:
     """Hand the cotangents of every layer's packed coefficients to `takes`; return that of x, empty unless `inputs`.
 
@@ -177,7 +179,7 @@ def loss_and_cotangents(
     rows: slice,
     y_bar: FloatArray,
     size: int,
-    keep: Sequence[Sorted | None],
+    keep: Sequence[Sorted],
 ) -> tuple[float, list[FloatArray]]:
     """Return the share of some rows in the loss and the inputs of all layers; fill y_bar, (rows, padded width).
 
@@ -200,22 +202,27 @@ def loss_and_cotangents(
 
 
 class _Lot(NamedTuple):
-    """How many samples go through a network for a gradient, and memory for them."""
+    """How many samples go through a network for a loss, and memory for them."""
 
     rows: int
-    size: int  # of the chunks in which they go forward, those of a shorter last lot too: they fill the slots below
+    size: int  # of the chunks in which they go forward, those of a shorter last lot too: they fill the blocks below
     y_bar: Any  # (rows, padded width) cotangents of the outputs
-    keep: list[Sorted | None]  # for each layer
+    keep: list[Sorted]  # for each layer, where the gradient is wanted
 
 
 def _new_lot(layers: Sequence[PackedLayer], n: int, gradient: bool) -> tuple[_Lot, int]:
-    """Return the first lot of n samples, and the bytes that it takes."""
+    """Return how n samples are cut into lots, and the bytes that a lot takes."""
     rows, last = min(n, lot_rows(layers)), layers[-1]
     size = chunk_rows(layers, rows)
-    slots = [_kept_slots(layer, rows, size) if gradient else 0 for layer in layers]
-    keep = [Sorted(layer.work, count) if count else None for layer, count in zip(layers, slots, strict=True)]
+    keep = [_sorted(layer, rows, size) for layer in layers if gradient]
     y_bar = aligned_empty(rows * last.work.width, last.coefs.dtype).reshape(rows, last.work.width)
-    return _Lot(rows, size, y_bar, keep), y_bar.nbytes + sum(kept.nbytes for kept in keep if kept is not None)
+    return _Lot(rows, size, y_bar, keep), y_bar.nbytes + sum(kept.nbytes for kept in keep)
+
+
+def _sorted(layer: PackedLayer, n: int, size: int) -> Sorted:
+    """Return room for what a layer sorts, in blocks that chunks of `size` samples are made of."""
+    block = size if size < layer.block else math.gcd(size, layer.block)
+    return Sorted(layer.work, n, layer.coefs.shape[0], block)
 
 
 def loss_and_gradients(
@@ -237,11 +244,3 @@ def loss_and_gradients(
             if takes is not None:
                 backward(layers, acts, y_bar, takes, False, lot.keep)
     return loss
-
-
-def _kept_slots(layer: PackedLayer, n: int, size: int) -> int:
-    """Return how many slots n samples, in chunks of `size`, fill in what a layer sorts; 0 where it is not kept.
-
-    Chunks have to be of whole blocks, or backward would see blocks that forward has cut.
-    """
-    return 0 if size % layer.block else layer.coefs.shape[0] * -(-n // layer.block)
