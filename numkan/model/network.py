@@ -1,39 +1,22 @@
-"""A network of KAN layers: its parameters as one vector, its function, and its derivatives."""
+"""A network of KAN layers: its function, and its derivatives by parameters and inputs."""
 
 from __future__ import annotations
 
-import copy
-import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from functools import partial
 from operator import attrgetter, is_
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
-from numpy.typing import DTypeLike
 
-from numkan._check import (
-    FloatArray,
-    as_float_array,
-    as_samples,
-    check_dtype,
-    check_finite,
-    check_integer,
-    check_length,
-    check_number,
-    check_seed,
-    is_list,
-)
-from numkan._interrupt import uninterrupted
-from numkan.base import Function
-from numkan.layer.grid import Coverage
+from numkan._check import FloatArray, as_samples
 from numkan.layer.jacobian import jacobian_kernel
 from numkan.layer.layer import KANLayer
 from numkan.layer.pack import new_packed, over_inputs, pack_tangent, unpack_gradient
 from numkan.layer.packed import PackedLayer, Take, given_base
-from numkan.layer.work import aligned_empty, lent
+from numkan.layer.work import lent
+from numkan.model import regrid
 from numkan.model.evaluate import (
     activations,
     all_activations,
@@ -49,7 +32,7 @@ from numkan.model.frozen import FrozenKAN, Predictor
 from numkan.model.losses import Targets, targets
 from numkan.model.merged import Merged
 from numkan.model.merged_plan import merged_plan
-from numkan.spline.lstsq import COND
+from numkan.model.stack import Stack
 from numkan.spline.pieces import Pieces
 
 __all__ = ["Network"]
@@ -57,222 +40,19 @@ __all__ = ["Network"]
 _pieces_of = attrgetter("_pieces")
 
 
-class Network:
+class Network(Stack):
     """Layers in a row. :class:`numkan.KAN`, which users see, adds training and files and documents the rest."""
 
-    #: What tells the numbers that the constructor drew from all others; None where it is not known.
-    _drawn: bytes | None = None
-
-    def __init__(
-        self,
-        width: Sequence[int],
-        grid: int | Sequence[int] = 5,
-        k: int | Sequence[int] = 3,
-        *,
-        noise_scale: float = 0.3,
-        scale_base_mu: float = 0.0,
-        scale_base_sigma: float = 1.0,
-        base_fun: str | tuple[Function, Function] = "silu",
-        grid_eps: float = 1.0,
-        grid_range: tuple[float, float] = (-1.0, 1.0),
-        sp_trainable: bool = True,
-        sb_trainable: bool = True,
-        extrapolate: str = "continue",
-        init: str = "pykan",
-        seed: int | np.random.Generator | None = 1,
-        dtype: DTypeLike = np.float64,
-    ) -> None:
-        sizes = _check_width(width)
-        depth = len(sizes) - 1
-        grids, degrees = _per_layer("grid", grid, depth, 1), _per_layer("k", k, depth, 0)
-        rng = check_seed("seed", seed)
-        self._take(
-            [
-                KANLayer(
-                    sizes[layer],
-                    sizes[layer + 1],
-                    grid=grids[layer],
-                    k=degrees[layer],
-                    noise_scale=noise_scale,
-                    scale_base_mu=scale_base_mu,
-                    scale_base_sigma=scale_base_sigma,
-                    base_fun=base_fun,
-                    grid_eps=grid_eps,
-                    grid_range=grid_range,
-                    sp_trainable=sp_trainable,
-                    sb_trainable=sb_trainable,
-                    extrapolate=extrapolate,
-                    init=init,
-                    seed=rng,
-                    dtype=check_dtype(dtype),
-                )
-                for layer in range(depth)
-            ]
-        )
-        self._drawn = self._digest()
-
-    # --- storage --------------------------------------------------------------------------------------------------
+    update_grid_from_samples = regrid.update_grid_from_samples
+    initialize_grid_from_parent = regrid.initialize_grid_from_parent
+    refine = regrid.refine
+    coverage = regrid.coverage
 
     def _take(self, layers: Sequence[KANLayer]) -> None:
-        """Become the network of these layers, whose parameters move into one vector."""
-        n_params = sum(layer.n_params for layer in layers)
-        self._n_in, self._n_out, self._dtype = layers[0].n_in, layers[-1].n_out, layers[0].dtype
-        n_fixed = sum(layer._n_fixed for layer in layers)
-        self._numbers: FloatArray = aligned_empty(n_params + n_fixed, self._dtype)
-        self._theta: FloatArray = self._numbers[:n_params]
-        fixed = self._numbers[n_params:]
-        at = at_fixed = 0
-        for layer in layers:
-            layer._move_to(self._theta[at : at + layer.n_params], fixed[at_fixed : at_fixed + layer._n_fixed])
-            at, at_fixed = at + layer.n_params, at_fixed + layer._n_fixed
-        self._layers = tuple(layers)
+        super()._take(layers)
         self._planned: tuple[list[Pieces], FloatArray, Merged | None] | None = None
 
-    def _become(self, other: Network) -> None:
-        """Take over another network's grids and numbers, of any shape; views of this one's parameters turn read-only.
-
-        The layers stay the objects that they are, so who holds one still holds a layer of this network.
-        """
-        for layer, new in zip(self._layers, other.copy()._layers, strict=True):
-            layer._become(new)
-        self._take(self._layers)
-
-    @classmethod
-    def _of(cls, layers: list[KANLayer]) -> Self:
-        model = cls.__new__(cls)
-        model._take(layers)
-        return model
-
-    def copy(self) -> Self:
-        """Return an independent copy."""
-        return copy.deepcopy(self)
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
-        twin = type(self)._of([copy.deepcopy(layer, memo) for layer in self.act_fun])
-        twin._drawn = self._drawn
-        return twin
-
-    def __copy__(self) -> Self:
-        return self.copy()  # a copy that shares the vector but not its views would be neither
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {"layers": list(self._layers), "drawn": self._drawn}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self._take(state["layers"])
-        self._drawn = state["drawn"]
-
-    def _digest(self) -> bytes:
-        """Return a digest of all numbers and grids, byte for byte."""
-        numbers = hashlib.blake2b(self._numbers.data, digest_size=16)
-        for layer in self._layers:
-            numbers.update(layer.grid.data)
-        return numbers.digest()
-
-    @property
-    def is_as_drawn(self) -> bool:
-        """Whether parameters, grids and masks are byte for byte what the constructor drew."""
-        return self._drawn is not None and self._drawn == self._digest()
-
-    # --- what a network is ----------------------------------------------------------------------------------------
-
-    @property
-    def act_fun(self) -> tuple[KANLayer, ...]:
-        """The layers, from the inputs to the outputs."""
-        return self._layers
-
-    @property
-    def width(self) -> list[int]:
-        """Number of nodes: inputs, hidden layers, outputs."""
-        return [self.act_fun[0].n_in] + [layer.n_out for layer in self.act_fun]
-
-    @property
-    def depth(self) -> int:
-        """Number of layers."""
-        return len(self.act_fun)
-
-    @property
-    def n_in(self) -> int:
-        """Number of inputs."""
-        return self._n_in
-
-    @property
-    def n_out(self) -> int:
-        """Number of outputs."""
-        return self._n_out
-
-    @property
-    def grid(self) -> list[int]:
-        """Number of grid intervals G of each layer."""
-        return [layer.G for layer in self.act_fun]
-
-    @property
-    def k(self) -> list[int]:
-        """Degree of each layer."""
-        return [layer.k for layer in self.act_fun]
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """Dtype of all numbers of the model."""
-        return self._dtype
-
-    @property
-    def n_params(self) -> int:
-        """Number of trainable parameters."""
-        return int(self._theta.size)
-
-    @property
-    def params(self) -> FloatArray:
-        """All trainable parameters (n_params,), a copy; assign a whole vector to change them.
-
-        Layer by layer, in each `coef`, `scale_base`, `scale_sp`, without what is not trainable. The order inside is
-        memory's: read such a vector through :meth:`unravel`.
-        """
-        return self._theta.copy()
-
-    @params.setter
-    def params(self, value: Any) -> None:
-        self._theta[:] = self._vector("params", value)
-
-    def _vector(self, name: str, value: Any) -> FloatArray:
-        vector = as_float_array(name, value, self.dtype)
-        if vector.shape != self._theta.shape:
-            raise ValueError(f"Argument `{name}` must have shape {self._theta.shape}, not {vector.shape}.")
-        return vector
-
-    def unravel(self, vector: Any) -> list[dict[str, FloatArray]]:
-        """Read a vector in the order of `params` (a gradient, a row of the Jacobian) as arrays of their natural shape.
-
-        Parameters
-        ----------
-        vector : array_like, shape (n_params,)
-
-        Returns
-        -------
-        list of dict
-            For each layer ``coef`` (n_in, n_out, G + k), ``scale_base`` and ``scale_sp`` (n_in, n_out), as far as they
-            are trainable. Views of `vector` where it is an array of the model's dtype.
-        """
-        vector = self._vector("vector", vector)
-        out, at = [], 0
-        for layer in self.act_fun:
-            sections = layer._sections(vector[at : at + layer.n_params])
-            sections["coef"] = sections["coef"].transpose(0, 2, 1)
-            out.append(sections)
-            at += layer.n_params
-        return out
-
-    def __repr__(self) -> str:
-        first = self.act_fun[0]
-        return (
-            f"{type(self).__name__}(width={self.width}, grid={_short(self.grid)}, k={_short(self.k)}, "
-            f"extrapolate={first.extrapolate!r}, dtype={self.dtype})"
-        )
-
     # --- the function ---------------------------------------------------------------------------------------------
-
-    def _pack(self) -> list[PackedLayer]:
-        return [layer.pack() for layer in self.act_fun]
 
     @contextmanager
     def _packed(self) -> Iterator[list[PackedLayer]]:
@@ -280,9 +60,6 @@ class Network:
         shapes = [layer._shape for layer in self._layers]
         with lent("coefficients", (self._dtype, *shapes), lambda: _new_coefficients(shapes, self._dtype)) as places:
             yield [layer.pack(place) for layer, place in zip(self._layers, places, strict=True)]
-
-    def _samples(self, x: Any, name: str = "x") -> FloatArray:
-        return as_samples(name, x, self._n_in, self._dtype)
 
     def __call__(self, x: Any) -> FloatArray:
         """Return the outputs (n, n_out) at x (n, n_in), in the model's dtype."""
@@ -498,90 +275,6 @@ class Network:
         jac = root[:, :, None] * self.jacobian(x)
         return residuals.reshape(-1), jac.reshape(-1, self.n_params)
 
-    # --- grids ----------------------------------------------------------------------------------------------------
-
-    def update_grid_from_samples(self, x: Any, margin: float = 0.0, cond: float = COND) -> None:
-        """Lay the grids of all layers over samples, in place, front to back.
-
-        Each layer's grid goes over its activations, recomputed through the layers already updated, and its coefficients
-        are refit so that the function stays: the least-squares solution closest to the old one.
-
-        Parameters
-        ----------
-        x : array_like, shape (n, n_in)
-            Finite.
-        margin : float
-            Share by which the range of each grid is widened.
-        cond : float
-            The refit takes what the samples determine by less than this share of the largest singular value as not
-            determined, and leaves it as it was. By default only what rounding hides; training uses a larger share, so
-            that a curve does not swing between a few samples in the tail of a grid.
-        """
-        x = self._samples(x)
-        cond = check_number("cond", cond, 0.0)
-        self._check_coef()
-        updated = [copy.deepcopy(layer) for layer in self.act_fun]
-        for depth, layer in enumerate(updated):
-            layer.update_grid_from_samples(x, margin, cond)
-            if depth + 1 < len(updated):
-                x = forward([layer.pack()], x)
-                check_finite(f"activations[{depth + 1}]", x)
-        self._replace(updated)
-
-    def initialize_grid_from_parent(self, parent: Network, x: Any) -> None:
-        """Take over the knots and splines of a parent of the same width, layer by layer, in place.
-
-        See :meth:`numkan.KANLayer.initialize_grid_from_parent`. Each layer sees the parent's activations.
-        """
-        if not isinstance(parent, Network):
-            raise TypeError(f"Argument `parent` must be a network, not {type(parent).__name__}.")
-        if parent.width != self.width:
-            raise ValueError(f"Argument `parent` must have width {self.width}, not {parent.width}.")
-        parent._check_coef("parent.")
-        samples = self._samples(x)
-        check_finite("x", samples)
-        acts = [samples, *parent.activations(x)[1:-1]]
-        updated = [copy.deepcopy(layer) for layer in self.act_fun]
-        for depth, (layer, from_layer, inputs) in enumerate(zip(updated, parent.act_fun, acts, strict=True)):
-            if depth:
-                check_finite(f"activations[{depth}]", inputs)
-            layer.initialize_grid_from_parent(from_layer, inputs)
-        self._replace(updated)
-
-    def _replace(self, layers: Sequence[KANLayer]) -> None:
-        """Take the grids and coefficients of layers of the same shapes: all of them, or none."""
-        with uninterrupted():
-            for layer, new in zip(self.act_fun, layers, strict=True):
-                layer._replace(new.grid, new.coef)
-
-    def _check_coef(self, of: str = "") -> None:
-        """Say that coefficients which are going to be refit must be finite."""
-        for depth, layer in enumerate(self.act_fun):
-            check_finite(f"{of}act_fun[{depth}].coef", layer.coef)
-
-    def refine(self, grid: int | Sequence[int]) -> Self:
-        """Return a new model with `grid` intervals (one number, or one for each layer) and the same function.
-
-        Exact inside the grids where the new number is a multiple of the old one, otherwise, and for coarser grids, the
-        best approximation in the least-squares sense. This model stays as it is.
-        """
-        grids = _per_layer("grid", grid, self.depth, 1)
-        self._check_coef()
-        return type(self)._of([layer.refine(n) for layer, n in zip(self.act_fun, grids, strict=True)])
-
-    def coverage(self, x: Any) -> list[Coverage]:
-        """Return, for each layer, the share of its inputs' activations outside the grid and the number of empty spans.
-
-        Returns
-        -------
-        list of Coverage
-            Named tuples ``outside`` (n_in,) and ``empty_spans`` (n_in,).
-        """
-        # Where the policy is "raise", what is outside is the answer here, and no error: activations behind it are NaN.
-        layers = [replace(layer, inside=None) for layer in self._pack()]
-        acts = all_activations(layers, self._samples(x))
-        return [layer.coverage(a) for layer, a in zip(self.act_fun, acts[:-1], strict=True)]
-
 
 def _new_coefficients(shapes: Sequence[tuple[int, int, int]], dtype: np.dtype[Any]) -> tuple[list[Any], int]:
     """Return memory for the packed coefficients of layers, and the bytes that it takes."""
@@ -626,24 +319,3 @@ def _jacobian_columns(
 def _check_rows(name: str, array: FloatArray, x: FloatArray) -> None:
     if len(array) != len(x):
         raise ValueError(f"Argument `{name}` must have {len(x)} rows, one for each sample, not {len(array)}.")
-
-
-def _check_width(width: Sequence[int]) -> list[int]:
-    if not is_list(width):
-        raise TypeError(f"Argument `width` must be a list of integers, not {width!r}.")
-    if len(width) < 2:
-        raise ValueError(f"Argument `width` must have at least 2 entries, inputs and outputs, not {list(width)}.")
-    return [check_integer(f"width[{place}]", n, 1) for place, n in enumerate(width)]
-
-
-def _per_layer(name: str, value: int | Sequence[int], depth: int, minimum: int) -> list[int]:
-    """Return one integer for each layer, from one for all or a list."""
-    if isinstance(value, Sequence | np.ndarray) and is_list(value):
-        check_length(name, value, depth, "layer")
-        return [check_integer(f"{name}[{place}]", n, minimum) for place, n in enumerate(value)]
-    return [check_integer(name, value, minimum)] * depth
-
-
-def _short(values: list[int]) -> int | list[int]:
-    """Return one number where all are the same."""
-    return values[0] if len(set(values)) == 1 else values

@@ -1,0 +1,101 @@
+"""The grids of a network: laid over samples, taken over from another network, refined, and held against samples."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, TypeVar
+
+from numkan._check import check_finite, check_number
+from numkan.layer.grid import Coverage
+from numkan.model.evaluate import all_activations, check_domain, forward
+from numkan.model.stack import Stack, per_layer
+from numkan.spline.lstsq import COND
+
+__all__ = ["coverage", "initialize_grid_from_parent", "refine", "update_grid_from_samples"]
+
+AnyStack = TypeVar("AnyStack", bound=Stack)
+
+
+def update_grid_from_samples(self: Stack, x: Any, margin: float = 0.0, cond: float = COND) -> None:
+    """Lay the grids of all layers over samples, in place, front to back.
+
+    Each layer's grid goes over its activations, recomputed through the layers already updated, and its coefficients
+    are refit so that the function stays: the least-squares solution closest to the old one.
+
+    Parameters
+    ----------
+    x : array_like, shape (n, n_in)
+        Finite.
+    margin : float
+        Share by which the range of each grid is widened.
+    cond : float
+        The refit takes what the samples determine by less than this share of the largest singular value as not
+        determined, and leaves it as it was. By default only what rounding hides; training uses a larger share, so
+        that a curve does not swing between a few samples in the tail of a grid.
+    """
+    x = self._samples(x)
+    cond = check_number("cond", cond, 0.0)
+    _check_coef(self)
+    updated = [copy.deepcopy(layer) for layer in self.act_fun]
+    for depth, layer in enumerate(updated):
+        layer.update_grid_from_samples(x, margin, cond)
+        if depth + 1 < len(updated):
+            x = forward([layer.pack()], x)
+            check_finite(f"activations[{depth + 1}]", x)
+    self._replace(updated)
+
+
+def initialize_grid_from_parent(self: Stack, parent: Stack, x: Any) -> None:
+    """Take over the knots and splines of a parent of the same width, layer by layer, in place.
+
+    See :meth:`numkan.KANLayer.initialize_grid_from_parent`. Each layer sees the parent's activations.
+    """
+    if not isinstance(parent, Stack):
+        raise TypeError(f"Argument `parent` must be a network, not {type(parent).__name__}.")
+    if parent.width != self.width:
+        raise ValueError(f"Argument `parent` must have width {self.width}, not {parent.width}.")
+    _check_coef(parent, "parent.")
+    samples = self._samples(x)
+    check_finite("x", samples)
+    layers, seen = parent._pack(), parent._samples(x)
+    check_domain(layers, seen)
+    acts = [samples, *all_activations(layers, seen)[1:-1]]
+    updated = [copy.deepcopy(layer) for layer in self.act_fun]
+    for depth, (layer, from_layer, inputs) in enumerate(zip(updated, parent.act_fun, acts, strict=True)):
+        if depth:
+            check_finite(f"activations[{depth}]", inputs)
+        layer.initialize_grid_from_parent(from_layer, inputs)
+    self._replace(updated)
+
+
+def refine(self: AnyStack, grid: int | Sequence[int]) -> AnyStack:
+    """Return a new model with `grid` intervals (one number, or one for each layer) and the same function.
+
+    Exact inside the grids where the new number is a multiple of the old one, otherwise, and for coarser grids, the
+    best approximation in the least-squares sense. This model stays as it is.
+    """
+    grids = per_layer("grid", grid, self.depth, 1)
+    _check_coef(self)
+    return type(self)._of([layer.refine(n) for layer, n in zip(self.act_fun, grids, strict=True)])
+
+
+def coverage(self: Stack, x: Any) -> list[Coverage]:
+    """Return, for each layer, the share of its inputs' activations outside the grid and the number of empty spans.
+
+    Returns
+    -------
+    list of Coverage
+        Named tuples ``outside`` (n_in,) and ``empty_spans`` (n_in,).
+    """
+    # Where the policy is "raise", what is outside is the answer here, and no error: activations behind it are NaN.
+    layers = [replace(layer, inside=None) for layer in self._pack()]
+    acts = all_activations(layers, self._samples(x))
+    return [layer.coverage(a) for layer, a in zip(self.act_fun, acts[:-1], strict=True)]
+
+
+def _check_coef(self: Stack, of: str = "") -> None:
+    """Say that coefficients which are going to be refit must be finite."""
+    for depth, layer in enumerate(self.act_fun):
+        check_finite(f"{of}act_fun[{depth}].coef", layer.coef)

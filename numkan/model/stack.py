@@ -1,0 +1,276 @@
+"""KAN layers in a row: all their numbers in one vector, of which the layers are views."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+from collections.abc import Sequence
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from numkan._check import (
+    FloatArray,
+    as_float_array,
+    as_samples,
+    check_dtype,
+    check_integer,
+    check_length,
+    check_seed,
+    is_list,
+)
+from numkan._interrupt import uninterrupted
+from numkan.base import Function
+from numkan.layer.layer import KANLayer
+from numkan.layer.packed import PackedLayer
+from numkan.layer.work import aligned_empty
+
+__all__ = ["Stack", "per_layer"]
+
+
+class Stack:
+    """Layers whose parameters are one vector. :class:`numkan.model.Network` makes a function of them."""
+
+    #: What tells the numbers that the constructor drew from all others; None where it is not known.
+    _drawn: bytes | None = None
+
+    def __init__(
+        self,
+        width: Sequence[int],
+        grid: int | Sequence[int] = 5,
+        k: int | Sequence[int] = 3,
+        *,
+        noise_scale: float = 0.3,
+        scale_base_mu: float = 0.0,
+        scale_base_sigma: float = 1.0,
+        base_fun: str | tuple[Function, Function] = "silu",
+        grid_eps: float = 1.0,
+        grid_range: tuple[float, float] = (-1.0, 1.0),
+        sp_trainable: bool = True,
+        sb_trainable: bool = True,
+        extrapolate: str = "continue",
+        init: str = "pykan",
+        seed: int | np.random.Generator | None = 1,
+        dtype: DTypeLike = np.float64,
+    ) -> None:
+        sizes = _check_width(width)
+        depth = len(sizes) - 1
+        grids, degrees = per_layer("grid", grid, depth, 1), per_layer("k", k, depth, 0)
+        rng = check_seed("seed", seed)
+        self._take(
+            [
+                KANLayer(
+                    sizes[layer],
+                    sizes[layer + 1],
+                    grid=grids[layer],
+                    k=degrees[layer],
+                    noise_scale=noise_scale,
+                    scale_base_mu=scale_base_mu,
+                    scale_base_sigma=scale_base_sigma,
+                    base_fun=base_fun,
+                    grid_eps=grid_eps,
+                    grid_range=grid_range,
+                    sp_trainable=sp_trainable,
+                    sb_trainable=sb_trainable,
+                    extrapolate=extrapolate,
+                    init=init,
+                    seed=rng,
+                    dtype=check_dtype(dtype),
+                )
+                for layer in range(depth)
+            ]
+        )
+        self._drawn = self._digest()
+
+    # --- storage --------------------------------------------------------------------------------------------------
+
+    def _take(self, layers: Sequence[KANLayer]) -> None:
+        """Become the network of these layers, whose parameters move into one vector."""
+        n_params = sum(layer.n_params for layer in layers)
+        self._n_in, self._n_out, self._dtype = layers[0].n_in, layers[-1].n_out, layers[0].dtype
+        n_fixed = sum(layer._n_fixed for layer in layers)
+        self._numbers: FloatArray = aligned_empty(n_params + n_fixed, self._dtype)
+        self._theta: FloatArray = self._numbers[:n_params]
+        fixed = self._numbers[n_params:]
+        at = at_fixed = 0
+        for layer in layers:
+            layer._move_to(self._theta[at : at + layer.n_params], fixed[at_fixed : at_fixed + layer._n_fixed])
+            at, at_fixed = at + layer.n_params, at_fixed + layer._n_fixed
+        self._layers = tuple(layers)
+
+    def _become(self, other: Stack) -> None:
+        """Take over another network's grids and numbers, of any shape; views of this one's parameters turn read-only.
+
+        The layers stay the objects that they are, so who holds one still holds a layer of this network.
+        """
+        for layer, new in zip(self._layers, other.copy()._layers, strict=True):
+            layer._become(new)
+        self._take(self._layers)
+
+    def _replace(self, layers: Sequence[KANLayer]) -> None:
+        """Take the grids and coefficients of layers of the same shapes: all of them, or none."""
+        with uninterrupted():
+            for layer, new in zip(self.act_fun, layers, strict=True):
+                layer._replace(new.grid, new.coef)
+
+    @classmethod
+    def _of(cls, layers: list[KANLayer]) -> Self:
+        model = cls.__new__(cls)
+        model._take(layers)
+        return model
+
+    def copy(self) -> Self:
+        """Return an independent copy."""
+        return copy.deepcopy(self)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        twin = type(self)._of([copy.deepcopy(layer, memo) for layer in self.act_fun])
+        twin._drawn = self._drawn
+        return twin
+
+    def __copy__(self) -> Self:
+        return self.copy()  # a copy that shares the vector but not its views would be neither
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"layers": list(self._layers), "drawn": self._drawn}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self._take(state["layers"])
+        self._drawn = state["drawn"]
+
+    def _digest(self) -> bytes:
+        """Return a digest of all numbers and grids, byte for byte."""
+        numbers = hashlib.blake2b(self._numbers.data, digest_size=16)
+        for layer in self._layers:
+            numbers.update(layer.grid.data)
+        return numbers.digest()
+
+    @property
+    def is_as_drawn(self) -> bool:
+        """Whether parameters, grids and masks are byte for byte what the constructor drew."""
+        return self._drawn is not None and self._drawn == self._digest()
+
+    # --- what it is ----------------------------------------------------------------------------------------
+
+    @property
+    def act_fun(self) -> tuple[KANLayer, ...]:
+        """The layers, from the inputs to the outputs."""
+        return self._layers
+
+    @property
+    def width(self) -> list[int]:
+        """Number of nodes: inputs, hidden layers, outputs."""
+        return [self.act_fun[0].n_in] + [layer.n_out for layer in self.act_fun]
+
+    @property
+    def depth(self) -> int:
+        """Number of layers."""
+        return len(self.act_fun)
+
+    @property
+    def n_in(self) -> int:
+        """Number of inputs."""
+        return self._n_in
+
+    @property
+    def n_out(self) -> int:
+        """Number of outputs."""
+        return self._n_out
+
+    @property
+    def grid(self) -> list[int]:
+        """Number of grid intervals G of each layer."""
+        return [layer.G for layer in self.act_fun]
+
+    @property
+    def k(self) -> list[int]:
+        """Degree of each layer."""
+        return [layer.k for layer in self.act_fun]
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Dtype of all numbers of the model."""
+        return self._dtype
+
+    @property
+    def n_params(self) -> int:
+        """Number of trainable parameters."""
+        return int(self._theta.size)
+
+    @property
+    def params(self) -> FloatArray:
+        """All trainable parameters (n_params,), a copy; assign a whole vector to change them.
+
+        Layer by layer, in each `coef`, `scale_base`, `scale_sp`, without what is not trainable. The order inside is
+        memory's: read such a vector through :meth:`unravel`.
+        """
+        return self._theta.copy()
+
+    @params.setter
+    def params(self, value: Any) -> None:
+        self._theta[:] = self._vector("params", value)
+
+    def _vector(self, name: str, value: Any) -> FloatArray:
+        vector = as_float_array(name, value, self.dtype)
+        if vector.shape != self._theta.shape:
+            raise ValueError(f"Argument `{name}` must have shape {self._theta.shape}, not {vector.shape}.")
+        return vector
+
+    def unravel(self, vector: Any) -> list[dict[str, FloatArray]]:
+        """Read a vector in the order of `params` (a gradient, a row of the Jacobian) as arrays of their natural shape.
+
+        Parameters
+        ----------
+        vector : array_like, shape (n_params,)
+
+        Returns
+        -------
+        list of dict
+            For each layer ``coef`` (n_in, n_out, G + k), ``scale_base`` and ``scale_sp`` (n_in, n_out), as far as they
+            are trainable. Views of `vector` where it is an array of the model's dtype.
+        """
+        vector = self._vector("vector", vector)
+        out, at = [], 0
+        for layer in self.act_fun:
+            sections = layer._sections(vector[at : at + layer.n_params])
+            sections["coef"] = sections["coef"].transpose(0, 2, 1)
+            out.append(sections)
+            at += layer.n_params
+        return out
+
+    def __repr__(self) -> str:
+        first = self.act_fun[0]
+        return (
+            f"{type(self).__name__}(width={self.width}, grid={_short(self.grid)}, k={_short(self.k)}, "
+            f"extrapolate={first.extrapolate!r}, dtype={self.dtype})"
+        )
+
+    # --- what its functions begin with --------------------------------------------------------------------------------
+
+    def _pack(self) -> list[PackedLayer]:
+        return [layer.pack() for layer in self.act_fun]
+
+    def _samples(self, x: Any, name: str = "x") -> FloatArray:
+        return as_samples(name, x, self._n_in, self._dtype)
+
+
+def _check_width(width: Sequence[int]) -> list[int]:
+    if not is_list(width):
+        raise TypeError(f"Argument `width` must be a list of integers, not {width!r}.")
+    if len(width) < 2:
+        raise ValueError(f"Argument `width` must have at least 2 entries, inputs and outputs, not {list(width)}.")
+    return [check_integer(f"width[{place}]", n, 1) for place, n in enumerate(width)]
+
+
+def per_layer(name: str, value: int | Sequence[int], depth: int, minimum: int) -> list[int]:
+    """Return one integer for each layer, from one for all or a list."""
+    if isinstance(value, Sequence | np.ndarray) and is_list(value):
+        check_length(name, value, depth, "layer")
+        return [check_integer(f"{name}[{place}]", n, minimum) for place, n in enumerate(value)]
+    return [check_integer(name, value, minimum)] * depth
+
+
+def _short(values: list[int]) -> int | list[int]:
+    """Return one number where all are the same."""
+    return values[0] if len(set(values)) == 1 else values
