@@ -8,15 +8,10 @@ each, and then takes the samples of the piece one after the other:
     rows = add_products(rows, f, q, step, out, to)  row r += f[q + r * step] * out[to ...]
     store(rows, grad, at, stride, last)
     total(rows, f, q, step, out, to)                sum over lanes of out[to ...] * (sum_r f[q + r * step] * row r)
-    prefetch(out, to)                               out[to ...] is soon needed
 
 Each sum is one chain of fused multiply-adds, r = 0, 1, ..., k + 1. Compiled, an operation takes and returns a tuple of
 vectors: it is a value, so that no store to an output can be in doubt of changing it, and it stays in registers. With
 the JIT off or bounds checked `rows` are the place in the array where they are, and every operation goes there.
-
-The samples of a piece are scattered over a block. Backward asks for the cotangents of the sample some places on, which
-lie in the second-level cache or further away: with fine grids that is worth up to a third of its time. Forward has
-just written its outputs, and loses a few per cent by asking.
 """
 
 from __future__ import annotations
@@ -35,7 +30,7 @@ from numkan._emit import Emitter, vector_types
 from numkan._jit import kernel
 from numkan._simd import as_python, has_wide_vectors, lanes_of, sum_of_lanes, vector_ops
 
-__all__ = ["SAMPLES_AHEAD", "RowOps", "row_ops", "tile_vectors"]
+__all__ = ["RowOps", "row_ops", "tile_vectors"]
 
 #: Registers for the rows; the rest are for outputs and for numbers that are broadcast.
 _WIDE_REGISTERS, _REGISTERS = 24, 11
@@ -43,9 +38,6 @@ _MOST_VECTORS = 4
 
 #: So many rows further on are asked for when rows are loaded: the next pieces will need them.
 _AHEAD = 2
-
-#: So many samples further on is the one whose cotangents are asked for.
-SAMPLES_AHEAD = 8
 
 
 class RowOps(NamedTuple):
@@ -56,7 +48,6 @@ class RowOps(NamedTuple):
     add_products: Callable[..., Any]
     store: Callable[..., Any]
     total: Callable[..., Any]
-    prefetch: Callable[..., Any]
 
 
 def tile_vectors(k: int) -> int:
@@ -117,22 +108,18 @@ def _ops_in_memory(k: int, dtype: np.dtype[Any], vectors: int) -> RowOps:
             acc = fma(value, load(out, to + v), acc)
         return total(acc)
 
-    @kernel
-    def prefetch(array, at):  # type: ignore[no-untyped-def]
-        pass
-
-    return RowOps(load_rows, add_outputs, add_products, store_rows, total_of, prefetch)
+    return RowOps(load_rows, add_outputs, add_products, store_rows, total_of)
 
 
 def _row_intrinsics(k: int, dtype: np.dtype[Any], vectors: int) -> tuple[Any, ...]:
     """Return the operations in the order of `RowOps`."""
-    load, store, prefetch = _moving_intrinsics(k, dtype, vectors)
+    load, store = _moving_intrinsics(k, dtype, vectors)
     add_outputs, add_products, total = _summing_intrinsics(k, dtype, vectors)
-    return load, add_outputs, add_products, store, total, prefetch
+    return load, add_outputs, add_products, store, total
 
 
-def _moving_intrinsics(k: int, dtype: np.dtype[Any], vectors: int) -> tuple[Any, Any, Any]:
-    """Return load, store and prefetch; vector v of row r is number r * vectors + v of the tuple."""
+def _moving_intrinsics(k: int, dtype: np.dtype[Any], vectors: int) -> tuple[Any, Any]:
+    """Return load and store; vector v of row r is number r * vectors + v of the tuple."""
     n_rows, size = k + 2, types.intp
     rows_type = types.UniTuple(vector_types(dtype)[0], n_rows * vectors)
 
@@ -172,16 +159,7 @@ def _moving_intrinsics(k: int, dtype: np.dtype[Any], vectors: int) -> tuple[Any,
 
         return types.void(rows, array, size, size, size), codegen
 
-    @intrinsic
-    def prefetch(typing_context, array, at):  # type: ignore[no-untyped-def]
-        def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
-            array, at = args
-            Emitter(builder, dtype).prefetch(context, signature.args[0], array, at, vectors)
-            return context.get_dummy_value()
-
-        return types.void(array, size), codegen
-
-    return load, store, prefetch
+    return load, store
 
 
 def _summing_intrinsics(k: int, dtype: np.dtype[Any], vectors: int) -> tuple[Any, Any, Any]:

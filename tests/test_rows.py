@@ -9,7 +9,7 @@ import pytest
 from numba import config
 
 from numkan._jit import kernel
-from numkan._rows import SAMPLES_AHEAD, RowOps, _ops_in_memory, row_ops, tile_vectors
+from numkan._rows import RowOps, _ops_in_memory, row_ops, tile_vectors
 from numkan._simd import lanes_of
 from tests.laws import assert_identical, assert_within
 
@@ -20,7 +20,7 @@ SAMPLES, STRIDE = 3, 5  # of the functions
 
 def results(ops: RowOps, k: int, dtype: np.dtype[Any], vectors: int) -> dict[str, Any]:
     """Run every operation over the same numbers."""
-    load, add_outputs, add_products, store, total, prefetch = ops
+    load, add_outputs, add_products, store, total = ops
     width = vectors * lanes_of(dtype) + 2  # rows that do not begin at whole vectors
     rng = np.random.default_rng(k)
     coefs, out, functions = (
@@ -33,7 +33,6 @@ def results(ops: RowOps, k: int, dtype: np.dtype[Any], vectors: int) -> dict[str
     def outputs(coefs, functions, out):  # type: ignore[no-untyped-def]
         rows = load(coefs, width, width, last)
         for s in range(SAMPLES):
-            prefetch(out, (s + SAMPLES_AHEAD) * width)  # beyond the array: nothing is read
             add_outputs(rows, functions, s, STRIDE, out, s * width)
 
     @kernel

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from numkan._jit import kernel
-from numkan._rows import SAMPLES_AHEAD, row_ops, tile_vectors
+from numkan._rows import row_ops, tile_vectors
 from numkan._simd import lanes_of
 from numkan.layer.prepare import fill_kernel, place_kernel
 
@@ -30,10 +30,10 @@ __all__ = ["backward_kernel"]
 def _coefficient_kernel(k: int, dtype: np.dtype[Any], vectors: int) -> Any:
     """Return the kernel of steps 1 and 2 for a prepared group of inputs and one tile of the outputs of a block."""
     ops = row_ops(k, dtype, vectors)
-    load, add_products, store, prefetch = ops.load, ops.add_products, ops.store, ops.prefetch
+    load, add_products, store, tile = ops.load, ops.add_products, ops.store, vectors * lanes_of(dtype)
 
     @kernel
-    def add_tile(grad, first, low, high, n_rows, width, v, y_bar, begin, kept, work):  # type: ignore[no-untyped-def]
+    def add_tile(grad, first, low, high, n_rows, width, v, bars, tile_at, kept, work):  # type: ignore[no-untyped-def]
         """Add to grad, which begins with input `first`, for inputs low ... high - 1 and outputs from v on."""
         order, basis, stride = work.order, work.basis, work.stride
         before = first * n_rows * width
@@ -45,10 +45,8 @@ def _coefficient_kernel(k: int, dtype: np.dtype[Any], vectors: int) -> Any:
                 row, end = work.run_row[run] - before + v, work.run_end[run]
                 rows = load(grad, row, width, base_row)
                 for s in range(q, end):
-                    later = np.int64(np.uint32(order[start + min(s + SAMPLES_AHEAD, stride - 1)]))
-                    prefetch(y_bar, (begin + later) * work.width + v)
-                    to = (begin + np.int64(np.uint32(order[start + s]))) * work.width + v
-                    rows = add_products(rows, basis, at + s, stride, y_bar, to)
+                    to = np.int64(np.uint32(order[np.uint64(start + s)])) * tile
+                    rows = add_products(rows, basis, at + s, stride, bars, tile_at + to)
                 store(rows, grad, row, width, base_row)
                 q = end
 
@@ -59,11 +57,11 @@ def _coefficient_kernel(k: int, dtype: np.dtype[Any], vectors: int) -> Any:
 def _input_kernel(k: int, dtype: np.dtype[Any], vectors: int) -> Any:
     """Return the kernel of step 3 for a prepared group of inputs and one tile of the outputs of a block."""
     ops = row_ops(k, dtype, vectors)
-    load, total, prefetch = ops.load, ops.total, ops.prefetch
+    load, total, tile = ops.load, ops.total, vectors * lanes_of(dtype)
 
     @kernel
-    def add_tile(coefs, low, high, n_rows, width, v, y_bar, begin, kept, work, x_bar):  # type: ignore[no-untyped-def]
-        """Add to x_bar[begin : begin + count, low : high]; the sum over r comes before the one sum over lanes."""
+    def add_tile(coefs, low, high, n_rows, width, v, bars, tile_at, begin, kept, work, x_bar):  # type: ignore[no-untyped-def]
+        """Add to x_bar[begin : ..., low : high]; the sum over r comes before the one sum over lanes."""
         order, slope, stride = work.order, work.slope, work.stride
         for slot in range(high - low):
             base_row = ((low + slot) * n_rows + n_rows - 1) * width + v
@@ -73,10 +71,9 @@ def _input_kernel(k: int, dtype: np.dtype[Any], vectors: int) -> Any:
                 rows = load(coefs, work.run_row[run] + v, width, base_row)
                 end = work.run_end[run]
                 for s in range(q, end):
-                    later = np.int64(np.uint32(order[start + min(s + SAMPLES_AHEAD, stride - 1)]))
-                    prefetch(y_bar, (begin + later) * work.width + v)
-                    sample = begin + np.int64(np.uint32(order[start + s]))
-                    x_bar[sample, low + slot] += total(rows, slope, at + s, stride, y_bar, sample * work.width + v)
+                    sample = np.int64(np.uint32(order[np.uint64(start + s)]))
+                    share = total(rows, slope, at + s, stride, bars, tile_at + sample * tile)
+                    x_bar[begin + sample, low + slot] += share
                 q = end
 
     return add_tile
@@ -93,16 +90,16 @@ def backward_kernel(k: int, dtype: np.dtype[Any]) -> Any:
 
     @kernel
     def backward(  # type: ignore[no-untyped-def]
-        x, y_bar, pieces, kind, given, slope, coefs, work, kept, low, high, grad, x_bar, with_coefs, with_inputs
+        x, bars, pieces, kind, given, slope, coefs, work, kept, low, high, grad, x_bar, with_coefs, with_inputs
     ):
         """Fill grad (high - low, G + k + 1, width) and add to x_bar (n, n_in), each where asked for.
 
-        y_bar (n, work.width). Forward has kept what it sorted from slot `kept` on, or has not if kept < 0. All of
-        inputs low ... high - 1 only: no two inputs meet, so threads may share a layer.
+        bars (n * width,): y_bar, block by block in tiles. Forward has kept what it sorted from slot `kept` on, or
+        has not if kept < 0. All of inputs low ... high - 1 only: no two inputs meet, so threads may share a layer.
         """
         n = x.shape[0]
         n_in, n_rows, width = coefs.shape
-        flat, flat_grad, bars = coefs.reshape(-1), grad.reshape(-1), y_bar.reshape(-1)
+        flat, flat_grad = coefs.reshape(-1), grad.reshape(-1)
         whole = width // tile * tile
         for i in range(low, high, work.inputs):
             j = min(high, i + work.inputs)
@@ -116,13 +113,13 @@ def backward_kernel(k: int, dtype: np.dtype[Any]) -> Any:
                 fill(begin, count, i, j, pieces, kind, given, slope, with_inputs, at, work)
                 if with_coefs:
                     for v in range(0, whole, tile):
-                        add_many(flat_grad, low, i, j, n_rows, width, v, bars, begin, at, work)
+                        add_many(flat_grad, low, i, j, n_rows, width, v, bars, begin * width + v * count, at, work)
                     for v in range(whole, width, step):
-                        add_one(flat_grad, low, i, j, n_rows, width, v, bars, begin, at, work)
+                        add_one(flat_grad, low, i, j, n_rows, width, v, bars, begin * width + v * count, at, work)
                 if with_inputs:
                     for v in range(0, whole, tile):
-                        pull_many(flat, i, j, n_rows, width, v, bars, begin, at, work, x_bar)
+                        pull_many(flat, i, j, n_rows, width, v, bars, begin * width + v * count, begin, at, work, x_bar)
                     for v in range(whole, width, step):
-                        pull_one(flat, i, j, n_rows, width, v, bars, begin, at, work, x_bar)
+                        pull_one(flat, i, j, n_rows, width, v, bars, begin * width + v * count, begin, at, work, x_bar)
 
     return backward

@@ -109,7 +109,7 @@ def _backward_kernel(k: int, dtype: np.dtype[Any]) -> Any:
         out[:] = zero  # the padding stays zero
         for begin in range(0, n, work.block):
             count = min(work.block, n - begin)
-            copy(cotangents, begin * n_out, n_out, out, 0, work.width, count, n_out)
+            copy(cotangents, begin * n_out, n_out, out, 0, width, count, n_out)
             for low in range(0, n_in, work.inputs):
                 high = min(n_in, low + work.inputs)
                 prepare(x, begin, count, low, high, width, n_rows, pieces, kind, given, given_slope, True, work)
@@ -124,7 +124,7 @@ def _backward_kernel(k: int, dtype: np.dtype[Any]) -> Any:
                         for v in range(0, width, step):
                             row, c = work.run_row[run] + v, i * width + v
                             d = edge(basis, f, stride, flat, row, base_row + v, minus_mean, c, width)
-                            bar = fma(load(g, c), d, load(out, sample * work.width + v))  # step 1
+                            bar = fma(load(g, c), d, load(out, sample * width + v))  # step 1
                             derivative = mul(splat(slope[f + powers * stride]), load(flat, base_row + v))
                             for r in range(powers):  # steps 2 and 3
                                 to = row + r * width

@@ -17,7 +17,8 @@ import numpy as np
 from numkan._jit import kernel
 from numkan._rows import row_ops, tile_vectors
 from numkan._simd import lanes_of, vector_ops
-from numkan.layer.prepare import copy_rows, fill_kernel, place_kernel, prepare_kernel
+from numkan.layer.prepare import fill_kernel, place_kernel, prepare_kernel
+from numkan.layer.tiles import from_tiles
 
 __all__ = ["forward_kernel", "tangent_kernel"]
 
@@ -26,10 +27,10 @@ __all__ = ["forward_kernel", "tangent_kernel"]
 def _tile_kernel(k: int, dtype: np.dtype[Any], vectors: int) -> Any:
     """Return the kernel that adds a group of prepared inputs to one tile of the outputs of a block."""
     ops = row_ops(k, dtype, vectors)
-    load, add_outputs = ops.load, ops.add_outputs
+    load, add_outputs, tile = ops.load, ops.add_outputs, vectors * lanes_of(dtype)
 
     @kernel
-    def add_tile(functions, coefs, low, high, n_rows, width, v, kept, work):  # type: ignore[no-untyped-def]
+    def add_tile(functions, coefs, low, high, n_rows, width, v, tile_at, kept, work):  # type: ignore[no-untyped-def]
         """Add inputs low ... high - 1, in slots 0, 1, ..., sorted in slots from `kept` on, to the outputs from v on."""
         order, out, stride = work.order, work.out, work.stride
         for slot in range(high - low):
@@ -40,8 +41,8 @@ def _tile_kernel(k: int, dtype: np.dtype[Any], vectors: int) -> Any:
                 rows = load(coefs, work.run_row[run] + v, width, base_row)
                 end = work.run_end[run]
                 for s in range(q, end):
-                    to = np.int64(np.uint32(order[start + s])) * work.width + v
-                    add_outputs(rows, functions, at + s, stride, out, to)
+                    to = np.int64(np.uint32(order[np.uint64(start + s)])) * tile
+                    add_outputs(rows, functions, at + s, stride, out, tile_at + to)
                 q = end
 
     return add_tile
@@ -56,13 +57,16 @@ def _contract_kernel(k: int, dtype: np.dtype[Any]) -> Any:
     tile = vectors * step
 
     @kernel
-    def contract(functions, coefs, low, high, n_rows, width, kept, work):  # type: ignore[no-untyped-def]
-        """Add inputs low ... high - 1, sorted from slot `kept` on, to work.out; functions: the basis or its slopes."""
+    def contract(functions, coefs, low, high, n_rows, width, count, kept, work):  # type: ignore[no-untyped-def]
+        """Add inputs low ... high - 1, sorted from slot `kept` on, to the tiles of work.out.
+
+        functions: the basis or its slopes.
+        """
         whole = width // tile * tile
         for v in range(0, whole, tile):
-            add_many(functions, coefs, low, high, n_rows, width, v, kept, work)
+            add_many(functions, coefs, low, high, n_rows, width, v, v * count, kept, work)
         for v in range(whole, width, step):
-            add_one(functions, coefs, low, high, n_rows, width, v, kept, work)
+            add_one(functions, coefs, low, high, n_rows, width, v, v * count, kept, work)
 
     return contract
 
@@ -71,7 +75,7 @@ def _contract_kernel(k: int, dtype: np.dtype[Any]) -> Any:
 def forward_kernel(k: int, dtype: np.dtype[Any]) -> Any:
     """Return the kernel of a layer's outputs, for degree `k` and a dtype."""
     place, fill, contract = place_kernel(dtype), fill_kernel(k, dtype), _contract_kernel(k, dtype)
-    copy = copy_rows(dtype)
+    write = from_tiles(k, dtype)
     step, _, store, splat, *_ = vector_ops(lanes_of(dtype))
     zero = dtype.type(0)
 
@@ -86,15 +90,15 @@ def forward_kernel(k: int, dtype: np.dtype[Any]) -> Any:
         flat, out, outputs = coefs.reshape(-1), work.out, y.reshape(-1)
         for begin in range(0, n, work.block):
             count = min(work.block, n - begin)
-            for at in range(0, count * work.width, step):
+            for at in range(0, count * width, step):
                 store(out, at, splat(zero))
             for low in range(0, n_in, work.inputs):
                 high = min(n_in, low + work.inputs)
                 at = kept + begin // work.block * n_in + low if kept >= 0 else 0
                 place(x, begin, count, low, high, width, n_rows, pieces, at, work)
                 fill(begin, count, low, high, pieces, kind, given, given_slope, False, at, work)
-                contract(work.basis, flat, low, high, n_rows, width, at, work)
-            copy(out, 0, work.width, outputs, begin * n_out, n_out, count, n_out)
+                contract(work.basis, flat, low, high, n_rows, width, count, at, work)
+            write(out, count, width, outputs, begin, n_out)
 
     return forward
 
@@ -110,7 +114,7 @@ def tangent_kernel(k: int, dtype: np.dtype[Any]) -> Any:
     """
     rows = k + 2
     prepare, contract = prepare_kernel(k, dtype), _contract_kernel(k, dtype)
-    copy = copy_rows(dtype)
+    write = from_tiles(k, dtype)
     step, _, store, splat, *_ = vector_ops(lanes_of(dtype))
     zero = dtype.type(0)
 
@@ -123,7 +127,7 @@ def tangent_kernel(k: int, dtype: np.dtype[Any]) -> Any:
         out, outputs, slope = work.out, y_dot.reshape(-1), work.slope
         for begin in range(0, n, work.block):
             count = min(work.block, n - begin)
-            for at in range(0, count * work.width, step):
+            for at in range(0, count * width, step):
                 store(out, at, splat(zero))
             for low in range(0, n_in, work.inputs):
                 high = min(n_in, low + work.inputs)
@@ -134,8 +138,8 @@ def tangent_kernel(k: int, dtype: np.dtype[Any]) -> Any:
                         dot = x_dot[begin + np.int64(work.order[slot * work.stride + q]), i]
                         for r in range(rows):
                             slope[(slot * rows + r) * work.stride + q] *= dot
-                contract(slope, flat, low, high, n_rows, width, 0, work)
-                contract(work.basis, flat_dot, low, high, n_rows, width, 0, work)
-            copy(out, 0, work.width, outputs, begin * n_out, n_out, count, n_out)
+                contract(slope, flat, low, high, n_rows, width, count, 0, work)
+                contract(work.basis, flat_dot, low, high, n_rows, width, count, 0, work)
+            write(out, count, width, outputs, begin, n_out)
 
     return tangent

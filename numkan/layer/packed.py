@@ -14,7 +14,8 @@ from numkan.base import GIVEN, BaseFunction
 from numkan.layer.backward import backward_kernel
 from numkan.layer.forward import forward_kernel, tangent_kernel
 from numkan.layer.jacobian import delta_kernel
-from numkan.layer.work import BLOCK, Sorted, Work, aligned_empty, gradient_space, workspace
+from numkan.layer.tiles import into_tiles
+from numkan.layer.work import BLOCK, Sorted, Work, borrowed, gradient_space, workspace
 from numkan.spline.pieces import Pieces, check_inside
 
 __all__ = ["PackedLayer", "Take", "given_base"]
@@ -54,12 +55,6 @@ def given_base(base: BaseFunction, x: FloatArray) -> tuple[FloatArray, FloatArra
             )
         values.append(np.ascontiguousarray(out, x.dtype))
     return values[0], values[1]
-
-
-def new_bars(n: int, width: int, dtype: np.dtype[Any]) -> FloatArray:
-    """Return memory for cotangents of n samples."""
-    bars: FloatArray = aligned_empty(n * width, dtype).reshape(n, width)
-    return bars
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -129,43 +124,38 @@ class PackedLayer:
         take: Take | None,
         *,
         inputs: bool = True,
-        columns: int | None = None,
         kept: Sorted | None = None,
     ) -> FloatArray:
         """Hand the cotangents of the packed coefficients to `take`, and return those of x (n, n_in) where asked for.
 
-        y_bar (n, n_out), or (n, work.width) with zeros behind; so are those of x, with so many `columns`. kept: what
-        :meth:`forward` kept of the same x.
+        y_bar (n, n_out); kept: what :meth:`forward` kept of the same x.
 
         ``take(low, high, part)`` gets those of inputs low ... high - 1, (high - low, G + k + 1, width), on any thread;
         `part` is memory that is used again. Each sum is one thread's, over the samples in order, so the numbers do not
         depend on how the inputs are shared out.
         """
         (n, n_in), (_, n_rows, width) = x.shape, self.coefs.shape
-        work = self.work
-        x_bar, bars = new_bars(n if inputs else 0, columns or n_in, x.dtype), y_bar
-        x_bar[:] = 0
-        if y_bar.shape[1] != work.width:
-            bars = new_bars(n, work.width, x.dtype)
-            bars[:, : self.n_out], bars[:, self.n_out :] = y_bar, 0
+        x_bar = np.zeros((n if inputs else 0, n_in), x.dtype)
         given, slope = given_base(self.base, x)
-        kernel = backward_kernel(self.k, x.dtype)
+        kernel, at = backward_kernel(self.k, x.dtype), -1 if kept is None else 0
         cost = max(1, n * (_SLOPES_WORK + 2 * (self.k + 2) * width))
         # a power of two, which threads share evenly, of inputs that kernels take together
         groups = 1 << max(1, min(_MOST_GROUPS, n_in, n_in * cost // _GROUP_WORK)).bit_length() - 1
-        size = -(-n_in // groups)
-        size -= size % work.inputs if size > work.inputs else 0
+        size, together = -(-n_in // groups), self.work.inputs
+        size -= size % together if size > together else 0
 
-        def task(group: int) -> None:
-            low, high = group * size, min(n_in, (group + 1) * size)
-            part = gradient_space((high - low, n_rows, width) if take else (0, 0, 0), x.dtype)
-            grid, at = (self.pieces, self.base.kind, given, slope), -1 if kept is None else 0
-            memory = self._work_with(kept), at
-            kernel(x, bars, *grid, self.coefs, *memory, low, high, part, x_bar, take is not None, inputs)
-            if take is not None:
-                take(low, high, part)
+        with borrowed("cotangents", n * width, x.dtype) as bars:
+            into_tiles(self.k, x.dtype)(y_bar, bars, width, self._work_with(kept).block)
 
-        run_tasks(task, -(-n_in // size))
+            def task(group: int) -> None:
+                low, high = group * size, min(n_in, (group + 1) * size)
+                part = gradient_space((high - low, n_rows, width) if take else (0, 0, 0), x.dtype)
+                grid, memory = (self.pieces, self.base.kind, given, slope), (self._work_with(kept), at)
+                kernel(x, bars, *grid, self.coefs, *memory, low, high, part, x_bar, take is not None, inputs)
+                if take is not None:
+                    take(low, high, part)
+
+            run_tasks(task, -(-n_in // size))
         return x_bar
 
     def tangent(self, x: FloatArray, x_dot: FloatArray, coefs_dot: FloatArray) -> FloatArray:

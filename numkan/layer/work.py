@@ -26,7 +26,6 @@ __all__ = [
     "borrowed",
     "gradient_space",
     "lent",
-    "row_width",
     "workspace",
 ]
 
@@ -57,7 +56,6 @@ class Work(NamedTuple):
     inputs: int  # of a group
     runs: int  # room for the runs of a slot
     stride: int  # samples and, behind them, a vector: the rest of the last one, and what ``_bits.py`` writes too far
-    width: int  # numbers from one row of outputs to the next, see `row_width`
     points: Any  # (inputs * stride,) the points of a group
     left: Any  # (block / 64,) uint64: bits of the points whose piece is not known yet
     piece: Any  # (block,) int32: pieces of the points of one input
@@ -71,7 +69,7 @@ class Work(NamedTuple):
     run_row: Any  # (slots * runs,) int64: where in the packed coefficients its first row begins
     basis: Any  # (inputs * (k + 2) * stride,) k + 1 functions and b of the sorted samples
     slope: Any  # like basis: derivatives by x
-    out: Any  # (block * width,) outputs of the block
+    out: Any  # (block * width,) outputs of the block: see ``tiles.py``
 
 
 class Sorted:
@@ -111,15 +109,6 @@ def block_rows(n_pieces: int, tile_bytes: int) -> int:
     while block < min(max(_RUN * n_pieces, _TILES_BYTES // tile_bytes), _LONGEST_BLOCK):
         block *= 2
     return block
-
-
-def row_width(width: int, dtype: np.dtype[Any]) -> int:
-    """Return the numbers from one row of `width` outputs to the next.
-
-    Tiles of wide rows one power of two apart would share a few sets of the first-level cache, and wait for stores to
-    addresses that look the same: a vector between them is worth 20 %.
-    """
-    return width + lanes_of(dtype) if width > 4 * lanes_of(dtype) else width
 
 
 _local = threading.local()
@@ -198,7 +187,6 @@ def _new_work(dtype: np.dtype[Any], k: int, most_pieces: int, width: int) -> Wor
         inputs=inputs,
         runs=runs,
         stride=stride,
-        width=row_width(width, dtype),
         points=floats(inputs * stride),
         left=np.zeros(block // SAMPLES, np.uint64),
         piece=np.zeros(block, np.int32),
@@ -212,5 +200,5 @@ def _new_work(dtype: np.dtype[Any], k: int, most_pieces: int, width: int) -> Wor
         run_row=integers(inputs * runs),
         basis=floats(inputs * (k + 2) * stride),
         slope=floats(inputs * (k + 2) * stride),
-        out=floats(block * row_width(width, dtype)),
+        out=floats(block * width),
     )

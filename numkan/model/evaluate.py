@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from numkan._check import FloatArray
 from numkan._threads import run_tasks
 from numkan.layer.packed import PackedLayer, Take
-from numkan.layer.work import BLOCK, Sorted, aligned_empty, lent
+from numkan.layer.work import BLOCK, Sorted, lent
 from numkan.model.losses import Targets
 from numkan.spline.pieces import check_inside
 
@@ -160,13 +160,11 @@ def backward(
     kept: what the layers sorted on the way forward, if it was kept.
     """
     for depth in range(len(layers) - 1, -1, -1):
-        below = layers[depth - 1].work.width if depth else None
         y_bar = layers[depth].backward(
             acts[depth],
             y_bar,
             takes[depth],
             inputs=inputs or depth > 0,
-            columns=below,
             kept=kept[depth] if kept else None,
         )
     return y_bar
@@ -181,21 +179,20 @@ def loss_and_cotangents(
     size: int,
     keep: Sequence[Sorted],
 ) -> tuple[float, list[FloatArray]]:
-    """Return the share of some rows in the loss and the inputs of all layers; fill y_bar, (rows, padded width).
+    """Return the share of some rows in the loss and the inputs of all layers; fill y_bar (rows, n_out).
 
     The rows go through in chunks of `size`.
     """
-    n, n_out = len(y_bar), layers[-1].n_out
+    n = len(y_bar)
     acts = [x[rows]] + [np.empty((n, layer.n_out), x.dtype) for layer in layers[:-1]]
     parts = spans(n, size)
     losses = np.zeros(len(parts))
 
     def task(index: int) -> None:
         part = parts[index]
-        begin, bars = rows.start + part.start, y_bar[part]
+        begin = rows.start + part.start
         y = activations(layers, acts[0][part], begin, [a[part] for a in acts[1:]], keep, part.start)[-1]
-        losses[index] = targets.part(slice(begin, rows.start + part.stop), y, bars)
-        bars[:, n_out:] = 0
+        losses[index] = targets.part(slice(begin, rows.start + part.stop), y, y_bar[part])
 
     run_tasks(task, len(parts))
     return float(sum(losses.tolist())), acts
@@ -206,7 +203,7 @@ class _Lot(NamedTuple):
 
     rows: int
     size: int  # of the chunks in which they go forward, those of a shorter last lot too: they fill the blocks below
-    y_bar: Any  # (rows, padded width) cotangents of the outputs
+    y_bar: FloatArray  # (rows, n_out) cotangents of the outputs
     keep: list[Sorted]  # for each layer, where the gradient is wanted
 
 
@@ -215,7 +212,7 @@ def _new_lot(layers: Sequence[PackedLayer], n: int, gradient: bool) -> tuple[_Lo
     rows, last = min(n, lot_rows(layers)), layers[-1]
     size = chunk_rows(layers, rows)
     keep = [_sorted(layer, rows, size) for layer in layers if gradient]
-    y_bar = aligned_empty(rows * last.work.width, last.coefs.dtype).reshape(rows, last.work.width)
+    y_bar = np.empty((rows, last.n_out), last.coefs.dtype)
     return _Lot(rows, size, y_bar, keep), y_bar.nbytes + sum(kept.nbytes for kept in keep)
 
 
