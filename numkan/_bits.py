@@ -6,8 +6,8 @@
         in order; returns the place behind the last, behind which both arrays have room for a vector
 
 Comparing is done with whole vectors, whatever the samples; what a set costs is to write down its members. They are
-taken one by one, or, where the host can and many are expected, a vector is *compressed*: those of its lanes that belong
-to the set move together, and what is written behind them is written over by those that follow.
+taken one by one, or, where the host can, vector by vector: the lanes that belong to the set move together, and what is
+written behind them is written over by those that follow.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from numba.extending import intrinsic
 
 from numkan._emit import Emitter
 from numkan._jit import kernel
-from numkan._simd import as_python, has_wide_vectors
+from numkan._simd import as_python, has_permutations, has_wide_vectors
 
 __all__ = ["ALL", "SAMPLES", "BitOps", "bit_ops"]
 
@@ -47,9 +47,13 @@ def bit_ops(dtype: np.dtype[Any]) -> BitOps:
     """Return the operations for a dtype."""
     if as_python():
         return BitOps(_reached_one_by_one, _append_in_python, _append_in_python)
-    # Of eight lanes too few belong to a set for compressing to be worth it.
-    many = _compress_intrinsic(dtype) if has_wide_vectors() and dtype == np.float32 else _append_one_by_one
-    return BitOps(_reached_intrinsic(dtype), _append_one_by_one, many)
+    reached, one_by_one = _reached_intrinsic(dtype), _append_one_by_one
+    if dtype == np.float32 and has_wide_vectors():
+        return BitOps(reached, one_by_one, _append_intrinsic(dtype, _Compressor))
+    if dtype == np.float32 and has_permutations():
+        together = _append_intrinsic(dtype, _Permuter)  # pays for a few as well
+        return BitOps(reached, together, together)
+    return BitOps(reached, one_by_one, one_by_one)  # of eight float64, or four, too few belong to a set
 
 
 # --- one sample at a time -----------------------------------------------------------------------------------------
@@ -106,21 +110,46 @@ class _BitEmitter(Emitter):
         """Return a vector of truth values as the low bits of a word."""
         return self.builder.zext(self.builder.bitcast(condition, ir.IntType(self.lanes)), ir.IntType(SAMPLES))
 
-    def lanes_in(self, word: Any, lane: int) -> tuple[Any, Any]:
-        """Return which lanes of a vector the bits from `lane` on are, and how many."""
-        narrow = ir.IntType(self.lanes)
-        part = self.builder.trunc(self.builder.lshr(word, word.type(lane)), narrow)
-        kind = ir.FunctionType(narrow, [narrow])
-        count = cgutils.get_or_insert_function(self.builder.module, kind, f"llvm.ctpop.i{self.lanes}")
-        condition = self.builder.bitcast(part, ir.VectorType(ir.IntType(1), self.lanes))
-        return condition, self.builder.zext(self.builder.call(count, [part]), word.type)
+    def part(self, word: Any, lane: int) -> Any:
+        """Return the bits from `lane` on, one for each lane of a vector."""
+        return self.builder.trunc(self.builder.lshr(word, word.type(lane)), ir.IntType(self.lanes))
 
-    def compressed(self, vector: Any, condition: Any, suffix: str) -> Any:
-        """Return the lanes of which the condition holds, together at the front."""
+    def count(self, part: Any) -> Any:
+        """Return how many bits of a part are set."""
+        kind = ir.FunctionType(part.type, [part.type])
+        function = cgutils.get_or_insert_function(self.builder.module, kind, f"llvm.ctpop.i{self.lanes}")
+        return self.builder.zext(self.builder.call(function, [part]), ir.IntType(SAMPLES))
+
+
+class _Compressor(_BitEmitter):
+    """Moves lanes together as AVX-512 does, by one instruction."""
+
+    def together(self, points: Any, part: Any) -> tuple[Any, Any]:
+        """Return the points of which bits are set, and which lanes they come from, at the front of vectors."""
+        condition = self.builder.bitcast(part, ir.VectorType(ir.IntType(1), self.lanes))
+        lanes = ir.Constant(self.integers, list(range(self.lanes)))
+        return self._compressed(points, condition, "f32"), self._compressed(lanes, condition, "i32")
+
+    def _compressed(self, vector: Any, condition: Any, suffix: str) -> Any:
         name = f"llvm.x86.avx512.mask.compress.v{self.lanes}{suffix}"
         kind = ir.FunctionType(vector.type, [vector.type, vector.type, condition.type])
         function = cgutils.get_or_insert_function(self.builder.module, kind, name)
         return self.builder.call(function, [vector, ir.Constant(vector.type, ir.Undefined), condition])
+
+
+class _Permuter(_BitEmitter):
+    """Moves eight lanes together by a permutation, which a table of 2 KB has for each set of them."""
+
+    def together(self, points: Any, part: Any) -> tuple[Any, Any]:
+        """Return what `_Compressor.together` does."""
+        sets = [[lane for lane in range(8) if bits >> lane & 1] for bits in range(256)]
+        words = [sum(lane << 8 * place for place, lane in enumerate(own)) for own in sets]
+        table = cgutils.global_constant(
+            self.builder, "permutations", ir.Constant(ir.ArrayType(ir.IntType(64), 256), words)
+        )
+        word = self.builder.load(self.builder.gep(table, [ir.IntType(32)(0), self.builder.zext(part, ir.IntType(32))]))
+        lanes = self.builder.zext(self.builder.bitcast(word, ir.VectorType(ir.IntType(8), 8)), self.integers)
+        return self.call("llvm.x86.avx2.permps", points, lanes), lanes
 
 
 def _reached_intrinsic(dtype: np.dtype[Any]) -> Any:
@@ -141,24 +170,22 @@ def _reached_intrinsic(dtype: np.dtype[Any]) -> Any:
     return reached
 
 
-def _compress_intrinsic(dtype: np.dtype[Any]) -> Any:
+def _append_intrinsic(dtype: np.dtype[Any], emitter: type[_Compressor] | type[_Permuter]) -> Any:
     @intrinsic
     def append(typing_context, own, x, at, first, values, numbers, to):  # type: ignore[no-untyped-def]
         def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
-            emit = _BitEmitter(builder, dtype)
+            emit = emitter(builder, dtype)
             own, x, at, first, values, numbers, to = args
             x_type, values_type, numbers_type = (signature.args[place] for place in (1, 4, 5))
-            short = ir.VectorType(ir.IntType(16), emit.lanes)
+            short = ir.IntType(16)
             for lane in range(0, SAMPLES, emit.lanes):
-                condition, count = emit.lanes_in(own, lane)
-                points = emit.compressed(emit.load(context, x_type, x, at, lane), condition, "f32")
+                part = emit.part(own, lane)
+                points, lanes = emit.together(emit.load(context, x_type, x, at, lane), part)
+                lanes = builder.trunc(lanes, ir.VectorType(short, emit.lanes))
+                before = emit.splat(builder.trunc(builder.add(first, first.type(lane)), short))
                 emit.store(context, values_type, values, to, points)
-                number = builder.trunc(builder.add(first, first.type(lane)), emit.integer)
-                own_numbers = ir.Constant(emit.integers, list(range(emit.lanes)))
-                own_numbers = builder.add(emit.splat(number), own_numbers)
-                own_numbers = builder.trunc(emit.compressed(own_numbers, condition, "i32"), short)
-                emit.store(context, numbers_type, numbers, to, own_numbers)
-                to = builder.add(to, count)
+                emit.store(context, numbers_type, numbers, to, builder.add(before, lanes))
+                to = builder.add(to, emit.count(part))
             return to
 
         return types.intp(own, x, types.intp, types.intp, values, numbers, types.intp), codegen

@@ -38,6 +38,7 @@ __all__ = [
     "VectorOps",
     "VectorType",
     "as_python",
+    "has_permutations",
     "has_wide_vectors",
     "lanes_of",
     "rounded_ops",
@@ -84,6 +85,11 @@ def _has(*features: str) -> bool:
 def has_wide_vectors() -> bool:
     """Return whether kernels are compiled for AVX-512, with its instructions that ordinary vectors do not have."""
     return vector_width() == 512 and _has("avx512f", "avx512dq")
+
+
+def has_permutations() -> bool:
+    """Return whether kernels are compiled for vectors of 256 bits on a host that can permute their lanes."""
+    return vector_width() == 256 and _has("avx2")
 
 
 def as_python() -> bool:
