@@ -50,8 +50,19 @@ def test_the_table_of_the_readme_is_made_from_the_data():
 
 
 def test_the_sections_of_the_results_are_made_from_the_data():
-    assert section("benchmark", report.RESULTS) == documents.peers_text(SPEED["peers"])
-    assert section("scaling", report.RESULTS) == documents.scaling_text(SPEED["scaling"])
+    sections = documents.results(SPEED)
+    assert {"benchmark", "scaling"} <= set(sections)
+    for name, text in sections.items():
+        assert section(name, report.RESULTS) == text
+
+
+def test_what_hosts_with_shorter_vectors_measure_stands_in_sections_of_its_own():
+    about = {**SPEED["peers"]["about"], "vectors": "256"}
+    assert data.part_name("peers", about) == "peers 256"
+    assert data.part_name("peers", SPEED["peers"]["about"]) == "peers"
+    sections = documents.results({"peers 256": {**SPEED["peers"], "about": about}})
+    assert list(sections) == ["benchmark 256"]
+    assert sections["benchmark 256"].startswith("## Speed beside live peers, vectors of 256 bits\n")
 
 
 def test_the_data_come_back_as_they_were_saved(tmp_path):

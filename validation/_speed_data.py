@@ -1,7 +1,8 @@
 """What `benchmark.py` measures, and speed.json, the file that keeps it. All that is shown is made from this file.
 
-A part of the file, "peers" or "scaling", holds lists of flat records, and under "about" who measured them. Times are
-in seconds. In "peers": "times" (threads, workload, dtype, contender), "speedups" (numkan's own, threads over one) and
+A part of the file, "peers" or "scaling", holds lists of flat records, and under "about" who measured them; those of
+hosts with shorter vectors than 512 bits are parts of their own, "peers 256" and so on. Times are in seconds. In
+"peers": "times" (threads, workload, dtype, contender), "speedups" (numkan's own, threads over one) and
 "rates" (of the machine, one thread: "flops" and "bytes" a second). In "scaling": "sweeps" and "memory" (bytes).
 """
 
@@ -14,6 +15,8 @@ from typing import Any
 FILE = Path(__file__).with_name("speed.json")
 COLUMNS = ("forward", "both")
 TITLES = {"forward": "fwd", "both": "fwd+bwd"}
+
+WIDEST = "512"  # bits of a vector
 
 Record = dict[str, Any]
 Times = dict[str, dict[str, float]]  # contender -> column -> seconds
@@ -41,6 +44,11 @@ def fastest_peer(times: Times, column: str) -> tuple[str, float] | None:
         return None
     name = min(peers, key=peers.__getitem__)
     return name, peers[name] / own(times, column)
+
+
+def part_name(name: str, about: dict[str, str]) -> str:
+    """Return the name of the part for what was measured on a host."""
+    return name if about["vectors"] == WIDEST else f"{name} {about['vectors']}"
 
 
 def load(path: Path = FILE) -> dict[str, Any]:

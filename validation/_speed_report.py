@@ -11,7 +11,7 @@ from _goals import Goal, ahead, count, floor, goal_table, speedups, targets
 from _report import paragraph, table, write_section
 from _roofline import roofline, table_of_shares
 from _scaling import scaling, sweep_tables
-from _speed_data import COLUMNS, Record, cases, fastest_peer, own
+from _speed_data import COLUMNS, WIDEST, Record, cases, fastest_peer, own
 from _speed_figure import draw
 
 README = Path(__file__).parents[1] / "README.md"
@@ -20,6 +20,18 @@ FIGURE = Path(__file__).with_name("speed.png")
 FLOOR, AHEAD = "The floor", "Ahead of the fastest peer, two threads each"
 DECIDING = (FLOOR, AHEAD)  # the other goals are reported
 ROOFLINE = "Beside what the machine can do"
+
+
+FIGURES = (
+    "![Time over numkan's for each peer, and numkan's time over that on the coarsest grid](speed.png)",
+    "Float32, one thread; a dot for each form of a library.",
+)
+
+
+def _vectors(part: dict[str, Any]) -> str:
+    """Name what tells a part from the one that the figure and the README show."""
+    bits = part["about"]["vectors"]
+    return "" if bits == WIDEST else f", vectors of {bits} bits"
 
 
 def peer_goals(peers: dict[str, Any]) -> dict[str, list[Goal]]:
@@ -56,13 +68,12 @@ def peers_text(peers: dict[str, Any]) -> str:
     """Write the section of the contest: goals, all times, and the roofline."""
     threads = sorted({r["threads"] for r in peers["times"]})
     parts = [
-        "## Speed beside live peers",
+        f"## Speed beside live peers{_vectors(peers)}",
         "`benchmark.py`: medians over alternating rounds; ratios above 1 mean that numkan is faster. "
         f"{paragraph(peers['about'])} Load of the machine before the run: {peers['about']['load']}. "
         "The figures are those of [speed.json](speed.json). The floor, and being ahead with two threads, decide the "
-        "script's exit code; the other goals are reported.",
-        "![Time over numkan's for each peer, and numkan's time over that on the coarsest grid](speed.png)",
-        "Float32, one thread; a dot for each form of a library.",
+        "script's exit code; the other goals, which were set for vectors of 512 bits, are reported.",
+        *([] if _vectors(peers) else FIGURES),
         *(f"### {title}: {count(goals)}\n\n{goal_table(goals)}" for title, goals in peer_goals(peers).items()),
         *(time_tables(peers["times"], n) for n in threads),
     ]
@@ -80,12 +91,16 @@ def scaling_text(part: dict[str, Any]) -> str:
     """Write the section of the sweeps and of memory."""
     about = (
         "`benchmark.py --scaling`: numkan alone, one thread. Times by what they should cost (a finer grid nothing, a "
-        f"degree k + 2, rows their number), over that of the first value. {paragraph(part['about'])} On "
-        "coarse grids in float32 the small network looks its edges up in vector registers, which is faster than any "
-        "table in memory; on all other grids every sample reads its polynomials where they lie."
+        f"degree k + 2, rows their number), over that of the first value. {paragraph(part['about'])}"
     )
+    if not _vectors(part):
+        about += (
+            " On coarse grids in float32 the small network looks its edges up in vector registers, which is faster "
+            "than any table in memory; on all other grids every sample reads its polynomials where they lie."
+        )
     goals = scaling(part)
-    return f"## Scaling: {count(goals)}\n\n{about}\n\n{goal_table(goals)}\n\n{sweep_tables(part['sweeps'])}"
+    title = f"## Scaling{_vectors(part)}: {count(goals)}"
+    return "\n\n".join([title, about, goal_table(goals), sweep_tables(part["sweeps"])])
 
 
 def readme_text(peers: dict[str, Any]) -> str:
@@ -114,11 +129,20 @@ def _ratio(case: dict[str, dict[str, float]], peer: str, column: str) -> str:
     return f"{case[peer][column] / own(case, column):.0f}x" if peer in case else "-"
 
 
+def results(data: dict[str, Any]) -> dict[str, str]:
+    """Return the sections of RESULTS.md, by name."""
+    found = {}
+    for name, part in data.items():
+        kind, *bits = name.split()
+        section, text = ("benchmark", peers_text) if kind == "peers" else ("scaling", scaling_text)
+        found[" ".join([section, *bits])] = text(part)
+    return found
+
+
 def write(data: dict[str, Any]) -> None:
     """Rewrite all that is made from the data."""
+    for name, text in results(data).items():
+        write_section(name, text)
     if "peers" in data:
-        write_section("benchmark", peers_text(data["peers"]))
         write_section("speed", readme_text(data["peers"]), README)
-    if "scaling" in data:
-        write_section("scaling", scaling_text(data["scaling"]))
     draw(data, FIGURE)

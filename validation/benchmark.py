@@ -32,9 +32,11 @@ from _goals import Goal, count, goal_table
 from _peers import CONTENDERS
 from _report import facts, paragraph
 from _scaling import memory, scaling, sweep_tables, sweeps
-from _speed_data import load, save
+from _speed_data import load, part_name, save
 from _speed_report import DECIDING, FLOOR, peer_goals, time_tables, write
 from _turns import elsewhere
+
+from numkan._simd import vector_width
 
 QUICK = ("small", "mid")
 QUICK_PEERS = ("numkan", "pykan plain", "inkan compiled", "inkan dense compiled")
@@ -43,7 +45,7 @@ PACKAGES = ("numkan", "numpy", "numba", "scipy", "torch", "pykan", "inkan", "fla
 
 def about() -> dict[str, str]:
     load = f"{os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else "unknown"
-    return {**facts(PACKAGES), "load": load}
+    return {**facts(PACKAGES), "load": load, "vectors": str(vector_width())}
 
 
 def run_contest(options: argparse.Namespace) -> dict[str, Any]:
@@ -109,7 +111,7 @@ def arguments() -> argparse.Namespace:
 
 def keep(name: str, part: dict[str, Any]) -> None:
     """Put a part into speed.json at once, and rewrite what shows it."""
-    save({**load(), name: part})
+    save({**load(), part_name(name, part["about"]): part})
     write(load())  # as anyone reads it
 
 
