@@ -53,7 +53,8 @@ def bit_ops(dtype: np.dtype[Any]) -> BitOps:
     if dtype == np.float32 and has_permutations():
         together = _append_intrinsic(dtype, _Permuter)  # pays for a few as well
         return BitOps(reached, together, together)
-    return BitOps(reached, one_by_one, one_by_one)  # of eight float64, or four, too few belong to a set
+    # Of fewer bits than 512 a vector has too few float64 in a set, of fewer than 256 too few of any.
+    return BitOps(reached, one_by_one, one_by_one)
 
 
 # --- one sample at a time -----------------------------------------------------------------------------------------

@@ -90,7 +90,7 @@ class Emitter:
         self.builder.asm(ir.FunctionType(ir.VoidType(), []), "", "~{memory}", [], True)
 
     def splat(self, value: Any) -> Any:
-        """Return a number, or an integer of its size, in all lanes."""
+        """Return a number, or an integer, in all lanes."""
         kind = ir.VectorType(value.type, self.lanes)
         first = self.builder.insert_element(ir.Constant(kind, ir.Undefined), value, ir.Constant(ir.IntType(32), 0))
         zeros = ir.Constant(ir.VectorType(ir.IntType(32), self.lanes), [0] * self.lanes)

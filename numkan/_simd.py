@@ -24,11 +24,11 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any, NamedTuple
 
-import llvmlite.binding
 import numpy as np
 from llvmlite import ir
 from numba import config, types
 from numba.core import cgutils
+from numba.core.codegen import get_host_cpu_features
 from numba.core.datamodel import models
 from numba.extending import intrinsic, register_model
 
@@ -78,8 +78,9 @@ def vector_width() -> int:
 
 
 def _has(*features: str) -> bool:
-    """Return whether the host's processor has all of these."""
-    return all(llvmlite.binding.get_host_cpu_features().get(feature) for feature in features)
+    """Return whether Numba compiles for a processor that has all of these: the host's, unless it is told otherwise."""
+    known = config.CPU_FEATURES if config.CPU_FEATURES is not None else get_host_cpu_features()
+    return set(features) <= {name[1:] for name in known.split(",") if name.startswith("+")}
 
 
 def has_wide_vectors() -> bool:
@@ -88,7 +89,7 @@ def has_wide_vectors() -> bool:
 
 
 def has_permutations() -> bool:
-    """Return whether kernels are compiled for vectors of 256 bits on a host that can permute their lanes."""
+    """Return whether kernels are compiled for AVX2, which permutes the lanes of a vector of 256 bits by another."""
     return vector_width() == 256 and _has("avx2")
 
 

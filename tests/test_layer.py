@@ -128,6 +128,12 @@ def test_kernels_are_their_twins_across_tiles_of_outputs(n_out: int, k: int) -> 
 
 
 @pytest.mark.jit
+@pytest.mark.parametrize("k", [1, 3])
+def test_kernels_are_their_twins_across_tiles_and_blocks(k: int) -> None:
+    check_sums(3, 70, 4, k, 1100)  # two blocks or more, the last of them a short one, whatever the vectors
+
+
+@pytest.mark.jit
 @pytest.mark.parametrize("n_intervals", [20, 40, 200])
 def test_kernels_are_their_twins_on_the_longer_blocks_of_fine_grids(n_intervals: int) -> None:
     check_sums(2, 3, n_intervals, 3, 1100)
@@ -137,10 +143,10 @@ def test_kernels_are_their_twins_on_the_longer_blocks_of_fine_grids(n_intervals:
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 @pytest.mark.parametrize("base_fun", BASES, ids=["silu", "identity", "zero", "tanh"])
 def test_backward_has_the_same_bits_with_what_forward_sorted(base_fun: Any, dtype: type) -> None:
-    packed = KANLayer(18, 5, grid=6, base_fun=base_fun, dtype=dtype).pack()
+    packed = KANLayer(18, 70, grid=6, base_fun=base_fun, dtype=dtype).pack()
     work, rng = packed.work, np.random.default_rng(0)
     n = 2 * work.block + 7
-    x, y_bar = rng.uniform(-1.5, 1.5, (n, 18)).astype(dtype), rng.normal(size=(n, 5)).astype(dtype)
+    x, y_bar = rng.uniform(-1.5, 1.5, (n, 18)).astype(dtype), rng.normal(size=(n, 70)).astype(dtype)
     x[5, 3], x[6, 4], x[-1, 17] = np.inf, -np.inf, np.nan
     keep = Sorted(work, n, 18, work.block)
     for rows in (slice(0, work.block), slice(work.block, n)):  # in two calls, as chunks are
@@ -157,11 +163,11 @@ def test_backward_has_the_same_bits_with_what_forward_sorted(base_fun: Any, dtyp
 
 
 def test_blocks_that_are_shorter_are_kept_too() -> None:
-    packed = KANLayer(3, 5, grid=60, seed=0).pack()
+    packed = KANLayer(3, 70, grid=60, seed=0).pack()
     block, rng = 3 * BLOCK, np.random.default_rng(0)
     assert packed.block > block
     n = 2 * block + 7
-    x, y_bar = rng.uniform(-1.5, 1.5, (n, 3)), rng.normal(size=(n, 5))
+    x, y_bar = rng.uniform(-1.5, 1.5, (n, 3)), rng.normal(size=(n, 70))
     keep = Sorted(packed.work, n, 3, block)
     for begin in range(0, n, block):
         rows = slice(begin, begin + block)

@@ -170,8 +170,8 @@ def check(found: Any) -> None:
             assert (abs(np.array(got) - contracted(d["coef"], slope)) <= bound).all()
 
 
-def in_a_new_process(**environment: str) -> Any:
-    code = "import json; from tests.test_simd import computed; print(json.dumps(computed()))"
+def in_a_new_process(expression: str = "computed()", **environment: str) -> Any:
+    code = f"import json; from tests.test_simd import *; print(json.dumps({expression}))"
     run = subprocess.run(
         [sys.executable, "-W", "error", "-c", code],
         env={**os.environ, **environment},
@@ -182,6 +182,15 @@ def in_a_new_process(**environment: str) -> Any:
     )
     assert run.returncode == 0, run.stderr
     return json.loads(run.stdout)
+
+
+def width_and_features() -> list[Any]:
+    return [vector_width(), _simd.has_wide_vectors(), _simd.has_permutations()]
+
+
+@pytest.mark.parametrize("told", [{"NUMBA_CPU_NAME": "generic"}, {"NUMBA_CPU_FEATURES": ""}, {"NUMBA_ENABLE_AVX": "0"}])
+def test_instructions_are_those_that_numba_compiles_for_whatever_the_host_has(told: dict[str, str]) -> None:
+    assert in_a_new_process("width_and_features()", NUMKAN_VECTOR_WIDTH="", **told) == [128, False, False]
 
 
 @pytest.mark.jit

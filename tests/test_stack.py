@@ -239,6 +239,18 @@ def test_a_layer_in_hand_stays_the_layer_when_the_model_changes_its_shape() -> N
         view[...] = 0
 
 
+def test_views_turn_read_only_when_a_fit_changes_the_shape() -> None:
+    model, x, y = small(), points(12), targets(12)
+    old = [getattr(layer, name) for layer in model.act_fun for name in NAMES]
+    model.fit(x, y, grids=[5], steps=1)
+    assert model.grid == [5, 5]
+    for view in old:
+        with pytest.raises(ValueError, match="read-only"):
+            view[0, 0] = 1
+    model.act_fun[0].coef[...] = 0
+    assert (model.unravel(model.params)[0]["coef"] == 0).all()
+
+
 # --- copies -------------------------------------------------------------------------------------------------------
 
 

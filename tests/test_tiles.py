@@ -36,16 +36,16 @@ def sizes(k: int, dtype: np.dtype[Any]) -> list[tuple[int, int]]:
 
 
 @pytest.mark.parametrize("dtype", FLOATS, ids=str)
-@pytest.mark.parametrize("k", [1, 3, 5])
+@pytest.mark.parametrize("k", [1, 3, 5, 11])  # tiles of one to four vectors
 def test_rows_lie_in_tiles_block_by_block_and_come_back(k: int, dtype: np.dtype[Any]) -> None:
     read, write = into_tiles(k, dtype), from_tiles(k, dtype)
     for n_out, width in sizes(k, dtype):
-        for n in (1, BLOCK, 2 * BLOCK + 3):
+        for n in (0, 1, BLOCK, 2 * BLOCK + 3):
             rows = np.random.default_rng(n).normal(size=(n, n_out)).astype(dtype)
             tiles = np.full(n * width, np.nan, dtype)
             read(rows, tiles, width, BLOCK)
-            want = np.concatenate([tiled(rows[begin : begin + BLOCK], k, width) for begin in range(0, n, BLOCK)])
-            assert_identical(tiles, want, f"{n} rows of {n_out}")
+            want = [tiled(rows[begin : begin + BLOCK], k, width) for begin in range(0, n, BLOCK)]
+            assert_identical(tiles, np.concatenate([tiles[:0], *want]), f"{n} rows of {n_out}")
             again = np.full((n + 1, n_out), 7, dtype)  # the last row is another block's
             for begin in range(0, n, BLOCK):
                 count = min(BLOCK, n - begin)

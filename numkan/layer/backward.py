@@ -34,7 +34,10 @@ def _coefficient_kernel(k: int, dtype: np.dtype[Any], vectors: int) -> Any:
 
     @kernel
     def add_tile(grad, first, low, high, n_rows, width, v, bars, tile_at, kept, work):  # type: ignore[no-untyped-def]
-        """Add to grad, which begins with input `first`, for inputs low ... high - 1 and outputs from v on."""
+        """Add to grad, which begins with input `first`, for inputs low ... high - 1 and outputs from v on.
+
+        tile_at: where the tile of their cotangents begins.
+        """
         order, basis, stride = work.order, work.basis, work.stride
         before = first * n_rows * width
         for slot in range(high - low):
@@ -61,7 +64,10 @@ def _input_kernel(k: int, dtype: np.dtype[Any], vectors: int) -> Any:
 
     @kernel
     def add_tile(coefs, low, high, n_rows, width, v, bars, tile_at, begin, kept, work, x_bar):  # type: ignore[no-untyped-def]
-        """Add to x_bar[begin : ..., low : high]; the sum over r comes before the one sum over lanes."""
+        """Add to columns low ... high - 1 of x_bar, from row `begin` on; sums over r come before that over lanes.
+
+        tile_at: as above.
+        """
         order, slope, stride = work.order, work.slope, work.stride
         for slot in range(high - low):
             base_row = ((low + slot) * n_rows + n_rows - 1) * width + v
@@ -94,8 +100,9 @@ def backward_kernel(k: int, dtype: np.dtype[Any]) -> Any:
     ):
         """Fill grad (high - low, G + k + 1, width) and add to x_bar (n, n_in), each where asked for.
 
-        bars (n * width,): y_bar, block by block in tiles. Forward has kept what it sorted from slot `kept` on, or
-        has not if kept < 0. All of inputs low ... high - 1 only: no two inputs meet, so threads may share a layer.
+        bars (n * width,): y_bar, in tiles, for blocks of `work.block` samples. Forward has kept what it sorted from
+        slot `kept` on, or has not if kept < 0. All of inputs low ... high - 1 only: no two inputs meet, so threads may
+        share a layer.
         """
         n = x.shape[0]
         n_in, n_rows, width = coefs.shape
@@ -106,20 +113,20 @@ def backward_kernel(k: int, dtype: np.dtype[Any]) -> Any:
             if with_coefs:
                 flat_grad[(i - low) * n_rows * width : (j - low) * n_rows * width] = zero
             for begin in range(0, n, work.block):
-                count = min(work.block, n - begin)
+                count, start = min(work.block, n - begin), begin * width
                 at = kept + begin // work.block * n_in + i if kept >= 0 else 0
                 if kept < 0:
                     place(x, begin, count, i, j, width, n_rows, pieces, at, work)
                 fill(begin, count, i, j, pieces, kind, given, slope, with_inputs, at, work)
                 if with_coefs:
                     for v in range(0, whole, tile):
-                        add_many(flat_grad, low, i, j, n_rows, width, v, bars, begin * width + v * count, at, work)
+                        add_many(flat_grad, low, i, j, n_rows, width, v, bars, start + v * count, at, work)
                     for v in range(whole, width, step):
-                        add_one(flat_grad, low, i, j, n_rows, width, v, bars, begin * width + v * count, at, work)
+                        add_one(flat_grad, low, i, j, n_rows, width, v, bars, start + v * count, at, work)
                 if with_inputs:
                     for v in range(0, whole, tile):
-                        pull_many(flat, i, j, n_rows, width, v, bars, begin * width + v * count, begin, at, work, x_bar)
+                        pull_many(flat, i, j, n_rows, width, v, bars, start + v * count, begin, at, work, x_bar)
                     for v in range(whole, width, step):
-                        pull_one(flat, i, j, n_rows, width, v, bars, begin * width + v * count, begin, at, work, x_bar)
+                        pull_one(flat, i, j, n_rows, width, v, bars, start + v * count, begin, at, work, x_bar)
 
     return backward

@@ -31,7 +31,10 @@ def _tile_kernel(k: int, dtype: np.dtype[Any], vectors: int) -> Any:
 
     @kernel
     def add_tile(functions, coefs, low, high, n_rows, width, v, tile_at, kept, work):  # type: ignore[no-untyped-def]
-        """Add inputs low ... high - 1, in slots 0, 1, ..., sorted in slots from `kept` on, to the outputs from v on."""
+        """Add inputs low ... high - 1, in slots 0, 1, ..., sorted in slots from `kept` on, to the outputs from v on.
+
+        tile_at: where their tile begins.
+        """
         order, out, stride = work.order, work.out, work.stride
         for slot in range(high - low):
             base_row = ((low + slot) * n_rows + n_rows - 1) * width + v

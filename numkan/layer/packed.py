@@ -128,7 +128,7 @@ class PackedLayer:
     ) -> FloatArray:
         """Hand the cotangents of the packed coefficients to `take`, and return those of x (n, n_in) where asked for.
 
-        y_bar (n, n_out); kept: what :meth:`forward` kept of the same x.
+        y_bar (n, n_out), canonical like x; kept: what :meth:`forward` kept of the same x.
 
         ``take(low, high, part)`` gets those of inputs low ... high - 1, (high - low, G + k + 1, width), on any thread;
         `part` is memory that is used again. Each sum is one thread's, over the samples in order, so the numbers do not

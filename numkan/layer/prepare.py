@@ -24,26 +24,7 @@ from numkan.layer.enter import enter_kernel
 from numkan.layer.sort import sort_kernel
 from numkan.spline.pieces import bounded
 
-__all__ = ["copy_rows", "fill_kernel", "place_kernel", "prepare_kernel"]
-
-
-@cache
-def copy_rows(dtype: np.dtype[Any]) -> Any:
-    """Return the kernel that copies rows between flat arrays of different row widths; compilers leave a scalar loop."""
-    step, load, store, *_ = vector_ops(lanes_of(dtype))
-
-    @kernel
-    def copy(source, source_begin, source_width, target, target_begin, target_width, n_rows, n_columns):  # type: ignore[no-untyped-def]
-        whole = n_columns // step * step
-        for s in range(n_rows):
-            read = source_begin + s * source_width
-            write = target_begin + s * target_width
-            for o in range(0, whole, step):
-                store(target, write + o, load(source, read + o))
-            for o in range(whole, n_columns):
-                target[write + o] = source[read + o]
-
-    return copy
+__all__ = ["fill_kernel", "place_kernel", "prepare_kernel"]
 
 
 @cache

@@ -1,10 +1,10 @@
 """Outputs of a block of samples, or their cotangents, tile by tile.
 
 A *tile* is what ``_rows.py`` takes at once: the next few vectors of a sample's outputs; what whole tiles leave over
-goes by single vectors. In rows of many outputs the tiles of two samples lie far apart, on pages of their own, and where
-rows are a power of two long they share a few sets of the first-level cache. So the kernels of a layer keep the tiles of
-a block together: the tile of output v, for `count` samples one behind the other, begins at ``v * count``. That saves a
-wide layer a quarter of its time (256-bit vectors).
+goes by single vectors. In rows of many outputs the tiles of two samples lie far apart, and where rows are a power of
+two long they share a few sets of the first-level cache. So the kernels of a layer keep the tiles of a block together:
+the tile of output v, for `count` samples one behind the other, begins at ``v * count``. That saves a wide layer a
+quarter of its time (256-bit vectors).
 """
 
 from __future__ import annotations
@@ -17,9 +17,27 @@ import numpy as np
 from numkan._jit import kernel
 from numkan._rows import tile_vectors
 from numkan._simd import lanes_of, vector_ops
-from numkan.layer.prepare import copy_rows
 
-__all__ = ["from_tiles", "into_tiles"]
+__all__ = ["copy_rows", "from_tiles", "into_tiles"]
+
+
+@cache
+def copy_rows(dtype: np.dtype[Any]) -> Any:
+    """Return the kernel that copies rows between flat arrays of different row widths; compilers leave a scalar loop."""
+    step, load, store, *_ = vector_ops(lanes_of(dtype))
+
+    @kernel
+    def copy(source, source_begin, source_width, target, target_begin, target_width, n_rows, n_columns):  # type: ignore[no-untyped-def]
+        whole = n_columns // step * step
+        for s in range(n_rows):
+            read = source_begin + s * source_width
+            write = target_begin + s * target_width
+            for o in range(0, whole, step):
+                store(target, write + o, load(source, read + o))
+            for o in range(whole, n_columns):
+                target[write + o] = source[read + o]
+
+    return copy
 
 
 @cache

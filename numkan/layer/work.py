@@ -69,7 +69,7 @@ class Work(NamedTuple):
     run_row: Any  # (slots * runs,) int64: where in the packed coefficients its first row begins
     basis: Any  # (inputs * (k + 2) * stride,) k + 1 functions and b of the sorted samples
     slope: Any  # like basis: derivatives by x
-    out: Any  # (block * width,) outputs of the block: see ``tiles.py``
+    out: Any  # (block * width,) outputs of the block in tiles (``tiles.py``), or in rows (``edges.py``)
 
 
 class Sorted:

@@ -124,14 +124,11 @@ class Targets(NamedTuple):
         return Targets(self.loss, y, label, weight, total)
 
     def part(self, rows: slice, predicted: FloatArray, y_bar: FloatArray) -> float:
-        """Return the share of some rows in the loss, and fill y_bar with its derivative by their outputs.
-
-        y_bar may have more columns than there are outputs, which are left alone.
-        """
-        (count, n_out), width = predicted.shape, y_bar.shape[1]
+        """Return the share of some rows in the loss, and fill y_bar with its derivative by their outputs."""
+        count, n_out = predicted.shape
         kind, *goal, scale = self.for_kernels()
         flat, bars = predicted.reshape(-1), y_bar.reshape(-1)
-        loss = lose(kind, flat, 0, count, n_out, *goal, rows.start, scale, bars, 0, width)
+        loss = lose(kind, flat, 0, count, n_out, *goal, rows.start, scale, bars, 0, n_out)
         return float(loss) / self.total
 
 

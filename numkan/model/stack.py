@@ -151,7 +151,7 @@ class Stack:
         """Whether parameters, grids and masks are byte for byte what the constructor drew."""
         return self._drawn is not None and self._drawn == self._digest()
 
-    # --- what it is ----------------------------------------------------------------------------------------
+    # --- what it is -----------------------------------------------------------------------------------------------
 
     @property
     def act_fun(self) -> tuple[KANLayer, ...]:
@@ -246,7 +246,7 @@ class Stack:
             f"extrapolate={first.extrapolate!r}, dtype={self.dtype})"
         )
 
-    # --- what its functions begin with --------------------------------------------------------------------------------
+    # --- what its functions begin with ----------------------------------------------------------------------------
 
     def _pack(self) -> list[PackedLayer]:
         return [layer.pack() for layer in self.act_fun]
