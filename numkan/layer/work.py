@@ -33,8 +33,8 @@ T = TypeVar("T")
 
 BLOCK = 128  # samples at least; a multiple of any vector
 
-#: Blocks are so long at least that the tile of outputs in hand fills the first-level cache.
-_TILES_BYTES = 1 << 15
+#: Blocks are so long at least that the tile of outputs in hand fills half the first-level cache.
+_TILES_BYTES = 1 << 14
 
 #: Blocks grow with the number of pieces, so that a run has about so many samples: rows are loaded once a run, and all
 #: coefficients go through the caches once a block.
