@@ -78,8 +78,10 @@ def test_a_minimum_that_is_not_zero_is_the_one_that_scipy_finds(number):
         other = least_squares(
             problem.residuals, problem.start, problem.jacobian, method="lm", xtol=1e-15, ftol=1e-15, gtol=1e-15
         )
-    # Meyer's residuals (10) of about 2 are differences of numbers up to 35,000, and exp(12) is one of their factors.
-    assert own.fun == pytest.approx(2 * other.cost, rel=1e-10 if number == 10 else 1e-12)
+    # In extended precision: Meyer's sum of squares (10) is one of small differences, and rounds by 5e-12 in float64.
+    least, found = (float((problem.formula(x.astype(np.longdouble)) ** 2).sum()) for x in (other.x, own.x))
+    assert found == pytest.approx(least, rel=1e-12)
+    assert own.fun == pytest.approx((problem.residuals(own.x) ** 2).sum(), rel=1e-14)
     np.testing.assert_allclose(own.x, other.x, rtol=1e-5, atol=1e-8)
     assert run.status.success
 

@@ -22,7 +22,7 @@ DECIDING = (FLOOR, AHEAD)  # the other goals are reported
 ROOFLINE = "Beside what the machine can do"
 
 
-FIGURES = (
+CAPTION = (
     "![Time over numkan's for each peer, and numkan's time over that on the coarsest grid](speed.png)",
     "Float32, one thread; a dot for each form of a library.",
 )
@@ -73,7 +73,7 @@ def peers_text(peers: dict[str, Any]) -> str:
         f"{paragraph(peers['about'])} Load of the machine before the run: {peers['about']['load']}. "
         "The figures are those of [speed.json](speed.json). The floor, and being ahead with two threads, decide the "
         "script's exit code; the other goals, which were set for vectors of 512 bits, are reported.",
-        *([] if _vectors(peers) else FIGURES),
+        *([] if _vectors(peers) else CAPTION),
         *(f"### {title}: {count(goals)}\n\n{goal_table(goals)}" for title, goals in peer_goals(peers).items()),
         *(time_tables(peers["times"], n) for n in threads),
     ]
