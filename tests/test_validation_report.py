@@ -79,7 +79,7 @@ def test_the_figure_is_drawn_from_what_there_is(tmp_path, measured):
 
 
 def test_the_readme_shows_the_fastest_peer_and_the_predictor_for_rows():
-    about = {"date": "today", "machine": "this one", "system": "s", "packages": "p"}
+    about = {"date": "today", "machine": "this one", "system": "s", "packages": "p", "vectors": "512"}
     lines = documents.readme_text({"about": about, "times": TIMES}).splitlines()
     cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:4]]
     assert cells[0][1:] == ["1 / 2", "4.0x (inkan compiled) / 7.0x (inkan compiled)", "30x / 14x"]

@@ -115,8 +115,8 @@ def readme_text(peers: dict[str, Any]) -> str:
             network = f"{name}: {list(work.width)}, G = {work.G}, {work.rows:,} row{'s' if work.rows > 1 else ''}"
             rows.append([network, milliseconds, fastest, pykan])
     text = table(["prediction / with gradient", "numkan, ms", "fastest peer takes", "pykan takes"], rows)
-    date, machine = peers["about"]["date"], peers["about"]["machine"]
-    about = f"Float32, one thread each; pykan with its symbolic branch off. {date}, {machine}."
+    date, machine, bits = (peers["about"][name] for name in ("date", "machine", "vectors"))
+    about = f"Float32, one thread each; pykan with its symbolic branch off. {date}, {machine}, vectors of {bits} bits."
     return f"{text}\n\n{fill(about, 120)}"
 
 
