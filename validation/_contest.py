@@ -23,7 +23,6 @@ WORKLOADS = {
         Workload("row", (4, 16, 16, 1), 10, 1),
     )
 }
-LARGE = ("mnist", "wide")  # work enough for two threads
 TOO_LARGE = {
     ("pykan default", "wide"): "a Python call for each of 65,536 edges",
     ("pykan default", "mnist"): "50,816 edges",
@@ -59,30 +58,12 @@ def assemble(names: Sequence[str], work: Workload, dtype: str, threads: int) -> 
     return ready
 
 
-def speedup(contender: Contender, threads: int, seconds: float, rounds: int) -> dict[str, float]:
-    """Return how many times faster numkan is with its threads than with one, taking turns in this process."""
-    import numkan
-
-    found = {}
-    for column in COLUMNS:
-        call = getattr(contender, column)
-
-        def before(count: int, call: Callable[[], Any] = call) -> None:
-            numkan.set_threads(count)
-            call()  # starts the threads
-
-        times = alternate({1: call, threads: call}, seconds, rounds, before, LEAD)
-        found[column] = times[1] / times[threads]
-    numkan.set_threads(threads)
-    return found
-
-
 def contest(
     workloads: Sequence[str], dtypes: Sequence[str], names: Sequence[str], threads: int, seconds: float, rounds: int
 ) -> dict[str, list[Record]]:
-    """Time every contender on every workload; with one thread also what the machine reaches, with more the gain."""
+    """Time every contender on every workload; with one thread also what the machine reaches."""
     warnings.simplefilter("ignore")  # of the peers
-    data: dict[str, list[Record]] = {"times": [], "speedups": [], "rates": []}
+    data: dict[str, list[Record]] = {"times": [], "rates": []}
     for work in map(WORKLOADS.__getitem__, workloads):
         for dtype in dtypes:
             start = time.perf_counter()
@@ -98,9 +79,6 @@ def contest(
             data["times"].extend(records.values())
             if threads == 1:
                 data["rates"].append({**case, **rates(dtype)})
-            elif work.name in LARGE:
-                gain = speedup(contenders["numkan"], threads, seconds, rounds)
-                data["speedups"].append({"threads": threads, **case, **gain})
             spent = time.perf_counter() - start
             print(f"measured: {work.name} {dtype}, {threads} thread(s), in {spent:.0f} s", file=sys.stderr)
     return data

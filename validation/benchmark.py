@@ -5,7 +5,8 @@ one workload are warmed up (compiled) and then take turns. A turn is one call th
 caches that others have filled (with several threads calls of 15 ms, because those of OpenMP spin on after the turn
 before), and then calls of five milliseconds together (or a single call of more than a tenth of a second); the figure
 is the median over turns. "fwd" is a prediction, "fwd+bwd" a mean squared error and its gradient by all parameters.
-numkan's public calls are timed, checks and packing included.
+numkan's public calls are timed, checks and packing included. What its threads gain over one is measured without peers,
+in a process of its own, where all large workloads take turns.
 
 The floor, float32, one thread each, on the workloads small and mid: at least 20x pykan forward and 15x forward +
 backward, with pykan's symbolic branch and saved activations off, and no slower than compiled inkan. With two threads
@@ -28,6 +29,7 @@ import sys
 from typing import Any
 
 from _contest import WORKLOADS, contest
+from _gains import LARGE, gains
 from _goals import Goal, count, goal_table
 from _peers import CONTENDERS
 from _report import facts, paragraph
@@ -49,7 +51,7 @@ def about() -> dict[str, str]:
 
 
 def run_contest(options: argparse.Namespace) -> dict[str, Any]:
-    """Time numkan beside its peers, one process a number of threads."""
+    """Time numkan beside its peers, one process a number of threads; then its threads over one, without them."""
     part: dict[str, Any] = {"about": about(), "times": [], "speedups": [], "rates": []}
     print(f"{paragraph(part['about'])} Load of the machine before the run: {part['about']['load']}.")
     print("Other work spoils the figures, with two threads above all.")
@@ -58,6 +60,9 @@ def run_contest(options: argparse.Namespace) -> dict[str, Any]:
         for key, records in elsewhere(threads, contest, *asked).items():
             part[key].extend(records)
         print(f"\n{time_tables(part['times'], threads)}", flush=True)
+        if threads > 1 and set(LARGE) & set(options.workloads):
+            again = (options.workloads, options.dtype, threads, options.seconds, options.rounds)
+            part["speedups"].extend(elsewhere(threads, gains, *again))
     return part
 
 
