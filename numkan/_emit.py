@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -124,21 +125,30 @@ class Emitter:
             value = self.fma(value, w, coefficient)
         return self.fma(value, w, last)
 
+    def estrin(self, coefficients: Sequence[Any], w: Any) -> Any:
+        """Return the polynomial at w, lowest power first, by pairs, pairs of pairs, ...: a short chain of roundings."""
+        terms = list(coefficients)
+        while len(terms) > 1:
+            pairs = [self.fma(high, w, low) for low, high in zip(terms[::2], terms[1::2], strict=False)]
+            terms = pairs + terms[2 * len(pairs) :]
+            w = self.builder.fmul(w, w)
+        return terms[0]
+
     def exp(self, x: Any) -> Any:
-        """Return exp(x) for |x| <= 87 (708): 2^n exp(r), see ``base.py``."""
-        n = self.named("rint", self.builder.fmul(x, self.number(1.4426950408889634)))
+        """Return exp(x) for |x| <= 87 (708): 2^n exp(r), see ``base.py``.
+
+        The last rounding but that of 2^n is of 1 + r (1 + r / 2 + ...): those before it count for a third at most.
+        """
+        bias, shift, magic = (127, 23, 1.5 * 2.0**23) if self.single else (1023, 52, 1.5 * 2.0**52)
+        shifted = self.fma(x, self.number(1.4426950408889634), self.number(magic))
+        n = self.builder.fsub(shifted, self.number(magic))
         high, low = (0.693359375, -2.12194440e-4) if self.single else (0.6931471803691238, 1.9082149292705877e-10)
         r = self.fma(n, self.number(-high), x)
         r = self.fma(n, self.number(-low), r)
         degree = 7 if self.single else 13
-        inverse_factorials = [1.0]
-        for d in range(1, degree + 1):
-            inverse_factorials.append(inverse_factorials[-1] / d)
-        p = self.number(inverse_factorials[degree])
-        for d in range(degree - 1, -1, -1):
-            p = self.fma(p, r, self.number(inverse_factorials[d]))
-        bias, shift = (127, 23) if self.single else (1023, 52)
-        exponent = self.builder.add(self.builder.fptosi(n, self.integers), self.whole(bias))
+        inverse_factorials = [self.number(1 / math.factorial(d)) for d in range(1, degree + 1)]
+        p = self.fma(self.estrin(inverse_factorials, r), r, self.number(1))
+        exponent = self.builder.add(self.builder.bitcast(shifted, self.integers), self.whole(bias))
         power = self.builder.bitcast(self.builder.shl(exponent, self.whole(shift)), self.vector)
         return self.builder.fmul(p, power)
 

@@ -168,12 +168,13 @@ class _Shuffler(Emitter):
             every = range(0, self.lanes, FOUR)
             return self.shuffle(a, b, [at + p + (beyond if p >= FOUR else 0) for at in every for p in places])
 
-        columns = []
-        for half in range(0, count, 2):  # numbers 0 and 1, then 2 and 3
-            both = (half, half + FOUR, half + 1, half + 1 + FOUR)
+        columns = {}
+        # Of two rows, one instruction brings neighbours of float32 together, every other number of float64.
+        for c, d in ((0, 1), (2, 3)) if self.single else ((0, 2), (1, 3)):
+            both = (c, c + FOUR, d, d + FOUR)
             left, right = mix(groups[0], groups[1], both), mix(groups[2], groups[3], both)
-            columns += [mix(left, right, (0, 1, 4, 5)), mix(left, right, (2, 3, 6, 7))]
-        return columns[:count]
+            columns[c], columns[d] = mix(left, right, (0, 1, 4, 5)), mix(left, right, (2, 3, 6, 7))
+        return [columns[c] for c in range(count)]
 
 
 def _turn_intrinsic(dtype: np.dtype[Any], columns: int) -> Any:

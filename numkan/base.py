@@ -62,8 +62,7 @@ def base_function(base_fun: str | tuple[Function, Function] | BaseFunction) -> B
 #
 # exp(x) = 2^n exp(r), n = round(x / log 2), |r| <= log(2) / 2 (Cody and Waite 1980, ch. 6): log 2 is split in two so
 # that x - n log 2 is exact to the last bit, exp(r) is its Taylor polynomial, and 2^n is put together from its bits.
-# Adding
-# 1.5 * 2^52 (2^23) rounds to an integer and leaves it in the low bits of the sum.
+# Adding 1.5 * 2^52 (2^23) rounds to an integer and leaves it in the low bits of the sum.
 
 _MAGIC_64 = 1.5 * 2.0**52
 _LOG2E = 1.4426950408889634

@@ -6,6 +6,7 @@ import threading
 
 import numpy as np
 import pytest
+from numba import config
 
 from numkan import KAN
 from numkan.layer import work
@@ -82,7 +83,7 @@ def test_a_last_lot_that_is_shorter_reads_what_it_sorted_itself(monkeypatch: pyt
     assert_identical(model.loss_and_grad(x, y)[1], model.vjp(x, y_bar)[0], "nothing is kept for the second")
 
 
-@pytest.mark.parametrize("n", [BLOCK + 1, 3 * BLOCK + 5, 9 * BLOCK, 21 * BLOCK - 3])
+@pytest.mark.parametrize("n", [BLOCK + 1, 3 * BLOCK + 5, 9 * BLOCK, *([] if config.DISABLE_JIT else [21 * BLOCK - 3])])
 @pytest.mark.parametrize("grids", [[3, 3], [60, 5], [5, 200]], ids=str)
 def test_blocks_are_kept_whatever_the_chunks(grids: list[int], n: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Chunks shorter than a layer's blocks, of whole blocks, and of neither."""

@@ -49,28 +49,84 @@ __all__ = ["products_direct", "pull_back_direct", "whole_slope_kernel"]
 
 
 @cache
-def _functions_kernel(k: int, dtype: np.dtype[Any]) -> Any:
+def _functions_kernel(k: int, lanes: int) -> Any:
+    """Return the kernel of `lanes` functions at one w, from a matrix of a piece."""
+    _, load, _, _, fma, *_ = rounded_ops(lanes)
+    numbers = function_lanes(k)
+
+    @kernel
+    def functions(tables, at, w):  # type: ignore[no-untyped-def]
+        value = load(tables, at)
+        for m in range(1, k + 1):
+            value = fma(value, w, load(tables, at + m * numbers))
+        return value
+
+    return functions
+
+
+def _functions_at_once(k: int, dtype: np.dtype[Any]) -> int:
+    """Return how many functions of a piece are lanes of a vector."""
+    return function_lanes(k) if sample_lanes(dtype) > 1 else 1
+
+
+@cache
+def _fill_functions_kernel(k: int, dtype: np.dtype[Any]) -> Any:
     """Return the kernel that evaluates the functions of one input, with functions as lanes."""
-    lanes = function_lanes(k) if sample_lanes(dtype) > 1 else 1
-    _, load, store, splat, fma, *_ = rounded_ops(lanes)
-    numbers, powers = function_lanes(k), k + 1
+    lanes = _functions_at_once(k, dtype)
+    _, _, store, splat, *_ = rounded_ops(lanes)
+    functions, numbers, powers = _functions_kernel(k, lanes), function_lanes(k), k + 1
 
     @kernel
     def fill_functions(tables, places, layer, offsets, count, work, index, i):  # type: ignore[no-untyped-def]
         """Fill a row of functions for every sample."""
         column, matrices = (places[layer, INPUTS] + i) * BLOCK, places[layer, MATRICES]
         matrices += i * places[layer, ENTRIES] * powers * numbers
-        pairs, functions = np.uint64(offsets[W] + 2 * column), offsets[FUNCTION_VALUES]
+        pairs, rows = np.uint64(offsets[W] + 2 * column), offsets[FUNCTION_VALUES]
         for s in range(count):
             matrix = matrices + np.int64(index[np.uint64(column + s)]) * powers * numbers
             w = splat(work[pairs + np.uint64(2 * s)])
             for r in range(0, powers, lanes):
-                value = load(tables, matrix + r)
-                for m in range(1, powers):
-                    value = fma(value, w, load(tables, matrix + m * numbers + r))
-                store(work, functions + s * numbers + r, value)
+                store(work, rows + s * numbers + r, functions(tables, matrix + r, w))
 
     return fill_functions
+
+
+@cache
+def _one_output_kernel(k: int, dtype: np.dtype[Any]) -> Any:
+    """Return the kernel of step 1 for one input and one output, with functions as lanes.
+
+    The functions of a piece are summed up apart from those of other pieces, which are partly the same: a vector that
+    is loaded where half of it was stored just before has to wait for that.
+    """
+    lanes = _functions_at_once(k, dtype)
+    _, load, store, splat, fma, *_ = rounded_ops(lanes)
+    functions, numbers, powers = _functions_kernel(k, lanes), function_lanes(k), k + 1
+    _, load_one, store_one, _, fma_one, *_ = rounded_ops(1)
+    zero = dtype.type(0)
+
+    @kernel
+    def add_one(tables, firsts, places, layer, offsets, count, work, index, grads, i):  # type: ignore[no-untyped-def]
+        """Add to the column of grads, that of the functions and then b's number."""
+        column, entries, sums = (places[layer, INPUTS] + i) * BLOCK, places[layer, ENTRIES], offsets[FUNCTION_VALUES]
+        matrices, pairs = places[layer, MATRICES] + i * entries * powers * numbers, offsets[W] + 2 * column
+        for at in range(sums, sums + entries * numbers):
+            work[at] = zero
+        to = places[layer, GRADS] + i * places[layer, N_ROWS]
+        on_b = load_one(grads, to + places[layer, N_BASIS])
+        for s in range(count):
+            piece, pair, bar = np.int64(index[np.uint64(column + s)]), pairs + 2 * s, offsets[BARS] + s
+            w, y_bar = splat(work[np.uint64(pair)]), splat(work[np.uint64(bar)])
+            on_b = fma_one(load_one(work, pair + 1), load_one(work, bar), on_b)
+            for r in range(0, powers, lanes):
+                value, own = functions(tables, matrices + piece * powers * numbers + r, w), sums + piece * numbers + r
+                store(work, own, fma(value, y_bar, load(work, own)))
+        first = places[layer, FIRST] + i * powers * entries
+        for piece in range(entries):
+            for r in range(powers):
+                grads[to + firsts[first + piece] + r] += work[sums + piece * numbers + r]
+        store_one(grads, to + places[layer, N_BASIS], on_b)
+
+    return add_one
 
 
 @cache
@@ -106,19 +162,19 @@ def _products_kernel(k: int, dtype: np.dtype[Any], columns: int) -> Any:
 def products_direct(k: int, dtype: np.dtype[Any]) -> Any:
     """Return the kernel of step 1 for a layer."""
     wide, narrow = tile_columns(dtype)
-    fill_functions = _functions_kernel(k, dtype)
-    add_wide, add_narrow, add_one = (_products_kernel(k, dtype, columns) for columns in (wide, narrow, 1))
+    fill_functions, add_one = _fill_functions_kernel(k, dtype), _one_output_kernel(k, dtype)
+    add_wide, add_narrow = _products_kernel(k, dtype, wide), _products_kernel(k, dtype, narrow)
 
     @kernel
     def add_gradients(tables, firsts, places, layer, offsets, count, work, index, grads):  # type: ignore[no-untyped-def]
         """Add to grads, (n_in, G + k + 1, width) for each layer; no sum meets another input, or another output."""
         width = places[layer, WIDTH]
-        whole = width // wide * wide if width > 1 else 0
+        whole = width // wide * wide
         for i in range(places[layer, N_IN]):
-            fill_functions(tables, places, layer, offsets, count, work, index, i)
             if width == 1:
-                add_one(firsts, places, layer, offsets, count, work, index, grads, i, 0)
+                add_one(tables, firsts, places, layer, offsets, count, work, index, grads, i)
                 continue
+            fill_functions(tables, places, layer, offsets, count, work, index, i)
             for v in range(0, whole, wide):
                 add_wide(firsts, places, layer, offsets, count, work, index, grads, i, v)
             for v in range(whole, width, narrow):
@@ -135,10 +191,11 @@ def whole_slope_kernel(k: int, columns: int) -> Any:
     @kernel
     def whole_slope(edges, at, width, scale, w, on_b, inverse):  # type: ignore[no-untyped-def]
         """Return them from the rows of the polynomials, `width` apart from `at` on, and the scales of b."""
-        value, slope = load(edges, at), splat(edges.dtype.type(0))  # NaN in w is not lost at degree 1 either
-        for m in range(1, k + 1):
-            slope = fma(slope, w, value)
+        value = load(edges, at)
+        slope = value if k > 1 else fma(splat(edges.dtype.type(0)), w, value)  # NaN in w is not lost at degree 1 either
+        for m in range(1, k):
             value = fma(value, w, load(edges, at + m * width))
+            slope = fma(slope, w, value)
         return fma(on_b, scale, mul(inverse, slope))
 
     return whole_slope

@@ -76,31 +76,60 @@ def _look_up_kernel(dtype: np.dtype[Any]) -> Any:
 
 
 @cache
+def _base_kernel(dtype: np.dtype[Any]) -> Any:
+    """Return the kernel of the base function of one input."""
+    step, load, store, splat, *_ = vector_ops(sample_lanes(dtype))
+    silu, zero, one = silu_op(dtype), dtype.type(0), dtype.type(1)
+
+    @kernel
+    def fill_base(kind, work, at, full, to, slope_to, slopes):  # type: ignore[no-untyped-def]
+        """Fill b, and b' with `slopes`, at the points from `at` on; of silu two vectors at a time, as one waits."""
+        if kind == SILU:
+            for s in range(0, full, 2 * step):
+                beside = min(s + step, full - step)
+                b, slope = silu(load(work, at + s))
+                other, other_slope = silu(load(work, at + beside))
+                store(work, to + s, b)
+                store(work, to + beside, other)
+                if slopes:
+                    store(work, slope_to + s, slope)
+                    store(work, slope_to + beside, other_slope)
+            return
+        for s in range(0, full, step):
+            store(work, to + s, load(work, at + s) if kind == IDENTITY else splat(zero))
+            if slopes:
+                store(work, slope_to + s, splat(one if kind == IDENTITY else zero))
+
+    return fill_base
+
+
+@cache
 def locate_direct(dtype: np.dtype[Any]) -> Any:
     """Return the kernel that prepares the inputs of a layer."""
     lanes = sample_lanes(dtype)
     step, load, _, splat, fma, mul, _, reached = vector_ops(lanes)
     cell, store_cell, bounded, span = cell_ops(dtype)
     read_cells, look_up, pick = cells_kernel(lanes), _look_up_kernel(dtype), pick_op(dtype, 2)
-    silu, store_pairs = silu_op(dtype), pair_ops(dtype, 1).store_pairs
-    local_numbers, hint_numbers = row_numbers(2), row_numbers(3)
-    zero, one, minus = dtype.type(0), dtype.type(1), dtype.type(-1)
+    fill_base, store_pairs = _base_kernel(dtype), pair_ops(dtype, 1).store_pairs
+    local_numbers, hint_numbers, minus = row_numbers(2), row_numbers(3), dtype.type(-1)
 
     @kernel
     def locate(tables, places, layer, offsets, full, work, index, slopes):  # type: ignore[no-untyped-def]
         """Fill the columns of piece, of pairs (w, b) and, with `slopes`, (b', dw/dx) from those of the layer's inputs.
 
-        full: samples, whole vectors.
+        full: samples, whole vectors. b and b' wait in the second half of their pairs, behind all that is written before
+        they are read.
         """
         kind, n_cells = places[layer, KIND], places[layer, N_CELLS]
         for i in range(places[layer, N_IN]):
             column = (places[layer, INPUTS] + i) * BLOCK
-            at, pairs = offsets[VALUES] + i * BLOCK, offsets[W] + 2 * column
+            at, pairs, rates = offsets[VALUES] + i * BLOCK, offsets[W] + 2 * column, offsets[SLOPE] + 2 * column
             cells, spans = read_cells(tables, places[layer, CELLS] + i * CELL_NUMBERS)
             local = places[layer, LOCAL] + i * places[layer, ENTRIES] * local_numbers
             if n_cells > 0:
                 hints = places[layer, HINTS] + i * n_cells * hint_numbers
                 look_up(tables, hints, cells, full, work, at, index, column)
+            fill_base(kind, work, at, full, pairs + BLOCK, rates + BLOCK, slopes)
             for s in range(0, full, step):
                 x = load(work, at + s)
                 if n_cells > 0:
@@ -110,13 +139,9 @@ def locate_direct(dtype: np.dtype[Any]) -> Any:
                     piece = cell(x, cells[0], cells[1], cells[2])
                     w, inverse = span(x, piece, spans)
                     store_cell(index, column + s, reached(reached(piece, x, spans[0]), x, spans[1]))
-                if kind == SILU:
-                    b, slope = silu(x)
-                else:
-                    b, slope = x if kind == IDENTITY else splat(zero), splat(one if kind == IDENTITY else zero)
-                store_pairs(work, pairs + 2 * s, w, b)
+                store_pairs(work, pairs + 2 * s, w, load(work, pairs + BLOCK + s))
                 if slopes:
-                    store_pairs(work, offsets[SLOPE] + 2 * (column + s), slope, inverse)
+                    store_pairs(work, rates + 2 * s, load(work, rates + BLOCK + s), inverse)
 
     return locate
 

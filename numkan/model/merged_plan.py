@@ -256,7 +256,11 @@ def _direct(layers: Sequence[KANLayer], pieces: Sequence[Pieces], places: Any) -
         at.SLOPE: 2 * n_inputs * direct.BLOCK,  # with dw/dx
         at.BARS: widest * direct.BLOCK,
         at.OTHER_BARS: widest * direct.BLOCK,
-        at.FUNCTION_VALUES: max(int((places[:, at.N_BASIS] * width).max()), function_lanes(k) * direct.BLOCK),
+        at.FUNCTION_VALUES: max(
+            int((places[:, at.N_BASIS] * width).max()),
+            int(places[:, at.ENTRIES].max()) * function_lanes(k),
+            function_lanes(k) * direct.BLOCK,
+        ),
         at.OUTPUTS: widest * direct.BLOCK,
     }
     places[:, at.N_ROWS] = places[:, at.N_BASIS] + 1
