@@ -224,6 +224,13 @@ def test_both_forms_are_one_function_for_rows_of_every_length(width: list[int], 
         check_form(model, x, rng.normal(size=(n, width[-1])), weight=rng.uniform(0, 1, n))
 
 
+@pytest.mark.parametrize("n_out", [1, 3])
+def test_both_forms_are_one_function_where_there_are_more_pieces_than_samples(n_out: int) -> None:
+    model = direct_model([2, n_out], 2 * BLOCK, dtype=np.float32)
+    rng = np.random.default_rng(7)
+    check_form(model, rng.uniform(-1.2, 1.2, (40, 2)).astype(np.float32), rng.normal(size=(40, n_out)))
+
+
 @pytest.mark.parametrize("policy", ["continue", "fade", "linear", "clamp"])
 @pytest.mark.parametrize("base", ["silu", "identity", "zero"])
 def test_both_forms_are_one_function_for_every_policy_and_base(policy: str, base: str) -> None:
@@ -284,15 +291,16 @@ def test_sums_over_many_samples_forget_nothing_in_float32(monkeypatch: pytest.Mo
     assert abs(single - double).max() <= 1e-6 * abs(double).max()
 
 
-def test_a_gradient_of_a_function_that_nearly_vanishes_is_as_exact_as_the_function() -> None:
-    model = direct_model([1, 3], GRID, dtype=np.float32, even=True, base_fun="zero")
+@pytest.mark.parametrize("n_out", [1, 3])
+def test_a_gradient_of_a_function_that_nearly_vanishes_is_as_exact_as_the_function(n_out: int) -> None:
+    model = direct_model([1, n_out], GRID, dtype=np.float32, even=True, base_fun="zero")
     breaks = model.act_fun[0].pieces.ends[0]
     far = np.random.default_rng(6).uniform(0.97, 1, (4000, 1))
     x = (breaks[10] + far * (breaks[11] - breaks[10])).astype(np.float32)
-    y = np.zeros((len(x), 3))
+    y = np.zeros((len(x), n_out))
     _, grad = model.loss_and_grad(x, y)
     expected, takes = model._gradient()
-    loss_and_gradients(model._pack(), x, targets(y, len(x), 3, model.dtype, "mse"), takes)
+    loss_and_gradients(model._pack(), x, targets(y, len(x), n_out, model.dtype, "mse"), takes)
     np.testing.assert_allclose(grad, expected, rtol=2e-5)
 
 

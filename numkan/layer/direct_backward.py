@@ -109,8 +109,7 @@ def _one_output_kernel(k: int, dtype: np.dtype[Any]) -> Any:
         """Add to the column of grads, that of the functions and then b's number."""
         column, entries, sums = (places[layer, INPUTS] + i) * BLOCK, places[layer, ENTRIES], offsets[FUNCTION_VALUES]
         matrices, pairs = places[layer, MATRICES] + i * entries * powers * numbers, offsets[W] + 2 * column
-        for at in range(sums, sums + entries * numbers):
-            work[at] = zero
+        work[sums : sums + entries * numbers] = zero
         to = places[layer, GRADS] + i * places[layer, N_ROWS]
         on_b = load_one(grads, to + places[layer, N_BASIS])
         for s in range(count):
@@ -121,9 +120,9 @@ def _one_output_kernel(k: int, dtype: np.dtype[Any]) -> Any:
                 value, own = functions(tables, matrices + piece * powers * numbers + r, w), sums + piece * numbers + r
                 store(work, own, fma(value, y_bar, load(work, own)))
         first = places[layer, FIRST] + i * powers * entries
-        for piece in range(entries):
+        for p in range(entries):
             for r in range(powers):
-                grads[to + firsts[first + piece] + r] += work[sums + piece * numbers + r]
+                grads[to + firsts[first + p] + r] += work[sums + p * numbers + r]
         store_one(grads, to + places[layer, N_BASIS], on_b)
 
     return add_one

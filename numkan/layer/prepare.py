@@ -41,7 +41,7 @@ def _evaluate_kernel(k: int, dtype: np.dtype[Any]) -> Any:
         The samples lie sorted in slots at, at + 1, .... A run ends within a vector, and what is written behind it is
         written again by the next run.
         """
-        centres, inverses, table = pieces.centre, pieces.inverse, pieces.poly.reshape(-1)
+        centres, inverses, table = pieces.centre.reshape(-1), pieces.inverse.reshape(-1), pieces.poly.reshape(-1)
         basis, slopes, stride = work.basis, work.slope, work.stride
         n_pieces, lanes = pieces.poly.shape[1], pieces.poly.shape[3]
         for slot in range(high - low):
@@ -55,23 +55,24 @@ def _evaluate_kernel(k: int, dtype: np.dtype[Any]) -> Any:
                 points, begin = work.points, 0
             for run in range(first_run, last_run + 1):
                 j = work.run_piece[run]
-                row = ((low + slot) * n_pieces + j) * (powers * lanes)
-                centre, inverse = splat(centres[low + slot, j]), splat(inverses[low + slot, j])
+                piece = np.uint64((low + slot) * n_pieces + j)  # unsigned: no index is looked at for being negative
+                row = piece * np.uint64(powers * lanes)
+                centre, inverse = splat(centres[piece]), splat(inverses[piece])
                 end = work.run_end[run]
                 for s in range(q, end, step):
                     w = mul(fma(splat(minus), centre, load(points, begin + s)), inverse)
                     for r in range(powers):
                         to = (slot * (powers + 1) + r) * stride + s
-                        value = splat(table[row + r])
+                        value = splat(table[row + np.uint64(r)])
                         if with_slopes:
                             slope = mul(splat(zero), w)  # zeros, and NaN where x is NaN
                             for m in range(1, powers):
                                 slope = fma(slope, w, value)
-                                value = fma(value, w, splat(table[row + m * lanes + r]))
+                                value = fma(value, w, splat(table[row + np.uint64(m * lanes + r)]))
                             store(slopes, to, mul(slope, inverse))
                         else:
                             for m in range(1, powers):
-                                value = fma(value, w, splat(table[row + m * lanes + r]))
+                                value = fma(value, w, splat(table[row + np.uint64(m * lanes + r)]))
                         if powers == 1:
                             value = fma(splat(zero), w, value)
                         store(basis, to, value)

@@ -98,7 +98,7 @@ def gradient_direct(k: int, dtype: np.dtype[Any], entries: int) -> Any:
             count = min(BLOCK, high - begin)
             through(x, begin, count, tables, edges, places, offsets, work, index, wanted)
             bars = offsets[BARS]
-            for s in range(count):
+            for s in range(count if n_out < width else 0):
                 for o in range(n_out):
                     work[rows + s * n_out + o] = work[rows + s * width + o]
                 for o in range(n_out, width):
