@@ -41,7 +41,7 @@ _TILES_BYTES = 1 << 14
 _RUN, _LONGEST_BLOCK = 32, 16 * BLOCK
 
 #: What is prepared at once: 16 inputs, or fewer of the longest blocks.
-_INPUTS, _PREPARED = 16, 64 * BLOCK
+_INPUTS, _PREPARED = 16, 128 * BLOCK
 
 _ALIGNMENT = 64  # bytes: a cache line, and the widest vector
 
