@@ -126,7 +126,7 @@ class Emitter:
         return self.fma(value, w, last)
 
     def estrin(self, coefficients: Sequence[Any], w: Any) -> Any:
-        """Return the polynomial at w, lowest power first, by pairs, pairs of pairs, ...: a short chain of roundings."""
+        """Return the polynomial at w, lowest power first: pairs, pairs of pairs, ..., which wait for little."""
         terms = list(coefficients)
         while len(terms) > 1:
             pairs = [self.fma(high, w, low) for low, high in zip(terms[::2], terms[1::2], strict=False)]
@@ -135,9 +135,9 @@ class Emitter:
         return terms[0]
 
     def exp(self, x: Any) -> Any:
-        """Return exp(x) for |x| <= 87 (708): 2^n exp(r), see ``base.py``.
+        """Return exp(x) for |x| <= 87 (708) within a unit in the last place: 2^n exp(r), see ``base.py``.
 
-        The last rounding but that of 2^n is of 1 + r (1 + r / 2 + ...): those before it count for a third at most.
+        exp(r) = 1 + (r + r^2 q): what is rounded before the last sum is small beside it.
         """
         bias, shift, magic = (127, 23, 1.5 * 2.0**23) if self.single else (1023, 52, 1.5 * 2.0**52)
         shifted = self.fma(x, self.number(1.4426950408889634), self.number(magic))
@@ -146,8 +146,8 @@ class Emitter:
         r = self.fma(n, self.number(-high), x)
         r = self.fma(n, self.number(-low), r)
         degree = 7 if self.single else 13
-        inverse_factorials = [self.number(1 / math.factorial(d)) for d in range(1, degree + 1)]
-        p = self.fma(self.estrin(inverse_factorials, r), r, self.number(1))
+        q = self.estrin([self.number(1 / math.factorial(d)) for d in range(2, degree + 1)], r)
+        p = self.builder.fadd(self.fma(self.builder.fmul(r, r), q, r), self.number(1))
         exponent = self.builder.add(self.builder.bitcast(shifted, self.integers), self.whole(bias))
         power = self.builder.bitcast(self.builder.shl(exponent, self.whole(shift)), self.vector)
         return self.builder.fmul(p, power)

@@ -13,15 +13,15 @@ from numkan._cells import cell_ops
 from numkan._jit import kernel
 from numkan._lanes import has_lookups, sample_lanes
 from numkan._simd import vector_ops
-from numkan.layer.direct import _SLACK, BLOCK, direct_tables
+from numkan.layer.direct import _SLACK, BLOCK, MOST_SUMS, direct_tables
 from numkan.layer.direct_forward import cells_kernel, locate_direct
-from numkan.layer.places import INPUTS, VALUES
+from numkan.layer.places import ENTRIES, FUNCTION_VALUES, INPUTS, OUTPUTS, VALUES
 from numkan.model import merged
 from numkan.model.evaluate import loss_and_gradients
 from numkan.model.losses import targets
 from numkan.model.merged import _workspace
 from numkan.spline import extend_grid
-from numkan.spline.pieces import EXTRAPOLATIONS, local_pieces
+from numkan.spline.pieces import EXTRAPOLATIONS, function_lanes, local_pieces
 from tests.merged_cases import DEGREES, FLOATS, check_form, check_single, form_of, model_of, plan_of
 
 GRID = 30  # too many pieces for registers
@@ -224,11 +224,14 @@ def test_both_forms_are_one_function_for_rows_of_every_length(width: list[int], 
         check_form(model, x, rng.normal(size=(n, width[-1])), weight=rng.uniform(0, 1, n))
 
 
-@pytest.mark.parametrize("n_out", [1, 3])
-def test_both_forms_are_one_function_where_there_are_more_pieces_than_samples(n_out: int) -> None:
-    model = direct_model([2, n_out], 2 * BLOCK, dtype=np.float32)
+@pytest.mark.parametrize("n_pieces", [MOST_SUMS, MOST_SUMS + 1])
+def test_both_forms_are_one_function_where_there_are_more_pieces_than_samples(n_pieces: int) -> None:
+    model = direct_model([2, 1], n_pieces - 4, dtype=np.float32)
+    plan = plan_of(model)
+    assert plan.places[0, ENTRIES] == n_pieces
+    assert plan.offsets[OUTPUTS] - plan.offsets[FUNCTION_VALUES] >= MOST_SUMS * function_lanes(plan.k)
     rng = np.random.default_rng(7)
-    check_form(model, rng.uniform(-1.2, 1.2, (40, 2)).astype(np.float32), rng.normal(size=(40, n_out)))
+    check_form(model, rng.uniform(-1.2, 1.2, (40, 2)).astype(np.float32), rng.normal(size=(40, 1)))
 
 
 @pytest.mark.parametrize("policy", ["continue", "fade", "linear", "clamp"])

@@ -18,9 +18,9 @@ are compared, so that pieces are exact.
 In the scratch memory (``places.py``) VALUES are columns of the points of one layer, W has pairs (w, b) for all inputs,
 SLOPE pairs (b', dw/dx). Outputs, and BARS by them, are rows of whole vectors, or one column where there is one output;
 OTHER_BARS are columns of the inputs' cotangents, before they are turned into the rows of the layer below.
-FUNCTION_VALUES are the functions of one input, a row for every sample; or, where there is one output, their sums, a row
-for every piece; when edges are packed, the coefficients of one input. A sample alone has w and b apart, in W and B, b'
-alone, and its numbers one after the other.
+FUNCTION_VALUES are the functions of one input, a row for every sample; or, where there is one output and there are not
+too many pieces, their sums, a row for every piece; when edges are packed, the coefficients of one input. A sample alone
+has w and b apart, in W and B, b' alone, and its numbers one after the other.
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ from numkan.spline.pieces import Pieces
 __all__ = [
     "BLOCK",
     "CELL_NUMBERS",
+    "MOST_SUMS",
     "DirectTables",
     "direct_tables",
     "direct_width",
@@ -47,6 +48,10 @@ __all__ = [
 
 #: Samples: as many as share what the first-level cache has of an input's polynomials.
 BLOCK = 512
+
+#: Of one output's gradient the sums go by piece where there are so many pieces at most: there is more to put together
+#: than to sum up where a block has far fewer samples.
+MOST_SUMS = BLOCK
 
 #: What is said of the cells of one input: left, rate, top; and the spans of ``_cells.py``, or zeros.
 CELL_NUMBERS = 3 + 11

@@ -22,7 +22,7 @@ from numkan._lanes import sample_lanes
 from numkan._simd import rounded_ops, vector_ops
 from numkan._totals import TOTALS, put_totals_op
 from numkan._turn import pair_ops, pick_op, turn_op
-from numkan.layer.direct import BLOCK, tile_columns
+from numkan.layer.direct import BLOCK, MOST_SUMS, tile_columns
 from numkan.layer.direct_forward import horner_kernel
 from numkan.layer.places import (
     BARS,
@@ -95,8 +95,8 @@ def _fill_functions_kernel(k: int, dtype: np.dtype[Any]) -> Any:
 def _one_output_kernel(k: int, dtype: np.dtype[Any]) -> Any:
     """Return the kernel of step 1 for one input and one output, with functions as lanes.
 
-    The functions of a piece are summed up apart from those of other pieces, which are partly the same: a vector that
-    is loaded where half of it was stored just before has to wait for that.
+    Every piece has sums of its own for its functions, though the next piece has nearly the same functions: of a vector
+    that overlaps one just stored the processor cannot load a part from there, and waits until that is in the cache.
     """
     lanes = _functions_at_once(k, dtype)
     _, load, store, splat, fma, *_ = rounded_ops(lanes)
@@ -117,8 +117,8 @@ def _one_output_kernel(k: int, dtype: np.dtype[Any]) -> Any:
             w, y_bar = splat(work[np.uint64(pair)]), splat(work[np.uint64(bar)])
             on_b = fma_one(load_one(work, pair + 1), load_one(work, bar), on_b)
             for r in range(0, powers, lanes):
-                value, own = functions(tables, matrices + piece * powers * numbers + r, w), sums + piece * numbers + r
-                store(work, own, fma(value, y_bar, load(work, own)))
+                value, at = functions(tables, matrices + piece * powers * numbers + r, w), sums + piece * numbers + r
+                store(work, at, fma(value, y_bar, load(work, at)))
         first = places[layer, FIRST] + i * powers * entries
         for p in range(entries):
             for r in range(powers):
@@ -162,7 +162,7 @@ def products_direct(k: int, dtype: np.dtype[Any]) -> Any:
     """Return the kernel of step 1 for a layer."""
     wide, narrow = tile_columns(dtype)
     fill_functions, add_one = _fill_functions_kernel(k, dtype), _one_output_kernel(k, dtype)
-    add_wide, add_narrow = _products_kernel(k, dtype, wide), _products_kernel(k, dtype, narrow)
+    add_wide, add_narrow, add_single = (_products_kernel(k, dtype, columns) for columns in (wide, narrow, 1))
 
     @kernel
     def add_gradients(tables, firsts, places, layer, offsets, count, work, index, grads):  # type: ignore[no-untyped-def]
@@ -170,10 +170,13 @@ def products_direct(k: int, dtype: np.dtype[Any]) -> Any:
         width = places[layer, WIDTH]
         whole = width // wide * wide
         for i in range(places[layer, N_IN]):
-            if width == 1:
+            if width == 1 and places[layer, ENTRIES] <= MOST_SUMS:
                 add_one(tables, firsts, places, layer, offsets, count, work, index, grads, i)
                 continue
             fill_functions(tables, places, layer, offsets, count, work, index, i)
+            if width == 1:
+                add_single(firsts, places, layer, offsets, count, work, index, grads, i, 0)
+                continue
             for v in range(0, whole, wide):
                 add_wide(firsts, places, layer, offsets, count, work, index, grads, i, v)
             for v in range(whole, width, narrow):

@@ -83,7 +83,10 @@ def _base_kernel(dtype: np.dtype[Any]) -> Any:
 
     @kernel
     def fill_base(kind, work, at, full, to, slope_to, slopes):  # type: ignore[no-untyped-def]
-        """Fill b, and b' with `slopes`, at the points from `at` on; of silu two vectors at a time, as one waits."""
+        """Fill b, and b' with `slopes`, at the points from `at` on.
+
+        A silu is a chain of operations that wait for each other, so two go side by side; an odd last one goes twice.
+        """
         if kind == SILU:
             for s in range(0, full, 2 * step):
                 beside = min(s + step, full - step)
@@ -117,8 +120,8 @@ def locate_direct(dtype: np.dtype[Any]) -> Any:
     def locate(tables, places, layer, offsets, full, work, index, slopes):  # type: ignore[no-untyped-def]
         """Fill the columns of piece, of pairs (w, b) and, with `slopes`, (b', dw/dx) from those of the layer's inputs.
 
-        full: samples, whole vectors. b and b' wait in the second half of their pairs, behind all that is written before
-        they are read.
+        full: samples, whole vectors. b and b' lie in the second half of their pairs first: what is written up to sample
+        s, 2 s numbers, never reaches the number BLOCK + s, which is read next.
         """
         kind, n_cells = places[layer, KIND], places[layer, N_CELLS]
         for i in range(places[layer, N_IN]):

@@ -1,9 +1,10 @@
 """The first half of every layer kernel: from the points of a block of samples to functions of them, sorted by piece.
 
 A layer kernel works through blocks of samples, and within a block through groups of inputs, so that what it prepares
-stays in the second-level cache. For one input it reads the points and sorts the samples by piece (``sort.py``): a
-*run* of samples shares its polynomials, which are evaluated with samples as lanes, and its rows of coefficients, which
-the second half of a kernel holds in registers (``_rows.py``). Base values count as one more function.
+stays in the second-level cache, or is read in order where blocks are long. For one input it reads the points and sorts
+the samples by piece (``sort.py``): a *run* of samples shares its polynomials, which are evaluated with samples as
+lanes, and its rows of coefficients, which the second half of a kernel holds in registers (``_rows.py``). Base values
+count as one more function.
 
 What forward has sorted, backward need not sort again: the slots of `work` that hold sorted samples may be as many as
 there are inputs and blocks (`work.Sorted`), those that hold functions are used again for every group.
@@ -55,7 +56,7 @@ def _evaluate_kernel(k: int, dtype: np.dtype[Any]) -> Any:
                 points, begin = work.points, 0
             for run in range(first_run, last_run + 1):
                 j = work.run_piece[run]
-                piece = np.uint64((low + slot) * n_pieces + j)  # unsigned: no index is looked at for being negative
+                piece = np.uint64((low + slot) * n_pieces + j)  # unsigned: no index may count from the end
                 row = piece * np.uint64(powers * lanes)
                 centre, inverse = splat(centres[piece]), splat(inverses[piece])
                 end = work.run_end[run]

@@ -257,9 +257,7 @@ def _direct(layers: Sequence[KANLayer], pieces: Sequence[Pieces], places: Any) -
         at.BARS: widest * direct.BLOCK,
         at.OTHER_BARS: widest * direct.BLOCK,
         at.FUNCTION_VALUES: max(
-            int((places[:, at.N_BASIS] * width).max()),
-            int(places[:, at.ENTRIES].max()) * function_lanes(k),
-            function_lanes(k) * direct.BLOCK,
+            int((places[:, at.N_BASIS] * width).max()), function_lanes(k) * max(direct.BLOCK, direct.MOST_SUMS)
         ),
         at.OUTPUTS: widest * direct.BLOCK,
     }
