@@ -18,6 +18,7 @@ from _turns import LEAD, alternate
 import numkan
 
 LARGE = ("mnist", "wide")  # work enough for two threads
+ROUNDS = 25  # at least: a median of fewer turns is one of the machine's moods
 
 
 def gains(workloads: Sequence[str], dtypes: Sequence[str], threads: int, seconds: float, rounds: int) -> list[Record]:
@@ -37,7 +38,7 @@ def gains(workloads: Sequence[str], dtypes: Sequence[str], threads: int, seconds
         numkan.set_threads(counts[turn])
         calls[turn]()  # starts the threads
 
-    times = alternate(calls, seconds * len(cases) * len(COLUMNS), rounds, before, LEAD)
+    times = alternate(calls, seconds * len(cases) * len(COLUMNS), max(rounds, ROUNDS), before, LEAD)
     records: list[Record] = []
     for name, dtype in cases:
         one, many = ({c: times[f"{name} {dtype} {c} {count}"] for c in COLUMNS} for count in (1, threads))
