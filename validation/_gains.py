@@ -18,7 +18,7 @@ from _turns import LEAD, alternate
 import numkan
 
 LARGE = ("mnist", "wide")  # work enough for two threads
-ROUNDS = 25  # at least: a median of fewer turns is one of the machine's moods
+ROUNDS = 25  # at least: fewer turns may all fall into one phase of the machine
 
 
 def gains(workloads: Sequence[str], dtypes: Sequence[str], threads: int, seconds: float, rounds: int) -> list[Record]:
