@@ -1,17 +1,21 @@
 """The k + 2 rows of coefficients that one sample needs, held in registers while many samples go by.
 
 Samples of one piece share their rows. So the inner loop of a wide layer loads a tile of rows once, `vectors` vectors of
-each, and then takes the samples of the piece one after the other:
+each, and then takes a run of samples of the piece, q, q + 1, ..., end - 1 in sorted order:
 
-    rows = load(coefs, at, stride, last)            row r < k + 1 at `at + r * stride`, the row of b(x) at `last`
-    add_outputs(rows, f, q, step, out, to)          out[to ...] += sum_r f[q + r * step] * row r
-    rows = add_products(rows, f, q, step, out, to)  row r += f[q + r * step] * out[to ...]
+    rows = load(coefs, at, stride, last)                        row r < k + 1 at `at + r * stride`, of b(x) at `last`
+    add_outputs(rows, f, first, order, q, end, out, begin)              y += sum_r f_r * row r
+    rows = add_products(rows, f, first, order, q, end, out, begin)      row r += f_r * y
+    add_totals(rows, f, first, order, q, end, out, begin, sums, to)     sums[to + s] += sum(y * (sum_r f_r * row r))
     store(rows, grad, at, stride, last)
-    total(rows, f, q, step, out, to)                sum over lanes of out[to ...] * (sum_r f[q + r * step] * row r)
 
-Each sum is one chain of fused multiply-adds, r = 0, 1, ..., k + 1. Compiled, an operation takes and returns a tuple of
-vectors: it is a value, so that no store to an output can be in doubt of changing it, and it stays in registers. With
-the JIT off or bounds checked `rows` are the place in the array where they are, and every operation goes there.
+y are the outputs of sample order[s], a tile of theirs, at ``begin + order[s] * tile``; f_r its functions, which lie in
+groups from `first` on (``_groups.py``). Each sum over r is one chain of fused multiply-adds, r = 0, 1, ..., k + 1; a
+sum over outputs is one chain over vectors, then one over lanes, by halves.
+
+Compiled, an operation takes and returns a tuple of vectors: it is a value, so that no store to an output can be in
+doubt of changing it, and it stays in registers. A group is taken at once. With the JIT off or bounds checked `rows` are
+the place in the array where they are, and every operation goes there.
 """
 
 from __future__ import annotations
@@ -27,8 +31,9 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from numkan._emit import Emitter, vector_types
+from numkan._groups import GROUP, group_ops
 from numkan._jit import kernel
-from numkan._simd import as_python, has_wide_vectors, lanes_of, sum_of_lanes, vector_ops
+from numkan._simd import as_python, has_wide_vectors, lanes_of, vector_ops
 
 __all__ = ["RowOps", "row_ops", "tile_vectors"]
 
@@ -46,8 +51,8 @@ class RowOps(NamedTuple):
     load: Callable[..., Any]
     add_outputs: Callable[..., Any]
     add_products: Callable[..., Any]
+    add_totals: Callable[..., Any]
     store: Callable[..., Any]
-    total: Callable[..., Any]
 
 
 def tile_vectors(k: int) -> int:
@@ -59,63 +64,100 @@ def tile_vectors(k: int) -> int:
 @cache
 def row_ops(k: int, dtype: np.dtype[Any], vectors: int) -> RowOps:
     """Return the operations for degree `k`, a dtype and tiles of `vectors` vectors."""
-    if as_python():
-        return _ops_in_memory(k, dtype, vectors)
-    return RowOps(*_row_intrinsics(k, dtype, vectors))
+    return _ops_in_memory(k, dtype, vectors) if as_python() else _ops_in_registers(k, dtype, vectors)
 
 
 def _ops_in_memory(k: int, dtype: np.dtype[Any], vectors: int) -> RowOps:
     step, load, store, splat, fma, mul, total, _ = vector_ops(lanes_of(dtype))
     powers, width, zero = k + 1, vectors * step, dtype.type(0)
+    place, base = group_ops(k + 2, dtype).place, GROUP * (k + 1)
 
     @kernel
     def load_rows(array, at, stride, last):  # type: ignore[no-untyped-def]
         return (array, at, stride, last)
 
     @kernel
-    def add_outputs(rows, f, q, f_step, out, to):  # type: ignore[no-untyped-def]
+    def add_outputs(rows, f, first, order, q, end, out, begin):  # type: ignore[no-untyped-def]
         array, at, stride, last = rows
-        for v in range(0, width, step):
-            y = load(out, to + v)
-            for r in range(powers):
-                y = fma(splat(f[q + r * f_step]), load(array, at + r * stride + v), y)
-            store(out, to + v, fma(splat(f[q + powers * f_step]), load(array, last + v), y))
+        for s in range(q, end):
+            own, to = place(first, s - q), begin + np.int64(order[s]) * width
+            for v in range(0, width, step):
+                y = load(out, to + v)
+                for r in range(powers):
+                    y = fma(splat(f[own + r * GROUP]), load(array, at + r * stride + v), y)
+                store(out, to + v, fma(splat(f[own + base]), load(array, last + v), y))
 
     @kernel
-    def add_products(rows, f, q, f_step, out, to):  # type: ignore[no-untyped-def]
+    def add_products(rows, f, first, order, q, end, out, begin):  # type: ignore[no-untyped-def]
         array, at, stride, last = rows
-        for v in range(0, width, step):
-            y = load(out, to + v)
-            for r in range(powers):
-                row = at + r * stride + v
-                store(array, row, fma(splat(f[q + r * f_step]), y, load(array, row)))
-            store(array, last + v, fma(splat(f[q + powers * f_step]), y, load(array, last + v)))
+        for s in range(q, end):
+            own, to = place(first, s - q), begin + np.int64(order[s]) * width
+            for v in range(0, width, step):
+                y = load(out, to + v)
+                for r in range(powers):
+                    row = at + r * stride + v
+                    store(array, row, fma(splat(f[own + r * GROUP]), y, load(array, row)))
+                store(array, last + v, fma(splat(f[own + base]), y, load(array, last + v)))
         return rows
+
+    @kernel
+    def add_totals(rows, f, first, order, q, end, out, begin, sums, sums_at):  # type: ignore[no-untyped-def]
+        array, at, stride, last = rows
+        for s in range(q, end):
+            own, to, acc = place(first, s - q), begin + np.int64(order[s]) * width, splat(zero)
+            for v in range(0, width, step):
+                value = mul(splat(f[own]), load(array, at + v))
+                for r in range(1, powers):
+                    value = fma(splat(f[own + r * GROUP]), load(array, at + r * stride + v), value)
+                value = fma(splat(f[own + base]), load(array, last + v), value)
+                acc = fma(value, load(out, to + v), acc)
+            sums[sums_at + s] += total(acc)
 
     @kernel
     def store_rows(rows, array, at, stride, last):  # type: ignore[no-untyped-def]
         pass  # they have never left it
 
-    @kernel
-    def total_of(rows, f, q, f_step, out, to):  # type: ignore[no-untyped-def]
-        array, at, stride, last = rows
-        acc = splat(zero)
-        for v in range(0, width, step):
-            value = mul(splat(f[q]), load(array, at + v))
-            for r in range(1, powers):
-                value = fma(splat(f[q + r * f_step]), load(array, at + r * stride + v), value)
-            value = fma(splat(f[q + powers * f_step]), load(array, last + v), value)
-            acc = fma(value, load(out, to + v), acc)
-        return total(acc)
-
-    return RowOps(load_rows, add_outputs, add_products, store_rows, total_of)
+    return RowOps(load_rows, add_outputs, add_products, add_totals, store_rows)
 
 
-def _row_intrinsics(k: int, dtype: np.dtype[Any], vectors: int) -> tuple[Any, ...]:
-    """Return the operations in the order of `RowOps`."""
+def _ops_in_registers(k: int, dtype: np.dtype[Any], vectors: int) -> RowOps:
     load, store = _moving_intrinsics(k, dtype, vectors)
-    add_outputs, add_products, total = _summing_intrinsics(k, dtype, vectors)
-    return load, add_outputs, add_products, store, total
+    output, product, total = _summing_intrinsics(k, dtype, 1)
+    four_outputs, four_products, four_totals = _summing_intrinsics(k, dtype, GROUP)
+    whole, rest = GROUP * (k + 2), GROUP - 1
+
+    @kernel
+    def add_outputs(rows, f, first, order, q, end, out, begin):  # type: ignore[no-untyped-def]
+        last = end - ((end - q) & rest)
+        for s in range(q, last, GROUP):
+            four_outputs(rows, f, first, order, s, out, begin)
+            first += whole
+        for s in range(last, end):
+            output(rows, f, first, order, s, out, begin)
+            first += 1
+
+    @kernel
+    def add_products(rows, f, first, order, q, end, out, begin):  # type: ignore[no-untyped-def]
+        last = end - ((end - q) & rest)
+        for s in range(q, last, GROUP):
+            rows = four_products(rows, f, first, order, s, out, begin)
+            first += whole
+        for s in range(last, end):
+            rows = product(rows, f, first, order, s, out, begin)
+            first += 1
+        return rows
+
+    @kernel
+    def add_totals(rows, f, first, order, q, end, out, begin, sums, sums_at):  # type: ignore[no-untyped-def]
+        last = end - ((end - q) & rest)
+        for s in range(q, last, GROUP):
+            four_totals(rows, f, first, order, s, out, begin, sums, sums_at + s)
+            first += whole
+        for s in range(last, end):
+            total(rows, f, first, order, s, out, begin, sums, sums_at + s)
+            first += 1
+
+    return RowOps(load, add_outputs, add_products, add_totals, store)
 
 
 def _moving_intrinsics(k: int, dtype: np.dtype[Any], vectors: int) -> tuple[Any, Any]:
@@ -162,58 +204,115 @@ def _moving_intrinsics(k: int, dtype: np.dtype[Any], vectors: int) -> tuple[Any,
     return load, store
 
 
-def _summing_intrinsics(k: int, dtype: np.dtype[Any], vectors: int) -> tuple[Any, Any, Any]:
-    """Return add_outputs, add_products and total, which all take (rows, f, q, step, out, to)."""
-    n_rows, size = k + 2, types.intp
+class _Samples(Emitter):
+    """Reads what samples need, for intrinsics whose first arguments are (rows, f, first, order, s, out, begin)."""
 
-    def operands(emit: Emitter, context: Any, signature: Any, args: Any) -> tuple[list[Any], list[Any], list[Any]]:
-        """Return the rows, a sample's number for each of them in all lanes, and the vectors of its outputs."""
-        rows, f, q, step, out, to = args
-        vectors_of_rows = cgutils.unpack_tuple(emit.builder, rows, n_rows * vectors)
-        grouped = [vectors_of_rows[at : at + vectors] for at in range(0, n_rows * vectors, vectors)]
-        numbers = emit.load_columns(context, signature.args[1], f, q, step, n_rows, kind=emit.scalar)
-        outputs = emit.load_tables(context, signature.args[4], out, to, vectors)
-        return grouped, [emit.splat(number) for number in numbers], outputs
+    def __init__(self, context: Any, builder: Any, signature: Any, args: Any, dtype: np.dtype[Any], k: int) -> None:
+        super().__init__(builder, dtype)
+        self.context, self.types, self.args = context, signature.args, args
+        vectors = cgutils.unpack_tuple(builder, args[0], signature.args[0].count)
+        self.vectors = len(vectors) // (k + 2)
+        self.rows = [vectors[at : at + self.vectors] for at in range(0, len(vectors), self.vectors)]
+
+    def number_of(self, r: int, z: int) -> Any:
+        """Return function r of sample z, in all lanes."""
+        f, first = self.args[1:3]
+        return self.splat(self.load(self.context, self.types[1], f, first, z + GROUP * r, self.scalar))
+
+    def place(self, z: int) -> Any:
+        """Return where in `out` the tile of sample z begins."""
+        order, s, _, begin = self.args[3:7]
+        sample = self.load(self.context, self.types[3], order, s, z, ir.IntType(16))
+        tile = ir.Constant(begin.type, self.vectors * self.lanes)
+        return self.builder.add(begin, self.builder.mul(self.builder.zext(sample, begin.type), tile))
+
+    def outputs(self, place: Any) -> list[Any]:
+        return self.load_tables(self.context, self.types[5], self.args[5], place, self.vectors)
+
+    def store_outputs(self, place: Any, values: list[Any]) -> None:
+        self.store_tables(self.context, self.types[5], self.args[5], place, values)
+
+    def sums(self, parts: list[Any]) -> Any:
+        """Return the sums of the lanes of some vectors, by halves, as one vector."""
+        length = self.lanes
+        while length > 1:
+            length //= 2
+            if len(parts) > 1:
+                parts = [self._folded(a, b, length) for a, b in zip(parts[::2], parts[1::2], strict=True)]
+            else:
+                parts = [self._folded(parts[0], None, length)]
+        joined = parts[0]
+        for part in parts[1:]:
+            joined = self.shuffle(joined, part, range(2 * part.type.count))
+        return joined
+
+    def _folded(self, a: Any, b: Any, length: int) -> Any:
+        """Add the upper to the lower halves, `length` lanes each, of the segments of a, and of b if there is one."""
+        lanes = range(a.type.count * (1 if b is None else 2))
+        low = [lane for lane in lanes if lane // length % 2 == 0]
+        high = [lane for lane in lanes if lane // length % 2 == 1]
+        b = a if b is None else b
+        return self.builder.fadd(self.shuffle(a, b, low), self.shuffle(a, b, high))
+
+
+def _summing_intrinsics(k: int, dtype: np.dtype[Any], samples: int) -> tuple[Any, Any, Any]:
+    """Return add_outputs, add_products and add_totals for so many samples from s on, their functions from `first` on.
+
+    What is loaded for a row is used at once: all numbers of a sample loaded first cost 5 % (256-bit vectors).
+    """
+    size = types.intp
 
     @intrinsic
-    def add_outputs(typing_context, rows, f, q, step, out, to):  # type: ignore[no-untyped-def]
+    def add_outputs(typing_context, rows, f, first, order, s, out, begin):  # type: ignore[no-untyped-def]
         def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
-            emit = Emitter(builder, dtype)
-            rows, by, sums = operands(emit, context, signature, args)
-            for factor, row in zip(by, rows, strict=True):
-                sums = [emit.fma(factor, c, y) for c, y in zip(row, sums, strict=True)]
-            emit.store_tables(context, signature.args[4], args[4], args[5], sums)
-            emit.keep_apart()
+            emit = _Samples(context, builder, signature, args, dtype, k)
+            for z in range(samples):
+                place = emit.place(z)
+                sums = emit.outputs(place)
+                for r, row in enumerate(emit.rows):
+                    factor = emit.number_of(r, z)
+                    sums = [emit.fma(factor, c, y) for c, y in zip(row, sums, strict=True)]
+                    emit.keep_apart()
+                emit.store_outputs(place, sums)
             return context.get_dummy_value()
 
-        return types.void(rows, f, size, size, out, size), codegen
+        return types.void(rows, f, size, order, size, out, size), codegen
 
     @intrinsic
-    def add_products(typing_context, rows, f, q, step, out, to):  # type: ignore[no-untyped-def]
+    def add_products(typing_context, rows, f, first, order, s, out, begin):  # type: ignore[no-untyped-def]
         def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
-            emit = Emitter(builder, dtype)
-            rows, by, ys = operands(emit, context, signature, args)
-            pairs = [(factor, c, y) for factor, row in zip(by, rows, strict=True) for c, y in zip(row, ys, strict=True)]
-            sums = [emit.fma(factor, y, c) for factor, c, y in pairs]
-            emit.keep_apart()
-            return cgutils.pack_array(builder, sums)
+            emit = _Samples(context, builder, signature, args, dtype, k)
+            rows = emit.rows
+            for z in range(samples):
+                ys, summed = emit.outputs(emit.place(z)), []
+                for r, row in enumerate(rows):
+                    factor = emit.number_of(r, z)
+                    summed.append([emit.fma(factor, y, c) for c, y in zip(row, ys, strict=True)])
+                    emit.keep_apart()
+                rows = summed
+            return cgutils.pack_array(builder, [vector for row in rows for vector in row])
 
-        return rows(rows, f, size, size, out, size), codegen
+        return rows(rows, f, size, order, size, out, size), codegen
 
     @intrinsic
-    def total(typing_context, rows, f, q, step, out, to):  # type: ignore[no-untyped-def]
+    def add_totals(typing_context, rows, f, first, order, s, out, begin, sums, to):  # type: ignore[no-untyped-def]
         def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
-            emit = Emitter(builder, dtype)
-            rows, by, ys = operands(emit, context, signature, args)
-            acc = emit.number(0)
-            for v, y in enumerate(ys):
-                value = builder.fmul(by[0], rows[0][v])
-                for factor, row in zip(by[1:], rows[1:], strict=True):
-                    value = emit.fma(factor, row[v], value)
-                acc = emit.fma(value, y, acc)
-            emit.keep_apart()
-            return sum_of_lanes(builder, acc)
+            emit, parts = _Samples(context, builder, signature, args, dtype, k), []
+            for z in range(samples):
+                values = [builder.fmul(emit.number_of(0, z), c) for c in emit.rows[0]]
+                for r, row in enumerate(emit.rows[1:], 1):
+                    factor = emit.number_of(r, z)
+                    values = [emit.fma(factor, c, value) for c, value in zip(row, values, strict=True)]
+                    emit.keep_apart()
+                acc = emit.number(0)
+                for value, y in zip(values, emit.outputs(emit.place(z)), strict=True):
+                    acc = emit.fma(value, y, acc)
+                parts.append(acc)
+            total = emit.sums(parts)
+            before = emit.load(context, signature.args[7], args[7], args[8], kind=total.type)
+            emit.store(context, signature.args[7], args[7], args[8], builder.fadd(before, total))
+            return context.get_dummy_value()
 
-        return f.dtype(rows, f, size, size, out, size), codegen
+        return types.void(rows, f, size, order, size, out, size, sums, size), codegen
 
-    return add_outputs, add_products, total
+    return add_outputs, add_products, add_totals

@@ -13,6 +13,7 @@ from numkan._jit import kernel
 from numkan._lanes import sample_lanes, silu_op
 from numkan._simd import vector_ops
 from numkan.base import GIVEN, IDENTITY, SILU, ZERO, base_function, fill_silu, silu_pair
+from numkan.layer.silu import silu_kernel
 from tests.laws import Array
 
 FLOATS = (np.float64, np.float32)
@@ -67,6 +68,23 @@ def test_silu_and_its_slope_are_right_to_a_few_units_in_the_last_place(dtype: ty
         # sigma and sigma x (1 - sigma) cancel near -1.278: the bound is on their magnitudes
         terms = abs(exact / Fraction(float(at))) + abs(exact_slope - exact / Fraction(float(at)))
         assert abs(Fraction(float(slope)) - exact_slope) <= 8 * u * terms, f"silu'({at})"
+
+
+@pytest.mark.parametrize("dtype", FLOATS, ids=lambda dtype: dtype.__name__)
+@pytest.mark.parametrize("vectors", [0, 1, 2, 5])
+def test_silu_of_whole_vectors_is_that_of_their_points_and_goes_where_it_shall(vectors: int, dtype: type) -> None:
+    silu, full = silu_kernel(np.dtype(dtype)), vectors * sample_lanes(np.dtype(dtype))
+    x = np.random.default_rng(vectors).uniform(-8, 8, 3 + full).astype(dtype)
+    want, want_slope = silu_and_slope(x[3:])
+    for with_slopes in (False, True):
+        values, slopes = np.full(full + 9, 7, dtype), np.full(full + 9, 7, dtype)
+        silu(x, 3, full, values, 4, slopes, 5, with_slopes)
+        np.testing.assert_allclose(values[4 : 4 + full], want, rtol=8 * np.finfo(dtype).eps)
+        np.testing.assert_array_equal(np.r_[values[:4], values[4 + full :]], np.full(9, 7, dtype))
+        if with_slopes:
+            np.testing.assert_allclose(slopes[5 : 5 + full], want_slope, rtol=0, atol=8 * np.finfo(dtype).eps)
+        slopes[5 : 5 + full] = 7 if with_slopes else slopes[5 : 5 + full]
+        np.testing.assert_array_equal(slopes, np.full(full + 9, 7, dtype))
 
 
 @pytest.mark.parametrize("dtype", FLOATS, ids=lambda dtype: dtype.__name__)

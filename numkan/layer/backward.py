@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from numkan._groups import group_ops
 from numkan._jit import kernel
 from numkan._rows import row_ops, tile_vectors
 from numkan._simd import lanes_of
@@ -29,29 +30,27 @@ __all__ = ["backward_kernel"]
 @cache
 def _coefficient_kernel(k: int, dtype: np.dtype[Any], vectors: int) -> Any:
     """Return the kernel of steps 1 and 2 for a prepared group of inputs and one tile of the outputs of a block."""
-    ops = row_ops(k, dtype, vectors)
-    load, add_products, store, tile = ops.load, ops.add_products, ops.store, vectors * lanes_of(dtype)
+    ops, behind = row_ops(k, dtype, vectors), group_ops(k + 2, dtype).behind
+    load, add_products, store = ops.load, ops.add_products, ops.store
 
     @kernel
-    def add_tile(grad, first, low, high, n_rows, width, v, bars, tile_at, kept, work):  # type: ignore[no-untyped-def]
-        """Add to grad, which begins with input `first`, for inputs low ... high - 1 and outputs from v on.
+    def add_tile(grad, low_grad, low, high, n_rows, width, v, bars, tile_at, kept, work):  # type: ignore[no-untyped-def]
+        """Add to grad, which begins with input `low_grad`, for inputs low ... high - 1 and outputs from v on.
 
         tile_at: where the tile of their cotangents begins.
         """
-        order, basis, stride = work.order, work.basis, work.stride
-        before = first * n_rows * width
+        order, basis, first = work.order, work.basis, 0
+        before = low_grad * n_rows * width
         for slot in range(high - low):
-            base_row = ((low - first + slot) * n_rows + n_rows - 1) * width + v
-            at, start, first_run = slot * (k + 2) * stride, (kept + slot) * stride, (kept + slot) * work.runs
-            q = 0
-            for run in range(first_run, first_run + work.n_runs[kept + slot]):
-                row, end = work.run_row[run] - before + v, work.run_end[run]
+            base_row = ((low - low_grad + slot) * n_rows + n_rows - 1) * width + v
+            start, run = (kept + slot) * work.stride, np.uint64((kept + slot) * work.runs)
+            q = start
+            for _ in range(work.n_runs[np.uint64(kept + slot)]):
+                row, end = work.run_row[run] - before + v, start + work.run_end[run]
                 rows = load(grad, row, width, base_row)
-                for s in range(q, end):
-                    to = np.int64(np.uint32(order[np.uint64(start + s)])) * tile
-                    rows = add_products(rows, basis, at + s, stride, bars, tile_at + to)
+                rows = add_products(rows, basis, first, order, q, end, bars, tile_at)
                 store(rows, grad, row, width, base_row)
-                q = end
+                first, run, q = behind(first, end - q), run + np.uint64(1), end
 
     return add_tile
 
@@ -59,30 +58,51 @@ def _coefficient_kernel(k: int, dtype: np.dtype[Any], vectors: int) -> Any:
 @cache
 def _input_kernel(k: int, dtype: np.dtype[Any], vectors: int) -> Any:
     """Return the kernel of step 3 for a prepared group of inputs and one tile of the outputs of a block."""
-    ops = row_ops(k, dtype, vectors)
-    load, total, tile = ops.load, ops.total, vectors * lanes_of(dtype)
+    ops, behind = row_ops(k, dtype, vectors), group_ops(k + 2, dtype).behind
+    load, add_totals = ops.load, ops.add_totals
 
     @kernel
-    def add_tile(coefs, low, high, n_rows, width, v, bars, tile_at, begin, kept, work, x_bar):  # type: ignore[no-untyped-def]
-        """Add to columns low ... high - 1 of x_bar, from row `begin` on; sums over r come before that over lanes.
+    def add_tile(coefs, low, high, n_rows, width, v, bars, tile_at, kept, work):  # type: ignore[no-untyped-def]
+        """Add to the sums of sorted samples, in work.points, for inputs low ... high - 1.
 
         tile_at: as above.
         """
-        order, slope, stride = work.order, work.slope, work.stride
+        order, slope, sums, first = work.order, work.slope, work.points, 0
         for slot in range(high - low):
             base_row = ((low + slot) * n_rows + n_rows - 1) * width + v
-            at, start, first_run = slot * (k + 2) * stride, (kept + slot) * stride, (kept + slot) * work.runs
-            q = 0
-            for run in range(first_run, first_run + work.n_runs[kept + slot]):
-                rows = load(coefs, work.run_row[run] + v, width, base_row)
-                end = work.run_end[run]
-                for s in range(q, end):
-                    sample = np.int64(np.uint32(order[np.uint64(start + s)]))
-                    share = total(rows, slope, at + s, stride, bars, tile_at + sample * tile)
-                    x_bar[begin + sample, low + slot] += share
-                q = end
+            start, run = (kept + slot) * work.stride, np.uint64((kept + slot) * work.runs)
+            q, to = start, slot * work.stride - start
+            for _ in range(work.n_runs[np.uint64(kept + slot)]):
+                rows, end = load(coefs, work.run_row[run] + v, width, base_row), start + work.run_end[run]
+                add_totals(rows, slope, first, order, q, end, bars, tile_at, sums, to)
+                first, run, q = behind(first, end - q), run + np.uint64(1), end
 
     return add_tile
+
+
+@cache
+def _pull_kernel(k: int, dtype: np.dtype[Any]) -> Any:
+    """Return the kernel of step 3 for a prepared group of inputs and all outputs of a block."""
+    vectors, step = tile_vectors(k), lanes_of(dtype)
+    pull_many, pull_one = _input_kernel(k, dtype, vectors), _input_kernel(k, dtype, 1)
+    tile, zero = vectors * step, dtype.type(0)
+
+    @kernel
+    def pull(coefs, low, high, n_rows, width, bars, bars_at, begin, count, kept, work, x_bar):  # type: ignore[no-untyped-def]
+        """Fill columns low ... high - 1 of x_bar, `count` rows from `begin` on: sums over r, lanes, then tiles."""
+        sums, order = work.points, work.order
+        sums[: (high - low) * work.stride] = zero
+        whole = width // tile * tile
+        for v in range(0, whole, tile):
+            pull_many(coefs, low, high, n_rows, width, v, bars, bars_at + v * count, kept, work)
+        for v in range(whole, width, step):
+            pull_one(coefs, low, high, n_rows, width, v, bars, bars_at + v * count, kept, work)
+        for slot in range(high - low):
+            for s in range(count):
+                sample = np.int64(order[(kept + slot) * work.stride + s])
+                x_bar[begin + sample, low + slot] = sums[slot * work.stride + s]
+
+    return pull
 
 
 @cache
@@ -91,14 +111,13 @@ def backward_kernel(k: int, dtype: np.dtype[Any]) -> Any:
     place, fill = place_kernel(dtype), fill_kernel(k, dtype)
     vectors, step = tile_vectors(k), lanes_of(dtype)
     add_many, add_one = _coefficient_kernel(k, dtype, vectors), _coefficient_kernel(k, dtype, 1)
-    pull_many, pull_one = _input_kernel(k, dtype, vectors), _input_kernel(k, dtype, 1)
-    tile, zero = vectors * step, dtype.type(0)
+    pull, tile, zero = _pull_kernel(k, dtype), vectors * step, dtype.type(0)
 
     @kernel
     def backward(  # type: ignore[no-untyped-def]
         x, bars, pieces, kind, given, slope, coefs, work, kept, low, high, grad, x_bar, with_coefs, with_inputs
     ):
-        """Fill grad (high - low, G + k + 1, width) and add to x_bar (n, n_in), each where asked for.
+        """Fill grad (high - low, G + k + 1, width) and x_bar (n, n_in), each where asked for.
 
         bars (n * width,): y_bar, in tiles, for blocks of `work.block` samples. Forward has kept what it sorted from
         slot `kept` on, or has not if kept < 0. All of inputs low ... high - 1 only: no two inputs meet, so threads may
@@ -124,9 +143,6 @@ def backward_kernel(k: int, dtype: np.dtype[Any]) -> Any:
                     for v in range(whole, width, step):
                         add_one(flat_grad, low, i, j, n_rows, width, v, bars, start + v * count, at, work)
                 if with_inputs:
-                    for v in range(0, whole, tile):
-                        pull_many(flat, i, j, n_rows, width, v, bars, start + v * count, begin, at, work, x_bar)
-                    for v in range(whole, width, step):
-                        pull_one(flat, i, j, n_rows, width, v, bars, start + v * count, begin, at, work, x_bar)
+                    pull(flat, i, j, n_rows, width, bars, start, begin, count, at, work, x_bar)
 
     return backward

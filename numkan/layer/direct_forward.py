@@ -9,7 +9,7 @@ import numpy as np
 
 from numkan._cells import cell_ops
 from numkan._jit import kernel
-from numkan._lanes import sample_lanes, silu_op
+from numkan._lanes import sample_lanes
 from numkan._simd import rounded_ops, vector_ops
 from numkan._turn import pair_ops, pick_op, row_numbers
 from numkan.base import IDENTITY, SILU
@@ -32,6 +32,7 @@ from numkan.layer.places import (
     WIDTH,
     W,
 )
+from numkan.layer.silu import silu_kernel
 
 __all__ = ["cells_kernel", "forward_direct", "horner_kernel", "locate_direct"]
 
@@ -79,24 +80,13 @@ def _look_up_kernel(dtype: np.dtype[Any]) -> Any:
 def _base_kernel(dtype: np.dtype[Any]) -> Any:
     """Return the kernel of the base function of one input."""
     step, load, store, splat, *_ = vector_ops(sample_lanes(dtype))
-    silu, zero, one = silu_op(dtype), dtype.type(0), dtype.type(1)
+    fill_silu, zero, one = silu_kernel(dtype), dtype.type(0), dtype.type(1)
 
     @kernel
     def fill_base(kind, work, at, full, to, slope_to, slopes):  # type: ignore[no-untyped-def]
-        """Fill b, and b' with `slopes`, at the points from `at` on.
-
-        A silu is a chain of operations that wait for each other, so two go side by side; an odd last one goes twice.
-        """
+        """Fill b, and b' with `slopes`, at the points from `at` on."""
         if kind == SILU:
-            for s in range(0, full, 2 * step):
-                beside = min(s + step, full - step)
-                b, slope = silu(load(work, at + s))
-                other, other_slope = silu(load(work, at + beside))
-                store(work, to + s, b)
-                store(work, to + beside, other)
-                if slopes:
-                    store(work, slope_to + s, slope)
-                    store(work, slope_to + beside, other_slope)
+            fill_silu(work, at, full, work, to, work, slope_to, slopes)
             return
         for s in range(0, full, step):
             store(work, to + s, load(work, at + s) if kind == IDENTITY else splat(zero))

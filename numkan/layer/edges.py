@@ -26,6 +26,7 @@ from typing import Any
 import numpy as np
 
 from numkan._check import FloatArray
+from numkan._groups import GROUP, group_ops
 from numkan._jit import kernel
 from numkan._simd import lanes_of, vector_ops
 from numkan.layer.packed import PackedLayer, given_base
@@ -42,11 +43,11 @@ def _edge_kernel(k: int, dtype: np.dtype[Any]) -> Any:
     _, load, _, splat, fma, *_ = vector_ops(lanes_of(dtype))
 
     @kernel
-    def edge(basis, at, stride, coefs, row, base_row, minus_shift, c, width):  # type: ignore[no-untyped-def]
-        """basis[at], basis[at + stride], ...: the functions; row: of the first of them; c: where in minus_shift."""
-        value = fma(splat(basis[at + powers * stride]), load(coefs, base_row), load(minus_shift, c))
+    def edge(basis, at, coefs, row, base_row, minus_shift, c, width):  # type: ignore[no-untyped-def]
+        """at: where the first function is; row: of the first of them; c: where in minus_shift."""
+        value = fma(splat(basis[at + powers * GROUP]), load(coefs, base_row), load(minus_shift, c))
         for r in range(powers):
-            value = fma(splat(basis[at + r * stride]), load(coefs, row + r * width), value)
+            value = fma(splat(basis[at + r * GROUP]), load(coefs, row + r * width), value)
         return value
 
     return edge
@@ -55,7 +56,7 @@ def _edge_kernel(k: int, dtype: np.dtype[Any]) -> Any:
 @cache
 def _sums_kernel(k: int, dtype: np.dtype[Any]) -> Any:
     """Return the kernel of the moments of every edge, for degree `k` and a dtype."""
-    prepare, edge = prepare_kernel(k, dtype), _edge_kernel(k, dtype)
+    prepare, edge, (place, behind, _) = prepare_kernel(k, dtype), _edge_kernel(k, dtype), group_ops(k + 2, dtype)
     step, load, store, splat, fma, *_ = vector_ops(lanes_of(dtype))
     zero, one = dtype.type(0), dtype.type(1)
 
@@ -65,27 +66,28 @@ def _sums_kernel(k: int, dtype: np.dtype[Any]) -> Any:
         n = x.shape[0]
         n_in, n_rows, width = coefs.shape
         flat = coefs.reshape(-1)
-        basis, stride = work.basis, work.stride
         for begin in range(0, n, work.block):
             count = min(work.block, n - begin)
             for low in range(0, n_in, work.inputs):
                 high = min(n_in, low + work.inputs)
                 prepare(x, begin, count, low, high, width, n_rows, pieces, kind, given, given_slope, False, work)
+                begin_groups = groups = 0
                 for i in range(low, high):
-                    slot = i - low
-                    at, base_row = slot * (k + 2) * stride, (i * n_rows + n_rows - 1) * width
+                    base_row, first_run = (i * n_rows + n_rows - 1) * width, (i - low) * work.runs
                     for v in range(0, width, step):
-                        c, run = i * width + v, slot * work.runs
+                        c, groups, q = i * width + v, begin_groups, 0
                         total, square = splat(zero), splat(zero)
-                        for q in range(count):
-                            if q == work.run_end[run]:
-                                run += 1
-                            row = work.run_row[run] + v
-                            d = edge(basis, at + q, stride, flat, row, base_row + v, minus_shift, c, width)
-                            total = fma(splat(one), d, total)
-                            square = fma(d, d, square)
+                        for run in range(first_run, first_run + work.n_runs[i - low]):
+                            row, end = work.run_row[run] + v, work.run_end[run]
+                            for s in range(q, end):
+                                at = place(groups, s - q)
+                                d = edge(work.basis, at, flat, row, base_row + v, minus_shift, c, width)
+                                total = fma(splat(one), d, total)
+                                square = fma(d, d, square)
+                            groups, q = behind(groups, end - q), end
                         store(sums, c, fma(splat(one), total, load(sums, c)))
                         store(squares, c, fma(splat(one), square, load(squares, c)))
+                    begin_groups = groups
 
     return add_sums
 
@@ -94,7 +96,7 @@ def _sums_kernel(k: int, dtype: np.dtype[Any]) -> Any:
 def _backward_kernel(k: int, dtype: np.dtype[Any]) -> Any:
     """Return the kernel of steps 1 to 3, for degree `k` and a dtype."""
     powers = k + 1
-    prepare, edge = prepare_kernel(k, dtype), _edge_kernel(k, dtype)
+    prepare, edge, (place, behind, _) = prepare_kernel(k, dtype), _edge_kernel(k, dtype), group_ops(k + 2, dtype)
     copy = copy_rows(dtype)
     step, load, store, splat, fma, mul, total, _ = vector_ops(lanes_of(dtype))
     zero = dtype.type(0)
@@ -105,7 +107,7 @@ def _backward_kernel(k: int, dtype: np.dtype[Any]) -> Any:
         n, n_out = y_bar.shape
         n_in, n_rows, width = coefs.shape
         flat, flat_grad, out = coefs.reshape(-1), grad.reshape(-1), work.out
-        basis, slope, stride = work.basis, work.slope, work.stride
+        basis, slope = work.basis, work.slope
         cotangents = y_bar.reshape(-1)
         out[:] = zero  # the padding stays zero
         for begin in range(0, n, work.block):
@@ -114,27 +116,28 @@ def _backward_kernel(k: int, dtype: np.dtype[Any]) -> Any:
             for low in range(0, n_in, work.inputs):
                 high = min(n_in, low + work.inputs)
                 prepare(x, begin, count, low, high, width, n_rows, pieces, kind, given, given_slope, True, work)
+                groups = 0
                 for i in range(low, high):
-                    base_row, at = (i * n_rows + n_rows - 1) * width, (i - low) * (k + 2) * stride
-                    start, run = (i - low) * work.stride, (i - low) * work.runs
-                    for q in range(count):
-                        if q == work.run_end[run]:
-                            run += 1
-                        sample, f = np.int64(work.order[start + q]), at + q
-                        acc = splat(zero)
-                        for v in range(0, width, step):
-                            row, c = work.run_row[run] + v, i * width + v
-                            d = edge(basis, f, stride, flat, row, base_row + v, minus_mean, c, width)
-                            bar = fma(load(g, c), d, load(out, sample * width + v))  # step 1
-                            derivative = mul(splat(slope[f + powers * stride]), load(flat, base_row + v))
-                            for r in range(powers):  # steps 2 and 3
-                                to = row + r * width
-                                store(flat_grad, to, fma(splat(basis[f + r * stride]), bar, load(flat_grad, to)))
-                                derivative = fma(splat(slope[f + r * stride]), load(flat, to), derivative)
-                            to = base_row + v
-                            store(flat_grad, to, fma(splat(basis[f + powers * stride]), bar, load(flat_grad, to)))
-                            acc = fma(derivative, bar, acc)
-                        x_bar[begin + sample, i] = total(acc)
+                    base_row, first_run = (i * n_rows + n_rows - 1) * width, (i - low) * work.runs
+                    start, q = (i - low) * work.stride, 0
+                    for run in range(first_run, first_run + work.n_runs[i - low]):
+                        end = work.run_end[run]
+                        for s in range(q, end):
+                            sample, f, acc = np.int64(work.order[start + s]), place(groups, s - q), splat(zero)
+                            for v in range(0, width, step):
+                                row, c = work.run_row[run] + v, i * width + v
+                                d = edge(basis, f, flat, row, base_row + v, minus_mean, c, width)
+                                bar = fma(load(g, c), d, load(out, sample * width + v))  # step 1
+                                derivative = mul(splat(slope[f + powers * GROUP]), load(flat, base_row + v))
+                                for r in range(powers):  # steps 2 and 3
+                                    to = row + r * width
+                                    store(flat_grad, to, fma(splat(basis[f + r * GROUP]), bar, load(flat_grad, to)))
+                                    derivative = fma(splat(slope[f + r * GROUP]), load(flat, to), derivative)
+                                to = base_row + v
+                                store(flat_grad, to, fma(splat(basis[f + powers * GROUP]), bar, load(flat_grad, to)))
+                                acc = fma(derivative, bar, acc)
+                            x_bar[begin + sample, i] = total(acc)
+                        groups, q = behind(groups, end - q), end
 
     return backward
 

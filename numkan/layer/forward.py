@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from numkan._groups import GROUP, group_ops
 from numkan._jit import kernel
 from numkan._rows import row_ops, tile_vectors
 from numkan._simd import lanes_of, vector_ops
@@ -26,8 +27,8 @@ __all__ = ["forward_kernel", "tangent_kernel"]
 @cache
 def _tile_kernel(k: int, dtype: np.dtype[Any], vectors: int) -> Any:
     """Return the kernel that adds a group of prepared inputs to one tile of the outputs of a block."""
-    ops = row_ops(k, dtype, vectors)
-    load, add_outputs, tile = ops.load, ops.add_outputs, vectors * lanes_of(dtype)
+    ops, behind = row_ops(k, dtype, vectors), group_ops(k + 2, dtype).behind
+    load, add_outputs = ops.load, ops.add_outputs
 
     @kernel
     def add_tile(functions, coefs, low, high, n_rows, width, v, tile_at, kept, work):  # type: ignore[no-untyped-def]
@@ -35,18 +36,15 @@ def _tile_kernel(k: int, dtype: np.dtype[Any], vectors: int) -> Any:
 
         tile_at: where their tile begins.
         """
-        order, out, stride = work.order, work.out, work.stride
+        order, out, first = work.order, work.out, 0
         for slot in range(high - low):
             base_row = ((low + slot) * n_rows + n_rows - 1) * width + v
-            at, start, first_run = slot * (k + 2) * stride, (kept + slot) * stride, (kept + slot) * work.runs
-            q = 0
-            for run in range(first_run, first_run + work.n_runs[kept + slot]):
-                rows = load(coefs, work.run_row[run] + v, width, base_row)
-                end = work.run_end[run]
-                for s in range(q, end):
-                    to = np.int64(np.uint32(order[np.uint64(start + s)])) * tile
-                    add_outputs(rows, functions, at + s, stride, out, tile_at + to)
-                q = end
+            start, run = (kept + slot) * work.stride, np.uint64((kept + slot) * work.runs)
+            q = start
+            for _ in range(work.n_runs[np.uint64(kept + slot)]):
+                rows, end = load(coefs, work.run_row[run] + v, width, base_row), start + work.run_end[run]
+                add_outputs(rows, functions, first, order, q, end, out, tile_at)
+                first, run, q = behind(first, end - q), run + np.uint64(1), end
 
     return add_tile
 
@@ -115,8 +113,11 @@ def tangent_kernel(k: int, dtype: np.dtype[Any]) -> Any:
     where the second term is the layer with the tangent of its packed coefficients: two contractions, one of slopes
     times the tangent of x with C, one of values with the tangent of C.
     """
-    rows = k + 2
-    prepare, contract = prepare_kernel(k, dtype), _contract_kernel(k, dtype)
+    prepare, contract, (place, behind, _) = (
+        prepare_kernel(k, dtype),
+        _contract_kernel(k, dtype),
+        group_ops(k + 2, dtype),
+    )
     write = from_tiles(k, dtype)
     step, _, store, splat, *_ = vector_ops(lanes_of(dtype))
     zero = dtype.type(0)
@@ -133,14 +134,17 @@ def tangent_kernel(k: int, dtype: np.dtype[Any]) -> Any:
             for at in range(0, count * width, step):
                 store(out, at, splat(zero))
             for low in range(0, n_in, work.inputs):
-                high = min(n_in, low + work.inputs)
+                high, first = min(n_in, low + work.inputs), 0
                 prepare(x, begin, count, low, high, width, n_rows, pieces, kind, given, given_slope, True, work)
                 for i in range(low, high):
-                    slot = i - low
-                    for q in range(count):
-                        dot = x_dot[begin + np.int64(work.order[slot * work.stride + q]), i]
-                        for r in range(rows):
-                            slope[(slot * rows + r) * work.stride + q] *= dot
+                    start, run, q = (i - low) * work.stride, (i - low) * work.runs, 0
+                    while q < count:
+                        end = work.run_end[run]
+                        for s in range(q, end):
+                            dot, at = x_dot[begin + np.int64(work.order[start + s]), i], place(first, s - q)
+                            for r in range(k + 2):
+                                slope[at + r * GROUP] *= dot
+                        first, run, q = behind(first, end - q), run + 1, end
                 contract(slope, flat, low, high, n_rows, width, count, 0, work)
                 contract(work.basis, flat_dot, low, high, n_rows, width, count, 0, work)
             write(out, count, width, outputs, begin, n_out)

@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 
+from numkan._groups import GROUP, group_ops
 from numkan._jit import kernel
 from numkan._simd import lanes_of, vector_ops
 from numkan.layer.prepare import prepare_kernel
@@ -31,7 +32,7 @@ __all__ = ["delta_kernel", "jacobian_kernel"]
 def jacobian_kernel(k: int, dtype: np.dtype[Any]) -> Any:
     """Return the kernel of steps 1 to 3, for degree `k` and a dtype."""
     powers = k + 1
-    prepare = prepare_kernel(k, dtype)
+    prepare, (place, behind, _) = prepare_kernel(k, dtype), group_ops(k + 2, dtype)
     zero = dtype.type(0)
 
     @kernel
@@ -44,30 +45,31 @@ def jacobian_kernel(k: int, dtype: np.dtype[Any]) -> Any:
         n, n_q, n_out = delta.shape
         n_in, n_basis, _ = coef.shape
         at_coef, at_base, at_sp = columns
-        basis, stride = work.basis, work.stride
+        basis = work.basis
         for begin in range(0, n, work.block):
             count = min(work.block, n - begin)
             for i in range(n_in):
                 prepare(x, begin, count, i, i + 1, 1, n_basis + 1, pieces, kind, given, given_slope, False, work)
-                run = 0
+                run, groups, start = 0, 0, 0
                 for q in range(count):
                     if q == work.run_end[run]:
-                        run += 1
+                        run, groups, start = run + 1, behind(groups, q - start), q
                     first, row = work.run_row[run] - i * (n_basis + 1), begin + np.int64(work.order[q])
+                    at = place(groups, q - start)
                     for o in range(n_out):
                         m = mask[i, o]
                         if m == 0:
                             continue
                         spline = zero
                         for r in range(powers):
-                            spline += coef[i, first + r, o] * basis[q + r * stride]
+                            spline += coef[i, first + r, o] * basis[at + r * GROUP]
                         for net in range(n_q):
                             d = delta[row, net, o] * m
                             for r in range(powers):  # step 1
                                 column = at_coef + (i * n_basis + first + r) * n_out + o
-                                jac[row, net, column] = d * scale_sp[i, o] * basis[q + r * stride]
+                                jac[row, net, column] = d * scale_sp[i, o] * basis[at + r * GROUP]
                             if at_base >= 0:  # step 2
-                                jac[row, net, at_base + i * n_out + o] = d * basis[q + powers * stride]
+                                jac[row, net, at_base + i * n_out + o] = d * basis[at + powers * GROUP]
                             if at_sp >= 0:  # step 3
                                 jac[row, net, at_sp + i * n_out + o] = d * spline
 
@@ -78,7 +80,7 @@ def jacobian_kernel(k: int, dtype: np.dtype[Any]) -> Any:
 def delta_kernel(k: int, dtype: np.dtype[Any]) -> Any:
     """Return the kernel of step 4, for degree `k` and a dtype."""
     powers = k + 1
-    prepare = prepare_kernel(k, dtype)
+    prepare, (place, behind, _) = prepare_kernel(k, dtype), group_ops(k + 2, dtype)
     step, load, _, splat, fma, mul, total, _ = vector_ops(lanes_of(dtype))
     zero = dtype.type(0)
 
@@ -88,26 +90,26 @@ def delta_kernel(k: int, dtype: np.dtype[Any]) -> Any:
         n, n_q, n_out = delta.shape
         n_in, n_rows, width = coefs.shape
         flat = coefs.reshape(-1)
-        slope, stride = work.slope, work.stride
+        slope = work.slope
         for begin in range(0, n, work.block):
             count = min(work.block, n - begin)
             for i in range(n_in):
                 prepare(x, begin, count, i, i + 1, width, n_rows, pieces, kind, given, given_slope, True, work)
                 base_row = (i * n_rows + n_rows - 1) * width
-                run = 0
+                run, groups, start = 0, 0, 0
                 for q in range(count):
                     if q == work.run_end[run]:
-                        run += 1
-                    sample = begin + np.int64(work.order[q])
+                        run, groups, start = run + 1, behind(groups, q - start), q
+                    sample, at = begin + np.int64(work.order[q]), place(groups, q - start)
                     for net in range(n_q):
                         for o in range(n_out):
                             row[o] = delta[sample, net, o]
                         acc = splat(zero)
                         for v in range(0, width, step):
-                            derivative = mul(splat(slope[q + powers * stride]), load(flat, base_row + v))
+                            derivative = mul(splat(slope[at + powers * GROUP]), load(flat, base_row + v))
                             for r in range(powers):
                                 c = load(flat, work.run_row[run] + r * width + v)
-                                derivative = fma(splat(slope[q + r * stride]), c, derivative)
+                                derivative = fma(splat(slope[at + r * GROUP]), c, derivative)
                             acc = fma(derivative, load(row, v), acc)
                         below[sample, net, i] = total(acc)
 

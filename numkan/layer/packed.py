@@ -135,7 +135,7 @@ class PackedLayer:
         depend on how the inputs are shared out.
         """
         (n, n_in), (_, n_rows, width) = x.shape, self.coefs.shape
-        x_bar = np.zeros((n if inputs else 0, n_in), x.dtype)
+        x_bar = np.empty((n if inputs else 0, n_in), x.dtype)
         given, slope = given_base(self.base, x)
         kernel, at = backward_kernel(self.k, x.dtype), -1 if kept is None else 0
         cost = max(1, n * (_SLOPES_WORK + 2 * (self.k + 2) * width))

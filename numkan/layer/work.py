@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 
 from numkan._bits import SAMPLES
+from numkan._groups import group_room
 from numkan._rows import tile_vectors
 from numkan._simd import lanes_of
 
@@ -67,7 +68,9 @@ class Work(NamedTuple):
     run_piece: Any  # (slots * runs,) int64
     run_end: Any  # (slots * runs,) int64: place in `order` behind the last sample of a run, within its slot
     run_row: Any  # (slots * runs,) int64: where in the packed coefficients its first row begins
-    basis: Any  # (inputs * (k + 2) * stride,) k + 1 functions and b of the sorted samples
+    base: Any  # (stride,) b of the sorted samples of one input
+    base_slope: Any  # (stride,)
+    basis: Any  # k + 1 functions and b of the sorted samples in groups (``_groups.py``), one slot behind the other
     slope: Any  # like basis: derivatives by x
     out: Any  # (block * width,) outputs of the block in tiles (``tiles.py``), or in rows (``edges.py``)
 
@@ -173,6 +176,7 @@ def _new_work(dtype: np.dtype[Any], k: int, most_pieces: int, width: int) -> Wor
     block = block_rows(most_pieces // 2, tile * dtype.itemsize)
     inputs = min(_INPUTS, _PREPARED // block)
     stride, runs = block + lanes_of(dtype), min(block, most_pieces)
+    functions = inputs * group_room(block, runs, k + 2)
 
     def floats(size: int) -> Any:
         array = aligned_empty(size, dtype)
@@ -198,7 +202,9 @@ def _new_work(dtype: np.dtype[Any], k: int, most_pieces: int, width: int) -> Wor
         run_piece=integers(inputs * runs),
         run_end=integers(inputs * runs),
         run_row=integers(inputs * runs),
-        basis=floats(inputs * (k + 2) * stride),
-        slope=floats(inputs * (k + 2) * stride),
+        base=floats(stride),
+        base_slope=floats(stride),
+        basis=floats(functions),
+        slope=floats(functions),
         out=floats(block * width),
     )

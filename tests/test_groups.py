@@ -1,0 +1,67 @@
+"""numkan._groups: where the functions of a run's samples lie, against the formula."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from numkan._groups import GROUP, group_ops, group_room
+from numkan._jit import kernel
+from numkan._simd import lanes_of, vector_ops
+from tests.laws import assert_identical
+
+FLOATS = [np.dtype(np.float32), np.dtype(np.float64)]
+
+
+def number(first: int, s: int, rows: int, r: int) -> int:
+    return first + s // GROUP * GROUP * rows + GROUP * r + s % GROUP
+
+
+@pytest.mark.parametrize("rows", [3, 5])
+def test_functions_of_a_group_are_one_stretch_and_runs_begin_with_groups(rows: int) -> None:
+    place, behind, _ = group_ops(rows, np.dtype(float))
+    first, taken = 40, set()
+    for count in (1, 3, 4, 5, 8, 17):
+        assert [place(first, s) for s in range(count)] == [number(first, s, rows, 0) for s in range(count)]
+        own = {number(first, s, rows, r) for s in range(count) for r in range(rows)}
+        assert len(own) == count * rows
+        assert not own & taken
+        taken |= own
+        assert behind(first, count) == first + -(-count // GROUP) * GROUP * rows > max(own)
+        first = behind(first, count)
+
+
+@pytest.mark.parametrize("dtype", FLOATS, ids=str)
+@pytest.mark.parametrize("rows", [3, 5])
+def test_vectors_of_samples_are_stored_where_their_samples_are(rows: int, dtype: np.dtype[Any]) -> None:
+    lanes, (place, _, store) = lanes_of(dtype), group_ops(rows, dtype)
+    load, first, count = vector_ops(lanes).load, 8, 48
+    values = np.random.default_rng(rows).normal(size=(rows, count)).astype(dtype)
+
+    @kernel
+    def fill(flat, array):  # type: ignore[no-untyped-def]
+        for s in range(0, count, lanes):
+            for r in range(rows):
+                store(array, place(first, s) + r * GROUP, load(flat, r * count + s))
+
+    got, want = np.full(first + rows * count + 8, 7, dtype), np.full(first + rows * count + 8, 7, dtype)
+    fill(values.reshape(-1), got)
+    for r in range(rows):
+        for s in range(count):
+            want[number(first, s, rows, r)] = values[r, s]
+    assert_identical(got, want)
+
+
+def test_there_is_room_for_any_runs_and_a_vector_behind_them() -> None:
+    rng, rows, block = np.random.default_rng(0), 5, 64
+    behind = group_ops(rows, np.dtype(float)).behind
+    for runs in (1, 2, 7, 30, block):
+        for _ in range(20):
+            cuts = np.sort(rng.choice(np.arange(1, block), runs - 1, replace=False))
+            end = 0
+            for count in np.diff([0, *cuts, block]):
+                end = behind(end, int(count))
+            assert end + 16 * rows <= group_room(block, runs, rows)
+    assert group_room(block, block, rows) == rows * (GROUP * block + 16)
