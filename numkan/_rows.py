@@ -34,6 +34,7 @@ from numkan._emit import Emitter, vector_types
 from numkan._groups import GROUP, group_ops
 from numkan._jit import kernel
 from numkan._simd import as_python, has_wide_vectors, lanes_of, vector_ops
+from numkan._totals import totals
 
 __all__ = ["RowOps", "row_ops", "tile_vectors"]
 
@@ -232,28 +233,6 @@ class _Samples(Emitter):
     def store_outputs(self, place: Any, values: list[Any]) -> None:
         self.store_tables(self.context, self.types[5], self.args[5], place, values)
 
-    def sums(self, parts: list[Any]) -> Any:
-        """Return the sums of the lanes of some vectors, by halves, as one vector."""
-        length = self.lanes
-        while length > 1:
-            length //= 2
-            if len(parts) > 1:
-                parts = [self._folded(a, b, length) for a, b in zip(parts[::2], parts[1::2], strict=True)]
-            else:
-                parts = [self._folded(parts[0], None, length)]
-        joined = parts[0]
-        for part in parts[1:]:
-            joined = self.shuffle(joined, part, range(2 * part.type.count))
-        return joined
-
-    def _folded(self, a: Any, b: Any, length: int) -> Any:
-        """Add the upper to the lower halves, `length` lanes each, of the segments of a, and of b if there is one."""
-        lanes = range(a.type.count * (1 if b is None else 2))
-        low = [lane for lane in lanes if lane // length % 2 == 0]
-        high = [lane for lane in lanes if lane // length % 2 == 1]
-        b = a if b is None else b
-        return self.builder.fadd(self.shuffle(a, b, low), self.shuffle(a, b, high))
-
 
 def _summing_intrinsics(k: int, dtype: np.dtype[Any], samples: int) -> tuple[Any, Any, Any]:
     """Return add_outputs, add_products and add_totals for so many samples from s on, their functions from `first` on.
@@ -308,7 +287,7 @@ def _summing_intrinsics(k: int, dtype: np.dtype[Any], samples: int) -> tuple[Any
                 for value, y in zip(values, emit.outputs(emit.place(z)), strict=True):
                     acc = emit.fma(value, y, acc)
                 parts.append(acc)
-            total = emit.sums(parts)
+            total = totals(emit, parts)
             before = emit.load(context, signature.args[7], args[7], args[8], kind=total.type)
             emit.store(context, signature.args[7], args[7], args[8], builder.fadd(before, total))
             return context.get_dummy_value()

@@ -20,7 +20,7 @@ from numkan._emit import Emitter
 from numkan._jit import kernel
 from numkan._simd import as_python, rounded_ops
 
-__all__ = ["TOTALS", "put_totals_op"]
+__all__ = ["TOTALS", "put_totals_op", "totals"]
 
 TOTALS = 4
 
@@ -48,8 +48,8 @@ def _halves(size: int, vectors: int, count: int) -> list[list[int]]:
     return [[begin + lane for begin in begins for lane in range(half, half + size // 2)] for half in (0, size // 2)]
 
 
-def _totals(emit: Emitter, vectors: list[Any]) -> Any:
-    """Return the sums of the lanes of four vectors, by halves, as a vector."""
+def totals(emit: Emitter, vectors: list[Any]) -> Any:
+    """Return the sums of the lanes of four vectors, or of one, by halves, as a vector."""
     count = size = vectors[0].type.count
     while size > 1:
         together = min(2, len(vectors))
@@ -70,7 +70,7 @@ def _put_intrinsic(dtype: np.dtype[Any]) -> Any:
         def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
             emit = Emitter(builder, dtype)
             array, at, add, *vectors = args
-            sums = _totals(emit, vectors)
+            sums = totals(emit, vectors)
             before = emit.load(context, signature.args[0], array, at, kind=sums.type)
             before = builder.select(add, before, ir.Constant(sums.type, None))
             emit.store(context, signature.args[0], array, at, builder.fadd(before, sums))
