@@ -19,8 +19,9 @@ In the scratch memory (``places.py``) VALUES are columns of the points of one la
 SLOPE pairs (b', dw/dx). Outputs, and BARS by them, are rows of whole vectors, or one column where there is one output;
 OTHER_BARS are columns of the inputs' cotangents, before they are turned into the rows of the layer below.
 FUNCTION_VALUES are the functions of one input, a row for every sample; or, where there is one output and there are not
-too many pieces, their sums, a row for every piece; when edges are packed, the coefficients of one input. A sample alone
-has w and b apart, in W and B, b' alone, and its numbers one after the other.
+too many pieces, their sums, a row for every piece; or what the slopes of one input are made with, a column for each;
+when edges are packed, the coefficients of one input. A sample alone has w and b apart, in W and B, b' alone, and its
+numbers one after the other.
 """
 
 from __future__ import annotations

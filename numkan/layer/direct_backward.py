@@ -23,7 +23,6 @@ from numkan._simd import rounded_ops, vector_ops
 from numkan._totals import TOTALS, put_totals_op
 from numkan._turn import pair_ops, pick_op, turn_op
 from numkan.layer.direct import BLOCK, MOST_SUMS, tile_columns
-from numkan.layer.direct_forward import horner_kernel
 from numkan.layer.places import (
     BARS,
     EDGES,
@@ -45,7 +44,7 @@ from numkan.layer.places import (
 )
 from numkan.spline.pieces import function_lanes
 
-__all__ = ["products_direct", "pull_back_direct", "whole_slope_kernel"]
+__all__ = ["products_direct", "pull_back_direct", "share_kernel", "slope_ratios"]
 
 
 @cache
@@ -185,86 +184,112 @@ def products_direct(k: int, dtype: np.dtype[Any]) -> Any:
     return add_gradients
 
 
+def slope_ratios(k: int, dtype: np.dtype[Any]) -> tuple[Any, ...]:
+    r"""Return :math:`(k - m + 1) / (k - m)` for m = 1, ..., k - 1.
+
+    With w times these in place of w, Horner's scheme gives the derivative: :math:`\sum_{m<k} (k - m) A_m w^{k-1-m} =
+    A_{k-1} + \tfrac{2}{1} w (A_{k-2} + \tfrac{3}{2} w (A_{k-3} + \ldots))`.
+    """
+    return tuple(dtype.type((k - m + 1) / (k - m)) for m in range(1, k)) or (dtype.type(0),)
+
+
 @cache
-def whole_slope_kernel(k: int, columns: int) -> Any:
-    """Return the kernel of the derivatives by x of the edges from one input to `columns` outputs."""
+def _steps_kernel(k: int, dtype: np.dtype[Any]) -> Any:
+    """Return the kernel of what the slopes of one input are made with, samples as lanes."""
+    step, _, store, splat, fma, mul, *_ = vector_ops(sample_lanes(dtype))
+    load_pairs, ratios, zero = pair_ops(dtype, 1).load_pairs, slope_ratios(k, dtype), dtype.type(0)
+
+    @kernel
+    def fill_steps(places, layer, offsets, count, work, i):  # type: ignore[no-untyped-def]
+        """Fill columns of b', of dw/dx, and of w times every ratio."""
+        pairs, to = 2 * (places[layer, INPUTS] + i) * BLOCK, offsets[FUNCTION_VALUES]
+        for s in range(0, count, step):
+            w, _ = load_pairs(work, offsets[W] + pairs + 2 * s)
+            on_b, inverse = load_pairs(work, offsets[SLOPE] + pairs + 2 * s)
+            store(work, to + s, on_b)
+            # NaN in w is not lost at degree 1 either
+            store(work, to + BLOCK + s, inverse if k > 1 else fma(splat(zero), w, inverse))
+            for m in range(1, k):
+                store(work, to + (m + 1) * BLOCK + s, mul(splat(ratios[m - 1]), w))
+
+    return fill_steps
+
+
+@cache
+def share_kernel(k: int, columns: int, tiles: int) -> Any:
+    """Return the kernel of what step 2 sums up for one input of one sample: of `tiles` tiles, 1 or 2, added up."""
     _, load, _, splat, fma, mul, *_ = rounded_ops(columns)
 
     @kernel
-    def whole_slope(edges, at, width, scale, w, on_b, inverse):  # type: ignore[no-untyped-def]
-        """Return them from the rows of the polynomials, `width` apart from `at` on, and the scales of b."""
-        value = load(edges, at)
-        slope = value if k > 1 else fma(splat(edges.dtype.type(0)), w, value)  # NaN in w is not lost at degree 1 either
+    def share_of_tile(edges, at, width, scale, work, steps, apart, bars):  # type: ignore[no-untyped-def]
+        slope = load(edges, at)
         for m in range(1, k):
-            value = fma(value, w, load(edges, at + m * width))
-            slope = fma(slope, w, value)
-        return fma(on_b, scale, mul(inverse, slope))
+            slope = fma(slope, splat(work[np.uint64(steps + (m + 1) * apart)]), load(edges, at + m * width))
+        rate, on_b = splat(work[np.uint64(steps + apart)]), splat(work[np.uint64(steps)])
+        slope = fma(on_b, load(edges, scale), mul(rate, slope))
+        return mul(slope, load(work, bars))
 
-    return whole_slope
+    @kernel
+    def share(edges, at, width, scale, work, steps, apart, bars):  # type: ignore[no-untyped-def]
+        """Return it from the rows of the polynomials, `width` apart from `at` on, and the row of b's scales.
+
+        steps: where b' of the sample is; dw/dx and w times every ratio are `apart` from each other.
+        """
+        own = share_of_tile(edges, at, width, scale, work, steps, apart, bars)
+        if tiles == 1:
+            return own
+        other = share_of_tile(edges, at + columns, width, scale + columns, work, steps, apart, bars + columns)
+        return fma(splat(edges.dtype.type(1)), other, own)
+
+    return share
 
 
 @cache
-def _product_kernel(k: int, dtype: np.dtype[Any], columns: int) -> Any:
-    """Return the kernel of what step 2 sums up, for one input of one sample and `columns` outputs."""
-    _, load, _, splat, _, mul, *_ = rounded_ops(columns)
-    whole_slope, splat_pair = whole_slope_kernel(k, columns), pair_ops(dtype, columns).splat_pair
+def _pull_many_kernel(k: int, dtype: np.dtype[Any], columns: int, tiles: int) -> Any:
+    """Return the kernel of step 2 for one input and `tiles` tiles of `columns` outputs, side by side."""
+    *_, total, _ = rounded_ops(columns)
+    share, put_totals, zero = share_kernel(k, columns, tiles), put_totals_op(dtype, columns), dtype.type(0)
 
     @kernel
-    def product(edges, work, index, where, scale, s):  # type: ignore[no-untyped-def]
-        column, table, piece, width, pairs, slopes, bars = where
-        at, w = table + np.int64(index[np.uint64(column + s)]) * piece, splat(work[np.uint64(pairs + 2 * s)])
-        on_b, inverse = splat_pair(work, slopes + 2 * s)
-        slope = whole_slope(edges, at, width, scale, w, on_b, inverse)
-        return mul(slope, load(work, bars + s * width))
-
-    return product
-
-
-@cache
-def _pull_many_kernel(k: int, dtype: np.dtype[Any], columns: int) -> Any:
-    """Return the kernel of step 2 for `columns` outputs, side by side."""
-    _, load, *_, total, _ = rounded_ops(columns)
-    product, put_totals, zero = _product_kernel(k, dtype, columns), put_totals_op(dtype, columns), dtype.type(0)
+    def share_of(edges, work, index, where, s):  # type: ignore[no-untyped-def]
+        column, table, piece, width, scale, steps, bars = where
+        at = table + np.int64(index[np.uint64(column + s)]) * piece
+        return share(edges, at, width, scale, work, steps + s, BLOCK, bars + s * width)
 
     @kernel
-    def pull(edges, places, layer, offsets, count, work, index, v):  # type: ignore[no-untyped-def]
-        """Add the part of the outputs from v on to the columns of the inputs' cotangents; the first part fills them."""
+    def pull(edges, places, layer, offsets, count, work, index, i, v):  # type: ignore[no-untyped-def]
+        """Add the part of the outputs from v on to the column of the input's cotangents; the first part fills it."""
         width, piece, whole = places[layer, WIDTH], places[layer, PIECE], count // TOTALS * TOTALS
-        for i in range(places[layer, N_IN]):
-            column, bars = (places[layer, INPUTS] + i) * BLOCK, offsets[BARS] + v
-            table = places[layer, EDGES] + i * places[layer, ENTRIES] * piece + v
-            where = column, table, piece, width, offsets[W] + 2 * column, offsets[SLOPE] + 2 * column, bars
-            scale, to = load(edges, places[layer, SCALES] + i * width + v), offsets[OTHER_BARS] + i * BLOCK
-            for s in range(0, whole, TOTALS):
-                first = product(edges, work, index, where, scale, s)
-                second = product(edges, work, index, where, scale, s + 1)
-                third = product(edges, work, index, where, scale, s + 2)
-                fourth = product(edges, work, index, where, scale, s + 3)
-                put_totals(work, to + s, v > 0, first, second, third, fourth)
-            for s in range(whole, count):
-                own = total(product(edges, work, index, where, scale, s))
-                work[to + s] = (work[to + s] if v > 0 else zero) + own
+        column, to = (places[layer, INPUTS] + i) * BLOCK, offsets[OTHER_BARS] + i * BLOCK
+        table, scale = places[layer, EDGES] + i * places[layer, ENTRIES] * piece, places[layer, SCALES] + i * width
+        where = column, table + v, piece, width, scale + v, offsets[FUNCTION_VALUES], offsets[BARS] + v
+        for s in range(0, whole, TOTALS):
+            first, second = share_of(edges, work, index, where, s), share_of(edges, work, index, where, s + 1)
+            third, fourth = share_of(edges, work, index, where, s + 2), share_of(edges, work, index, where, s + 3)
+            put_totals(work, to + s, v > 0, first, second, third, fourth)
+        for s in range(whole, count):
+            work[to + s] = (work[to + s] if v > 0 else zero) + total(share_of(edges, work, index, where, s))
 
     return pull
 
 
 @cache
-def _slope_kernel(n: int, dtype: np.dtype[Any]) -> Any:
-    """Return the kernel of the derivative of the polynomial that the first n coefficients of a tuple make."""
-    _, _, _, splat, fma, *_ = vector_ops(sample_lanes(dtype))
-    zero = dtype.type(0)
+def _slope_kernel(n: int, k: int, dtype: np.dtype[Any]) -> Any:
+    """Return the kernel of the derivative of a polynomial by the first n of its coefficients; see `slope_ratios`."""
+    _, _, _, splat, fma, mul, *_ = vector_ops(sample_lanes(dtype))
+    last = n - 1
     if n == 1:
 
         @kernel
-        def nothing(coefficients, w):  # type: ignore[no-untyped-def]
-            return splat(zero)
+        def constant(coefficients, w):  # type: ignore[no-untyped-def]
+            return coefficients[0]
 
-        return nothing
-    rest, value = _slope_kernel(n - 1, dtype), horner_kernel(n - 1, dtype)
+        return constant
+    rest, ratio = _slope_kernel(n - 1, k, dtype), slope_ratios(k, dtype)[n - 2]
 
     @kernel
     def slope(coefficients, w):  # type: ignore[no-untyped-def]
-        return fma(rest(coefficients, w), w, value(coefficients, w))
+        return fma(rest(coefficients, w), mul(splat(ratio), w), coefficients[last])
 
     return slope
 
@@ -273,7 +298,8 @@ def _slope_kernel(n: int, dtype: np.dtype[Any]) -> Any:
 def _pull_one_kernel(k: int, dtype: np.dtype[Any]) -> Any:
     """Return the kernel of step 2 for one output: samples are lanes."""
     step, load, store, splat, fma, mul, *_ = vector_ops(sample_lanes(dtype))
-    pick, slope, load_pairs = pick_op(dtype, k + 1), _slope_kernel(k + 1, dtype), pair_ops(dtype, 1).load_pairs
+    pick, slope, load_pairs = pick_op(dtype, k + 1), _slope_kernel(k, k, dtype), pair_ops(dtype, 1).load_pairs
+    zero = dtype.type(0)
 
     @kernel
     def pull(edges, places, layer, offsets, count, work, index):  # type: ignore[no-untyped-def]
@@ -286,7 +312,8 @@ def _pull_one_kernel(k: int, dtype: np.dtype[Any]) -> Any:
                 polynomials = pick(edges, table, index, column + s)
                 w, _ = load_pairs(work, offsets[W] + 2 * (column + s))
                 on_b, inverse = load_pairs(work, offsets[SLOPE] + 2 * (column + s))
-                whole = fma(on_b, scale, mul(inverse, slope(polynomials, w)))
+                rate = inverse if k > 1 else fma(splat(zero), w, inverse)
+                whole = fma(on_b, scale, mul(rate, slope(polynomials, w)))
                 store(work, to + i * BLOCK + s, mul(whole, load(work, offsets[BARS] + s)))
 
     return pull
@@ -296,12 +323,9 @@ def _pull_one_kernel(k: int, dtype: np.dtype[Any]) -> Any:
 def pull_back_direct(k: int, dtype: np.dtype[Any]) -> Any:
     """Return the kernel of step 2 for a layer."""
     lanes, turn, (wide, narrow) = sample_lanes(dtype), turn_op(dtype), tile_columns(dtype)
-    pull_wide, pull_narrow, pull_one = (
-        _pull_many_kernel(k, dtype, wide),
-        _pull_many_kernel(k, dtype, narrow),
-        _pull_one_kernel(k, dtype),
-    )
-    zero = dtype.type(0)
+    pull_two, pull_wide = _pull_many_kernel(k, dtype, wide, 2), _pull_many_kernel(k, dtype, wide, 1)
+    pull_narrow, pull_one = _pull_many_kernel(k, dtype, narrow, 1), _pull_one_kernel(k, dtype)
+    fill_steps, zero = _steps_kernel(k, dtype), dtype.type(0)
 
     @kernel
     def fill(edges, places, layer, offsets, count, work, index):  # type: ignore[no-untyped-def]
@@ -314,11 +338,15 @@ def pull_back_direct(k: int, dtype: np.dtype[Any]) -> Any:
         if width == 1:
             pull_one(edges, places, layer, offsets, count, work, index)
             return
-        whole = width // wide * wide
-        for v in range(0, whole, wide):
-            pull_wide(edges, places, layer, offsets, count, work, index, v)
-        for v in range(whole, width, narrow):
-            pull_narrow(edges, places, layer, offsets, count, work, index, v)
+        in_twos, whole = width // (2 * wide) * 2 * wide, width // wide * wide
+        for i in range(places[layer, N_IN]):
+            fill_steps(places, layer, offsets, count, work, i)
+            for v in range(0, in_twos, 2 * wide):
+                pull_two(edges, places, layer, offsets, count, work, index, i, v)
+            for v in range(in_twos, whole, wide):
+                pull_wide(edges, places, layer, offsets, count, work, index, i, v)
+            for v in range(whole, width, narrow):
+                pull_narrow(edges, places, layer, offsets, count, work, index, i, v)
 
     @kernel
     def pull_back(edges, places, layer, offsets, count, work, index):  # type: ignore[no-untyped-def]
