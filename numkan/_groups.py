@@ -1,14 +1,15 @@
-"""Functions of the sorted samples of a block, four samples together.
+"""Functions of the sorted samples of a block, four samples together or more.
 
 Many samples of a *run* share their rows of coefficients (``_rows.py``); each needs its own k + 2 numbers, one a row.
-They lie in *groups* of four samples, k + 2 fours one behind the other, and each run begins with a group of its own.
-Function r of sample s of a run whose groups begin at `first` is number ::
+They lie in *groups*, for which a run is cut into fours, or into vectors of 512 bits: k + 2 times so many numbers, one
+behind the other. Each run begins with a group of its own. Function r of sample s of a run whose groups begin at `first`
+is number ::
 
-    first + s // 4 * (4 * rows) + 4 * r + s % 4                 rows = k + 2
+    first + s // size * (size * rows) + size * r + s % size                 rows = k + 2
 
-All that a group needs is one stretch of memory, at distances that the compiler knows, so that the loop over its
-samples has hardly more than its multiply-adds (an eighth of the time of a wide layer, against functions in rows of
-their own; 256-bit vectors). And they are evaluated with samples as lanes, which need no transposition.
+All that samples of a group need is one stretch of memory, at distances that the compiler knows, so that the loop over
+them has hardly more than its multiply-adds (an eighth of the time of a wide layer, against functions in rows of their
+own; 256-bit vectors). And they are evaluated with samples as lanes, which need no transposition.
 """
 
 from __future__ import annotations
@@ -23,47 +24,57 @@ from numba.extending import intrinsic
 
 from numkan._emit import Emitter
 from numkan._jit import kernel
-from numkan._simd import as_python, lanes_of, vector_ops
+from numkan._simd import as_python, has_wide_vectors, lanes_of, vector_ops
 
-__all__ = ["GROUP", "GroupOps", "group_ops", "group_room"]
+__all__ = ["FOUR", "GroupOps", "group_ops", "group_room"]
 
-GROUP = 4
+#: So many samples at least; kernels take as many at once.
+FOUR = 4
 
 
 class GroupOps(NamedTuple):
     """Where things are in groups of `rows` functions."""
 
+    size: int  # samples
     place: Callable[..., Any]  # place(first, s): of function 0 of sample s of the run whose groups begin at first
-    behind: Callable[..., Any]  # behind(first, count): where the next run's groups begin
+    behind: Callable[..., Any]  # behind(first, count): where the groups of the run behind `count` samples begin
     store: Callable[..., Any]  # store(array, at, v): a vector of samples, the first of them at place `at`
 
 
-def group_room(block: int, runs: int, rows: int) -> int:
-    """Return the numbers that the groups of so many samples take in so many runs, and behind them of a vector."""
-    return rows * (min(GROUP * block, block + (GROUP - 1) * runs) + 16)
+def _size(dtype: np.dtype[Any]) -> int:
+    """Return the samples of a group: a power of two.
+
+    Fours are the least to go through; to cut a vector of 512 bits into four costs more than that saves.
+    """
+    return lanes_of(dtype) if has_wide_vectors() and not as_python() else FOUR
+
+
+def group_room(block: int, runs: int, rows: int, dtype: np.dtype[Any]) -> int:
+    """Return the numbers that groups of so many samples in so many runs take, and behind them the rest of a vector."""
+    size, lanes = _size(dtype), lanes_of(dtype)
+    return rows * (min(size * block, block + (size - 1) * runs) + max(0, lanes - size))
 
 
 @cache
 def group_ops(rows: int, dtype: np.dtype[Any]) -> GroupOps:
     """Return the operations for `rows` functions and a dtype."""
-    whole = GROUP * rows
+    size = _size(dtype)
+    whole, shift, rest = size * rows, size.bit_length() - 1, size - 1
 
     @kernel
     def place(first, s):  # type: ignore[no-untyped-def]
-        return first + (s >> 2) * whole + (s & 3)
+        return first + (s >> shift) * whole + (s & rest)
 
     @kernel
     def behind(first, count):  # type: ignore[no-untyped-def]
-        return first + ((count + 3) >> 2) * whole
+        return first + ((count + rest) >> shift) * whole
 
-    if as_python() or lanes_of(dtype) <= GROUP:
-        store = vector_ops(lanes_of(dtype)).store
-    else:
-        store = _store_intrinsic(whole, dtype)
-    return GroupOps(place, behind, store)
+    lanes = lanes_of(dtype)
+    store = vector_ops(lanes).store if lanes <= size else _store_intrinsic(size, whole, dtype)
+    return GroupOps(size, place, behind, store)
 
 
-def _store_intrinsic(whole: int, dtype: np.dtype[Any]) -> Any:
+def _store_intrinsic(size: int, whole: int, dtype: np.dtype[Any]) -> Any:
     """Return `store` for vectors of more than one group."""
 
     @intrinsic
@@ -71,9 +82,9 @@ def _store_intrinsic(whole: int, dtype: np.dtype[Any]) -> Any:
         def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
             emit = Emitter(builder, dtype)
             array, at, vector = args
-            for number in range(emit.lanes // GROUP):
-                four = emit.shuffle(vector, vector, range(number * GROUP, (number + 1) * GROUP))
-                emit.store(context, signature.args[0], array, at, four, number * whole)
+            for number in range(emit.lanes // size):
+                part = emit.shuffle(vector, vector, range(number * size, (number + 1) * size))
+                emit.store(context, signature.args[0], array, at, part, number * whole)
             return context.get_dummy_value()
 
         return types.void(array, types.intp, v), codegen

@@ -14,8 +14,8 @@ groups from `first` on (``_groups.py``). Each sum over r is one chain of fused m
 sum over outputs is one chain over vectors, then one over lanes, by halves.
 
 Compiled, an operation takes and returns a tuple of vectors: it is a value, so that no store to an output can be in
-doubt of changing it, and it stays in registers. A group is taken at once. With the JIT off or bounds checked `rows` are
-the place in the array where they are, and every operation goes there.
+doubt of changing it, and it stays in registers; four samples are taken at once. With the JIT off or bounds checked
+`rows` are the place in the array where they are, and every operation goes there.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from numkan._emit import Emitter, vector_types
-from numkan._groups import GROUP, group_ops
+from numkan._groups import FOUR, group_ops
 from numkan._jit import kernel
 from numkan._simd import as_python, has_wide_vectors, lanes_of, vector_ops
 from numkan._totals import totals
@@ -71,7 +71,8 @@ def row_ops(k: int, dtype: np.dtype[Any], vectors: int) -> RowOps:
 def _ops_in_memory(k: int, dtype: np.dtype[Any], vectors: int) -> RowOps:
     step, load, store, splat, fma, mul, total, _ = vector_ops(lanes_of(dtype))
     powers, width, zero = k + 1, vectors * step, dtype.type(0)
-    place, base = group_ops(k + 2, dtype).place, GROUP * (k + 1)
+    size, place, *_ = group_ops(k + 2, dtype)
+    base = size * powers
 
     @kernel
     def load_rows(array, at, stride, last):  # type: ignore[no-untyped-def]
@@ -85,7 +86,7 @@ def _ops_in_memory(k: int, dtype: np.dtype[Any], vectors: int) -> RowOps:
             for v in range(0, width, step):
                 y = load(out, to + v)
                 for r in range(powers):
-                    y = fma(splat(f[own + r * GROUP]), load(array, at + r * stride + v), y)
+                    y = fma(splat(f[own + r * size]), load(array, at + r * stride + v), y)
                 store(out, to + v, fma(splat(f[own + base]), load(array, last + v), y))
 
     @kernel
@@ -97,7 +98,7 @@ def _ops_in_memory(k: int, dtype: np.dtype[Any], vectors: int) -> RowOps:
                 y = load(out, to + v)
                 for r in range(powers):
                     row = at + r * stride + v
-                    store(array, row, fma(splat(f[own + r * GROUP]), y, load(array, row)))
+                    store(array, row, fma(splat(f[own + r * size]), y, load(array, row)))
                 store(array, last + v, fma(splat(f[own + base]), y, load(array, last + v)))
         return rows
 
@@ -109,7 +110,7 @@ def _ops_in_memory(k: int, dtype: np.dtype[Any], vectors: int) -> RowOps:
             for v in range(0, width, step):
                 value = mul(splat(f[own]), load(array, at + v))
                 for r in range(1, powers):
-                    value = fma(splat(f[own + r * GROUP]), load(array, at + r * stride + v), value)
+                    value = fma(splat(f[own + r * size]), load(array, at + r * stride + v), value)
                 value = fma(splat(f[own + base]), load(array, last + v), value)
                 acc = fma(value, load(out, to + v), acc)
             sums[sums_at + s] += total(acc)
@@ -124,37 +125,38 @@ def _ops_in_memory(k: int, dtype: np.dtype[Any], vectors: int) -> RowOps:
 def _ops_in_registers(k: int, dtype: np.dtype[Any], vectors: int) -> RowOps:
     load, store = _moving_intrinsics(k, dtype, vectors)
     output, product, total = _summing_intrinsics(k, dtype, 1)
-    four_outputs, four_products, four_totals = _summing_intrinsics(k, dtype, GROUP)
-    whole, rest = GROUP * (k + 2), GROUP - 1
+    four_outputs, four_products, four_totals = _summing_intrinsics(k, dtype, FOUR)
+    size = group_ops(k + 2, dtype).size
+    last_four, jump = size // FOUR - 1, size * (k + 1)  # from the fours of a group to those of the next
 
     @kernel
     def add_outputs(rows, f, first, order, q, end, out, begin):  # type: ignore[no-untyped-def]
-        last = end - ((end - q) & rest)
-        for s in range(q, last, GROUP):
-            four_outputs(rows, f, first, order, s, out, begin)
-            first += whole
-        for s in range(last, end):
+        fours = (end - q) >> 2
+        for four in range(fours):
+            four_outputs(rows, f, first, order, q + FOUR * four, out, begin)
+            first += FOUR + jump * (four & last_four == last_four)
+        for s in range(q + FOUR * fours, end):
             output(rows, f, first, order, s, out, begin)
             first += 1
 
     @kernel
     def add_products(rows, f, first, order, q, end, out, begin):  # type: ignore[no-untyped-def]
-        last = end - ((end - q) & rest)
-        for s in range(q, last, GROUP):
-            rows = four_products(rows, f, first, order, s, out, begin)
-            first += whole
-        for s in range(last, end):
+        fours = (end - q) >> 2
+        for four in range(fours):
+            rows = four_products(rows, f, first, order, q + FOUR * four, out, begin)
+            first += FOUR + jump * (four & last_four == last_four)
+        for s in range(q + FOUR * fours, end):
             rows = product(rows, f, first, order, s, out, begin)
             first += 1
         return rows
 
     @kernel
     def add_totals(rows, f, first, order, q, end, out, begin, sums, sums_at):  # type: ignore[no-untyped-def]
-        last = end - ((end - q) & rest)
-        for s in range(q, last, GROUP):
-            four_totals(rows, f, first, order, s, out, begin, sums, sums_at + s)
-            first += whole
-        for s in range(last, end):
+        fours = (end - q) >> 2
+        for four in range(fours):
+            four_totals(rows, f, first, order, q + FOUR * four, out, begin, sums, sums_at + q + FOUR * four)
+            first += FOUR + jump * (four & last_four == last_four)
+        for s in range(q + FOUR * fours, end):
             total(rows, f, first, order, s, out, begin, sums, sums_at + s)
             first += 1
 
@@ -211,6 +213,7 @@ class _Samples(Emitter):
     def __init__(self, context: Any, builder: Any, signature: Any, args: Any, dtype: np.dtype[Any], k: int) -> None:
         super().__init__(builder, dtype)
         self.context, self.types, self.args = context, signature.args, args
+        self.size = group_ops(k + 2, dtype).size
         vectors = cgutils.unpack_tuple(builder, args[0], signature.args[0].count)
         self.vectors = len(vectors) // (k + 2)
         self.rows = [vectors[at : at + self.vectors] for at in range(0, len(vectors), self.vectors)]
@@ -218,7 +221,7 @@ class _Samples(Emitter):
     def number_of(self, r: int, z: int) -> Any:
         """Return function r of sample z, in all lanes."""
         f, first = self.args[1:3]
-        return self.splat(self.load(self.context, self.types[1], f, first, z + GROUP * r, self.scalar))
+        return self.splat(self.load(self.context, self.types[1], f, first, z + self.size * r, self.scalar))
 
     def place(self, z: int) -> Any:
         """Return where in `out` the tile of sample z begins."""

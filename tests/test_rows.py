@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numba import config
 
-from numkan._groups import GROUP
+from numkan._groups import group_ops
 from numkan._jit import kernel
 from numkan._rows import RowOps, _ops_in_memory, row_ops, tile_vectors
 from numkan._simd import lanes_of
@@ -21,7 +21,7 @@ SAMPLES, FIRST, LAST = 11, 6, 2  # samples of a run: whole groups and some; wher
 
 def functions_of(groups: Array, k: int) -> Array:
     """Return the functions of a run, (k + 2, SAMPLES), from where they lie."""
-    whole = groups[FIRST:].reshape(-1, k + 2, GROUP)
+    whole = groups[FIRST:].reshape(-1, k + 2, group_ops(k + 2, groups.dtype).size)
     return whole.transpose(1, 0, 2).reshape(k + 2, -1)[:, :SAMPLES]
 
 
@@ -31,7 +31,7 @@ def results(ops: RowOps, k: int, dtype: np.dtype[Any], vectors: int) -> dict[str
     tile = vectors * lanes_of(dtype)
     width, begin = tile + 2, 3  # rows that do not begin at whole vectors
     rng = np.random.default_rng(k)
-    groups = FIRST + -(-SAMPLES // GROUP) * GROUP * (k + 2)
+    groups = group_ops(k + 2, dtype).behind(FIRST, SAMPLES)
     coefs, out, functions, totals = (
         rng.normal(size=size).astype(dtype)
         for size in ((k + 4) * width, begin + (SAMPLES + 1) * tile, groups, SAMPLES + LAST + 2)
@@ -68,11 +68,9 @@ def test_operations_are_sums_of_products(k: int, vectors: int, dtype: np.dtype[A
     got = results(row_ops(k, dtype, vectors), k, dtype, vectors)
     width, begin, tile, eps = got["width"], got["begin"], got["tile"], np.finfo(dtype).eps
     order = got["order"][LAST : LAST + SAMPLES]
-    wide = {
-        name: got[name].astype(float) for name in ("coefs", "functions", "before", "out", "grad", "totals", "shares")
-    }
+    wide = {name: got[name].astype(float) for name in ("coefs", "before", "out", "grad", "totals", "shares")}
     rows = wide["coefs"].reshape(-1, width)[[*range(1, k + 2), k + 3], :tile]
-    functions = functions_of(wide["functions"], k)
+    functions = functions_of(got["functions"], k).astype(float)
     before, out = (wide[name][begin : begin + SAMPLES * tile].reshape(-1, tile)[order] for name in ("before", "out"))
     size = abs(functions.T) @ abs(rows) + 1
     assert_within(out, before + functions.T @ rows, 8 * eps * size, "outputs")

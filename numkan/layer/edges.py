@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 
 from numkan._check import FloatArray
-from numkan._groups import GROUP, group_ops
+from numkan._groups import group_ops
 from numkan._jit import kernel
 from numkan._simd import lanes_of, vector_ops
 from numkan.layer.packed import PackedLayer, given_base
@@ -39,15 +39,15 @@ __all__ = ["edge_backward", "edge_sums"]
 @cache
 def _edge_kernel(k: int, dtype: np.dtype[Any]) -> Any:
     """Return the kernel of one vector of outputs of one edge at one prepared point: phi - c."""
-    powers = k + 1
+    powers, size = k + 1, group_ops(k + 2, dtype).size
     _, load, _, splat, fma, *_ = vector_ops(lanes_of(dtype))
 
     @kernel
     def edge(basis, at, coefs, row, base_row, minus_shift, c, width):  # type: ignore[no-untyped-def]
         """at: where the first function is; row: of the first of them; c: where in minus_shift."""
-        value = fma(splat(basis[at + powers * GROUP]), load(coefs, base_row), load(minus_shift, c))
+        value = fma(splat(basis[at + powers * size]), load(coefs, base_row), load(minus_shift, c))
         for r in range(powers):
-            value = fma(splat(basis[at + r * GROUP]), load(coefs, row + r * width), value)
+            value = fma(splat(basis[at + r * size]), load(coefs, row + r * width), value)
         return value
 
     return edge
@@ -56,7 +56,7 @@ def _edge_kernel(k: int, dtype: np.dtype[Any]) -> Any:
 @cache
 def _sums_kernel(k: int, dtype: np.dtype[Any]) -> Any:
     """Return the kernel of the moments of every edge, for degree `k` and a dtype."""
-    prepare, edge, (place, behind, _) = prepare_kernel(k, dtype), _edge_kernel(k, dtype), group_ops(k + 2, dtype)
+    prepare, edge, (_, place, behind, _) = prepare_kernel(k, dtype), _edge_kernel(k, dtype), group_ops(k + 2, dtype)
     step, load, store, splat, fma, *_ = vector_ops(lanes_of(dtype))
     zero, one = dtype.type(0), dtype.type(1)
 
@@ -96,7 +96,11 @@ def _sums_kernel(k: int, dtype: np.dtype[Any]) -> Any:
 def _backward_kernel(k: int, dtype: np.dtype[Any]) -> Any:
     """Return the kernel of steps 1 to 3, for degree `k` and a dtype."""
     powers = k + 1
-    prepare, edge, (place, behind, _) = prepare_kernel(k, dtype), _edge_kernel(k, dtype), group_ops(k + 2, dtype)
+    prepare, edge, (size, place, behind, _) = (
+        prepare_kernel(k, dtype),
+        _edge_kernel(k, dtype),
+        group_ops(k + 2, dtype),
+    )
     copy = copy_rows(dtype)
     step, load, store, splat, fma, mul, total, _ = vector_ops(lanes_of(dtype))
     zero = dtype.type(0)
@@ -128,13 +132,13 @@ def _backward_kernel(k: int, dtype: np.dtype[Any]) -> Any:
                                 row, c = work.run_row[run] + v, i * width + v
                                 d = edge(basis, f, flat, row, base_row + v, minus_mean, c, width)
                                 bar = fma(load(g, c), d, load(out, sample * width + v))  # step 1
-                                derivative = mul(splat(slope[f + powers * GROUP]), load(flat, base_row + v))
+                                derivative = mul(splat(slope[f + powers * size]), load(flat, base_row + v))
                                 for r in range(powers):  # steps 2 and 3
                                     to = row + r * width
-                                    store(flat_grad, to, fma(splat(basis[f + r * GROUP]), bar, load(flat_grad, to)))
-                                    derivative = fma(splat(slope[f + r * GROUP]), load(flat, to), derivative)
+                                    store(flat_grad, to, fma(splat(basis[f + r * size]), bar, load(flat_grad, to)))
+                                    derivative = fma(splat(slope[f + r * size]), load(flat, to), derivative)
                                 to = base_row + v
-                                store(flat_grad, to, fma(splat(basis[f + powers * GROUP]), bar, load(flat_grad, to)))
+                                store(flat_grad, to, fma(splat(basis[f + powers * size]), bar, load(flat_grad, to)))
                                 acc = fma(derivative, bar, acc)
                             x_bar[begin + sample, i] = total(acc)
                         groups, q = behind(groups, end - q), end

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from numkan._groups import GROUP, group_ops
+from numkan._groups import group_ops
 from numkan._jit import kernel
 from numkan._rows import row_ops, tile_vectors
 from numkan._simd import lanes_of, vector_ops
@@ -113,7 +113,7 @@ def tangent_kernel(k: int, dtype: np.dtype[Any]) -> Any:
     where the second term is the layer with the tangent of its packed coefficients: two contractions, one of slopes
     times the tangent of x with C, one of values with the tangent of C.
     """
-    prepare, contract, (place, behind, _) = (
+    prepare, contract, (size, place, behind, _) = (
         prepare_kernel(k, dtype),
         _contract_kernel(k, dtype),
         group_ops(k + 2, dtype),
@@ -143,7 +143,7 @@ def tangent_kernel(k: int, dtype: np.dtype[Any]) -> Any:
                         for s in range(q, end):
                             dot, at = x_dot[begin + np.int64(work.order[start + s]), i], place(first, s - q)
                             for r in range(k + 2):
-                                slope[at + r * GROUP] *= dot
+                                slope[at + r * size] *= dot
                         first, run, q = behind(first, end - q), run + 1, end
                 contract(slope, flat, low, high, n_rows, width, count, 0, work)
                 contract(work.basis, flat_dot, low, high, n_rows, width, count, 0, work)

@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from numkan._groups import GROUP, group_ops
+from numkan._groups import group_ops
 from numkan._jit import kernel
 from numkan._simd import lanes_of, vector_ops
 from numkan.layer.prepare import prepare_kernel
@@ -32,7 +32,7 @@ __all__ = ["delta_kernel", "jacobian_kernel"]
 def jacobian_kernel(k: int, dtype: np.dtype[Any]) -> Any:
     """Return the kernel of steps 1 to 3, for degree `k` and a dtype."""
     powers = k + 1
-    prepare, (place, behind, _) = prepare_kernel(k, dtype), group_ops(k + 2, dtype)
+    prepare, (size, place, behind, _) = prepare_kernel(k, dtype), group_ops(k + 2, dtype)
     zero = dtype.type(0)
 
     @kernel
@@ -62,14 +62,14 @@ def jacobian_kernel(k: int, dtype: np.dtype[Any]) -> Any:
                             continue
                         spline = zero
                         for r in range(powers):
-                            spline += coef[i, first + r, o] * basis[at + r * GROUP]
+                            spline += coef[i, first + r, o] * basis[at + r * size]
                         for net in range(n_q):
                             d = delta[row, net, o] * m
                             for r in range(powers):  # step 1
                                 column = at_coef + (i * n_basis + first + r) * n_out + o
-                                jac[row, net, column] = d * scale_sp[i, o] * basis[at + r * GROUP]
+                                jac[row, net, column] = d * scale_sp[i, o] * basis[at + r * size]
                             if at_base >= 0:  # step 2
-                                jac[row, net, at_base + i * n_out + o] = d * basis[at + powers * GROUP]
+                                jac[row, net, at_base + i * n_out + o] = d * basis[at + powers * size]
                             if at_sp >= 0:  # step 3
                                 jac[row, net, at_sp + i * n_out + o] = d * spline
 
@@ -80,7 +80,7 @@ def jacobian_kernel(k: int, dtype: np.dtype[Any]) -> Any:
 def delta_kernel(k: int, dtype: np.dtype[Any]) -> Any:
     """Return the kernel of step 4, for degree `k` and a dtype."""
     powers = k + 1
-    prepare, (place, behind, _) = prepare_kernel(k, dtype), group_ops(k + 2, dtype)
+    prepare, (size, place, behind, _) = prepare_kernel(k, dtype), group_ops(k + 2, dtype)
     step, load, _, splat, fma, mul, total, _ = vector_ops(lanes_of(dtype))
     zero = dtype.type(0)
 
@@ -106,10 +106,10 @@ def delta_kernel(k: int, dtype: np.dtype[Any]) -> Any:
                             row[o] = delta[sample, net, o]
                         acc = splat(zero)
                         for v in range(0, width, step):
-                            derivative = mul(splat(slope[at + powers * GROUP]), load(flat, base_row + v))
+                            derivative = mul(splat(slope[at + powers * size]), load(flat, base_row + v))
                             for r in range(powers):
                                 c = load(flat, work.run_row[run] + r * width + v)
-                                derivative = fma(splat(slope[at + r * GROUP]), c, derivative)
+                                derivative = fma(splat(slope[at + r * size]), c, derivative)
                             acc = fma(derivative, load(row, v), acc)
                         below[sample, net, i] = total(acc)
 

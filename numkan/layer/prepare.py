@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from numkan._groups import GROUP, group_ops
+from numkan._groups import group_ops
 from numkan._jit import kernel
 from numkan._lanes import sample_lanes
 from numkan._simd import lanes_of, vector_ops
@@ -59,7 +59,7 @@ def fill_kernel(k: int, dtype: np.dtype[Any]) -> Any:
     powers = k + 1
     step, load, _, splat, fma, mul, *_ = vector_ops(lanes_of(dtype))
     limit, zero, minus = dtype.type(np.finfo(dtype).max), dtype.type(0), dtype.type(-1)
-    fill_base, (place, behind, store) = _base_kernel(dtype), group_ops(k + 2, dtype)
+    fill_base, (size, place, behind, store) = _base_kernel(dtype), group_ops(k + 2, dtype)
 
     @kernel
     def fill(begin, count, low, high, pieces, kind, given, given_slope, with_slopes, at, work):  # type: ignore[no-untyped-def]
@@ -110,16 +110,16 @@ def fill_kernel(k: int, dtype: np.dtype[Any]) -> Any:
                             for m in range(1, powers):
                                 slope = fma(slope, w, value)
                                 value = fma(value, w, splat(table[row + np.uint64(m * lanes + r)]))
-                            store(slopes, to + r * GROUP, mul(slope, inverse))
+                            store(slopes, to + r * size, mul(slope, inverse))
                         else:
                             for m in range(1, powers):
                                 value = fma(value, w, splat(table[row + np.uint64(m * lanes + r)]))
                         if powers == 1:
                             value = fma(splat(zero), w, value)
-                        store(basis, to + r * GROUP, value)
-                    store(basis, to + powers * GROUP, load(base, s))
+                        store(basis, to + r * size, value)
+                    store(basis, to + powers * size, load(base, s))
                     if with_slopes:
-                        store(slopes, to + powers * GROUP, load(base_slope, s))
+                        store(slopes, to + powers * size, load(base_slope, s))
                 first, q = behind(first, end - q), end
 
     return fill

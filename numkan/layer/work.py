@@ -176,7 +176,7 @@ def _new_work(dtype: np.dtype[Any], k: int, most_pieces: int, width: int) -> Wor
     block = block_rows(most_pieces // 2, tile * dtype.itemsize)
     inputs = min(_INPUTS, _PREPARED // block)
     stride, runs = block + lanes_of(dtype), min(block, most_pieces)
-    functions = inputs * group_room(block, runs, k + 2)
+    functions = inputs * group_room(block, runs, k + 2, dtype)
 
     def floats(size: int) -> Any:
         array = aligned_empty(size, dtype)
