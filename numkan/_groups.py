@@ -1,14 +1,14 @@
 """Functions of the sorted samples of a block, four samples together or more.
 
 Many samples of a *run* share their rows of coefficients (``_rows.py``); each needs its own k + 2 numbers, one a row.
-They lie in *groups*, for which a run is cut into fours, or into vectors of 512 bits: k + 2 times so many numbers, one
-behind the other. Each run begins with a group of its own. Function r of sample s of a run whose groups begin at `first`
-is number ::
+They lie in *groups* of `size` samples, four or as many as a vector of 512 bits holds: `size` numbers of every function,
+one function behind the other. Each run begins with a group of its own. Function r of sample s of a run whose groups
+begin at `first` is number ::
 
     first + s // size * (size * rows) + size * r + s % size                 rows = k + 2
 
 All that samples of a group need is one stretch of memory, at distances that the compiler knows, so that the loop over
-them has hardly more than its multiply-adds (an eighth of the time of a wide layer, against functions in rows of their
+them has hardly more than its multiply-adds (a tenth of the time of a wide layer, against functions in rows of their
 own; 256-bit vectors). And they are evaluated with samples as lanes, which need no transposition.
 """
 
