@@ -1,4 +1,4 @@
-"""The cotangents of a layer's inputs in direct form for one sample alone: as ``direct_backward.py`` has them.
+"""The cotangents of a layer's inputs in direct form for one sample alone: as ``direct_pull.py`` has them.
 
 The gradient by the parameters is made in ``column_single_backward.py``.
 """
@@ -14,7 +14,7 @@ from numkan._jit import kernel
 from numkan._simd import rounded_ops
 from numkan._turn import row_numbers
 from numkan.layer.direct import tile_columns
-from numkan.layer.direct_backward import share_kernel, slope_ratios
+from numkan.layer.direct_pull import share_kernel, slope_ratios
 from numkan.layer.places import (
     EDGES,
     ENTRIES,

@@ -66,8 +66,8 @@ def fill_kernel(k: int, dtype: np.dtype[Any]) -> Any:
         """Fill the groups of slots 0, 1, ... with the functions of inputs low ... high - 1: Horner, samples as lanes.
 
         The samples lie sorted in slots at, at + 1, ...; kind: of base function; given, given_slope (n, n_in): b and b'
-        where kind is GIVEN; with_slopes: whether derivatives are wanted as well. A run ends within a vector, and what
-        is written behind it is written again by the next run.
+        where kind is GIVEN; with_slopes: whether derivatives are wanted as well. A run ends within a vector: what
+        is written behind it is of no sample, or is written again by the next run.
         """
         centres, inverses, table = pieces.centre.reshape(-1), pieces.inverse.reshape(-1), pieces.poly.reshape(-1)
         basis, slopes, base, base_slope = work.basis, work.slope, work.base, work.base_slope

@@ -11,9 +11,10 @@ from numkan._jit import kernel
 from numkan._lanes import sample_lanes
 from numkan._turn import turn_op
 from numkan.layer.direct import BLOCK
-from numkan.layer.direct_backward import products_direct, pull_back_direct
+from numkan.layer.direct_backward import products_direct
 from numkan.layer.direct_forward import forward_direct, locate_direct
 from numkan.layer.direct_pack import pack_direct
+from numkan.layer.direct_pull import pull_back_direct
 from numkan.layer.enter import enter_kernel
 from numkan.layer.merged_unpack import unpack_kernel
 from numkan.layer.places import BARS, GRADS, N_IN, N_OUT, N_ROWS, OUTPUTS, VALUES, WIDTH
