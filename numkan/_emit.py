@@ -86,10 +86,6 @@ class Emitter:
         pointer = vector_pointer(context, self.builder, array_type, array, at, value.type)
         self.builder.store(value, pointer, align=array_type.dtype.bitwidth // 8)
 
-    def keep_apart(self) -> None:
-        """Let no later load begin before this place: it would hold a register that is needed until here."""
-        self.builder.asm(ir.FunctionType(ir.VoidType(), []), "", "~{memory}", [], True)
-
     def splat(self, value: Any) -> Any:
         """Return a number, or an integer, in all lanes."""
         kind = ir.VectorType(value.type, self.lanes)

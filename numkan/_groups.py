@@ -1,15 +1,15 @@
-"""Functions of the sorted samples of a block, four samples together or more.
+"""Numbers of the sorted samples of a block, four samples together or more.
 
-Many samples of a *run* share their rows of coefficients (``_rows.py``); each needs its own k + 2 numbers, one a row.
-They lie in *groups* of `size` samples, four or as many as a vector of 512 bits holds: `size` numbers of every function,
-one function behind the other. Each run begins with a group of its own. Function r of sample s of a run whose groups
-begin at `first` is number ::
+Many samples of a *run* share what lies in registers (``rows.py``); each needs a few numbers of its own, `rows` of them.
+They lie in *groups* of `size` samples, four or as many as a vector of 512 bits holds: `size` times the first number,
+then the second, and so on. Each run begins with a group of its own. Number r of sample s of a run whose groups begin at
+`first` is at place ::
 
-    first + s // size * (size * rows) + size * r + s % size                 rows = k + 2
+    first + s // size * (size * rows) + size * r + s % size
 
 All that samples of a group need is one stretch of memory, at distances that the compiler knows, so that the loop over
-them has hardly more than its multiply-adds (a tenth of the time of a wide layer, against functions in rows of their
-own; 256-bit vectors). And they are evaluated with samples as lanes, which need no transposition.
+them has hardly more than its multiply-adds (a tenth of the time of a wide layer, against numbers in rows of their own;
+256-bit vectors). And they are evaluated with samples as lanes, which need no transposition.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ FOUR = 4
 
 
 class GroupOps(NamedTuple):
-    """Where things are in groups of `rows` functions."""
+    """Where things are in groups of `rows` numbers a sample."""
 
     size: int  # samples
-    place: Callable[..., Any]  # place(first, s): of function 0 of sample s of the run whose groups begin at first
+    place: Callable[..., Any]  # place(first, s): of number 0 of sample s of the run whose groups begin at first
     behind: Callable[..., Any]  # behind(first, count): where the groups of the run behind `count` samples begin
     store: Callable[..., Any]  # store(array, at, v): a vector of samples, the first of them at place `at`
 
@@ -57,7 +57,7 @@ def group_room(block: int, runs: int, rows: int, dtype: np.dtype[Any]) -> int:
 
 @cache
 def group_ops(rows: int, dtype: np.dtype[Any]) -> GroupOps:
-    """Return the operations for `rows` functions and a dtype."""
+    """Return the operations for `rows` numbers a sample and a dtype."""
     size = _size(dtype)
     whole, shift, rest = size * rows, size.bit_length() - 1, size - 1
 

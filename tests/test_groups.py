@@ -1,4 +1,4 @@
-"""numkan._groups: where the functions of a run's samples lie, against the formula."""
+"""numkan._groups: where the numbers of a run's samples lie, against the formula."""
 
 from __future__ import annotations
 

@@ -315,12 +315,22 @@ def test_P_NAN_nan_in_gives_nan_out_in_its_own_row(k: int, policy: str, dtype: t
     assert np.isfinite(whole).all()
 
 
+@pytest.mark.parametrize("k", [1, 3, 5])
+def test_far_outside_nothing_overflows_that_counts_for_nothing(k: int) -> None:
+    """The cube of such a w is no float32."""
+    layer, x = example(k, np.float32, extrapolate="linear")
+    x[0], x[1], x[3, 1] = 1e15, -1e15, 1e14
+    check_kernels(layer, x)
+
+
 def test_policies_at_infinity() -> None:
     layer, x = example(3, np.float64, extrapolate="clamp", base_fun="zero")
     x[0], x[1] = np.inf, -np.inf
-    ends = [layer.grid[:, -4], layer.grid[:, 3]]
+    ends = np.array([layer.grid[:, -4], layer.grid[:, 3]])
     with np.errstate(all="ignore"):
-        np.testing.assert_array_equal(layer_of(layer)(x)[:2], layer_of(layer)(np.array(ends)))
+        at_infinity = layer_of(layer)(x)[:2]
+        np.testing.assert_array_equal(at_infinity, layer_of(layer)(np.add(ends, [[7], [-7]])))
+        assert_within(at_infinity, layer_of(layer)(ends), 32 * np.finfo(float).eps, "values at the ends")
         faded = layer_of(layer.replace(extrapolate="fade"))(x)
         assert not faded[:2].any()
         assert np.isnan(layer_of(layer.replace(extrapolate="nan", mask=np.ones_like(layer.mask)))(x)[:2]).all()

@@ -79,7 +79,7 @@ def check_slots(work: Work, row: int, x: Array, pieces: Pieces) -> None:
         np.testing.assert_array_equal(work.order[at : at + n], order)
         np.testing.assert_array_equal(work.ordered[at : at + n], x[order, i])
         own, counts = np.unique(piece, return_counts=True)
-        np.testing.assert_array_equal(work.run_piece[runs], own)
+        np.testing.assert_array_equal(work.run_piece[runs], i * pieces.centre.shape[1] + own)
         np.testing.assert_array_equal(work.run_end[runs], np.cumsum(counts))
         np.testing.assert_array_equal(work.run_row[runs], i * row + pieces.first[i, own] * 16)
 

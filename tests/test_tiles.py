@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from numkan._rows import tile_vectors
 from numkan._simd import lanes_of
+from numkan.layer.rows import tile_vectors
 from numkan.layer.tiles import from_tiles, into_tiles
 from tests.laws import Array, assert_identical
 

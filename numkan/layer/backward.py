@@ -1,14 +1,18 @@
 r"""Backward through one layer: from the cotangents of its outputs to those of its coefficients and inputs.
 
-The layer is linear in its packed coefficients C; f is the first of the k + 1 functions that do not vanish at x_i:
+In the notation of ``forward.py``
 
-.. math:: y_o = \sum_i \Big( \sum_r B_{f+r}(x_i)\, C_{i,f+r,o} + b(x_i)\, C_{i,base,o} \Big)
+.. math:: y_o = \sum_i \Big( \sum_m A_{imo}\, w_i^m + b(x_i)\, C_{i,base,o} \Big), \qquad
+    A_{imo} = \sum_r P_{imr}\, C_{i,f+r,o}
 
-With :math:`\bar y_o = \partial L / \partial y_o`, and summed over the samples n for the coefficients:
+With :math:`\bar y_o = \partial L / \partial y_o`, summed for the coefficients over the samples n, run by run of samples
+of one piece:
 
-1. :math:`\bar C_{i,f+r,o} \mathrel{+}= B_{f+r}(x_{ni})\, \bar y_{no}`
-2. :math:`\bar C_{i,base,o} \mathrel{+}= b(x_{ni})\, \bar y_{no}`
-3. :math:`\bar x_{ni} = \sum_o \bar y_{no} \big( \sum_r B_{f+r}'(x_{ni}) C_{i,f+r,o} + b'(x_{ni}) C_{i,base,o} \big)`
+1. :math:`M_{imo} = \sum_n w_{ni}^m\, \bar y_{no}, \quad
+   \bar C_{i,f+r,o} \mathrel{+}= \sum_m P_{imr}\, M_{imo}`
+2. :math:`\bar C_{i,base,o} \mathrel{+}= \sum_n b(x_{ni})\, \bar y_{no}`
+3. :math:`\bar x_{ni} = \sum_o \bar y_{no} \big( w_i' \sum_m m A_{imo}\, w_{ni}^{m-1}
+   + b'(x_{ni})\, C_{i,base,o} \big)`
 """
 
 from __future__ import annotations
@@ -20,9 +24,12 @@ import numpy as np
 
 from numkan._groups import group_ops
 from numkan._jit import kernel
-from numkan._rows import row_ops, tile_vectors
 from numkan._simd import lanes_of
-from numkan.layer.prepare import fill_kernel, place_kernel
+from numkan.layer.powers import powers_kernel
+from numkan.layer.prepare import place_kernel
+from numkan.layer.row_numbers import powers_of
+from numkan.layer.rows import row_ops, tile_vectors
+from numkan.spline.pieces import function_lanes
 
 __all__ = ["backward_kernel"]
 
@@ -30,16 +37,16 @@ __all__ = ["backward_kernel"]
 @cache
 def _coefficient_kernel(k: int, dtype: np.dtype[Any], vectors: int) -> Any:
     """Return the kernel of steps 1 and 2 for a prepared group of inputs and one tile of the outputs of a block."""
-    ops, behind = row_ops(k, dtype, vectors), group_ops(k + 2, dtype).behind
-    load, add_products, store = ops.load, ops.add_products, ops.store
+    ops, behind = row_ops(k, dtype, vectors), group_ops(powers_of(k), dtype).behind
+    clear, add_moments, store, table = ops.clear, ops.add_moments, ops.store, np.uint64((k + 1) * function_lanes(k))
 
     @kernel
-    def add_tile(grad, low_grad, low, high, n_rows, width, v, bars, tile_at, kept, work):  # type: ignore[no-untyped-def]
+    def add_tile(grad, poly, low_grad, low, high, n_rows, width, v, bars, tile_at, kept, work):  # type: ignore[no-untyped-def]
         """Add to grad, which begins with input `low_grad`, for inputs low ... high - 1 and outputs from v on.
 
-        tile_at: where the tile of their cotangents begins.
+        poly: flat; tile_at: where the tile of their cotangents begins.
         """
-        order, basis, first = work.order, work.basis, 0
+        order, powers, room, first = work.order, work.basis, work.rows, 0
         before = low_grad * n_rows * width
         for slot in range(high - low):
             base_row = ((low - low_grad + slot) * n_rows + n_rows - 1) * width + v
@@ -47,9 +54,9 @@ def _coefficient_kernel(k: int, dtype: np.dtype[Any], vectors: int) -> Any:
             q = start
             for _ in range(work.n_runs[np.uint64(kept + slot)]):
                 row, end = work.run_row[run] - before + v, start + work.run_end[run]
-                rows = load(grad, row, width, base_row)
-                rows = add_products(rows, basis, first, order, q, end, bars, tile_at)
-                store(rows, grad, row, width, base_row)
+                piece = np.int64(np.uint64(work.run_piece[run]) * table)
+                rows = add_moments(clear(grad, row, width, room), powers, first, order, q, end, bars, tile_at)
+                store(rows, grad, row, width, base_row, poly, piece)
                 first, run, q = behind(first, end - q), run + np.uint64(1), end
 
     return add_tile
@@ -58,23 +65,24 @@ def _coefficient_kernel(k: int, dtype: np.dtype[Any], vectors: int) -> Any:
 @cache
 def _input_kernel(k: int, dtype: np.dtype[Any], vectors: int) -> Any:
     """Return the kernel of step 3 for a prepared group of inputs and one tile of the outputs of a block."""
-    ops, behind = row_ops(k, dtype, vectors), group_ops(k + 2, dtype).behind
-    load, add_totals = ops.load, ops.add_totals
+    ops, behind = row_ops(k, dtype, vectors), group_ops(powers_of(k), dtype).behind
+    load_slopes, add_totals, table = ops.load_slopes, ops.add_totals, np.uint64((k + 1) * function_lanes(k))
 
     @kernel
-    def add_tile(coefs, low, high, n_rows, width, v, bars, tile_at, kept, work):  # type: ignore[no-untyped-def]
+    def add_tile(coefs, poly, inverses, low, high, n_rows, width, v, bars, tile_at, kept, work):  # type: ignore[no-untyped-def]
         """Add to the sums of sorted samples, in work.points, for inputs low ... high - 1.
 
-        tile_at: as above.
+        poly, tile_at: as above; inverses: flat.
         """
-        order, slope, sums, first = work.order, work.slope, work.points, 0
+        order, powers, sums, room, first = work.order, work.basis, work.points, work.rows, 0
         for slot in range(high - low):
             base_row = ((low + slot) * n_rows + n_rows - 1) * width + v
             start, run = (kept + slot) * work.stride, np.uint64((kept + slot) * work.runs)
             q, to = start, slot * work.stride - start
             for _ in range(work.n_runs[np.uint64(kept + slot)]):
-                rows, end = load(coefs, work.run_row[run] + v, width, base_row), start + work.run_end[run]
-                add_totals(rows, slope, first, order, q, end, bars, tile_at, sums, to)
+                piece, row, end = np.uint64(work.run_piece[run]), work.run_row[run] + v, start + work.run_end[run]
+                rows = load_slopes(coefs, row, width, base_row, poly, np.int64(piece * table), room, inverses[piece])
+                add_totals(rows, powers, first, order, q, end, bars, tile_at, sums, to)
                 first, run, q = behind(first, end - q), run + np.uint64(1), end
 
     return add_tile
@@ -88,15 +96,15 @@ def _pull_kernel(k: int, dtype: np.dtype[Any]) -> Any:
     tile, zero = vectors * step, dtype.type(0)
 
     @kernel
-    def pull(coefs, low, high, n_rows, width, bars, bars_at, begin, count, kept, work, x_bar):  # type: ignore[no-untyped-def]
+    def pull(coefs, poly, inverses, low, high, n_rows, width, bars, bars_at, begin, count, kept, work, x_bar):  # type: ignore[no-untyped-def]
         """Fill columns low ... high - 1 of x_bar, `count` rows from `begin` on: sums over r, lanes, then tiles."""
         sums, order = work.points, work.order
         sums[: (high - low) * work.stride] = zero
         whole = width // tile * tile
         for v in range(0, whole, tile):
-            pull_many(coefs, low, high, n_rows, width, v, bars, bars_at + v * count, kept, work)
+            pull_many(coefs, poly, inverses, low, high, n_rows, width, v, bars, bars_at + v * count, kept, work)
         for v in range(whole, width, step):
-            pull_one(coefs, low, high, n_rows, width, v, bars, bars_at + v * count, kept, work)
+            pull_one(coefs, poly, inverses, low, high, n_rows, width, v, bars, bars_at + v * count, kept, work)
         for slot in range(high - low):
             for s in range(count):
                 sample = np.int64(order[(kept + slot) * work.stride + s])
@@ -108,7 +116,7 @@ def _pull_kernel(k: int, dtype: np.dtype[Any]) -> Any:
 @cache
 def backward_kernel(k: int, dtype: np.dtype[Any]) -> Any:
     """Return the kernel of the cotangents of some inputs of a layer, for degree `k` and a dtype."""
-    place, fill = place_kernel(dtype), fill_kernel(k, dtype)
+    place, fill = place_kernel(dtype), powers_kernel(k, dtype)
     vectors, step = tile_vectors(k), lanes_of(dtype)
     add_many, add_one = _coefficient_kernel(k, dtype, vectors), _coefficient_kernel(k, dtype, 1)
     pull, tile, zero = _pull_kernel(k, dtype), vectors * step, dtype.type(0)
@@ -126,6 +134,7 @@ def backward_kernel(k: int, dtype: np.dtype[Any]) -> Any:
         n = x.shape[0]
         n_in, n_rows, width = coefs.shape
         flat, flat_grad = coefs.reshape(-1), grad.reshape(-1)
+        poly, inverses = pieces.poly.reshape(-1), pieces.inverse.reshape(-1)
         whole = width // tile * tile
         for i in range(low, high, work.inputs):
             j = min(high, i + work.inputs)
@@ -139,10 +148,10 @@ def backward_kernel(k: int, dtype: np.dtype[Any]) -> Any:
                 fill(begin, count, i, j, pieces, kind, given, slope, with_inputs, at, work)
                 if with_coefs:
                     for v in range(0, whole, tile):
-                        add_many(flat_grad, low, i, j, n_rows, width, v, bars, start + v * count, at, work)
+                        add_many(flat_grad, poly, low, i, j, n_rows, width, v, bars, start + v * count, at, work)
                     for v in range(whole, width, step):
-                        add_one(flat_grad, low, i, j, n_rows, width, v, bars, start + v * count, at, work)
+                        add_one(flat_grad, poly, low, i, j, n_rows, width, v, bars, start + v * count, at, work)
                 if with_inputs:
-                    pull(flat, i, j, n_rows, width, bars, start, begin, count, at, work, x_bar)
+                    pull(flat, poly, inverses, i, j, n_rows, width, bars, start, begin, count, at, work, x_bar)
 
     return backward

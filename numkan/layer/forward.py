@@ -1,10 +1,12 @@
 r"""Forward through one layer.
 
-.. math:: y_o = \sum_i \Big( \sum_{r=0}^{k} B_{f+r}(x_i)\, C_{i,f+r,o} + b(x_i)\, C_{i,base,o} \Big)
+.. math:: y_o = \sum_i \Big( \sum_{m=0}^{k} A_{imo}\, w_i^m + b(x_i)\, C_{i,base,o} \Big), \qquad
+    A_{imo} = \sum_{r=0}^{k} P_{imr}\, C_{i,f+r,o}
 
-C are the packed coefficients (``pack.py``), f is the first of the k + 1 functions that do not vanish at x_i. Each
-output is one chain of fused multiply-adds, over the inputs in order, for each input over its k + 1 functions and then
-the base: that order is the layer's definition of a sum, whatever the batch, the block, or the other outputs.
+C are the packed coefficients (``pack.py``), f is the first of the k + 1 B-splines that do not vanish at x_i, P are
+their polynomials in the local variable w of the piece that x_i lies in (``pieces.py``). Each output is one chain over
+the inputs in order, for each input first plus A_0, then plus w times the rest, by Horner, then plus the base: that
+order is the layer's definition of a sum, whatever the batch, the block, or the other outputs.
 """
 
 from __future__ import annotations
@@ -16,34 +18,38 @@ import numpy as np
 
 from numkan._groups import group_ops
 from numkan._jit import kernel
-from numkan._rows import row_ops, tile_vectors
 from numkan._simd import lanes_of, vector_ops
-from numkan.layer.prepare import fill_kernel, place_kernel, prepare_kernel
-from numkan.layer.tiles import from_tiles
+from numkan.layer.powers import values_kernel
+from numkan.layer.prepare import place_kernel, prepare_kernel
+from numkan.layer.row_numbers import VALUES
+from numkan.layer.rows import row_ops, tile_vectors
+from numkan.layer.tiles import copy_rows, from_tiles
+from numkan.spline.pieces import function_lanes
 
 __all__ = ["forward_kernel", "tangent_kernel"]
 
 
 @cache
 def _tile_kernel(k: int, dtype: np.dtype[Any], vectors: int) -> Any:
-    """Return the kernel that adds a group of prepared inputs to one tile of the outputs of a block."""
-    ops, behind = row_ops(k, dtype, vectors), group_ops(k + 2, dtype).behind
-    load, add_outputs = ops.load, ops.add_outputs
+    """Return the kernel that adds a group of inputs to one tile of the outputs of a block."""
+    ops, behind = row_ops(k, dtype, vectors), group_ops(VALUES, dtype).behind
+    load, add_outputs, table = ops.load, ops.add_outputs, np.uint64((k + 1) * function_lanes(k))
 
     @kernel
-    def add_tile(functions, coefs, low, high, n_rows, width, v, tile_at, kept, work):  # type: ignore[no-untyped-def]
+    def add_tile(coefs, poly, low, high, n_rows, width, v, tile_at, kept, work):  # type: ignore[no-untyped-def]
         """Add inputs low ... high - 1, in slots 0, 1, ..., sorted in slots from `kept` on, to the outputs from v on.
 
-        tile_at: where their tile begins.
+        poly: flat; tile_at: where their tile begins.
         """
-        order, out, first = work.order, work.out, 0
+        order, values, out, room, first = work.order, work.basis, work.out, work.rows, 0
         for slot in range(high - low):
             base_row = ((low + slot) * n_rows + n_rows - 1) * width + v
             start, run = (kept + slot) * work.stride, np.uint64((kept + slot) * work.runs)
             q = start
             for _ in range(work.n_runs[np.uint64(kept + slot)]):
-                rows, end = load(coefs, work.run_row[run] + v, width, base_row), start + work.run_end[run]
-                add_outputs(rows, functions, first, order, q, end, out, tile_at)
+                piece, end = np.int64(np.uint64(work.run_piece[run]) * table), start + work.run_end[run]
+                rows = load(coefs, work.run_row[run] + v, width, base_row, poly, piece, room)
+                add_outputs(rows, values, first, order, q, end, out, tile_at)
                 first, run, q = behind(first, end - q), run + np.uint64(1), end
 
     return add_tile
@@ -51,23 +57,18 @@ def _tile_kernel(k: int, dtype: np.dtype[Any], vectors: int) -> Any:
 
 @cache
 def _contract_kernel(k: int, dtype: np.dtype[Any]) -> Any:
-    """Return the kernel that adds a group of prepared inputs to the outputs of a block."""
-    vectors = tile_vectors(k)
-    add_many, add_one = _tile_kernel(k, dtype, vectors), _tile_kernel(k, dtype, 1)
-    step = lanes_of(dtype)
-    tile = vectors * step
+    """Return the kernel that adds a group of inputs to the outputs of a block."""
+    vectors, step = tile_vectors(k), lanes_of(dtype)
+    add_many, add_one, tile = _tile_kernel(k, dtype, vectors), _tile_kernel(k, dtype, 1), vectors * step
 
     @kernel
-    def contract(functions, coefs, low, high, n_rows, width, count, kept, work):  # type: ignore[no-untyped-def]
-        """Add inputs low ... high - 1, sorted from slot `kept` on, to the tiles of work.out.
-
-        functions: the basis or its slopes.
-        """
+    def contract(coefs, poly, low, high, n_rows, width, count, kept, work):  # type: ignore[no-untyped-def]
+        """Add inputs low ... high - 1, sorted from slot `kept` on, to the tiles of work.out."""
         whole = width // tile * tile
         for v in range(0, whole, tile):
-            add_many(functions, coefs, low, high, n_rows, width, v, v * count, kept, work)
+            add_many(coefs, poly, low, high, n_rows, width, v, v * count, kept, work)
         for v in range(whole, width, step):
-            add_one(functions, coefs, low, high, n_rows, width, v, v * count, kept, work)
+            add_one(coefs, poly, low, high, n_rows, width, v, v * count, kept, work)
 
     return contract
 
@@ -75,7 +76,7 @@ def _contract_kernel(k: int, dtype: np.dtype[Any]) -> Any:
 @cache
 def forward_kernel(k: int, dtype: np.dtype[Any]) -> Any:
     """Return the kernel of a layer's outputs, for degree `k` and a dtype."""
-    place, fill, contract = place_kernel(dtype), fill_kernel(k, dtype), _contract_kernel(k, dtype)
+    place, fill, contract = place_kernel(dtype), values_kernel(dtype), _contract_kernel(k, dtype)
     write = from_tiles(k, dtype)
     step, _, store, splat, *_ = vector_ops(lanes_of(dtype))
     zero = dtype.type(0)
@@ -88,7 +89,7 @@ def forward_kernel(k: int, dtype: np.dtype[Any]) -> Any:
         """
         n, n_out = y.shape
         n_in, n_rows, width = coefs.shape
-        flat, out, outputs = coefs.reshape(-1), work.out, y.reshape(-1)
+        flat, poly, out, outputs = coefs.reshape(-1), pieces.poly.reshape(-1), work.out, y.reshape(-1)
         for begin in range(0, n, work.block):
             count = min(work.block, n - begin)
             for at in range(0, count * width, step):
@@ -98,7 +99,7 @@ def forward_kernel(k: int, dtype: np.dtype[Any]) -> Any:
                 at = kept + begin // work.block * n_in + low if kept >= 0 else 0
                 place(x, begin, count, low, high, width, n_rows, pieces, at, work)
                 fill(begin, count, low, high, pieces, kind, given, given_slope, False, at, work)
-                contract(work.basis, flat, low, high, n_rows, width, count, at, work)
+                contract(flat, poly, low, high, n_rows, width, count, at, work)
             write(out, count, width, outputs, begin, n_out)
 
     return forward
@@ -113,40 +114,36 @@ def tangent_kernel(k: int, dtype: np.dtype[Any]) -> Any:
     where the second term is the layer with the tangent of its packed coefficients: two contractions, one of slopes
     times the tangent of x with C, one of values with the tangent of C.
     """
-    prepare, contract, (size, place, behind, _) = (
-        prepare_kernel(k, dtype),
-        _contract_kernel(k, dtype),
-        group_ops(k + 2, dtype),
-    )
-    write = from_tiles(k, dtype)
-    step, _, store, splat, *_ = vector_ops(lanes_of(dtype))
-    zero = dtype.type(0)
+    prepare, (size, place, behind, _) = prepare_kernel(k, dtype), group_ops(k + 2, dtype)
+    step, load, store, splat, fma, *_ = vector_ops(lanes_of(dtype))
+    copy, powers, zero = copy_rows(dtype), k + 1, dtype.type(0)
 
     @kernel
     def tangent(x, x_dot, pieces, kind, given, given_slope, coefs, coefs_dot, work, y_dot):  # type: ignore[no-untyped-def]
         """Fill y_dot (n, n_out) from x, x_dot (n, n_in) and coefs, coefs_dot (n_in, G + k + 1, width)."""
         n, n_out = y_dot.shape
         n_in, n_rows, width = coefs.shape
-        flat, flat_dot = coefs.reshape(-1), coefs_dot.reshape(-1)
-        out, outputs, slope = work.out, y_dot.reshape(-1), work.slope
+        flat, flat_dot, basis, slope = coefs.reshape(-1), coefs_dot.reshape(-1), work.basis, work.slope
+        out, outputs = work.out, y_dot.reshape(-1)
         for begin in range(0, n, work.block):
             count = min(work.block, n - begin)
             for at in range(0, count * width, step):
                 store(out, at, splat(zero))
-            for low in range(0, n_in, work.inputs):
-                high, first = min(n_in, low + work.inputs), 0
-                prepare(x, begin, count, low, high, width, n_rows, pieces, kind, given, given_slope, True, work)
-                for i in range(low, high):
-                    start, run, q = (i - low) * work.stride, (i - low) * work.runs, 0
-                    while q < count:
-                        end = work.run_end[run]
-                        for s in range(q, end):
-                            dot, at = x_dot[begin + np.int64(work.order[start + s]), i], place(first, s - q)
-                            for r in range(k + 2):
-                                slope[at + r * size] *= dot
-                        first, run, q = behind(first, end - q), run + 1, end
-                contract(slope, flat, low, high, n_rows, width, count, 0, work)
-                contract(work.basis, flat_dot, low, high, n_rows, width, count, 0, work)
-            write(out, count, width, outputs, begin, n_out)
+            for i in range(n_in):
+                prepare(x, begin, count, i, i + 1, width, n_rows, pieces, kind, given, given_slope, True, work)
+                base_row, run, groups, start = (i * n_rows + n_rows - 1) * width, 0, 0, 0
+                for q in range(count):
+                    if q == work.run_end[run]:
+                        run, groups, start = run + 1, behind(groups, q - start), q
+                    sample, at = np.int64(work.order[q]), place(groups, q - start)
+                    dot = x_dot[begin + sample, i]
+                    for v in range(0, width, step):
+                        y = load(out, sample * width + v)
+                        for r in range(powers + 1):
+                            row = (work.run_row[run] + r * width if r < powers else base_row) + v
+                            y = fma(splat(slope[at + r * size] * dot), load(flat, row), y)
+                            y = fma(splat(basis[at + r * size]), load(flat_dot, row), y)
+                        store(out, sample * width + v, y)
+            copy(out, 0, width, outputs, begin * n_out, n_out, count, n_out)
 
     return tangent

@@ -1,13 +1,14 @@
-"""The first half of every layer kernel: from the points of a block of samples to functions of them, sorted by piece.
+"""The first half of every layer kernel: from the points of a block of samples to numbers of them, sorted by piece.
 
 A layer kernel works through blocks of samples, and within a block through groups of inputs, so that what it prepares
 stays in the second-level cache, or is read in order where blocks are long. For one input it reads the points and sorts
-the samples by piece (``sort.py``): a *run* of samples shares its polynomials, which are evaluated with samples as
-lanes, into groups (``_groups.py``), and its rows of coefficients, which the second half of a kernel holds in registers
-(``_rows.py``). Base values count as one more function.
+the samples by piece (``sort.py``): a *run* of samples shares its polynomials. What is then computed with samples as
+lanes, into groups (``_groups.py``), are powers of the local variable where a run has its polynomials in registers
+(``powers.py``, ``rows.py``), and here the B-splines themselves, for kernels that want each of them. Base values count
+as one more function.
 
 What forward has sorted, backward need not sort again: the slots of `work` that hold sorted samples may be as many as
-there are inputs and blocks (`work.Sorted`), those that hold functions are used again for every group.
+there are inputs and blocks (`work.Sorted`), those that hold numbers are used again for every group.
 """
 
 from __future__ import annotations
@@ -19,53 +20,28 @@ import numpy as np
 
 from numkan._groups import group_ops
 from numkan._jit import kernel
-from numkan._lanes import sample_lanes
 from numkan._simd import lanes_of, vector_ops
-from numkan.base import GIVEN, IDENTITY, SILU
+from numkan.layer.base_values import base_kernel
 from numkan.layer.enter import enter_kernel
-from numkan.layer.silu import silu_kernel
 from numkan.layer.sort import sort_kernel
 from numkan.spline.pieces import bounded
 
-__all__ = ["fill_kernel", "place_kernel", "prepare_kernel"]
+__all__ = ["place_kernel", "prepare_kernel"]
 
 
 @cache
-def _base_kernel(dtype: np.dtype[Any]) -> Any:
-    """Return the kernel of the base values of one sorted input."""
-    lanes, silu = sample_lanes(dtype), silu_kernel(dtype)
-    zero, one = dtype.type(0), dtype.type(1)
-
-    @kernel
-    def fill_base(begin, count, i, kind, given, given_slope, with_slopes, ordered, start, order, value, slope):  # type: ignore[no-untyped-def]
-        """Fill value and slope with b and b' at the points of input i, which lie sorted from place `start` on."""
-        if kind == SILU:
-            silu(ordered, start, (count + lanes - 1) // lanes * lanes, value, 0, slope, 0, with_slopes)
-        elif kind == GIVEN:
-            for q in range(count):
-                row = begin + np.int64(order[start + q])
-                value[q], slope[q] = given[row, i], given_slope[row, i]
-        else:
-            for q in range(count):
-                value[q] = ordered[start + q] if kind == IDENTITY else zero
-                slope[q] = one if kind == IDENTITY else zero
-
-    return fill_base
-
-
-@cache
-def fill_kernel(k: int, dtype: np.dtype[Any]) -> Any:
+def _functions_kernel(k: int, dtype: np.dtype[Any]) -> Any:
     """Return the kernel that evaluates the functions of sorted inputs, for degree `k` and a dtype."""
     powers = k + 1
     step, load, _, splat, fma, mul, *_ = vector_ops(lanes_of(dtype))
     limit, zero, minus = dtype.type(np.finfo(dtype).max), dtype.type(0), dtype.type(-1)
-    fill_base, (size, place, behind, store) = _base_kernel(dtype), group_ops(k + 2, dtype)
+    fill_base, (size, place, behind, store) = base_kernel(dtype), group_ops(k + 2, dtype)
 
     @kernel
-    def fill(begin, count, low, high, pieces, kind, given, given_slope, with_slopes, at, work):  # type: ignore[no-untyped-def]
+    def fill(begin, count, low, high, pieces, kind, given, given_slope, with_slopes, work):  # type: ignore[no-untyped-def]
         """Fill the groups of slots 0, 1, ... with the functions of inputs low ... high - 1: Horner, samples as lanes.
 
-        The samples lie sorted in slots at, at + 1, ...; kind: of base function; given, given_slope (n, n_in): b and b'
+        The samples lie sorted in these slots; kind: of base function; given, given_slope (n, n_in): b and b'
         where kind is GIVEN; with_slopes: whether derivatives are wanted as well. A run ends within a vector: what
         is written behind it is of no sample, or is written again by the next run.
         """
@@ -73,9 +49,9 @@ def fill_kernel(k: int, dtype: np.dtype[Any]) -> Any:
         basis, slopes, base, base_slope = work.basis, work.slope, work.base, work.base_slope
         n_pieces, lanes, first = pieces.poly.shape[1], pieces.poly.shape[3], 0
         for slot in range(high - low):
-            first_run, q = (at + slot) * work.runs, 0
-            last_run = first_run + work.n_runs[at + slot] - 1
-            points, start = work.ordered, (at + slot) * work.stride
+            first_run, q = slot * work.runs, 0
+            last_run = first_run + work.n_runs[slot] - 1
+            points, start = work.ordered, slot * work.stride
             fill_base(
                 begin,
                 count,
@@ -91,13 +67,13 @@ def fill_kernel(k: int, dtype: np.dtype[Any]) -> Any:
                 base_slope,
             )
             # infinities lie in the outermost pieces, which often are empty
-            if work.run_piece[first_run] == 0 or work.run_piece[last_run] == n_pieces - 1:
+            first_piece = (low + slot) * n_pieces
+            if work.run_piece[first_run] == first_piece or work.run_piece[last_run] == first_piece + n_pieces - 1:
                 for s in range(count):
                     work.points[s] = bounded(points[start + s], limit)
                 points, start = work.points, 0
             for run in range(first_run, last_run + 1):
-                j = work.run_piece[run]
-                piece = np.uint64((low + slot) * n_pieces + j)  # unsigned: no index may count from the end
+                piece = np.uint64(work.run_piece[run])  # unsigned: no index may count from the end
                 row = piece * np.uint64(powers * lanes)
                 centre, inverse = splat(centres[piece]), splat(inverses[piece])
                 end = work.run_end[run]
@@ -146,12 +122,12 @@ def place_kernel(dtype: np.dtype[Any]) -> Any:
 @cache
 def prepare_kernel(k: int, dtype: np.dtype[Any]) -> Any:
     """Return the kernel that prepares a group of inputs at a block of samples, for degree `k` and a dtype."""
-    place, fill = place_kernel(dtype), fill_kernel(k, dtype)
+    place, fill = place_kernel(dtype), _functions_kernel(k, dtype)
 
     @kernel
     def prepare(x, begin, count, low, high, width, n_rows, pieces, kind, given, given_slope, with_slopes, work):  # type: ignore[no-untyped-def]
         """Fill slots 0, 1, ... of `work` with inputs low ... high - 1; see `place` and `fill`."""
         place(x, begin, count, low, high, width, n_rows, pieces, 0, work)
-        fill(begin, count, low, high, pieces, kind, given, given_slope, with_slopes, 0, work)
+        fill(begin, count, low, high, pieces, kind, given, given_slope, with_slopes, work)
 
     return prepare

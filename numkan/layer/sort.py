@@ -64,7 +64,7 @@ def _few_kernel(dtype: np.dtype[Any]) -> Any:
                     elif own != 0:
                         end = append(own, points, start + first, first, ordered, order, end)
                 if end > before:
-                    work.run_piece[run], work.run_end[run] = j, end - begin
+                    work.run_piece[run], work.run_end[run] = i * n_pieces + j, end - begin
                     work.run_row[run] = (i * n_rows + pieces.first[i, j]) * width
                     run += 1
             work.n_runs[at + i - low] = run - first_run
@@ -98,7 +98,7 @@ def _many_kernel(dtype: np.dtype[Any]) -> Any:
                 places[j] = end
                 if of_piece > 0:
                     end += of_piece
-                    work.run_piece[run], work.run_end[run] = j, end
+                    work.run_piece[run], work.run_end[run] = i * n_pieces + j, end
                     work.run_row[run] = (i * n_rows + pieces.first[i, j]) * width
                     run += 1
             work.n_runs[at + i - low] = run - first_run

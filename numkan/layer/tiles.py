@@ -1,6 +1,6 @@
 """Outputs of a block of samples, or their cotangents, tile by tile.
 
-A *tile* is what ``_rows.py`` takes at once: the next few vectors of a sample's outputs; what whole tiles leave over
+A *tile* is what ``rows.py`` takes at once: the next few vectors of a sample's outputs; what whole tiles leave over
 goes by single vectors. In rows of many outputs the tiles of two samples lie far apart, and where rows are a power of
 two long they share a few sets of the first-level cache. So the kernels of a layer keep the tiles of a block together:
 the tile of output v, for `count` samples one behind the other, begins at ``v * count``. That saves a wide layer a
@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 
 from numkan._jit import kernel
-from numkan._rows import tile_vectors
 from numkan._simd import lanes_of, vector_ops
+from numkan.layer.rows import tile_vectors
 
 __all__ = ["copy_rows", "from_tiles", "into_tiles"]
 

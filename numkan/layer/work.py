@@ -15,8 +15,9 @@ import numpy as np
 
 from numkan._bits import SAMPLES
 from numkan._groups import group_room
-from numkan._rows import tile_vectors
 from numkan._simd import lanes_of
+from numkan.layer.row_numbers import powers_of
+from numkan.layer.rows import tile_vectors
 
 __all__ = [
     "BLOCK",
@@ -65,13 +66,14 @@ class Work(NamedTuple):
     ordered: Any  # (slots * stride,) the points, sorted by piece; `inputs` slots, or more: see `Sorted`
     order: Any  # (slots * stride,) uint16: samples in that order
     n_runs: Any  # (slots,) int64
-    run_piece: Any  # (slots * runs,) int64
+    run_piece: Any  # (slots * runs,) int64: pieces of all inputs are counted
     run_end: Any  # (slots * runs,) int64: place in `order` behind the last sample of a run, within its slot
     run_row: Any  # (slots * runs,) int64: where in the packed coefficients its first row begins
     base: Any  # (stride,) b of the sorted samples of one input
     base_slope: Any  # (stride,)
-    basis: Any  # k + 1 functions and b of the sorted samples in groups (``_groups.py``), one slot behind the other
+    basis: Any  # numbers of the sorted samples in groups (``_groups.py``), one slot behind the other
     slope: Any  # like basis: derivatives by x
+    rows: Any  # room for a tile of the rows of a piece (``rows.py``)
     out: Any  # (block * width,) outputs of the block in tiles (``tiles.py``), or in rows (``edges.py``)
 
 
@@ -176,7 +178,7 @@ def _new_work(dtype: np.dtype[Any], k: int, most_pieces: int, width: int) -> Wor
     block = block_rows(most_pieces // 2, tile * dtype.itemsize)
     inputs = min(_INPUTS, _PREPARED // block)
     stride, runs = block + lanes_of(dtype), min(block, most_pieces)
-    functions = inputs * group_room(block, runs, k + 2, dtype)
+    functions = inputs * group_room(block, runs, powers_of(k), dtype)
 
     def floats(size: int) -> Any:
         array = aligned_empty(size, dtype)
@@ -206,5 +208,6 @@ def _new_work(dtype: np.dtype[Any], k: int, most_pieces: int, width: int) -> Wor
         base_slope=floats(stride),
         basis=floats(functions),
         slope=floats(functions),
+        rows=floats((k + 2) * tile),
         out=floats(block * width),
     )
