@@ -38,9 +38,9 @@ BLOCK = 128  # samples at least; a multiple of any vector
 #: Blocks are so long at least that the tile of outputs in hand fills half the first-level cache.
 _TILES_BYTES = 1 << 14
 
-#: Blocks grow with the number of pieces, so that a run has about so many samples: rows are loaded once a run, and all
-#: coefficients go through the caches once a block.
-_RUN, _LONGEST_BLOCK = 32, 16 * BLOCK
+#: Blocks grow with the number of pieces, so that a run has about so many samples: its polynomials are made once a run,
+#: and all coefficients go through the caches once a block.
+_RUN, _LONGEST_BLOCK = 64, 16 * BLOCK
 
 #: What is prepared at once: 16 inputs, or fewer of the longest blocks.
 _INPUTS, _PREPARED = 16, 128 * BLOCK
