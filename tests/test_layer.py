@@ -315,11 +315,11 @@ def test_P_NAN_nan_in_gives_nan_out_in_its_own_row(k: int, policy: str, dtype: t
     assert np.isfinite(whole).all()
 
 
-@pytest.mark.parametrize("k", [1, 3, 5])
+@pytest.mark.parametrize("k", [2, 3, 5])
 def test_far_outside_nothing_overflows_that_counts_for_nothing(k: int) -> None:
-    """The cube of such a w is no float32."""
+    """The square of such a w is no float32."""
     layer, x = example(k, np.float32, extrapolate="linear")
-    x[0], x[1], x[3, 1] = 1e15, -1e15, 1e14
+    x[0], x[1], x[3, 1] = 1e20, -1e20, 1e22
     check_kernels(layer, x)
 
 

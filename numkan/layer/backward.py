@@ -12,7 +12,10 @@ of one piece:
    \bar C_{i,f+r,o} \mathrel{+}= \sum_m P_{imr}\, M_{imo}`
 2. :math:`\bar C_{i,base,o} \mathrel{+}= \sum_n b(x_{ni})\, \bar y_{no}`
 3. :math:`\bar x_{ni} = \sum_o \bar y_{no} \big( w_i' \sum_m m A_{imo}\, w_{ni}^{m-1}
-   + b'(x_{ni})\, C_{i,base,o} \big)`
+   + b'(x_{ni})\, C_{i,base,o} \big)`, with the piece's :math:`w_i' = dw_i / dx_i`
+
+Where a moment overflows, which takes cotangents as large as that, the gradients of its piece are not finite; which of
+them are infinite, and which NaN, is not promised.
 """
 
 from __future__ import annotations
@@ -46,7 +49,7 @@ def _coefficient_kernel(k: int, dtype: np.dtype[Any], vectors: int) -> Any:
 
         poly: flat; tile_at: where the tile of their cotangents begins.
         """
-        order, powers, room, first = work.order, work.basis, work.rows, 0
+        order, powers, room, first = work.order, work.numbers, work.rows, 0
         before = low_grad * n_rows * width
         for slot in range(high - low):
             base_row = ((low - low_grad + slot) * n_rows + n_rows - 1) * width + v
@@ -74,7 +77,7 @@ def _input_kernel(k: int, dtype: np.dtype[Any], vectors: int) -> Any:
 
         poly, tile_at: as above; inverses: flat.
         """
-        order, powers, sums, room, first = work.order, work.basis, work.points, work.rows, 0
+        order, powers, sums, room, first = work.order, work.numbers, work.points, work.rows, 0
         for slot in range(high - low):
             base_row = ((low + slot) * n_rows + n_rows - 1) * width + v
             start, run = (kept + slot) * work.stride, np.uint64((kept + slot) * work.runs)
@@ -97,7 +100,7 @@ def _pull_kernel(k: int, dtype: np.dtype[Any]) -> Any:
 
     @kernel
     def pull(coefs, poly, inverses, low, high, n_rows, width, bars, bars_at, begin, count, kept, work, x_bar):  # type: ignore[no-untyped-def]
-        """Fill columns low ... high - 1 of x_bar, `count` rows from `begin` on: sums over r, lanes, then tiles."""
+        """Fill columns low ... high - 1 of x_bar, `count` rows from `begin` on: sums over vectors, lanes, tiles."""
         sums, order = work.points, work.order
         sums[: (high - low) * work.stride] = zero
         whole = width // tile * tile

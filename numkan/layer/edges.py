@@ -81,7 +81,7 @@ def _sums_kernel(k: int, dtype: np.dtype[Any]) -> Any:
                             row, end = work.run_row[run] + v, work.run_end[run]
                             for s in range(q, end):
                                 at = place(groups, s - q)
-                                d = edge(work.basis, at, flat, row, base_row + v, minus_shift, c, width)
+                                d = edge(work.numbers, at, flat, row, base_row + v, minus_shift, c, width)
                                 total = fma(splat(one), d, total)
                                 square = fma(d, d, square)
                             groups, q = behind(groups, end - q), end
@@ -111,7 +111,7 @@ def _backward_kernel(k: int, dtype: np.dtype[Any]) -> Any:
         n, n_out = y_bar.shape
         n_in, n_rows, width = coefs.shape
         flat, flat_grad, out = coefs.reshape(-1), grad.reshape(-1), work.out
-        basis, slope = work.basis, work.slope
+        basis, slope = work.numbers, work.slope
         cotangents = y_bar.reshape(-1)
         out[:] = zero  # the padding stays zero
         for begin in range(0, n, work.block):

@@ -41,7 +41,7 @@ def _tile_kernel(k: int, dtype: np.dtype[Any], vectors: int) -> Any:
 
         poly: flat; tile_at: where their tile begins.
         """
-        order, values, out, room, first = work.order, work.basis, work.out, work.rows, 0
+        order, values, out, room, first = work.order, work.numbers, work.out, work.rows, 0
         for slot in range(high - low):
             base_row = ((low + slot) * n_rows + n_rows - 1) * width + v
             start, run = (kept + slot) * work.stride, np.uint64((kept + slot) * work.runs)
@@ -111,8 +111,8 @@ def tangent_kernel(k: int, dtype: np.dtype[Any]) -> Any:
 
     .. math:: \dot y_o = \sum_i \big( \phi_{io}'(x_i)\, \dot x_i + \dot\phi_{io}(x_i) \big)
 
-    where the second term is the layer with the tangent of its packed coefficients: two contractions, one of slopes
-    times the tangent of x with C, one of values with the tangent of C.
+    where the second term is the layer with the tangent of its packed coefficients. Each of the k + 2 functions is taken
+    for itself, since what its slope is multiplied by is the sample's own.
     """
     prepare, (size, place, behind, _) = prepare_kernel(k, dtype), group_ops(k + 2, dtype)
     step, load, store, splat, fma, *_ = vector_ops(lanes_of(dtype))
@@ -123,7 +123,7 @@ def tangent_kernel(k: int, dtype: np.dtype[Any]) -> Any:
         """Fill y_dot (n, n_out) from x, x_dot (n, n_in) and coefs, coefs_dot (n_in, G + k + 1, width)."""
         n, n_out = y_dot.shape
         n_in, n_rows, width = coefs.shape
-        flat, flat_dot, basis, slope = coefs.reshape(-1), coefs_dot.reshape(-1), work.basis, work.slope
+        flat, flat_dot, basis, slope = coefs.reshape(-1), coefs_dot.reshape(-1), work.numbers, work.slope
         out, outputs = work.out, y_dot.reshape(-1)
         for begin in range(0, n, work.block):
             count = min(work.block, n - begin)

@@ -45,7 +45,7 @@ def jacobian_kernel(k: int, dtype: np.dtype[Any]) -> Any:
         n, n_q, n_out = delta.shape
         n_in, n_basis, _ = coef.shape
         at_coef, at_base, at_sp = columns
-        basis = work.basis
+        basis = work.numbers
         for begin in range(0, n, work.block):
             count = min(work.block, n - begin)
             for i in range(n_in):

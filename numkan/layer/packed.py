@@ -27,7 +27,7 @@ _LONGEST_CALL = 16 * BLOCK
 #: every group asks for the interpreter, and 16 cost two threads a few per cent more than 8.
 _MOST_GROUPS, _GROUP_WORK = 8, 1_300_000
 
-#: What preparing one input of one sample costs, with slopes, in multiply-adds.
+#: What preparing one input of one sample costs backward, in multiply-adds.
 _SLOPES_WORK = 64
 
 #: What receives the gradient of some inputs.

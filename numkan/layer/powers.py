@@ -48,7 +48,7 @@ def _fill_kernel(highest: int, numbers: int, dtype: np.dtype[Any]) -> Any:
         the next run.
         """
         centres, inverses = pieces.centre.reshape(-1), pieces.inverse.reshape(-1)
-        filled, base, base_slope = work.basis, work.base, work.base_slope
+        filled, base, base_slope = work.numbers, work.base, work.base_slope
         n_pieces, first = pieces.centre.shape[1], 0
         for slot in range(high - low):
             run, q = np.uint64((at + slot) * work.runs), 0

@@ -46,7 +46,7 @@ def _functions_kernel(k: int, dtype: np.dtype[Any]) -> Any:
         is written behind it is of no sample, or is written again by the next run.
         """
         centres, inverses, table = pieces.centre.reshape(-1), pieces.inverse.reshape(-1), pieces.poly.reshape(-1)
-        basis, slopes, base, base_slope = work.basis, work.slope, work.base, work.base_slope
+        basis, slopes, base, base_slope = work.numbers, work.slope, work.base, work.base_slope
         n_pieces, lanes, first = pieces.poly.shape[1], pieces.poly.shape[3], 0
         for slot in range(high - low):
             first_run, q = slot * work.runs, 0

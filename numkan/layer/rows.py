@@ -13,9 +13,10 @@ vectors of each coefficient, from k + 1 rows C_r of packed coefficients and the 
     add_totals(rows, f, first, order, q, end, out, begin, sums, to)
                                                         sums[to + s] += sum(y * (D_1 + w (D_2 + ...) + b' C_base))
 
-Row r begins at `at + r * stride`, that of the base function at `last`, P at `piece`. y are the outputs of sample
-order[s], a tile of theirs, at ``begin + order[s] * tile``. The numbers f of a sample lie in groups from `first` on
-(``_groups.py``): w and b for `add_outputs`; w, w^2, ..., b and b' for the others.
+Row r begins at `at + r * stride`, that of the base function at `last`, P at `piece`, highest power first; so are A, M
+and D in `rows`, and the base's row is last. y are the outputs of sample order[s], a tile of theirs, at
+``begin + order[s] * tile``. The numbers f of a sample lie in groups from `first` on (``_groups.py``): w and b for
+`add_outputs`; w, w^2, ..., b and b' for the others.
 
 With its k + 1 B-splines a sample would take k + 2 multiply-adds a vector, and as many numbers to read; so it takes one
 multiply-add less, a sum, and two numbers. About the middle of a piece A is hardly larger than C, whatever the knots:

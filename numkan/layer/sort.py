@@ -84,7 +84,7 @@ def _many_kernel(dtype: np.dtype[Any]) -> Any:
         n_pieces = pieces.ends.shape[1]
         for i in range(low, high):
             points = work.points[(i - low) * work.stride :]
-            find(points, count, i, pieces, work.basis, piece)  # which is filled later, and may serve as scratch
+            find(points, count, i, pieces, work.numbers, piece)  # which is filled later, and may serve as scratch
             for j in range(n_pieces):
                 places[j] = 0
             for s in range(count):

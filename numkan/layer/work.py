@@ -71,10 +71,10 @@ class Work(NamedTuple):
     run_row: Any  # (slots * runs,) int64: where in the packed coefficients its first row begins
     base: Any  # (stride,) b of the sorted samples of one input
     base_slope: Any  # (stride,)
-    basis: Any  # numbers of the sorted samples in groups (``_groups.py``), one slot behind the other
-    slope: Any  # like basis: derivatives by x
+    numbers: Any  # of the sorted samples, in groups (``_groups.py``), one slot behind the other: ``powers.py``, or
+    slope: Any  # k + 1 functions and b, and here their derivatives by x (``prepare.py``)
     rows: Any  # room for a tile of the rows of a piece (``rows.py``)
-    out: Any  # (block * width,) outputs of the block in tiles (``tiles.py``), or in rows (``edges.py``)
+    out: Any  # (block * width,) outputs of the block in tiles (``tiles.py``), or in rows (``edges.py``, tangents)
 
 
 class Sorted:
@@ -178,7 +178,7 @@ def _new_work(dtype: np.dtype[Any], k: int, most_pieces: int, width: int) -> Wor
     block = block_rows(most_pieces // 2, tile * dtype.itemsize)
     inputs = min(_INPUTS, _PREPARED // block)
     stride, runs = block + lanes_of(dtype), min(block, most_pieces)
-    functions = inputs * group_room(block, runs, powers_of(k), dtype)
+    numbers = inputs * group_room(block, runs, max(powers_of(k), k + 2), dtype)
 
     def floats(size: int) -> Any:
         array = aligned_empty(size, dtype)
@@ -206,8 +206,8 @@ def _new_work(dtype: np.dtype[Any], k: int, most_pieces: int, width: int) -> Wor
         run_row=integers(inputs * runs),
         base=floats(stride),
         base_slope=floats(stride),
-        basis=floats(functions),
-        slope=floats(functions),
+        numbers=floats(numbers),
+        slope=floats(numbers),
         rows=floats((k + 2) * tile),
         out=floats(block * width),
     )

@@ -43,7 +43,7 @@ _CHUNKS = 4
 #: chain of sums over a lot, and float32 forgets what is small beside a long one.
 _LOT_NUMBERS, _LONGEST_LOT = 1 << 21, 64 * BLOCK
 
-#: What preparing one input of one sample (piece, basis, base function) costs, in multiply-adds.
+#: What preparing one input of one sample (its piece, w, base function) costs, in multiply-adds.
 _PREPARE_WORK = 32
 
 
