@@ -17,7 +17,6 @@ from numkan.layer.direct import _SLACK, BLOCK, MOST_SUMS, direct_tables
 from numkan.layer.direct_forward import cells_kernel, locate_direct
 from numkan.layer.places import ENTRIES, FUNCTION_VALUES, INPUTS, OUTPUTS, VALUES
 from numkan.model import merged
-from numkan.model.evaluate import loss_and_gradients
 from numkan.model.losses import targets
 from numkan.model.merged import _workspace
 from numkan.spline import extend_grid
@@ -302,9 +301,12 @@ def test_a_gradient_of_a_function_that_nearly_vanishes_is_as_exact_as_the_functi
     x = (breaks[10] + far * (breaks[11] - breaks[10])).astype(np.float32)
     y = np.zeros((len(x), n_out))
     _, grad = model.loss_and_grad(x, y)
-    expected, takes = model._gradient()
-    loss_and_gradients(model._pack(), x, targets(y, len(x), n_out, model.dtype, "mse"), takes)
-    np.testing.assert_allclose(grad, expected, rtol=2e-5)
+    exact = direct_model([1, n_out], GRID, even=True, base_fun="zero")
+    exact.act_fun[0].grid, exact.params = model.act_fun[0].grid.astype(float), model.params.astype(float)
+    _, expected = exact.loss_and_grad(x.astype(float), y)
+    smallest = abs(expected[expected != 0]).min()
+    assert smallest < 1e-6 * abs(expected).max()
+    np.testing.assert_allclose(grad, expected, rtol=5e-3)  # of a sample alone: eps over the function, 6e-2
 
 
 @pytest.mark.parametrize("dtype", FLOATS, ids=lambda dtype: dtype.__name__)

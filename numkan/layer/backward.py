@@ -14,8 +14,9 @@ of one piece:
 3. :math:`\bar x_{ni} = \sum_o \bar y_{no} \big( w_i' \sum_m m A_{imo}\, w_{ni}^{m-1}
    + b'(x_{ni})\, C_{i,base,o} \big)`, with the piece's :math:`w_i' = dw_i / dx_i`
 
-Where a moment overflows, which takes cotangents as large as that, the gradients of its piece are not finite; which of
-them are infinite, and which NaN, is not promised.
+Step 1 is exact to roundings of its moments: where all samples of a piece lie at one end of it, and a function nearly
+vanishes, that is not relative to this function. Where a moment overflows, which takes cotangents as large as that, the
+gradients of its piece are not finite; which of them are infinite, and which NaN, is not promised.
 """
 
 from __future__ import annotations
