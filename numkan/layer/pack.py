@@ -105,16 +105,20 @@ def unpack_gradient(packed, coef, scale_sp, mask, coef_bar, base_bar, sp_bar, ad
     What a masked edge gets is exactly 0, also where the packed gradient is not finite.
     """
     n_in, n_basis, n_out = coef.shape
+    zero = packed.dtype.type(0)
     for i in range(n_in):
+        # rows, and one sum in a loop, without a branch: so the compiler makes vectors of it
+        m, s, base, sp = mask[i], scale_sp[i], base_bar[i], sp_bar[i]
         if not add:
-            coef_bar[i] = 0
-            base_bar[i] = 0
-            sp_bar[i] = 0
+            coef_bar[i] = zero
+            base[:] = zero
+            sp[:] = zero
+        bar = packed[i, n_basis]
         for o in range(n_out):
-            if mask[i, o] != 0:
-                base_bar[i, o] += mask[i, o] * packed[i, n_basis, o]
+            base[o] += m[o] * bar[o] if m[o] != 0 else zero
         for p in range(n_basis):
+            bar, c, own = packed[i, p], coef[i, p], coef_bar[i, p]
             for o in range(n_out):
-                if mask[i, o] != 0:
-                    coef_bar[i, p, o] += mask[i, o] * scale_sp[i, o] * packed[i, p, o]
-                    sp_bar[i, o] += mask[i, o] * coef[i, p, o] * packed[i, p, o]
+                own[o] += m[o] * s[o] * bar[o] if m[o] != 0 else zero
+            for o in range(n_out):
+                sp[o] += m[o] * c[o] * bar[o] if m[o] != 0 else zero
