@@ -16,7 +16,6 @@ from numkan._jit import kernel
 from numkan._simd import lanes_of, vector_ops
 from numkan.layer.base_values import base_kernel
 from numkan.layer.row_numbers import VALUES, highest_power, powers_of
-from numkan.spline.pieces import bounded
 
 __all__ = ["powers_kernel", "values_kernel"]
 
@@ -35,7 +34,7 @@ def powers_kernel(k: int, dtype: np.dtype[Any]) -> Any:
 
 def _fill_kernel(highest: int, numbers: int, dtype: np.dtype[Any]) -> Any:
     step, load, _, splat, fma, mul, *_ = vector_ops(lanes_of(dtype))
-    limit, zero, one, minus = dtype.type(np.finfo(dtype).max), dtype.type(0), dtype.type(1), dtype.type(-1)
+    zero, one, minus = dtype.type(0), dtype.type(1), dtype.type(-1)
     fill_base, (size, place, behind, store) = base_kernel(dtype), group_ops(numbers, dtype)
     with_slope = numbers > highest + 1
 
@@ -56,24 +55,7 @@ def _fill_kernel(highest: int, numbers: int, dtype: np.dtype[Any]) -> Any:
             first_piece = (low + slot) * n_pieces
             last_piece = first_piece + n_pieces - 1
             points, start = work.ordered, (at + slot) * work.stride
-            fill_base(
-                begin,
-                count,
-                low + slot,
-                kind,
-                given,
-                given_slope,
-                with_slopes,
-                points,
-                start,
-                work.order,
-                base,
-                base_slope,
-            )
-            # infinities lie in the outermost pieces, which often are empty
-            if work.run_piece[run] == first_piece or work.run_piece[last_run] == last_piece:
-                for s in range(count):
-                    work.points[s] = bounded(points[start + s], limit)
+            if fill_base(begin, count, low + slot, at + slot, n_pieces, kind, given, given_slope, with_slopes, work):
                 points, start = work.points, 0
             while run <= last_run:
                 piece, end = np.uint64(work.run_piece[run]), work.run_end[run]

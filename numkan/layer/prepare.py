@@ -24,7 +24,6 @@ from numkan._simd import lanes_of, vector_ops
 from numkan.layer.base_values import base_kernel
 from numkan.layer.enter import enter_kernel
 from numkan.layer.sort import sort_kernel
-from numkan.spline.pieces import bounded
 
 __all__ = ["place_kernel", "prepare_kernel"]
 
@@ -34,7 +33,7 @@ def _functions_kernel(k: int, dtype: np.dtype[Any]) -> Any:
     """Return the kernel that evaluates the functions of sorted inputs, for degree `k` and a dtype."""
     powers = k + 1
     step, load, _, splat, fma, mul, *_ = vector_ops(lanes_of(dtype))
-    limit, zero, minus = dtype.type(np.finfo(dtype).max), dtype.type(0), dtype.type(-1)
+    zero, minus = dtype.type(0), dtype.type(-1)
     fill_base, (size, place, behind, store) = base_kernel(dtype), group_ops(k + 2, dtype)
 
     @kernel
@@ -52,25 +51,7 @@ def _functions_kernel(k: int, dtype: np.dtype[Any]) -> Any:
             first_run, q = slot * work.runs, 0
             last_run = first_run + work.n_runs[slot] - 1
             points, start = work.ordered, slot * work.stride
-            fill_base(
-                begin,
-                count,
-                low + slot,
-                kind,
-                given,
-                given_slope,
-                with_slopes,
-                points,
-                start,
-                work.order,
-                base,
-                base_slope,
-            )
-            # infinities lie in the outermost pieces, which often are empty
-            first_piece = (low + slot) * n_pieces
-            if work.run_piece[first_run] == first_piece or work.run_piece[last_run] == first_piece + n_pieces - 1:
-                for s in range(count):
-                    work.points[s] = bounded(points[start + s], limit)
+            if fill_base(begin, count, low + slot, slot, n_pieces, kind, given, given_slope, with_slopes, work):
                 points, start = work.points, 0
             for run in range(first_run, last_run + 1):
                 piece = np.uint64(work.run_piece[run])  # unsigned: no index may count from the end
