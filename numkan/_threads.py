@@ -18,14 +18,14 @@ import numpy as np
 from numkan._check import check_integer
 from numkan._watch import turns_in, watch
 
-__all__ = ["get_threads", "run_tasks", "set_threads"]
+__all__ = ["get_threads", "patience", "run_tasks", "set_threads"]
 
 #: Seconds that a helper without work, and a caller that waits for helpers, stay awake.
 _AWAKE = 3e-4
 
 #: Seconds that a helper who is awake leaves the interpreter to the caller, who is on the way into its own first task:
 #: to ask for it meanwhile means to be put to sleep, and to begin four times as late.
-_HEAD_START = 1e-5
+_HEAD_START = 1.5e-5
 
 _lock = threading.Lock()
 _pool: _Pool | None = None
@@ -72,6 +72,11 @@ def set_threads(n: int) -> None:
     with _lock:
         _threads = count
         _drop_pool()
+
+
+def patience() -> int:
+    """Return how many turns of ``_watch.py`` threads wait for each other, awake: none if there are more than cores."""
+    return turns_in(_AWAKE) if get_threads() <= _available_cores() else 0
 
 
 class _Job:
@@ -133,8 +138,7 @@ class _Pool:
 
     def __init__(self, size: int) -> None:
         self._size = size
-        # More threads than cores would be in each other's way, awake.
-        self.turns = turns_in(_AWAKE) if size < _available_cores() else 0
+        self.turns = patience()
         self._head_start = round(self.turns * _HEAD_START / _AWAKE)
         self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
         self._offers = np.zeros(1, np.int64)

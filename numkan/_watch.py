@@ -20,35 +20,34 @@ from numba.extending import intrinsic
 
 from numkan._jit import kernel
 
-__all__ = ["turns_in", "watch"]
+__all__ = ["count", "turns_in", "wait", "watch"]
 
 _IS_X86 = platform.machine().lower() in ("x86_64", "amd64", "i686")
 
 
-def _place(context: Any, builder: Any, array_type: Any, array: Any) -> Any:
-    return context.make_array(array_type)(context, builder, array).data
+def _place(context: Any, builder: Any, array_type: Any, array: Any, at: Any) -> Any:
+    return builder.gep(context.make_array(array_type)(context, builder, array).data, [at])
 
 
 @intrinsic
-def _read(typing_context, number):  # type: ignore[no-untyped-def]
-    """Return number[0] as it is in memory now."""
+def _read(typing_context, numbers, at):  # type: ignore[no-untyped-def]
+    """Return numbers[at] as it is in memory now."""
 
     def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
-        return builder.load_atomic(_place(context, builder, signature.args[0], args[0]), "acquire", 8)
+        return builder.load_atomic(_place(context, builder, signature.args[0], *args), "acquire", 8)
 
-    return types.int64(number), codegen
+    return types.int64(numbers, types.intp), codegen
 
 
 @intrinsic
-def _count(typing_context, number):  # type: ignore[no-untyped-def]
-    """Add 1 to number[0], whoever else does."""
+def _count(typing_context, numbers, at):  # type: ignore[no-untyped-def]
+    """Add 1 to numbers[at], whoever else does; return what it was."""
 
     def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
-        place = _place(context, builder, signature.args[0], args[0])
-        builder.atomic_rmw("add", place, ir.Constant(ir.IntType(64), 1), "acq_rel")
-        return context.get_dummy_value()
+        place = _place(context, builder, signature.args[0], *args)
+        return builder.atomic_rmw("add", place, ir.Constant(ir.IntType(64), 1), "acq_rel")
 
-    return types.void(number), codegen
+    return types.int64(numbers, types.intp), codegen
 
 
 @intrinsic
@@ -64,17 +63,42 @@ def _pause(typing_context):  # type: ignore[no-untyped-def]
     return types.void(), codegen
 
 
+def _count_in_python(numbers: Any, at: int) -> int:
+    before = int(numbers[at])
+    numbers[at] = before + 1
+    return before
+
+
+#: Add 1 to numbers[at], whoever else does, and return what it was. With the JIT off two threads may get the same.
+count = _count_in_python if config.DISABLE_JIT else _count
+
+
 @kernel
-def _watch(counted, number, goal, turns, after):  # type: ignore[no-untyped-def]
-    _count(counted)
+def _wait(numbers, at, goal, turns):  # type: ignore[no-untyped-def]
     for _ in range(turns):
-        if _read(number) >= goal:
-            for _ in range(after):
-                _read(number)  # as in the other turns: nothing is left of an empty loop where there is no pause
-                _pause()
+        if _read(numbers, at) >= goal:
             return True
         _pause()
-    return _read(number) >= goal
+    return _read(numbers, at) >= goal
+
+
+def _wait_in_python(numbers: Any, at: int, goal: int, turns: int) -> bool:
+    return bool(numbers[at] >= goal)
+
+
+#: Wait until numbers[at] >= goal, for so many turns at most, and return whether it is. With the JIT off nobody waits.
+wait = _wait_in_python if config.DISABLE_JIT else _wait
+
+
+@kernel
+def _watch(counted, number, goal, turns, after):  # type: ignore[no-untyped-def]
+    count(counted, 0)
+    found = wait(number, 0, goal, turns)
+    if found:
+        for _ in range(after):
+            _read(number, 0)  # as in the other turns: nothing is left of an empty loop where there is no pause
+            _pause()
+    return found
 
 
 def watch(counted: Any, number: Any, goal: int, turns: int, after: int = 0) -> bool:
@@ -84,10 +108,7 @@ def watch(counted: Any, number: Any, goal: int, turns: int, after: int = 0) -> b
     int64. The interpreter is free meanwhile, and before the count: who waits for that finds it so. With the JIT off
     nobody stays awake.
     """
-    if not config.DISABLE_JIT:
-        return bool(_watch(counted, number, goal, turns, after))
-    counted[0] += 1
-    return bool(number[0] >= goal)
+    return bool(_watch(counted, number, goal, turns, 0 if config.DISABLE_JIT else after))
 
 
 @cache

@@ -18,8 +18,9 @@ import pytest
 
 import numkan
 from numkan import KAN, _threads, get_threads, set_threads
+from numkan._jit import kernel
 from numkan._threads import run_tasks
-from numkan._watch import turns_in, watch
+from numkan._watch import count, turns_in, wait, watch
 
 
 @pytest.fixture(autouse=True)
@@ -285,6 +286,43 @@ def test_a_watcher_is_awake_and_leaves_the_interpreter_to_others() -> None:
     number[0] = 1
     thread.join(timeout=30)
     assert told == [True]
+
+
+def test_a_waiter_is_told_whether_what_it_waits_for_came() -> None:
+    numbers = np.array([7, 2])
+    assert wait(numbers, 1, 2, 0)
+    assert not wait(numbers, 1, 3, 100)
+    assert count_on(numbers, 1) == 2
+    assert wait(numbers, 1, 3, 0)
+    assert numbers.tolist() == [7, 3]
+
+
+@kernel
+def count_on(numbers, at):  # type: ignore[no-untyped-def]
+    return count(numbers, at)
+
+
+@kernel
+def _count_many(numbers, taken):  # type: ignore[no-untyped-def]
+    """Mark each number that is taken, until there are no more."""
+    number = count(numbers, 0)
+    while number < len(taken):
+        taken[number] += 1
+        number = count(numbers, 0)
+
+
+@pytest.mark.jit
+def test_threads_that_count_take_each_number_once() -> None:
+    numbers, taken = np.zeros(1, np.int64), np.zeros(1_000_000, np.int64)
+    _count_many(numbers, taken[:0])
+    numbers[0] = 0
+    threads = [threading.Thread(target=_count_many, args=(numbers, taken)) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (taken == 1).all()
+    assert numbers[0] == len(taken) + 4
 
 
 def test_the_count_may_change_while_tasks_run() -> None:

@@ -149,7 +149,7 @@ def backward_kernel(k: int, dtype: np.dtype[Any]) -> Any:
                 at = kept + begin // work.block * n_in + i if kept >= 0 else 0
                 if kept < 0:
                     place(x, begin, count, i, j, width, n_rows, pieces, at, work)
-                fill(begin, count, i, j, pieces, kind, given, slope, with_inputs, at, work)
+                fill(begin, count, i, j, pieces, kind, given, slope, with_inputs, at, work.numbers, 0, work)
                 if with_coefs:
                     for v in range(0, whole, tile):
                         add_many(flat_grad, poly, low, i, j, n_rows, width, v, bars, start + v * count, at, work)

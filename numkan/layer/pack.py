@@ -32,8 +32,8 @@ from numkan.layer.work import aligned_empty
 
 __all__ = ["new_packed", "over_inputs", "pack", "pack_tangent", "packed_shape", "padded_width", "unpack_gradient"]
 
-#: From so many numbers on, a pass over them is worth a thread's while; it is then cut into so many parts.
-_WORTH_THREADS, _GROUPS = 300_000, 8
+#: A pass over so many numbers is worth a thread's while, in so many parts at most.
+_PART, _MOST_PARTS = 250_000, 8
 
 
 def padded_width(n_out: int, dtype: np.dtype[Any]) -> int:
@@ -56,7 +56,7 @@ def new_packed(n_in: int, n_basis: int, n_out: int, dtype: np.dtype[Any]) -> Any
 def over_inputs(kernel: Callable[..., None], *arrays: Any) -> None:
     """Call one of the kernels below for all inputs; threads share them where there are many numbers."""
     n_in = len(arrays[0])
-    size = n_in if arrays[0].size < _WORTH_THREADS else -(-n_in // _GROUPS)
+    size = -(-n_in // max(1, min(_MOST_PARTS, arrays[0].size // _PART)))
 
     def task(group: int) -> None:
         kernel(*(array[group * size : (group + 1) * size] for array in arrays))

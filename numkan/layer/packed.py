@@ -27,8 +27,8 @@ _LONGEST_CALL = 16 * BLOCK
 #: every group asks for the interpreter, and 16 cost two threads a few per cent more than 8.
 _MOST_GROUPS, _GROUP_WORK = 8, 1_300_000
 
-#: What preparing one input of one sample costs backward, in multiply-adds.
-_SLOPES_WORK = 64
+#: What preparing one input of one sample (its piece, w, base function) costs, in multiply-adds, and what backward.
+_PREPARE_WORK, _SLOPES_WORK = 32, 64
 
 #: What receives the gradient of some inputs.
 Take = Callable[[int, int, FloatArray], None]
@@ -93,6 +93,12 @@ class PackedLayer:
         """How many samples the kernels take at once."""
         return self.work.block
 
+    @property
+    def row_work(self) -> int:
+        """What one sample costs forward, in multiply-adds."""
+        n_in, _, width = self.coefs.shape
+        return int(n_in * (_PREPARE_WORK + (self.k + 2) * width))
+
     def forward(
         self, x: FloatArray, y: FloatArray | None = None, keep: Sorted | None = None, first: int = 0
     ) -> FloatArray:
@@ -101,8 +107,7 @@ class PackedLayer:
         What was sorted stays in `keep` if that is given, for :meth:`backward`; x then begins at row `first` of its
         samples, where a block begins.
         """
-        if self.inside is not None:
-            check_inside("x", x, self.inside, self.k)
+        self.check_inside(x)
         if y is None:
             y = np.empty((x.shape[0], self.n_out), x.dtype)
         kernel, work = forward_kernel(self.k, x.dtype), self._work_with(keep)
@@ -112,6 +117,11 @@ class PackedLayer:
             at = -1 if keep is None else (first + begin) // work.block * x.shape[1]
             kernel(x[rows], self.pieces, self.base.kind, given, slope, self.coefs, work, at, y[rows])
         return y
+
+    def check_inside(self, x: FloatArray) -> None:
+        """Raise the error of the policy `"raise"`, where that is the layer's, for points outside."""
+        if self.inside is not None:
+            check_inside("x", x, self.inside, self.k)
 
     def _work_with(self, keep: Sorted | None) -> Work:
         """Return this thread's scratch memory, where what is sorted lies in `keep` if that is given."""

@@ -1,22 +1,23 @@
 """Packed layers, one after the other, over many samples: outputs, gradients, derivatives.
 
-Forward, samples go through in chunks, which threads share; no row's bits depend on its chunk. For a gradient
-activations of a *lot* of samples are kept, and backward threads share the inputs of a layer (`PackedLayer.backward`).
-Chunks and lots depend on the network and the number of samples alone, so threads do not change a bit; memory stays
-bounded, and Ctrl-C is answered soon.
+Forward, samples go through in chunks, which threads share; of few samples threads share the layers, one after the other
+(``shared_block.py``). No row's bits depend on its chunk. For a gradient activations of a *lot* of samples are kept, and
+backward threads share the inputs of a layer (`PackedLayer.backward`). Chunks and lots depend on the network and the
+number of samples alone, so threads do not change a bit; memory stays bounded, and Ctrl-C is answered soon.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from numkan._check import FloatArray
 from numkan._threads import run_tasks
 from numkan.layer.packed import PackedLayer, Take
+from numkan.layer.shared_block import forward_shared, is_shared
 from numkan.layer.work import BLOCK, Sorted, lent
 from numkan.model.losses import Targets
 from numkan.spline.pieces import check_inside
@@ -38,26 +39,30 @@ _CHUNK_WORK = 4_000_000
 _LONGEST_CHUNK = 16 * BLOCK
 #: Where there are many samples, chunks may be longer, which spares caches, as long as there are so many for threads.
 _CHUNKS = 4
+#: From so much work on, threads share the layers, where all samples fit a block and layers are wide.
+_SHARED_WORK, _NEARLY_ALL = 16_000_000, 0.75
 
 #: For a gradient, about so many activations are kept, and of so many samples at most: an entry of the gradient is one
 #: chain of sums over a lot, and float32 forgets what is small beside a long one.
 _LOT_NUMBERS, _LONGEST_LOT = 1 << 21, 64 * BLOCK
 
-#: What preparing one input of one sample (its piece, w, base function) costs, in multiply-adds.
-_PREPARE_WORK = 32
-
 
 def chunk_rows(layers: Sequence[PackedLayer], n: int) -> int:
     """Return how many of n samples go through a network at once, by the work that one is: blocks, or a short one."""
-    work = 0
-    for layer in layers:
-        n_in, _, width = layer.coefs.shape
-        work += n_in * (_PREPARE_WORK + (layer.k + 2) * width)
-    block = max(layer.block for layer in layers)
+    work, block = sum(layer.row_work for layer in layers), max(layer.block for layer in layers)
     half = (n + BLOCK) // (2 * BLOCK) * BLOCK
     least = block if 2 * n >= 3 * block else half  # enough for two threads
     wanted = max(BLOCK, min(max(_CHUNK_WORK // work, n // _CHUNKS, least), _LONGEST_CHUNK))
     return int(wanted - wanted % (block if wanted >= block else BLOCK))
+
+
+def _share_layers(layers: Sequence[PackedLayer], n: int) -> bool:
+    """Tell whether threads share the layers at n samples, rather than the samples: if nearly all can be shared so."""
+    if n > min(layer.block for layer in layers):
+        return False
+    work = n * sum(layer.row_work for layer in layers)
+    shared = n * sum(layer.row_work for layer in layers if is_shared(layer, n))
+    return work >= _SHARED_WORK and shared >= _NEARLY_ALL * work
 
 
 def lot_rows(layers: Sequence[PackedLayer]) -> int:
@@ -114,9 +119,23 @@ def activations(
     return acts
 
 
+def _activations_shared(
+    layers: Sequence[PackedLayer], x: FloatArray, begin: int, out: Sequence[FloatArray], keep: Sequence[Sorted]
+) -> None:
+    """Fill `out` as :func:`activations` does, for few samples: threads share each layer."""
+    acts = [x, *out]
+    for depth, layer in enumerate(layers):
+        _check_hidden(depth, layer, acts[depth], begin)
+        forward_shared(layer, acts[depth], acts[depth + 1], keep[depth])
+
+
 def all_activations(layers: Sequence[PackedLayer], x: FloatArray, begin: int = 0) -> list[FloatArray]:
-    """Return what :func:`activations` does, for any number of samples: chunk by chunk, on all threads."""
+    """Return what :func:`activations` does, for any number of samples, on all threads."""
     out = [np.empty((len(x), layer.n_out), x.dtype) for layer in layers]
+    if _share_layers(layers, len(x)):
+        with lent("sorted", _key(layers, x), lambda: _new_sorted(layers, len(x), True)) as keep:
+            _activations_shared(layers, x, begin, out, keep)
+        return [x, *out]
     parts = spans(len(x), chunk_rows(layers, len(x)))
 
     def task(index: int) -> None:
@@ -132,6 +151,8 @@ def forward(layers: Sequence[PackedLayer], x: FloatArray) -> FloatArray:
     n = x.shape[0]
     size = chunk_rows(layers, n)
     check_domain(layers, x)
+    if _share_layers(layers, n):
+        return all_activations(layers, x)[-1]
     if n <= size:
         return activations(layers, x)[-1]
     y = np.empty((n, layers[-1].n_out), x.dtype)
@@ -170,56 +191,60 @@ def backward(
     return y_bar
 
 
-def loss_and_cotangents(
-    layers: Sequence[PackedLayer],
-    x: FloatArray,
-    targets: Targets,
-    rows: slice,
-    y_bar: FloatArray,
-    size: int,
-    keep: Sequence[Sorted],
-) -> tuple[float, list[FloatArray]]:
-    """Return the share of some rows in the loss and the inputs of all layers; fill y_bar (rows, n_out).
-
-    The rows go through in chunks of `size`.
-    """
-    n = len(y_bar)
-    acts = [x[rows]] + [np.empty((n, layer.n_out), x.dtype) for layer in layers[:-1]]
-    parts = spans(n, size)
-    losses = np.zeros(len(parts))
-
-    def task(index: int) -> None:
-        part = parts[index]
-        begin = rows.start + part.start
-        y = activations(layers, acts[0][part], begin, [a[part] for a in acts[1:]], keep, part.start)[-1]
-        losses[index] = targets.part(slice(begin, rows.start + part.stop), y, y_bar[part])
-
-    run_tasks(task, len(parts))
-    return float(sum(losses.tolist())), acts
-
-
 class _Lot(NamedTuple):
     """How many samples go through a network for a loss, and memory for them."""
 
     rows: int
     size: int  # of the chunks in which they go forward, those of a shorter last lot too: they fill the blocks below
+    shared: bool  # whether they are one chunk, in which threads share the layers
     y_bar: FloatArray  # (rows, n_out) cotangents of the outputs
-    keep: list[Sorted]  # for each layer, where the gradient is wanted
+    keep: list[Sorted]  # for each layer, where the gradient is wanted, or threads share the layers
 
 
 def _new_lot(layers: Sequence[PackedLayer], n: int, gradient: bool) -> tuple[_Lot, int]:
     """Return how n samples are cut into lots, and the bytes that a lot takes."""
     rows, last = min(n, lot_rows(layers)), layers[-1]
-    size = chunk_rows(layers, rows)
-    keep = [_sorted(layer, rows, size) for layer in layers if gradient]
+    shared = _share_layers(layers, rows)
+    keep, n_bytes = _new_sorted(layers, rows, shared) if gradient or shared else ([], 0)
     y_bar = np.empty((rows, last.n_out), last.coefs.dtype)
-    return _Lot(rows, size, y_bar, keep), y_bar.nbytes + sum(kept.nbytes for kept in keep)
+    return _Lot(rows, rows if shared else chunk_rows(layers, rows), shared, y_bar, keep), y_bar.nbytes + n_bytes
 
 
-def _sorted(layer: PackedLayer, n: int, size: int) -> Sorted:
-    """Return room for what a layer sorts, in blocks that chunks of `size` samples are made of."""
-    block = size if size < layer.block else math.gcd(size, layer.block)
-    return Sorted(layer.work, n, layer.coefs.shape[0], block)
+def _new_sorted(layers: Sequence[PackedLayer], n: int, shared: bool) -> tuple[list[Sorted], int]:
+    """Return room for what layers sort of n samples, and the bytes that it takes."""
+    size = -(-n // BLOCK) * BLOCK if shared else chunk_rows(layers, n)
+    keep = []
+    for layer in layers:
+        block = size if size < layer.block else math.gcd(size, layer.block)
+        keep.append(Sorted(layer.work, n, layer.coefs.shape[0], block))
+    return keep, sum(kept.nbytes for kept in keep)
+
+
+def _key(layers: Sequence[PackedLayer], x: FloatArray) -> tuple[Any, ...]:
+    """Return all that a lot of samples x depends on."""
+    return (len(x), x.dtype, *((layer.k, layer.n_out, layer.coefs.shape, layer.pieces.poly.shape) for layer in layers))
+
+
+def _loss_and_activations(
+    layers: Sequence[PackedLayer], x: FloatArray, targets: Targets, rows: slice, lot: _Lot
+) -> tuple[float, list[FloatArray]]:
+    """Return the share of some rows in the loss and the inputs of all layers; fill the lot's y_bar, what it keeps."""
+    n = rows.stop - rows.start
+    acts = [x[rows]] + [np.empty((n, layer.n_out), x.dtype) for layer in layers]
+    if lot.shared:
+        _activations_shared(layers, acts[0], rows.start, acts[1:], lot.keep)
+        return targets.part(rows, acts.pop(), lot.y_bar[:n]), acts
+    parts = spans(n, lot.size)
+    losses = np.zeros(len(parts))
+
+    def task(index: int) -> None:
+        part = parts[index]
+        begin = rows.start + part.start
+        y = activations(layers, acts[0][part], begin, [a[part] for a in acts[1:]], lot.keep, part.start)[-1]
+        losses[index] = targets.part(slice(begin, rows.start + part.stop), y, lot.y_bar[part])
+
+    run_tasks(task, len(parts))
+    return float(sum(losses.tolist())), acts[:-1]
 
 
 def loss_and_gradients(
@@ -231,13 +256,10 @@ def loss_and_gradients(
     """
     check_domain(layers, x)
     loss, n, gradient = 0.0, len(x), takes is not None
-    sizes = ((layer.k, layer.n_out, layer.coefs.shape, layer.pieces.poly.shape) for layer in layers)
-    key = (n, x.dtype, *sizes)  # all that a lot depends on
-    with lent("lot" if gradient else "lot of a loss", key, lambda: _new_lot(layers, n, gradient)) as lot:
+    with lent("lot" if gradient else "lot of a loss", _key(layers, x), lambda: _new_lot(layers, n, gradient)) as lot:
         for rows in spans(n, lot.rows):
-            y_bar = lot.y_bar[: rows.stop - rows.start]
-            share, acts = loss_and_cotangents(layers, x, targets, rows, y_bar, lot.size, lot.keep)
+            share, acts = _loss_and_activations(layers, x, targets, rows, lot)
             loss += share
             if takes is not None:
-                backward(layers, acts, y_bar, takes, False, lot.keep)
+                backward(layers, acts, lot.y_bar[: rows.stop - rows.start], takes, False, lot.keep)
     return loss

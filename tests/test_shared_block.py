@@ -1,0 +1,183 @@
+"""numkan.layer.shared_block: threads that share a layer at few samples leave no trace, whoever is late or gives up."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+from numkan import KAN, get_threads, set_threads
+from numkan.layer import shared_block, work
+from numkan.layer.packed import PackedLayer
+from numkan.layer.shared_block import forward_shared, is_shared
+from numkan.layer.work import BLOCK, Sorted
+from numkan.model import evaluate
+from tests.laws import Array, assert_identical, assert_within
+from tests.small_networks import FLOATS, patchy, points, targets
+
+
+@pytest.fixture(autouse=True)
+def _small_work_is_shared(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """On small layers too; lots are cut once for a key, and would outlive what a test changes."""
+    monkeypatch.setattr(shared_block, "_SHARED_WORK", 1)
+    monkeypatch.setattr(evaluate, "_SHARED_WORK", 1)
+    monkeypatch.setattr(work, "_local", threading.local())
+    before = get_threads()
+    yield
+    set_threads(before)
+
+
+def wide(n_in: int, beyond: int, **options: Any) -> KAN:
+    """One layer of two tiles, and a few outputs beyond: more vectors, and padding."""
+    k, dtype = options.setdefault("k", 3), np.dtype(options.setdefault("dtype", np.float64))
+    tile = shared_block.tile_vectors(k) * shared_block.lanes_of(dtype)
+    return patchy([n_in, 2 * tile + beyond], grid=3, **options)
+
+
+def both_ways(model: KAN, x: Array) -> tuple[PackedLayer, Array, Sorted, Array, Sorted]:
+    """Return outputs, and what was sorted, of one thread and of all."""
+    (layer,) = model._pack()
+    alone, together = (Sorted(layer.work, len(x), layer.coefs.shape[0], BLOCK) for _ in range(2))
+    y = np.full((len(x), layer.n_out), np.nan, x.dtype)
+    assert is_shared(layer, len(x))
+    forward_shared(layer, x, y, together)
+    return layer, layer.forward(x, keep=alone), alone, y, together
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("k", [0, 1, 3, 5])
+@pytest.mark.parametrize("n_threads", [2, 5])
+def test_threads_that_share_a_layer_give_the_bits_of_one(n_threads: int, k: int, dtype: Any) -> None:
+    set_threads(n_threads)
+    for n_in, beyond, n in ((18, 3, 20), (1, 0, 1), (16, 11, 7)):
+        model = wide(n_in, beyond, k=k, dtype=dtype)
+        x = points(n, n_in, dtype)
+        x[0, 0], x[-1, -1] = np.nan, np.inf
+        layer, want, alone, got, together = both_ways(model, x)
+        assert_identical(got, want)
+        y_bar, grads = points(n, layer.n_out, dtype), []
+        for kept in (alone, together):
+            parts: dict[int, Array] = {}
+            x_bar = layer.backward(x, y_bar, lambda low, _, part, to=parts: to.update({low: part.copy()}), kept=kept)
+            grads.append((x_bar, np.concatenate([parts[low] for low in sorted(parts)])))
+        for one, other in zip(*grads, strict=True):
+            assert_identical(other, one, "backward reads what they sorted")
+
+
+@pytest.mark.parametrize("base_fun", ["identity", "zero", (np.tanh, lambda x: 1 - np.tanh(x) ** 2)], ids=str)
+def test_every_base_function_is_shared(base_fun: Any) -> None:
+    set_threads(2)
+    _, want, _, got, _ = both_ways(wide(3, 2, base_fun=base_fun), points(9, 3))
+    assert_identical(got, want)
+
+
+def test_who_gives_up_waiting_sums_nothing_and_the_rest_is_done_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    set_threads(2)
+    kernel, seen = shared_block._join_kernel, []
+
+    def spied(k: int, dtype: Any) -> Any:
+        return lambda *arguments: (seen.append(arguments), kernel(k, dtype)(*arguments))
+
+    monkeypatch.setattr(shared_block, "_join_kernel", spied)
+    _, want, _, _, _ = both_ways(wide(40, 3), points(30, 40))
+    *arguments, counts, turns, memory, y = seen[0]
+    assert counts[shared_block._TILES] > 2
+    counts[:], y[:], turns = (1, 0, 0), np.nan, 50  # the first group is somebody's, who does not get ahead
+    join = kernel(3, y.dtype)
+    join(*arguments, counts, turns, memory, y)
+    assert counts.tolist() == [4, 2, 0]  # of three groups
+    assert np.isnan(y).all()
+    counts[:2] = 0, 1
+    join(*arguments, counts, turns, memory, y)
+    assert_identical(y, want)
+
+
+@pytest.mark.parametrize("rounds", [0, 1])
+def test_where_nobody_waits_a_second_round_does_what_is_left(rounds: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    set_threads(2)
+    run_tasks, calls = shared_block.run_tasks, []
+
+    def late(task: Any, n_tasks: int) -> None:
+        calls.append(n_tasks)
+        if len(calls) > 1 or rounds:
+            run_tasks(task, n_tasks)
+
+    monkeypatch.setattr(shared_block, "patience", lambda: 0)
+    monkeypatch.setattr(shared_block, "run_tasks", late)
+    _, want, _, got, _ = both_ways(wide(40, 3), points(30, 40))
+    assert_identical(got, want)
+    assert rounds or calls == [2, 2]
+
+
+def test_many_callers_share_one_model() -> None:
+    set_threads(2)
+    model, x = wide(18, 1, dtype=np.float32), points(11, 18, np.float32)
+    want, got = model.act_fun[0](x), []
+    callers = [threading.Thread(target=lambda: got.extend(model(x) for _ in range(5))) for _ in range(4)]
+    for caller in callers:
+        caller.start()
+    for caller in callers:
+        caller.join()
+    assert len(got) == 20
+    for y in got:
+        assert_identical(y, want)
+
+
+# --- in a network -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+def test_a_network_whose_layers_are_shared_has_the_same_bits_on_any_number_of_threads(dtype: Any) -> None:
+    n_out = wide(1, 0, dtype=dtype).n_out
+    model = patchy([4, n_out, n_out + 1], grid=3, dtype=dtype)
+    n = 19
+    x, y = points(n, 4, dtype), targets(n, n_out + 1, dtype)
+    assert evaluate._share_layers(model._pack(), n)
+    found = []
+    for n_threads in (1, 2, 3):
+        set_threads(n_threads)
+        loss, grad = model.loss_and_grad(x, y)
+        found.append((model(x), np.array(loss), grad, np.array(model.loss(x, y)), *model.activations(x)))
+    for other in found[1:]:
+        for value, want in zip(other, found[0], strict=True):
+            assert_identical(value, want)
+    outputs, loss, grad = found[0][:3]
+    assert loss == found[0][3]
+    assert_identical(outputs, np.concatenate([model(x[begin : begin + 5]) for begin in range(0, n, 5)]))
+    eps = np.finfo(dtype).eps
+    want = model.vjp(x, 2 / outputs.size * (outputs - y))[0]
+    assert_within(grad, want, 100 * eps * (abs(want) + abs(want).max()), "gradient")
+
+
+def test_layers_are_shared_where_samples_fit_a_block_and_nearly_all_the_work_is_in_tiles(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(shared_block, "_SHARED_WORK", 4_000_000)
+    monkeypatch.setattr(evaluate, "_SHARED_WORK", 16_000_000)
+    layers = KAN([300, 300, 10], k=1, init="power")._pack()
+    block = layers[0].block
+    assert evaluate._share_layers(layers, block)
+    assert not evaluate._share_layers(layers, block + 1), "threads share the samples"
+    assert not evaluate._share_layers(layers, 1), "there is too little to do"
+    assert not evaluate._share_layers(KAN([4000, 1], k=1, init="power")._pack(), block), "there is one tile"
+    assert not is_shared(layers[1], 1)
+
+
+def test_a_point_outside_is_named_where_layers_are_shared() -> None:
+    set_threads(2)
+    model = patchy([3, wide(1, 0).n_out, 2 * wide(1, 0).n_out], grid=3, extrapolate="raise")
+    x = np.zeros((9, 3))
+    x[5, 2] = 7
+    with pytest.raises(ValueError, match=r"^Argument `x` .*\(7\.0\) at \(5, 2\)"):
+        model(x)
+    x[5, 2] = 0.5
+    for layer in model.act_fun:
+        layer.coef[...] = layer.scale_base[...] = 0
+    layer = model.act_fun[0]
+    layer.scale_base[2, 1], layer.mask[2, 1] = 1e3, 1
+    for call in (model, model.activations, lambda x: model.loss(x, np.zeros((9, model.n_out)))):
+        with pytest.raises(ValueError, match=r"inside the grid of layer 1 .* at input 1 from row 5, "):
+            call(x)
