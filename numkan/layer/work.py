@@ -42,8 +42,9 @@ _TILES_BYTES = 1 << 14
 #: and all coefficients go through the caches once a block.
 _RUN, _LONGEST_BLOCK = 64, 16 * BLOCK
 
-#: What is prepared at once: 16 inputs, or fewer of the longest blocks.
-_INPUTS, _PREPARED = 16, 128 * BLOCK
+#: What is prepared at once: 16 inputs, or 12 of the longest blocks. The outputs of a block come from the third-level
+#: cache once for all of them, their numbers should stay in the second.
+_INPUTS, _PREPARED = 16, 192 * BLOCK
 
 _ALIGNMENT = 64  # bytes: a cache line, and the widest vector
 
