@@ -132,6 +132,13 @@ def test_two_threads_over_one():
     assert [goal.met for goal in goals.speedups([gain])] == [True, False]
 
 
+def test_what_the_machine_gains_is_said_beside_where_it_was_measured():
+    gain = {"threads": 2, "workload": "mnist", "dtype": "float64", "forward": 1.8, "both": 1.6}
+    assert documents._of_the_machine([gain]) == []
+    (sentence,) = documents._of_the_machine([gain | {"machine": 1.943}] * 2)
+    assert "1.94 times the work of one" in sentence
+
+
 def test_a_bound_from_above_is_met_below_it():
     assert goals.Goal("", 1.2, 1.3, most=True).met
     assert not goals.Goal("", 1.4, 1.3, most=True).met

@@ -1,12 +1,15 @@
 """numkan's threads over one thread on large workloads, without peers.
 
 All cases take turns, so that seconds in which the machine has no second core to give, which shared machines have, fall
-on all of them a little and on none for long.
+on all of them a little and on none for long. Beside them goes what the machine itself gives in these turns: threads
+that share nothing, not even memory.
 """
 
 from __future__ import annotations
 
+import functools
 import sys
+import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -14,11 +17,34 @@ from _contest import WORKLOADS, warm_up
 from _peers import numkan_public
 from _speed_data import COLUMNS, Record
 from _turns import LEAD, alternate
+from numba import njit
 
 import numkan
 
 LARGE = ("mnist", "wide")  # work enough for two threads
 ROUNDS = 25  # at least: fewer turns may all fall into one phase of the machine
+MACHINE = "machine"
+_TURNS = 1_000_000  # of the loop below: a few milliseconds, beside which it is nothing to start a thread
+
+
+@njit(nogil=True)
+def _arithmetic(turns: int, factor: float) -> float:  # pragma: no cover
+    """Multiply and add in registers, in eight chains that do not wait for each other."""
+    a = b = c = d = e = f = g = h = factor
+    for _ in range(turns):
+        a, b, c, d = a * factor + 1.0, b * factor + 2.0, c * factor + 3.0, d * factor + 4.0
+        e, f, g, h = e * factor + 5.0, f * factor + 6.0, g * factor + 7.0, h * factor + 8.0
+    return a + b + c + d + e + f + g + h
+
+
+def _each(threads: int) -> None:
+    """Let so many threads do the same arithmetic, each all of it."""
+    others = [threading.Thread(target=_arithmetic, args=(_TURNS, 0.5)) for _ in range(threads - 1)]
+    for other in others:
+        other.start()
+    _arithmetic(_TURNS, 0.5)
+    for other in others:
+        other.join()
 
 
 def gains(workloads: Sequence[str], dtypes: Sequence[str], threads: int, seconds: float, rounds: int) -> list[Record]:
@@ -33,16 +59,20 @@ def gains(workloads: Sequence[str], dtypes: Sequence[str], threads: int, seconds
             for count in (1, threads):
                 turn = f"{name} {dtype} {column} {count}"
                 calls[turn], counts[turn] = getattr(contender, column), count
+    for count in (1, threads):
+        turn = f"{MACHINE} {count}"
+        calls[turn], counts[turn] = functools.partial(_each, count), count
 
     def before(turn: str) -> None:
         numkan.set_threads(counts[turn])
         calls[turn]()  # starts the threads
 
     times = alternate(calls, seconds * len(cases) * len(COLUMNS), max(rounds, ROUNDS), before, LEAD)
+    machine = threads * times[f"{MACHINE} 1"] / times[f"{MACHINE} {threads}"]
     records: list[Record] = []
     for name, dtype in cases:
         one, many = ({c: times[f"{name} {dtype} {c} {count}"] for c in COLUMNS} for count in (1, threads))
         gain = {column: one[column] / many[column] for column in COLUMNS}
-        records.append({"threads": threads, "workload": name, "dtype": dtype, **gain})
-    print(f"measured: {threads} threads over one", file=sys.stderr)
+        records.append({"threads": threads, "workload": name, "dtype": dtype, **gain, MACHINE: machine})
+    print(f"measured: {threads} threads over one; of arithmetic alone {machine:.2f}", file=sys.stderr)
     return records

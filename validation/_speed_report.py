@@ -47,6 +47,15 @@ def peer_goals(peers: dict[str, Any]) -> dict[str, list[Goal]]:
     return {title: goals for title, goals in groups.items() if goals}
 
 
+def _of_the_machine(speedups: list[Record]) -> list[str]:
+    """Say what threads gained that share nothing, where that was measured in the same turns."""
+    found = {record["machine"] for record in speedups if "machine" in record}
+    return [
+        f"In the same turns two threads of plain arithmetic, which share nothing, did {gain:.2f} times the work of one."
+        for gain in found
+    ]
+
+
 def time_tables(times: list[Record], threads: int) -> str:
     """Lay out one table of milliseconds, and of ratios to numkan, for each workload and dtype."""
     parts = []
@@ -75,6 +84,7 @@ def peers_text(peers: dict[str, Any]) -> str:
         "script's exit code; the other goals, which were set for vectors of 512 bits, are reported.",
         *([] if _vectors(peers) else CAPTION),
         *(f"### {title}: {count(goals)}\n\n{goal_table(goals)}" for title, goals in peer_goals(peers).items()),
+        *_of_the_machine(peers["speedups"]),
         *(time_tables(peers["times"], n) for n in threads),
     ]
     if peers["rates"]:

@@ -73,7 +73,7 @@ class Network:
 
 
 # Rows enough for several chunks, and for the wide one for several chunks in each of the pieces that a gradient is
-# summed over; few degrees, as each one compiles kernels of its own.
+# summed over; for the last one so few that threads share its layer. Few degrees, as each one compiles its own kernels.
 SHAPES = (
     ((1, 1), 1, 0, 4501),
     ((2, 5, 1), 5, 3, 6007),
@@ -82,6 +82,7 @@ SHAPES = (
     ((5, 17, 3), 20, 3, 4099),
     ((96, 72), 5, 3, 2309),
     ((70, 33, 10), 8, 3, 1037),
+    ((300, 40), 5, 3, 301),
 )
 NETWORKS = tuple(Network(*shape, dtype) for shape in SHAPES for dtype in ("float32", "float64"))
 
