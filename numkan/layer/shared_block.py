@@ -126,7 +126,7 @@ def _tile(layer: PackedLayer) -> int:
 
 def is_shared(layer: PackedLayer, n: int) -> bool:
     """Tell whether `forward_shared` shares out the work on n samples, or leaves it to the caller."""
-    return layer.coefs.shape[2] >= 2 * _tile(layer) and n * layer.row_work >= _SHARED_WORK
+    return layer.coefs.shape[2] >= 2 * _tile(layer) and n * layer.row_work >= 2 * _SHARED_WORK
 
 
 def forward_shared(layer: PackedLayer, x: FloatArray, y: FloatArray, keep: Sorted) -> None:
@@ -134,7 +134,7 @@ def forward_shared(layer: PackedLayer, x: FloatArray, y: FloatArray, keep: Sorte
 
     keep: room for what is sorted of n samples in one block.
     """
-    n_threads, turns = get_threads(), patience()
+    n_threads, turns = min(get_threads(), len(x) * layer.row_work // _SHARED_WORK), patience()
     if n_threads == 1 or not is_shared(layer, len(x)):
         layer.forward(x, y, keep)  # which has the numbers of a group of inputs in the cache
         return
