@@ -8,6 +8,7 @@ moment first. They do so in a kernel, where other threads may have the interpret
 from __future__ import annotations
 
 import platform
+import threading
 import time
 from functools import cache
 from typing import Any
@@ -63,13 +64,17 @@ def _pause(typing_context):  # type: ignore[no-untyped-def]
     return types.void(), codegen
 
 
+_lock = threading.Lock()
+
+
 def _count_in_python(numbers: Any, at: int) -> int:
-    before = int(numbers[at])
-    numbers[at] = before + 1
+    with _lock:
+        before = int(numbers[at])
+        numbers[at] = before + 1
     return before
 
 
-#: Add 1 to numbers[at], whoever else does, and return what it was. With the JIT off two threads may get the same.
+#: Add 1 to numbers[at], whoever else does, and return what it was.
 count = _count_in_python if config.DISABLE_JIT else _count
 
 

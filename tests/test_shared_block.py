@@ -22,7 +22,7 @@ from tests.small_networks import FLOATS, patchy, points, targets
 @pytest.fixture(autouse=True)
 def _small_work_is_shared(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """On small layers too; lots are cut once for a key, and would outlive what a test changes."""
-    monkeypatch.setattr(shared_block, "_SHARED_WORK", 1)
+    monkeypatch.setattr(shared_block, "_THREAD_WORK", 1)
     monkeypatch.setattr(evaluate, "_SHARED_WORK", 1)
     monkeypatch.setattr(work, "_local", threading.local())
     before = get_threads()
@@ -85,36 +85,56 @@ def test_who_gives_up_waiting_sums_nothing_and_the_rest_is_done_later(monkeypatc
     _, want, _, _, _ = both_ways(wide(40, 3), points(30, 40))
     *arguments, counts, turns, memory, y = seen[0]
     assert counts[shared_block._TILES] > 2
-    counts[:], y[:], turns = (1, 0, 0), np.nan, 50  # the first group is somebody's, who does not get ahead
+    counts[:], y[:], turns = (1, 0, 0, 0), np.nan, 50  # the first group is somebody's, who does not get ahead
     join = kernel(3, y.dtype)
     join(*arguments, counts, turns, memory, y)
-    assert counts.tolist() == [4, 2, 0]  # of three groups
+    assert counts.tolist() == [4, 2, 1, 0]  # of three groups
     assert np.isnan(y).all()
     counts[:2] = 0, 1
+    join(*arguments, counts, turns, memory, y)
+    assert counts[shared_block._TILES] == 0, "who fills the last group leaves the tiles to all"
+    counts[shared_block._GONE] = 0
     join(*arguments, counts, turns, memory, y)
     assert_identical(y, want)
 
 
-@pytest.mark.parametrize("rounds", [0, 1])
-def test_where_nobody_waits_a_second_round_does_what_is_left(rounds: int, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("patient", [False, True])
+def test_where_somebody_gives_up_a_second_round_does_what_is_left(
+    patient: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     set_threads(2)
-    run_tasks, calls = shared_block.run_tasks, []
+    kernel, run_tasks, rounds = shared_block._join_kernel, shared_block.run_tasks, []
 
-    def late(task: Any, n_tasks: int) -> None:
-        calls.append(n_tasks)
-        if len(calls) > 1 or rounds:
-            run_tasks(task, n_tasks)
+    def counted(task: Any, n_tasks: int) -> None:
+        rounds.append(n_tasks)
+        run_tasks(task, n_tasks)
 
-    monkeypatch.setattr(shared_block, "patience", lambda: 0)
-    monkeypatch.setattr(shared_block, "run_tasks", late)
+    def as_if_one_were_late(k: int, dtype: Any) -> Any:
+        def join(*arguments: Any) -> None:
+            if len(rounds) == 1:
+                arguments[-4][shared_block._FILLED] -= 100
+            kernel(k, dtype)(*arguments)
+
+        return join
+
+    monkeypatch.setattr(shared_block, "patience", lambda: 100 * patient)
+    monkeypatch.setattr(shared_block, "run_tasks", counted)
+    monkeypatch.setattr(shared_block, "_join_kernel", as_if_one_were_late)
     _, want, _, got, _ = both_ways(wide(40, 3), points(30, 40))
     assert_identical(got, want)
-    assert rounds or calls == [2, 2]
+    assert rounds == [2, 2]
+
+
+def unmerged(model: KAN) -> KAN:
+    """Return the model as it is where it is too large to be one call."""
+    model._planned = ([layer.pieces for layer in model.act_fun], model._numbers, None)
+    assert model._merged() is None
+    return model
 
 
 def test_many_callers_share_one_model() -> None:
     set_threads(2)
-    model, x = wide(18, 1, dtype=np.float32), points(11, 18, np.float32)
+    model, x = unmerged(wide(18, 1, dtype=np.float32)), points(11, 18, np.float32)
     want, got = model.act_fun[0](x), []
     callers = [threading.Thread(target=lambda: got.extend(model(x) for _ in range(5))) for _ in range(4)]
     for caller in callers:
@@ -132,11 +152,11 @@ def test_many_callers_share_one_model() -> None:
 @pytest.mark.parametrize("dtype", FLOATS)
 def test_a_network_whose_layers_are_shared_has_the_same_bits_on_any_number_of_threads(dtype: Any) -> None:
     n_out = wide(1, 0, dtype=dtype).n_out
-    model = patchy([4, n_out, n_out + 1], grid=3, dtype=dtype)
+    model = unmerged(patchy([4, n_out, n_out + 1], grid=3, dtype=dtype))
     n = 19
     x, y = points(n, 4, dtype), targets(n, n_out + 1, dtype)
     assert evaluate._share_layers(model._pack(), n)
-    found = []
+    found: list[tuple[Array, ...]] = []
     for n_threads in (1, 2, 3):
         set_threads(n_threads)
         loss, grad = model.loss_and_grad(x, y)
@@ -152,10 +172,25 @@ def test_a_network_whose_layers_are_shared_has_the_same_bits_on_any_number_of_th
     assert_within(grad, want, 100 * eps * (abs(want) + abs(want).max()), "gradient")
 
 
+def test_a_last_lot_that_is_shorter_is_shared_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(evaluate, "_LOT_NUMBERS", 1)
+    monkeypatch.setattr(evaluate, "_CHUNK_WORK", 1)
+    set_threads(2)
+    model, n = unmerged(wide(2, 1, k=1)), BLOCK + 9
+    layers = model._pack()
+    assert evaluate.lot_rows(layers) == BLOCK
+    assert evaluate._share_layers(layers, BLOCK)
+    x, y = points(n, 2), targets(n, model.n_out)
+    loss, grad = model.loss_and_grad(x, y)
+    residuals = model(x) - y
+    assert loss == pytest.approx(np.mean(residuals**2), rel=1e-12)
+    assert_within(grad, model.vjp(x, 2 / residuals.size * residuals)[0], 1e-12 * (1 + abs(grad)), "gradient")
+
+
 def test_layers_are_shared_where_samples_fit_a_block_and_nearly_all_the_work_is_in_tiles(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(shared_block, "_SHARED_WORK", 4_000_000)
+    monkeypatch.setattr(shared_block, "_THREAD_WORK", 4_000_000)
     monkeypatch.setattr(evaluate, "_SHARED_WORK", 16_000_000)
     layers = KAN([300, 300, 10], k=1, init="power")._pack()
     block = layers[0].block
@@ -168,7 +203,7 @@ def test_layers_are_shared_where_samples_fit_a_block_and_nearly_all_the_work_is_
 
 def test_a_point_outside_is_named_where_layers_are_shared() -> None:
     set_threads(2)
-    model = patchy([3, wide(1, 0).n_out, 2 * wide(1, 0).n_out], grid=3, extrapolate="raise")
+    model = unmerged(patchy([3, wide(1, 0).n_out, 2 * wide(1, 0).n_out], grid=3, extrapolate="raise"))
     x = np.zeros((9, 3))
     x[5, 2] = 7
     with pytest.raises(ValueError, match=r"^Argument `x` .*\(7\.0\) at \(5, 2\)"):

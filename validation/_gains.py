@@ -24,7 +24,7 @@ import numkan
 LARGE = ("mnist", "wide")  # work enough for two threads
 ROUNDS = 25  # at least: fewer turns may all fall into one phase of the machine
 MACHINE = "machine"
-_TURNS = 1_000_000  # of the loop below: a few milliseconds, beside which it is nothing to start a thread
+_TURNS = 10_000_000  # of the loop below: so many milliseconds that it is nothing beside to start a thread
 
 
 @njit(nogil=True)

@@ -49,7 +49,7 @@ def peer_goals(peers: dict[str, Any]) -> dict[str, list[Goal]]:
 
 def _of_the_machine(speedups: list[Record]) -> list[str]:
     """Say what threads gained that share nothing, where that was measured in the same turns."""
-    found = {record["machine"] for record in speedups if "machine" in record}
+    found = {record["machine"] for record in speedups if record["threads"] == 2 and "machine" in record}
     return [
         f"In the same turns two threads of plain arithmetic, which share nothing, did {gain:.2f} times the work of one."
         for gain in found

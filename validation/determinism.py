@@ -82,7 +82,7 @@ SHAPES = (
     ((5, 17, 3), 20, 3, 4099),
     ((96, 72), 5, 3, 2309),
     ((70, 33, 10), 8, 3, 1037),
-    ((300, 40), 5, 3, 301),
+    ((150, 72), 5, 3, 401),
 )
 NETWORKS = tuple(Network(*shape, dtype) for shape in SHAPES for dtype in ("float32", "float64"))
 

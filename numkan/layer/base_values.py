@@ -26,8 +26,8 @@ def base_kernel(dtype: np.dtype[Any]) -> Any:
     def fill_base(begin, count, i, slot, n_pieces, kind, given, given_slope, with_slopes, work):  # type: ignore[no-untyped-def]
         """Fill work.base and base_slope with b and b' at the points of input i, which lie sorted in `slot`.
 
-        Return whether polynomials must take the points from work.points, where they are finite, in place of
-        work.ordered: infinities lie in the outermost pieces, which often are empty.
+        Return whether some may be infinite: those in the outermost pieces, which often are empty. Polynomials then
+        take them from the front of work.points, where infinities are bounded, in place of work.ordered.
         """
         ordered, start, value, slope = work.ordered, slot * work.stride, work.base, work.base_slope
         if kind == SILU:

@@ -149,10 +149,10 @@ class PackedLayer:
         given, slope = given_base(self.base, x)
         kernel, at = backward_kernel(self.k, x.dtype), -1 if kept is None else 0
         cost = max(1, n * (_SLOPES_WORK + 2 * (self.k + 2) * width))
-        # a power of two, which threads share evenly, of inputs that kernels take together
+        # a power of two, which threads share evenly, of whole groups of inputs where a task has several
         groups = 1 << max(1, min(_MOST_GROUPS, n_in, n_in * cost // _GROUP_WORK)).bit_length() - 1
         size, together = -(-n_in // groups), self.work.inputs
-        size -= size % together if size > together else 0
+        size -= size % together if size >= 4 * together else 0
 
         with borrowed("cotangents", n * width, x.dtype) as bars:
             into_tiles(self.k, x.dtype)(y_bar, bars, width, self._work_with(kept).block)

@@ -10,9 +10,10 @@ share twice:
 What one thread alone keeps for a group at a time, all have for all inputs in between. Each output is the same chain of
 operations as in ``forward.py``: the same bits.
 
-A thread takes the next group that nobody has, then the next tile, in one call of a kernel: a step is as short as what
-the interpreter takes to change hands. Between the steps it waits for those who are still at a group, awake; where they
-are kept from it, it gives up, and what is left is done in a second call. So no thread waits for one that has not begun.
+A thread takes the next group that nobody has, then the next tiles, in one call of a kernel: a step is as short as what
+the interpreter takes to change hands. Between the steps it waits for those who are still at a group, awake; so no
+thread waits for one that has not begun. Where somebody is kept from a group for long, who waits gives up, nobody takes
+further tiles, and all share what is left in a second call.
 """
 
 from __future__ import annotations
@@ -35,15 +36,15 @@ from numkan.layer.prepare import place_kernel
 from numkan.layer.row_numbers import VALUES
 from numkan.layer.rows import tile_vectors
 from numkan.layer.tiles import copy_rows
-from numkan.layer.work import Sorted, borrowed
+from numkan.layer.work import CACHE_LINE, Sorted, borrowed
 
 __all__ = ["forward_shared", "is_shared"]
 
-#: From so many multiply-adds on, half a millisecond or so, a layer is worth a thread's while.
-_SHARED_WORK = 4_000_000
+#: So many multiply-adds of a layer are worth a thread's while.
+_THREAD_WORK = 4_000_000
 
-#: What threads count: groups that are taken, groups that are filled, tiles that are taken.
-_TAKEN, _FILLED, _TILES = range(3)
+#: What threads count: groups that are taken, groups that are filled, threads that gave up, tiles that are taken.
+_TAKEN, _FILLED, _GONE, _TILES = range(4)
 
 
 @cache
@@ -111,11 +112,13 @@ def _join_kernel(k: int, dtype: np.dtype[Any]) -> Any:
             fill_group(x, low, high, pieces, kind, given, given_slope, n_rows, width, values, group * room, work)
             count(counts, _FILLED)
             group = count(counts, _TAKEN)
-        if wait(counts, _FILLED, n_groups, turns):
+        if not wait(counts, _FILLED, n_groups, turns):
+            count(counts, _GONE)
+        low = 0
+        while low < width and not wait(counts, _GONE, 1, 0):
             low = count(counts, _TILES) * columns
-            while low < width:
+            if low < width:
                 sum_up(coefs, pieces.poly.reshape(-1), low, min(width, low + columns), values, room, work, y)
-                low = count(counts, _TILES) * columns
 
     return join
 
@@ -126,7 +129,7 @@ def _tile(layer: PackedLayer) -> int:
 
 def is_shared(layer: PackedLayer, n: int) -> bool:
     """Tell whether `forward_shared` shares out the work on n samples, or leaves it to the caller."""
-    return layer.coefs.shape[2] >= 2 * _tile(layer) and n * layer.row_work >= 2 * _SHARED_WORK
+    return layer.coefs.shape[2] >= 2 * _tile(layer) and n * layer.row_work >= 2 * _THREAD_WORK
 
 
 def forward_shared(layer: PackedLayer, x: FloatArray, y: FloatArray, keep: Sorted) -> None:
@@ -134,7 +137,7 @@ def forward_shared(layer: PackedLayer, x: FloatArray, y: FloatArray, keep: Sorte
 
     keep: room for what is sorted of n samples in one block.
     """
-    n_threads, turns = min(get_threads(), len(x) * layer.row_work // _SHARED_WORK), patience()
+    n_threads = min(get_threads(), len(x) * layer.row_work // _THREAD_WORK)
     if n_threads == 1 or not is_shared(layer, len(x)):
         layer.forward(x, y, keep)  # which has the numbers of a group of inputs in the cache
         return
@@ -143,8 +146,9 @@ def forward_shared(layer: PackedLayer, x: FloatArray, y: FloatArray, keep: Sorte
     # several tiles at a time share what they read, a few times as many as threads keep them all busy
     columns = _tile(layer) * max(1, width // (2 * n_threads * _tile(layer)))
     room = together * group_room(n, min(n, layer.work.runs), VALUES, dtype)
+    room += -room % CACHE_LINE  # as many numbers are lines whatever the dtype
     function = (layer.pieces, layer.base.kind, *given_base(layer.base, x))
-    join, counts = _join_kernel(layer.k, dtype), np.zeros(3, np.int64)
+    join, counts, turns = _join_kernel(layer.k, dtype), np.zeros(4, np.int64), patience()
 
     with borrowed("values", -(-n_in // together) * room, dtype) as values:
 
@@ -154,5 +158,5 @@ def forward_shared(layer: PackedLayer, x: FloatArray, y: FloatArray, keep: Sorte
 
         run_tasks(task, n_threads)
         if counts[_TILES] * columns < width:  # somebody gave up; by now all groups are filled
-            counts[_FILLED] = n_in
+            counts[_FILLED], counts[_GONE] = n_in, 0
             run_tasks(task, n_threads)

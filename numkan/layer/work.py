@@ -21,6 +21,7 @@ from numkan.layer.rows import tile_vectors
 
 __all__ = [
     "BLOCK",
+    "CACHE_LINE",
     "Sorted",
     "Work",
     "aligned_empty",
@@ -46,7 +47,7 @@ _RUN, _LONGEST_BLOCK = 64, 16 * BLOCK
 #: cache once for all of them, their numbers should stay in the second.
 _INPUTS, _PREPARED = 16, 192 * BLOCK
 
-_ALIGNMENT = 64  # bytes: a cache line, and the widest vector
+CACHE_LINE = 64  # bytes, as many as the widest vector has
 
 #: A thread keeps memory of so many bytes at most for what a call needs once.
 _KEPT_BYTES = 1 << 25
@@ -104,8 +105,8 @@ class Sorted:
 
 def aligned_empty(size: int, dtype: np.dtype[Any]) -> Any:
     """Return an uninitialized 1-D array that begins on a cache line; vectors that straddle two cost up to 25 %."""
-    raw = np.empty(size + _ALIGNMENT // dtype.itemsize, dtype)
-    offset = -raw.__array_interface__["data"][0] % _ALIGNMENT // dtype.itemsize
+    raw = np.empty(size + CACHE_LINE // dtype.itemsize, dtype)
+    offset = -raw.__array_interface__["data"][0] % CACHE_LINE // dtype.itemsize
     return raw[offset : offset + size]
 
 

@@ -129,12 +129,17 @@ def _activations_shared(
         forward_shared(layer, acts[depth], acts[depth + 1], keep[depth])
 
 
+def _fill_shared(layers: Sequence[PackedLayer], x: FloatArray, begin: int, out: Sequence[FloatArray]) -> None:
+    """Do so in memory that this thread keeps."""
+    with lent("sorted", _key(layers, x), lambda: _new_sorted(layers, len(x), True)) as keep:
+        _activations_shared(layers, x, begin, out, keep)
+
+
 def all_activations(layers: Sequence[PackedLayer], x: FloatArray, begin: int = 0) -> list[FloatArray]:
     """Return what :func:`activations` does, for any number of samples, on all threads."""
     out = [np.empty((len(x), layer.n_out), x.dtype) for layer in layers]
     if _share_layers(layers, len(x)):
-        with lent("sorted", _key(layers, x), lambda: _new_sorted(layers, len(x), True)) as keep:
-            _activations_shared(layers, x, begin, out, keep)
+        _fill_shared(layers, x, begin, out)
         return [x, *out]
     parts = spans(len(x), chunk_rows(layers, len(x)))
 
@@ -149,10 +154,12 @@ def all_activations(layers: Sequence[PackedLayer], x: FloatArray, begin: int = 0
 def forward(layers: Sequence[PackedLayer], x: FloatArray) -> FloatArray:
     """Return the outputs (n, n_out) at x (n, n_in)."""
     n = x.shape[0]
-    size = chunk_rows(layers, n)
     check_domain(layers, x)
     if _share_layers(layers, n):
-        return all_activations(layers, x)[-1]
+        out = [np.empty((n, layer.n_out), x.dtype) for layer in layers]
+        _fill_shared(layers, x, 0, out)
+        return out[-1]
+    size = chunk_rows(layers, n)
     if n <= size:
         return activations(layers, x)[-1]
     y = np.empty((n, layers[-1].n_out), x.dtype)
