@@ -19,8 +19,7 @@ FIGURE = Path(__file__).with_name("speed.png")
 
 FLOOR, AHEAD = "The floor", "Ahead of the fastest peer, two threads each"
 DECIDING = (FLOOR, AHEAD)  # the other goals are reported
-ROOFLINE = "Beside what the machine can do"
-
+GAINS, ROOFLINE = "Two threads of numkan over one", "Beside what the machine can do"
 
 CAPTION = (
     "![Time over numkan's for each peer, and numkan's time over that on the coarsest grid](speed.png)",
@@ -41,7 +40,7 @@ def peer_goals(peers: dict[str, Any]) -> dict[str, list[Goal]]:
         FLOOR: floor(times),
         AHEAD: ahead(times),
         "Ahead of the fastest peer, one thread each": targets(times),
-        "Two threads of numkan over one": speedups(peers["speedups"]),
+        GAINS: speedups(peers["speedups"]),
         ROOFLINE: roofline(times, peers["rates"], WORKLOADS),
     }
     return {title: goals for title, goals in groups.items() if goals}
@@ -76,6 +75,7 @@ def _cells(seconds: float | None, numkan: float) -> tuple[str, str]:
 def peers_text(peers: dict[str, Any]) -> str:
     """Write the section of the contest: goals, all times, and the roofline."""
     threads = sorted({r["threads"] for r in peers["times"]})
+    about = {GAINS: _of_the_machine(peers["speedups"])}
     parts = [
         f"## Speed beside live peers{_vectors(peers)}",
         "`benchmark.py`: medians over alternating rounds; ratios above 1 mean that numkan is faster. "
@@ -83,17 +83,19 @@ def peers_text(peers: dict[str, Any]) -> str:
         "The figures are those of [speed.json](speed.json). The floor, and being ahead with two threads, decide the "
         "script's exit code; the other goals, which were set for vectors of 512 bits, are reported.",
         *([] if _vectors(peers) else CAPTION),
-        *(f"### {title}: {count(goals)}\n\n{goal_table(goals)}" for title, goals in peer_goals(peers).items()),
-        *_of_the_machine(peers["speedups"]),
+        *(
+            "\n\n".join([f"### {title}: {count(goals)}", goal_table(goals), *about.get(title, [])])
+            for title, goals in peer_goals(peers).items()
+        ),
         *(time_tables(peers["times"], n) for n in threads),
     ]
     if peers["rates"]:
-        about = (
+        least = (
             "Least is the longer of useful flops at the rate of BLAS and bytes at the rate of a large copy, one thread "
             "each; share is least over measured. For one row, numkan's forward is `frozen()`."
         )
         shares = table_of_shares(peers["times"], peers["rates"], WORKLOADS)
-        parts.append(f"### Useful work, and the share of the machine that numkan reaches\n\n{about}\n\n{shares}")
+        parts.append(f"### Useful work, and the share of the machine that numkan reaches\n\n{least}\n\n{shares}")
     return "\n\n".join(parts)
 
 
