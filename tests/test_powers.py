@@ -34,11 +34,13 @@ def test_groups_hold_w_its_powers_and_base_values(k: int, backward: bool, dtype:
     work = Sorted(work, SAMPLES, INPUTS + at, work.block).within(work)
     place_kernel(dtype)(x, 0, SAMPLES, LOW, HIGH, 16, knots.shape[1] - k, pieces, at, work)
     fill = powers_kernel(k, dtype) if backward else values_kernel(dtype)
-    fill(0, SAMPLES, LOW, HIGH, pieces, GIVEN, given, slope, True, at, work)
+    begin, filled = 32, np.full(32 + work.numbers.size, np.nan, dtype)
+    fill(0, SAMPLES, LOW, HIGH, pieces, GIVEN, given, slope, True, at, filled, begin, work)
+    assert np.isnan(filled[:begin]).all()
 
     numbers, highest = (powers_of(k), highest_power(k)) if backward else (VALUES, 1)
     size, where, behind, _ = group_ops(numbers, dtype)
-    first, outermost = 0, 0
+    first, outermost = begin, 0
     for slot, i in enumerate(range(LOW, HIGH)):
         q, seen = 0, []
         for run in range((at + slot) * work.runs, (at + slot) * work.runs + int(work.n_runs[at + slot])):
@@ -46,7 +48,7 @@ def test_groups_hold_w_its_powers_and_base_values(k: int, backward: bool, dtype:
             straight = piece in (0, n_pieces - 1)
             for s in range(q, end):
                 sample = int(work.order[(at + slot) * work.stride + s])
-                got = work.numbers[where(first, s - q) + size * np.arange(numbers)]
+                got = filled[where(first, s - q) + size * np.arange(numbers)]
                 w = (float(x[sample, i]) - float(pieces.centre[i, piece])) * float(pieces.inverse[i, piece])
                 powers = [w] + [0.0 if straight else w**m for m in range(2, highest + 1)]
                 bound = 8 * np.finfo(dtype).eps * (1 + abs(np.array(powers)) + abs(float(pieces.inverse[i, piece])))
