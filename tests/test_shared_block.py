@@ -48,7 +48,7 @@ def both_ways(model: KAN, x: Array) -> tuple[PackedLayer, Array, Sorted, Array, 
 
 
 @pytest.mark.parametrize("dtype", FLOATS)
-@pytest.mark.parametrize("k", [0, 1, 3, 5])
+@pytest.mark.parametrize("k", [0, 3])
 @pytest.mark.parametrize("n_threads", [2, 5])
 def test_threads_that_share_a_layer_give_the_bits_of_one(n_threads: int, k: int, dtype: Any) -> None:
     set_threads(n_threads)
