@@ -519,7 +519,7 @@ def test_a_declaration_that_means_nothing_is_an_error(declared: dict[str, Any], 
 
 def test_an_adapter_that_hangs_is_left_after_its_time() -> None:
     def basis(x: Array, knots: Array, k: int) -> Array:
-        if k > 0:  # few examples are drawn, and none may be of one degree
+        if k >= 3:  # few examples are drawn, which may leave one degree out
             time.sleep(60)
         return DeBoor().basis(x, knots, k)
 
