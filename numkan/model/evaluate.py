@@ -129,18 +129,19 @@ def _activations_shared(
         forward_shared(layer, acts[depth], acts[depth + 1], keep[depth])
 
 
-def _fill_shared(layers: Sequence[PackedLayer], x: FloatArray, begin: int, out: Sequence[FloatArray]) -> None:
-    """Do so in memory that this thread keeps."""
+def _outputs_shared(layers: Sequence[PackedLayer], x: FloatArray, begin: int) -> list[FloatArray]:
+    """Return the outputs of every layer, where threads share each; what was sorted is not kept."""
+    out = [np.empty((len(x), layer.n_out), x.dtype) for layer in layers]
     with lent("sorted", _key(layers, x), lambda: _new_sorted(layers, len(x), True)) as keep:
         _activations_shared(layers, x, begin, out, keep)
+    return out
 
 
 def all_activations(layers: Sequence[PackedLayer], x: FloatArray, begin: int = 0) -> list[FloatArray]:
     """Return what :func:`activations` does, for any number of samples, on all threads."""
-    out = [np.empty((len(x), layer.n_out), x.dtype) for layer in layers]
     if _share_layers(layers, len(x)):
-        _fill_shared(layers, x, begin, out)
-        return [x, *out]
+        return [x, *_outputs_shared(layers, x, begin)]
+    out = [np.empty((len(x), layer.n_out), x.dtype) for layer in layers]
     parts = spans(len(x), chunk_rows(layers, len(x)))
 
     def task(index: int) -> None:
@@ -156,9 +157,7 @@ def forward(layers: Sequence[PackedLayer], x: FloatArray) -> FloatArray:
     n = x.shape[0]
     check_domain(layers, x)
     if _share_layers(layers, n):
-        out = [np.empty((n, layer.n_out), x.dtype) for layer in layers]
-        _fill_shared(layers, x, 0, out)
-        return out[-1]
+        return _outputs_shared(layers, x, 0)[-1]
     size = chunk_rows(layers, n)
     if n <= size:
         return activations(layers, x)[-1]
