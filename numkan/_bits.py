@@ -2,12 +2,13 @@
 
     reached(x, at, end)                     the samples s for which x[at + s] >= end
     append(own, x, at, first, values, numbers, to)
-        values[to], values[to + 1], ... = x[at + s] and numbers[to], ... = first + s for the samples s of the set `own`,
-        in order; returns the place behind the last, behind which both arrays have room for a vector
+        numbers[to], numbers[to + 1], ... = first + s for the samples s of the set `own`, in order; returns the place
+        behind the last, behind which arrays have `room` for what is written too far
 
 Comparing is done with whole vectors, whatever the samples; what a set costs is to write down its members. They are
-taken one by one, or, where the host can, vector by vector: the lanes that belong to the set move together, and what is
-written behind them is written over by those that follow.
+taken a few at a time, or those of eight samples from a table, so that few branches depend on them: what is written
+too far is written over by those that follow. AVX-512 moves the members of a vector together by one instruction; there
+the samples come along, values[to], ... = x[at + s]. Elsewhere it is cheaper to fetch each of them later, by its number.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from numba.extending import intrinsic
 
 from numkan._emit import Emitter
 from numkan._jit import kernel
-from numkan._simd import as_python, has_permutations, has_wide_vectors
+from numkan._simd import as_python, has_wide_vectors, lanes_of, vector_pointer
 
 __all__ = ["ALL", "SAMPLES", "BitOps", "bit_ops"]
 
@@ -33,6 +34,9 @@ ALL = np.uint64(2**SAMPLES - 1)
 
 _NONE, _ONE = np.uint64(0), np.uint64(1)
 
+#: So many members of a set are taken before the next look whether there are more; so many samples go into a table.
+_FEW, _EIGHT = 6, 8
+
 
 class BitOps(NamedTuple):
     """The operations for one dtype; `append_many` is `append` for sets that are expected to hold more than a few."""
@@ -40,21 +44,18 @@ class BitOps(NamedTuple):
     reached: Callable[..., Any]
     append: Callable[..., Any]
     append_many: Callable[..., Any]
+    carries: bool  # whether `append_many` fills `values`
+    room: int
 
 
 @cache
 def bit_ops(dtype: np.dtype[Any]) -> BitOps:
     """Return the operations for a dtype."""
     if as_python():
-        return BitOps(_reached_one_by_one, _append_in_python, _append_in_python)
-    reached, one_by_one = _reached_intrinsic(dtype), _append_one_by_one
-    if dtype == np.float32 and has_wide_vectors():
-        return BitOps(reached, one_by_one, _append_intrinsic(dtype, _Compressor))
-    if dtype == np.float32 and has_permutations():
-        together = _append_intrinsic(dtype, _Permuter)  # pays for a few as well
-        return BitOps(reached, together, together)
-    # Of fewer bits than 512 a vector has too few float64 in a set, of fewer than 256 too few of any.
-    return BitOps(reached, one_by_one, one_by_one)
+        return BitOps(_reached_one_by_one, _append_in_python, _append_in_python, carries=False, room=0)
+    carries, room = dtype == np.float32 and has_wide_vectors(), max(_EIGHT, lanes_of(dtype))
+    append_many = _append_compressed if carries else _append_eights
+    return BitOps(_reached_intrinsic(dtype), _append_few_by_few, append_many, carries, room)
 
 
 # --- one sample at a time -----------------------------------------------------------------------------------------
@@ -73,7 +74,7 @@ def _reached_one_by_one(x, at, end):  # type: ignore[no-untyped-def]
 def _append_in_python(own, x, at, first, values, numbers, to):  # type: ignore[no-untyped-def]
     for s in range(SAMPLES):
         if own >> np.uint64(s) & _ONE:
-            values[to], numbers[to] = x[at + s], first + s
+            numbers[to] = first + s
             to += 1
     return to
 
@@ -83,25 +84,67 @@ def _append_in_python(own, x, at, first, values, numbers, to):  # type: ignore[n
 
 @intrinsic
 def _least(typing_context, own):  # type: ignore[no-untyped-def]
-    """Return the first sample of a set that is not empty."""
+    """Return the first sample of a set, SAMPLES if it is empty."""
 
     def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
-        kind = ir.FunctionType(args[0].type, [args[0].type, ir.IntType(1)])
-        function = cgutils.get_or_insert_function(builder.module, kind, f"llvm.cttz.i{SAMPLES}")
-        return builder.call(function, [args[0], ir.IntType(1)(1)])
+        return _call(builder, "cttz", args[0], ir.IntType(1)(0))
 
     return types.intp(own), codegen
 
 
+@intrinsic
+def _size(typing_context, own):  # type: ignore[no-untyped-def]
+    """Return how many samples a set has."""
+
+    def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
+        return _call(builder, "ctpop", args[0])
+
+    return types.intp(own), codegen
+
+
+def _call(builder: Any, name: str, bits: Any, *flags: Any) -> Any:
+    kind = ir.FunctionType(bits.type, [bits.type, *(flag.type for flag in flags)])
+    function = cgutils.get_or_insert_function(builder.module, kind, f"llvm.{name}.i{bits.type.width}")
+    return builder.call(function, [bits, *flags])
+
+
 @kernel
-def _append_one_by_one(own, x, at, first, values, numbers, to):  # type: ignore[no-untyped-def]
+def _append_few_by_few(own, x, at, first, values, numbers, to):  # type: ignore[no-untyped-def]
+    end = to + _size(own)
     while own != _NONE:
-        s = _least(own)
-        own &= own - _ONE
-        place = np.uint64(to)
-        values[place], numbers[place] = x[np.uint64(at + s)], first + s
-        to += 1
-    return to
+        for place in range(np.uint64(to), np.uint64(to + _FEW)):
+            numbers[place] = first + _least(own)
+            own &= own - _ONE
+        to += _FEW
+    return end
+
+
+@intrinsic
+def _append_eights(typing_context, own, x, at, first, values, numbers, to):  # type: ignore[no-untyped-def]
+    """Append the members of eight samples after the other: a table of 2 KB has them for every set of eight."""
+
+    def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
+        own, _, _, first, _, numbers, to = args
+        octet, short = ir.IntType(_EIGHT), ir.IntType(16)
+        octets, shorts = ir.VectorType(octet, _EIGHT), ir.VectorType(short, _EIGHT)
+        sets = [[s for s in range(_EIGHT) if bits >> s & 1] for bits in range(1 << _EIGHT)]
+        words = [sum(s << _EIGHT * place for place, s in enumerate(members)) for members in sets]
+        kind = ir.ArrayType(ir.IntType(SAMPLES), len(words))
+        table = cgutils.global_constant(builder, "members", ir.Constant(kind, words))
+        undefined, index = ir.Constant(shorts, ir.Undefined), ir.IntType(32)
+        one = builder.insert_element(undefined, builder.trunc(first, short), index(0))
+        first = builder.shuffle_vector(one, undefined, ir.Constant(ir.VectorType(index, _EIGHT), [0] * _EIGHT))
+        for s in range(0, SAMPLES, _EIGHT):
+            part = builder.trunc(builder.lshr(own, own.type(s)), octet)
+            word = builder.load(builder.gep(table, [index(0), builder.zext(part, index)]))
+            members = builder.zext(builder.bitcast(word, octets), shorts)
+            members = builder.add(builder.add(members, ir.Constant(shorts, [s] * _EIGHT)), first)
+            pointer = vector_pointer(context, builder, signature.args[5], numbers, to, shorts)
+            builder.store(members, pointer, align=2)
+            to = builder.add(to, builder.zext(_call(builder, "ctpop", part), to.type))
+        return to
+
+    return types.intp(own, x, types.intp, types.intp, values, numbers, types.intp), codegen
 
 
 class _BitEmitter(Emitter):
@@ -117,40 +160,16 @@ class _BitEmitter(Emitter):
 
     def count(self, part: Any) -> Any:
         """Return how many bits of a part are set."""
-        kind = ir.FunctionType(part.type, [part.type])
-        function = cgutils.get_or_insert_function(self.builder.module, kind, f"llvm.ctpop.i{self.lanes}")
-        return self.builder.zext(self.builder.call(function, [part]), ir.IntType(SAMPLES))
+        return self.builder.zext(_call(self.builder, "ctpop", part), ir.IntType(SAMPLES))
 
-
-class _Compressor(_BitEmitter):
-    """Moves lanes together as AVX-512 does, by one instruction."""
-
-    def together(self, points: Any, part: Any) -> tuple[Any, Any]:
-        """Return the points of which bits are set, and which lanes they come from, at the front of vectors."""
-        condition = self.builder.bitcast(part, ir.VectorType(ir.IntType(1), self.lanes))
-        lanes = ir.Constant(self.integers, list(range(self.lanes)))
-        return self._compressed(points, condition, "f32"), self._compressed(lanes, condition, "i32")
-
-    def _compressed(self, vector: Any, condition: Any, suffix: str) -> Any:
+    def compressed(self, vector: Any, part: Any, suffix: str) -> Any:
+        """Return the lanes of which bits are set at the front of a vector."""
         name = f"llvm.x86.avx512.mask.compress.v{self.lanes}{suffix}"
-        kind = ir.FunctionType(vector.type, [vector.type, vector.type, condition.type])
+        condition = ir.VectorType(ir.IntType(1), self.lanes)
+        kind = ir.FunctionType(vector.type, [vector.type, vector.type, condition])
         function = cgutils.get_or_insert_function(self.builder.module, kind, name)
-        return self.builder.call(function, [vector, ir.Constant(vector.type, ir.Undefined), condition])
-
-
-class _Permuter(_BitEmitter):
-    """Moves eight lanes together by a permutation, which a table of 2 KB has for each set of them."""
-
-    def together(self, points: Any, part: Any) -> tuple[Any, Any]:
-        """Return what `_Compressor.together` does."""
-        sets = [[lane for lane in range(8) if bits >> lane & 1] for bits in range(256)]
-        words = [sum(lane << 8 * place for place, lane in enumerate(own)) for own in sets]
-        table = cgutils.global_constant(
-            self.builder, "permutations", ir.Constant(ir.ArrayType(ir.IntType(64), 256), words)
-        )
-        word = self.builder.load(self.builder.gep(table, [ir.IntType(32)(0), self.builder.zext(part, ir.IntType(32))]))
-        lanes = self.builder.zext(self.builder.bitcast(word, ir.VectorType(ir.IntType(8), 8)), self.integers)
-        return self.call("llvm.x86.avx2.permps", points, lanes), lanes
+        undefined = ir.Constant(vector.type, ir.Undefined)
+        return self.builder.call(function, [vector, undefined, self.builder.bitcast(part, condition)])
 
 
 def _reached_intrinsic(dtype: np.dtype[Any]) -> Any:
@@ -171,24 +190,23 @@ def _reached_intrinsic(dtype: np.dtype[Any]) -> Any:
     return reached
 
 
-def _append_intrinsic(dtype: np.dtype[Any], emitter: type[_Compressor] | type[_Permuter]) -> Any:
-    @intrinsic
-    def append(typing_context, own, x, at, first, values, numbers, to):  # type: ignore[no-untyped-def]
-        def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
-            emit = emitter(builder, dtype)
-            own, x, at, first, values, numbers, to = args
-            x_type, values_type, numbers_type = (signature.args[place] for place in (1, 4, 5))
-            short = ir.IntType(16)
-            for lane in range(0, SAMPLES, emit.lanes):
-                part = emit.part(own, lane)
-                points, lanes = emit.together(emit.load(context, x_type, x, at, lane), part)
-                lanes = builder.trunc(lanes, ir.VectorType(short, emit.lanes))
-                before = emit.splat(builder.trunc(builder.add(first, first.type(lane)), short))
-                emit.store(context, values_type, values, to, points)
-                emit.store(context, numbers_type, numbers, to, builder.add(before, lanes))
-                to = builder.add(to, emit.count(part))
-            return to
+@intrinsic
+def _append_compressed(typing_context, own, x, at, first, values, numbers, to):  # type: ignore[no-untyped-def]
+    """Append float32 and their numbers as AVX-512 does."""
 
-        return types.intp(own, x, types.intp, types.intp, values, numbers, types.intp), codegen
+    def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
+        emit, short = _BitEmitter(builder, np.dtype(np.float32)), ir.IntType(16)
+        own, x, at, first, values, numbers, to = args
+        x_type, values_type, numbers_type = (signature.args[place] for place in (1, 4, 5))
+        every = ir.Constant(emit.integers, list(range(emit.lanes)))
+        for lane in range(0, SAMPLES, emit.lanes):
+            part = emit.part(own, lane)
+            points = emit.compressed(emit.load(context, x_type, x, at, lane), part, "f32")
+            lanes = builder.trunc(emit.compressed(every, part, "i32"), ir.VectorType(short, emit.lanes))
+            before = emit.splat(builder.trunc(builder.add(first, first.type(lane)), short))
+            emit.store(context, values_type, values, to, points)
+            emit.store(context, numbers_type, numbers, to, builder.add(before, lanes))
+            to = builder.add(to, emit.count(part))
+        return to
 
-    return append
+    return types.intp(own, x, types.intp, types.intp, values, numbers, types.intp), codegen

@@ -56,7 +56,7 @@ class _KernelCompiler(Compiler):  # type: ignore[misc]
         return super().define_pipelines()
 
 
-def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
+def kernel(function: Callable[..., Any], *, inline: bool = False) -> Callable[..., Any]:
     """Compile a function with Numba at its first call, and keep the machine code on disk for the next process.
 
     The flags, and why they are the only ones:
@@ -83,6 +83,9 @@ def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
     ----------
     function : callable
         Loops over arrays, in the part of Python that Numba compiles; nothing allocated, nothing raised.
+    inline : bool
+        Whether the code goes into that of kernels that call it. To pass `Work` (20 arrays of seven numbers each) costs
+        as much as 50 samples; but where all goes into one function, loops find too few registers.
 
     Returns
     -------
@@ -102,7 +105,9 @@ def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
     >>> out
     array([2., 5.])
     """
-    compiled: Any = njit(nogil=True, error_model="numpy", _nrt=False, pipeline_class=_KernelCompiler)(function)
+    compiled: Any = njit(
+        nogil=True, error_model="numpy", _nrt=False, forceinline=inline, pipeline_class=_KernelCompiler
+    )(function)
     if compiled is not function:
         compiled._cache = KernelCache(function)
     return cast(Callable[..., Any], compiled)

@@ -38,7 +38,6 @@ __all__ = [
     "VectorOps",
     "VectorType",
     "as_python",
-    "has_permutations",
     "has_wide_vectors",
     "lanes_of",
     "rounded_ops",
@@ -86,11 +85,6 @@ def _has(*features: str) -> bool:
 def has_wide_vectors() -> bool:
     """Return whether kernels are compiled for AVX-512, with its instructions that ordinary vectors do not have."""
     return vector_width() == 512 and _has("avx512f", "avx512dq")
-
-
-def has_permutations() -> bool:
-    """Return whether kernels are compiled for AVX2, which permutes the lanes of a vector of 256 bits by another."""
-    return vector_width() == 256 and _has("avx2")
 
 
 def as_python() -> bool:

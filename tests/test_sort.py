@@ -9,7 +9,6 @@ import pytest
 
 from numkan._bits import SAMPLES, bit_ops
 from numkan._jit import kernel
-from numkan._simd import lanes_of
 from numkan.layer.sort import _few_kernel, _many_kernel, sort_kernel
 from numkan.layer.work import Work, workspace
 from numkan.spline import extend_grid
@@ -38,7 +37,8 @@ def test_reached_sets_the_bits_of_samples_that_are_not_less(dtype: np.dtype[Any]
 @pytest.mark.parametrize("dtype", FLOATS, ids=str)
 @pytest.mark.parametrize("name", ["append", "append_many"])
 def test_append_writes_the_members_of_a_set_in_order(name: str, dtype: np.dtype[Any]) -> None:
-    append, room = getattr(bit_ops(dtype), name), lanes_of(dtype)
+    ops = bit_ops(dtype)
+    append, room, carries = getattr(ops, name), ops.room, ops.carries and name == "append_many"
 
     @kernel
     def run(own, x, values, numbers, out):  # type: ignore[no-untyped-def]
@@ -54,7 +54,8 @@ def test_append_writes_the_members_of_a_set_in_order(name: str, dtype: np.dtype[
         numbers, end = np.full(values.size, 9, np.uint16), np.zeros(1, np.int64)
         run(own, x, values, numbers, end)
         assert end[0] == 5 + members.sum()
-        np.testing.assert_array_equal(values[5 : end[0]], x[2:][members])
+        if carries:
+            np.testing.assert_array_equal(values[5 : end[0]], x[2:][members])
         np.testing.assert_array_equal(numbers[5 : end[0]], 1000 + np.flatnonzero(members))
         for array, before in ((values, -9), (numbers, 9)):
             assert (array[:5] == before).all()

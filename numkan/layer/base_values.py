@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -22,7 +22,7 @@ def base_kernel(dtype: np.dtype[Any]) -> Any:
     lanes, silu, limit = sample_lanes(dtype), silu_kernel(dtype), dtype.type(np.finfo(dtype).max)
     zero, one = dtype.type(0), dtype.type(1)
 
-    @kernel
+    @partial(kernel, inline=True)  # called for every input
     def fill_base(begin, count, i, slot, n_pieces, kind, given, given_slope, with_slopes, work):  # type: ignore[no-untyped-def]
         """Fill work.base and base_slope with b and b' at the points of input i, which lie sorted in `slot`.
 

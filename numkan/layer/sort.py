@@ -17,8 +17,10 @@ from numkan.spline.pieces import MOST_COUNTED, find_kernel
 
 __all__ = ["sort_kernel"]
 
-#: Of more pieces, a piece has too few of 64 samples for `append_many` (with AVX-512; elsewhere both ways are one).
-_MOST_DENSE = 12
+#: Of more pieces, a piece has too few of 64 samples for `append_many`.
+_MOST_DENSE = 16
+
+_NONE = np.uint64(0)
 
 
 @cache
@@ -40,13 +42,14 @@ def sort_kernel(dtype: np.dtype[Any]) -> Any:
 @cache
 def _few_kernel(dtype: np.dtype[Any]) -> Any:
     """Return the kernel for few pieces."""
-    reached, append, append_many = bit_ops(dtype)
+    reached, append, append_many, carries, _ = bit_ops(dtype)
 
     @kernel
     def sort(count, low, high, width, n_rows, pieces, at, work):  # type: ignore[no-untyped-def]
         """Arguments as in `sort_kernel`. A NaN has reached no end, so it is of the first piece."""
         ends, left, points, order, ordered = pieces.ends, work.left, work.points, work.order, work.ordered
         n_pieces, words = ends.shape[1], -(-count // SAMPLES)
+        dense = n_pieces <= _MOST_DENSE
         for i in range(low, high):
             start, begin = (i - low) * work.stride, (at + i - low) * work.stride
             run, end = (at + i - low) * work.runs, begin
@@ -54,12 +57,13 @@ def _few_kernel(dtype: np.dtype[Any]) -> Any:
             for word in range(words):
                 left[word] = ALL >> np.uint64(max(0, (word + 1) * SAMPLES - count))
             for j in range(n_pieces):
-                before = end
+                before, rest = end, _NONE
                 for word in range(words):
                     first = word * SAMPLES
                     beyond = left[word] & reached(points, start + first, ends[i, j])
                     own, left[word] = left[word] ^ beyond, beyond
-                    if own != 0 and n_pieces <= _MOST_DENSE:
+                    rest |= beyond
+                    if own != 0 and dense:
                         end = append_many(own, points, start + first, first, ordered, order, end)
                     elif own != 0:
                         end = append(own, points, start + first, first, ordered, order, end)
@@ -67,7 +71,12 @@ def _few_kernel(dtype: np.dtype[Any]) -> Any:
                     work.run_piece[run], work.run_end[run] = i * n_pieces + j, end - begin
                     work.run_row[run] = (i * n_rows + pieces.first[i, j]) * width
                     run += 1
+                if rest == 0:
+                    break
             work.n_runs[at + i - low] = run - first_run
+            if not (carries and dense):
+                for q in range(np.uint64(begin), np.uint64(end)):
+                    ordered[q] = points[np.uint64(start) + np.uint64(order[q])]
 
     return sort
 

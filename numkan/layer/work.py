@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
-from numkan._bits import SAMPLES
+from numkan._bits import SAMPLES, bit_ops
 from numkan._groups import group_room
 from numkan._simd import lanes_of
 from numkan.layer.row_numbers import powers_of
@@ -59,7 +59,7 @@ class Work(NamedTuple):
     block: int  # samples
     inputs: int  # of a group
     runs: int  # room for the runs of a slot
-    stride: int  # samples and, behind them, a vector: the rest of the last one, and what ``_bits.py`` writes too far
+    stride: int  # samples and, behind them, room for the rest of the last vector, and what ``_bits.py`` writes too far
     points: Any  # (inputs * stride,) the points of a group
     left: Any  # (block / 64,) uint64: bits of the points whose piece is not known yet
     piece: Any  # (block,) int32: pieces of the points of one input
@@ -179,7 +179,7 @@ def _new_work(dtype: np.dtype[Any], k: int, most_pieces: int, width: int) -> Wor
     tile = min(width, tile_vectors(k) * lanes_of(dtype))
     block = block_rows(most_pieces // 2, tile * dtype.itemsize)
     inputs = min(_INPUTS, _PREPARED // block)
-    stride, runs = block + lanes_of(dtype), min(block, most_pieces)
+    stride, runs = block + max(bit_ops(dtype).room, lanes_of(dtype)), min(block, most_pieces)
     numbers = inputs * group_room(block, runs, max(powers_of(k), k + 2), dtype)
 
     def floats(size: int) -> Any:
