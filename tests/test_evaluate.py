@@ -1,4 +1,4 @@
-"""numkan.model.evaluate: chunks that leave no trace, and points outside that are named by their row."""
+"""numkan.model.evaluate and cuts: chunks that leave no trace, and points outside that are named by their row."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numba import config
 from numkan import KAN
 from numkan.layer import work
 from numkan.layer.work import BLOCK
-from numkan.model import evaluate
+from numkan.model import cuts
 from tests.laws import assert_identical, assert_within
 from tests.small_networks import points, results, small, targets
 
@@ -28,11 +28,11 @@ def forget_memory(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_chunks_are_whole_blocks_and_spans_cut_all_rows() -> None:
     for width in ([1, 1], [2, 5, 1], [64, 64, 1], [300, 300]):
         n = 100_000
-        rows = evaluate.chunk_rows(KAN(width, k=1, init="power")._pack(), n)
+        rows = cuts.chunk_rows(KAN(width, k=1, init="power")._pack(), n)
         assert rows % BLOCK == 0
         assert BLOCK <= rows <= 16 * BLOCK
-    assert evaluate.spans(0, 4) == []
-    assert evaluate.spans(9, 4) == [slice(0, 4), slice(4, 8), slice(8, 9)]
+    assert cuts.spans(0, 4) == []
+    assert cuts.spans(9, 4) == [slice(0, 4), slice(4, 8), slice(8, 9)]
 
 
 def test_chunks_are_whole_blocks_of_layers_on_fine_grids_too() -> None:
@@ -41,8 +41,8 @@ def test_chunks_are_whole_blocks_of_layers_on_fine_grids_too() -> None:
     block = layers[0].block
     assert block > BLOCK
     for n in (3 * block // 2, 2 * block, 100_000):
-        assert evaluate.chunk_rows(layers, n) % block == 0
-    assert evaluate.chunk_rows(layers, block) <= block // 2
+        assert cuts.chunk_rows(layers, n) % block == 0
+    assert cuts.chunk_rows(layers, block) <= block // 2
 
 
 @pytest.mark.parametrize("n", [BLOCK - 1, BLOCK, BLOCK + 1, 2 * BLOCK, 2 * BLOCK + 1, 5 * BLOCK + 3])
@@ -51,12 +51,12 @@ def test_chunks_of_one_block_change_no_row_and_keep_every_sum(n: int, monkeypatc
     x, y = points(n, 1), targets(n, 1)
     whole, weight = results(model, x, y), np.arange(n) + 0.5
     loss, grad = model.loss_and_grad(x, y, sample_weight=weight)
-    monkeypatch.setattr(evaluate, "_CHUNK_WORK", 1)
-    monkeypatch.setattr(evaluate, "_CHUNKS", n)
+    monkeypatch.setattr(cuts, "_CHUNK_WORK", 1)
+    monkeypatch.setattr(cuts, "_CHUNKS", n)
     for kept in (1 << 21, 1):  # lots of many chunks, and of one
-        monkeypatch.setattr(evaluate, "_LOT_NUMBERS", kept)
+        monkeypatch.setattr(cuts, "_LOT_NUMBERS", kept)
         monkeypatch.setattr(work, "_local", threading.local())
-        assert n <= BLOCK or evaluate.chunk_rows(model._pack(), n) < n
+        assert n <= BLOCK or cuts.chunk_rows(model._pack(), n) < n
         for name, value in results(model, x, y).items():
             if name in ("loss", "gradient", "params_bar"):
                 assert_within(value, whole[name], 1e-12 * (1 + abs(whole[name])), name)
@@ -73,11 +73,11 @@ def test_a_last_lot_that_is_shorter_reads_what_it_sorted_itself(monkeypatch: pyt
     """Alone, its samples would be cut into chunks that are no whole blocks; in a lot among others they are not."""
     model = KAN([2, 3], grid=3, k=2, extrapolate="nan", seed=0)
     block = model._pack()[0].block
-    monkeypatch.setattr(evaluate, "_CHUNK_WORK", 1)
-    monkeypatch.setattr(evaluate, "_LONGEST_LOT", 2 * block)
+    monkeypatch.setattr(cuts, "_CHUNK_WORK", 1)
+    monkeypatch.setattr(cuts, "_LONGEST_LOT", 2 * block)
     n = 2 * block + 3 * block // 4
-    assert evaluate.chunk_rows(model._pack(), 3 * block // 4) % block
-    assert evaluate.chunk_rows(model._pack(), 2 * block) % block == 0
+    assert cuts.chunk_rows(model._pack(), 3 * block // 4) % block
+    assert cuts.chunk_rows(model._pack(), 2 * block) % block == 0
     x, y = np.random.default_rng(0).uniform(-1, 1, (n, 2)), targets(n, 3)
     y_bar = 2 / (3 * n) * (model(x) - y)
     assert_identical(model.loss_and_grad(x, y)[1], model.vjp(x, y_bar)[0], "nothing is kept for the second")
@@ -89,8 +89,8 @@ def test_blocks_are_kept_whatever_the_chunks(grids: list[int], n: int, monkeypat
     """Chunks shorter than a layer's blocks, of whole blocks, and of neither."""
     model = KAN([2, 3, 2], grid=grids, k=2, extrapolate="nan", grid_range=(-4, 4), seed=0)
     x, y = np.random.default_rng(0).uniform(-1, 1, (n, 2)), targets(n, 2)
-    for work_of_a_chunk in (1, evaluate._CHUNK_WORK):
-        monkeypatch.setattr(evaluate, "_CHUNK_WORK", work_of_a_chunk)
+    for work_of_a_chunk in (1, cuts._CHUNK_WORK):
+        monkeypatch.setattr(cuts, "_CHUNK_WORK", work_of_a_chunk)
         monkeypatch.setattr(work, "_local", threading.local())
         y_bar = (model(x) - y) / n
         want = model.vjp(x, y_bar)[0]
@@ -99,9 +99,9 @@ def test_blocks_are_kept_whatever_the_chunks(grids: list[int], n: int, monkeypat
 
 def test_lots_are_those_of_the_network_whatever_was_asked_before(monkeypatch: pytest.MonkeyPatch) -> None:
     one, other = (KAN([2, n_out], grid=3, extrapolate="nan", seed=0) for n_out in (3, 4))  # of the same padded width
-    monkeypatch.setattr(evaluate, "_CHUNK_WORK", 1)
-    monkeypatch.setattr(evaluate, "_LOT_NUMBERS", 5 * 2 * BLOCK)
-    lots = [evaluate.lot_rows(model._pack()) for model in (one, other)]
+    monkeypatch.setattr(cuts, "_CHUNK_WORK", 1)
+    monkeypatch.setattr(cuts, "_LOT_NUMBERS", 5 * 2 * BLOCK)
+    lots = [cuts.lot_rows(model._pack()) for model in (one, other)]
     assert lots == [2 * BLOCK, BLOCK]
     x = np.random.default_rng(0).uniform(-1, 1, (3 * BLOCK, 2))
     want = other.loss_and_grad(x, targets(len(x), 4))[1]
@@ -113,7 +113,7 @@ def test_lots_are_those_of_the_network_whatever_was_asked_before(monkeypatch: py
 @pytest.mark.parametrize("beyond", [-1, 0, 1])
 def test_at_the_ends_of_real_chunks_rows_are_those_of_small_batches(beyond: int) -> None:
     model = small()
-    size = evaluate.chunk_rows(model._pack(), 100_000)
+    size = cuts.chunk_rows(model._pack(), 100_000)
     x = points(2 * size + beyond)
     whole = model(x)
     for rows in (slice(0, 5), slice(size - 3, size + 3), slice(2 * size - 3, 2 * size + 1)):
@@ -123,7 +123,7 @@ def test_at_the_ends_of_real_chunks_rows_are_those_of_small_batches(beyond: int)
 @pytest.mark.jit
 def test_a_gradient_over_many_samples_keeps_the_precision_of_float32() -> None:
     model = KAN([2, 1], grid=60, dtype=np.float32)
-    assert evaluate.lot_rows(model._pack()) <= 64 * BLOCK
+    assert cuts.lot_rows(model._pack()) <= 64 * BLOCK
     x = np.random.default_rng(0).uniform(0.2, 1, (200_000, 2)).astype(np.float32)
     double = KAN([2, 1], grid=60)
     double.params = model.params
@@ -151,8 +151,8 @@ ASKED = {
 
 @pytest.mark.parametrize("what", ASKED)
 def test_a_point_outside_is_named_by_its_row_whatever_the_chunks(what: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(evaluate, "_CHUNK_WORK", 1)
-    monkeypatch.setattr(evaluate, "_CHUNKS", 1000)
+    monkeypatch.setattr(cuts, "_CHUNK_WORK", 1)
+    monkeypatch.setattr(cuts, "_CHUNKS", 1000)
     model = small(k=1, extrapolate="raise")
     for layer in model.act_fun:
         layer.coef[...] = layer.scale_base[...] = 0

@@ -14,7 +14,7 @@ from numkan.layer import shared_block, work
 from numkan.layer.packed import PackedLayer
 from numkan.layer.shared_block import forward_shared, is_shared
 from numkan.layer.work import BLOCK, Sorted
-from numkan.model import evaluate
+from numkan.model import cuts
 from tests.laws import Array, assert_identical, assert_within
 from tests.small_networks import FLOATS, patchy, points, targets
 
@@ -23,7 +23,7 @@ from tests.small_networks import FLOATS, patchy, points, targets
 def _small_work_is_shared(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """On small layers too; lots are cut once for a key, and would outlive what a test changes."""
     monkeypatch.setattr(shared_block, "_THREAD_WORK", 1)
-    monkeypatch.setattr(evaluate, "_SHARED_WORK", 1)
+    monkeypatch.setattr(cuts, "_SHARED_WORK", 1)
     monkeypatch.setattr(work, "_local", threading.local())
     before = get_threads()
     yield
@@ -65,6 +65,21 @@ def test_threads_that_share_a_layer_give_the_bits_of_one(n_threads: int, k: int,
             grads.append((x_bar, np.concatenate([parts[low] for low in sorted(parts)])))
         for one, other in zip(*grads, strict=True):
             assert_identical(other, one, "backward reads what they sorted")
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("n_threads", [1, 2, 5])
+def test_coefficients_are_packed_on_the_way_where_they_are_yet_to_be(n_threads: int, dtype: Any) -> None:
+    set_threads(n_threads)
+    model = wide(35, 3, dtype=dtype)
+    packed, (own,) = model._pack()[0], model._layers
+    layer = own.ready(np.full_like(packed.coefs, np.nan))
+    assert np.isnan(layer.coefs).all()
+    x = points(20, 35, dtype)
+    y = np.full((20, layer.n_out), np.nan, dtype)
+    forward_shared(layer, x, y, Sorted(layer.work, 20, 35, BLOCK))
+    assert_identical(y, packed.forward(x))
+    assert_identical(layer.coefs, packed.coefs)
 
 
 @pytest.mark.parametrize("base_fun", ["identity", "zero", (np.tanh, lambda x: 1 - np.tanh(x) ** 2)], ids=str)
@@ -155,7 +170,7 @@ def test_a_network_whose_layers_are_shared_has_the_same_bits_on_any_number_of_th
     model = unmerged(patchy([4, n_out, n_out + 1], grid=3, dtype=dtype))
     n = 19
     x, y = points(n, 4, dtype), targets(n, n_out + 1, dtype)
-    assert evaluate._share_layers(model._pack(), n)
+    assert cuts.stay_whole(model._pack(), n)
     found: list[tuple[Array, ...]] = []
     for n_threads in (1, 2, 3):
         set_threads(n_threads)
@@ -173,13 +188,13 @@ def test_a_network_whose_layers_are_shared_has_the_same_bits_on_any_number_of_th
 
 
 def test_a_last_lot_that_is_shorter_is_shared_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(evaluate, "_LOT_NUMBERS", 1)
-    monkeypatch.setattr(evaluate, "_CHUNK_WORK", 1)
+    monkeypatch.setattr(cuts, "_LOT_NUMBERS", 1)
+    monkeypatch.setattr(cuts, "_CHUNK_WORK", 1)
     set_threads(2)
     model, n = unmerged(wide(2, 1, k=1)), BLOCK + 9
     layers = model._pack()
-    assert evaluate.lot_rows(layers) == BLOCK
-    assert evaluate._share_layers(layers, BLOCK)
+    assert cuts.lot_rows(layers) == BLOCK
+    assert cuts.stay_whole(layers, BLOCK)
     x, y = points(n, 2), targets(n, model.n_out)
     loss, grad = model.loss_and_grad(x, y)
     residuals = model(x) - y
@@ -191,13 +206,13 @@ def test_layers_are_shared_where_samples_fit_a_block_and_nearly_all_the_work_is_
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(shared_block, "_THREAD_WORK", 4_000_000)
-    monkeypatch.setattr(evaluate, "_SHARED_WORK", 16_000_000)
+    monkeypatch.setattr(cuts, "_SHARED_WORK", 16_000_000)
     layers = KAN([300, 300, 10], k=1, init="power")._pack()
     block = layers[0].block
-    assert evaluate._share_layers(layers, block)
-    assert not evaluate._share_layers(layers, block + 1), "threads share the samples"
-    assert not evaluate._share_layers(layers, 1), "there is too little to do"
-    assert not evaluate._share_layers(KAN([4000, 1], k=1, init="power")._pack(), block), "there is one tile"
+    assert cuts.stay_whole(layers, block)
+    assert not cuts.stay_whole(layers, block + 1), "threads share the samples"
+    assert not cuts.stay_whole(layers, 1), "there is too little to do"
+    assert not cuts.stay_whole(KAN([4000, 1], k=1, init="power")._pack(), block), "there is one tile"
     assert not is_shared(layers[1], 1)
 
 

@@ -23,7 +23,7 @@ from numkan._check import (
 from numkan.base import Function, base_function
 from numkan.layer.grid import Coverage, coverage, grid_from_samples, refined_grid
 from numkan.layer.initialize import INITIALIZATIONS, draw
-from numkan.layer.pack import new_packed, over_inputs, pack, packed_shape
+from numkan.layer.pack import Source, new_packed, packed_shape
 from numkan.layer.packed import PackedLayer
 from numkan.layer.refine import grid_from_parent, refine_coef
 from numkan.layer.refit import refit
@@ -355,16 +355,22 @@ class KANLayer:
 
         They do not where another thread gives the layer another grid meanwhile.
         """
+        layer = self.ready(coefs)
+        layer.fill()
+        return layer._replace(source=None)
+
+    def ready(self, coefs: Any = None) -> PackedLayer:
+        """Return what :meth:`pack` does, but its coefficients are yet to be packed, before the layer changes."""
         pieces = self.pieces
         own = self.__dict__.copy()  # all of it at once
         if own["_pieces"] is not pieces:
-            return self.pack(coefs)
+            return self.ready(coefs)
         shape: tuple[int, int, int] = own["_shape"]
         if coefs is None or coefs.shape != packed_shape(*shape, self._dtype):
             coefs = new_packed(*shape, self._dtype)
-        over_inputs(pack, own["_coef"], own["_scale_base"], own["_scale_sp"], own["_mask"], coefs)
+        source = Source(own["_coef"], own["_scale_base"], own["_scale_sp"], own["_mask"])
         inside = own["_grid"] if self._extrapolate == "raise" else None
-        return PackedLayer(self._k, shape[2], self._base, pieces, coefs, inside)
+        return PackedLayer(self._k, shape[2], self._base, pieces, coefs, inside, source)
 
     def __call__(self, x: Any) -> FloatArray:
         """Return the outputs (n, n_out) at x (n, n_in)."""

@@ -21,7 +21,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
+from functools import cache
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -30,10 +31,36 @@ from numkan._simd import lanes_of
 from numkan._threads import run_tasks
 from numkan.layer.work import aligned_empty
 
-__all__ = ["new_packed", "over_inputs", "pack", "pack_tangent", "packed_shape", "padded_width", "unpack_gradient"]
+__all__ = [
+    "Source",
+    "new_packed",
+    "no_source",
+    "over_inputs",
+    "pack",
+    "pack_tangent",
+    "packed_shape",
+    "padded_width",
+    "unpack_gradient",
+]
 
 #: A pass over so many numbers is worth a thread's while, in so many parts at most.
 _PART, _MOST_PARTS = 250_000, 8
+
+
+class Source(NamedTuple):
+    """What coefficients are packed from."""
+
+    coef: Any  # (n_in, n_basis, n_out)
+    scale_base: Any  # (n_in, n_out)
+    scale_sp: Any
+    mask: Any
+
+
+@cache
+def no_source(dtype: np.dtype[Any]) -> Source:
+    """Return empty arrays, where coefficients are packed already."""
+    scale = np.empty((0, 0), dtype)
+    return Source(np.empty((0, 0, 0), dtype), scale, scale, scale)
 
 
 def padded_width(n_out: int, dtype: np.dtype[Any]) -> int:
@@ -55,8 +82,11 @@ def new_packed(n_in: int, n_basis: int, n_out: int, dtype: np.dtype[Any]) -> Any
 
 def over_inputs(kernel: Callable[..., None], *arrays: Any) -> None:
     """Call one of the kernels below for all inputs; threads share them where there are many numbers."""
-    n_in = len(arrays[0])
-    size = -(-n_in // max(1, min(_MOST_PARTS, arrays[0].size // _PART)))
+    n_in, parts = len(arrays[0]), min(_MOST_PARTS, arrays[0].size // _PART)
+    if parts <= 1:
+        kernel(*arrays)
+        return
+    size = -(-n_in // parts)
 
     def task(group: int) -> None:
         kernel(*(array[group * size : (group + 1) * size] for array in arrays))

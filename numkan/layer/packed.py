@@ -1,10 +1,9 @@
-"""A layer packed for evaluation: immutable arrays and the kernels that read them."""
+"""A layer packed for evaluation: its arrays and the kernels that read them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -14,6 +13,7 @@ from numkan.base import GIVEN, BaseFunction
 from numkan.layer.backward import backward_kernel
 from numkan.layer.forward import forward_kernel, tangent_kernel
 from numkan.layer.jacobian import delta_kernel
+from numkan.layer.pack import Source, over_inputs, pack
 from numkan.layer.tiles import into_tiles
 from numkan.layer.work import BLOCK, Sorted, Work, borrowed, gradient_space, workspace
 from numkan.spline.pieces import Pieces, check_inside
@@ -57,8 +57,7 @@ def given_base(base: BaseFunction, x: FloatArray) -> tuple[FloatArray, FloatArra
     return values[0], values[1]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class PackedLayer:
+class PackedLayer(NamedTuple):
     """One layer as its kernels read it.
 
     Attributes
@@ -74,6 +73,8 @@ class PackedLayer:
         Effective coefficients, see ``pack.py``.
     inside : ndarray or None
         The knots, where the policy is `"raise"`: points outside their domain are an error.
+    source : Source or None
+        What `coefs` are yet to be packed from, by :meth:`fill` or by threads that share the layer; None if they are.
     """
 
     k: int
@@ -82,6 +83,7 @@ class PackedLayer:
     pieces: Pieces
     coefs: Any
     inside: FloatArray | None = None
+    source: Source | None = None
 
     @property
     def work(self) -> Work:
@@ -98,6 +100,11 @@ class PackedLayer:
         """What one sample costs forward, in multiply-adds."""
         n_in, _, width = self.coefs.shape
         return int(n_in * (_PREPARE_WORK + (self.k + 2) * width))
+
+    def fill(self) -> None:
+        """Pack the coefficients if they are yet to be packed."""
+        if self.source is not None:
+            over_inputs(pack, *self.source, self.coefs)
 
     def forward(
         self, x: FloatArray, y: FloatArray | None = None, keep: Sorted | None = None, first: int = 0

@@ -4,7 +4,8 @@ Where samples do not fill two blocks, to share them would leave each thread shor
 as much for a few samples as for many. Nor can threads share the inputs, over which an output is one chain. So they
 share twice:
 
-1. groups of inputs, to sort the samples and to fill what the loops read of them (``prepare.py``, ``powers.py``);
+1. groups of inputs, to pack their coefficients where that is yet to be done (``pack.py``), to sort the samples, and
+   to fill what the loops read of them (``prepare.py``, ``powers.py``);
 2. tiles of outputs, each of them summed over all inputs (``forward.py``).
 
 What one thread alone keeps for a group at a time, all have for all inputs in between. Each output is the same chain of
@@ -30,6 +31,7 @@ from numkan._simd import lanes_of, vector_ops
 from numkan._threads import get_threads, patience, run_tasks
 from numkan._watch import count, wait
 from numkan.layer.forward import tile_kernel
+from numkan.layer.pack import no_source, pack
 from numkan.layer.packed import PackedLayer, given_base
 from numkan.layer.powers import values_kernel
 from numkan.layer.prepare import place_kernel
@@ -53,8 +55,12 @@ def _fill_kernel(dtype: np.dtype[Any]) -> Any:
     place, fill = place_kernel(dtype), values_kernel(dtype)
 
     @kernel
-    def fill_group(x, low, high, pieces, kind, given, given_slope, n_rows, width, values, first, work):  # type: ignore[no-untyped-def]
-        """Fill slots low ... high - 1 of `work`, and values from place `first` on."""
+    def fill_group(x, low, high, pieces, kind, given, given_slope, source, coefs, values, first, work):  # type: ignore[no-untyped-def]
+        """Fill slots low ... high - 1 of `work`, values from place `first` on, and coefs unless `source` is empty."""
+        _, n_rows, width = coefs.shape
+        if len(source.coef) > 0:
+            scales = source.scale_base[low:high], source.scale_sp[low:high], source.mask[low:high]
+            pack(source.coef[low:high], *scales, coefs[low:high])
         place(x, 0, len(x), low, high, width, n_rows, pieces, low, work)
         fill(0, len(x), low, high, pieces, kind, given, given_slope, False, low, values, first, work)
 
@@ -101,15 +107,15 @@ def _join_kernel(k: int, dtype: np.dtype[Any]) -> Any:
     fill_group, sum_up = _fill_kernel(dtype), _sum_kernel(k, dtype)
 
     @kernel
-    def join(x, pieces, kind, given, given_slope, coefs, columns, values, room, counts, turns, work, y):  # type: ignore[no-untyped-def]
+    def join(x, pieces, kind, given, given_slope, source, coefs, columns, values, room, counts, turns, work, y):  # type: ignore[no-untyped-def]
         """Do what nobody else does of y (n, n_out), `columns` outputs at a time."""
-        n_in, n_rows, width = coefs.shape
+        n_in, _, width = coefs.shape
         n_groups = -(-n_in // work.inputs)
         group = count(counts, _TAKEN)
         while group < n_groups:
             low = group * work.inputs
             high = min(n_in, low + work.inputs)
-            fill_group(x, low, high, pieces, kind, given, given_slope, n_rows, width, values, group * room, work)
+            fill_group(x, low, high, pieces, kind, given, given_slope, source, coefs, values, group * room, work)
             count(counts, _FILLED)
             group = count(counts, _TAKEN)
         if not wait(counts, _FILLED, n_groups, turns):
@@ -123,13 +129,15 @@ def _join_kernel(k: int, dtype: np.dtype[Any]) -> Any:
     return join
 
 
-def _tile(layer: PackedLayer) -> int:
-    return tile_vectors(layer.k) * lanes_of(layer.coefs.dtype)
+@cache
+def _tile(k: int, dtype: np.dtype[Any]) -> int:
+    return tile_vectors(k) * lanes_of(dtype)
 
 
 def is_shared(layer: PackedLayer, n: int) -> bool:
     """Tell whether `forward_shared` shares out the work on n samples, or leaves it to the caller."""
-    return layer.coefs.shape[2] >= 2 * _tile(layer) and n * layer.row_work >= 2 * _THREAD_WORK
+    coefs = layer.coefs
+    return coefs.shape[2] >= 2 * _tile(layer.k, coefs.dtype) and n * layer.row_work >= 2 * _THREAD_WORK
 
 
 def forward_shared(layer: PackedLayer, x: FloatArray, y: FloatArray, keep: Sorted) -> None:
@@ -139,15 +147,17 @@ def forward_shared(layer: PackedLayer, x: FloatArray, y: FloatArray, keep: Sorte
     """
     n_threads = min(get_threads(), len(x) * layer.row_work // _THREAD_WORK)
     if n_threads == 1 or not is_shared(layer, len(x)):
+        layer.fill()
         layer.forward(x, y, keep)  # which has the numbers of a group of inputs in the cache
         return
     layer.check_inside(x)
     (n, n_in), width, together, dtype = x.shape, layer.coefs.shape[2], layer.work.inputs, x.dtype
+    tile = _tile(layer.k, dtype)
     # several tiles at a time share what they read, a few times as many as threads keep them all busy
-    columns = _tile(layer) * max(1, width // (2 * n_threads * _tile(layer)))
+    columns = tile * max(1, width // (2 * n_threads * tile))
     room = together * group_room(n, min(n, layer.work.runs), VALUES, dtype)
     room += -room % CACHE_LINE  # as many numbers are lines whatever the dtype
-    function = (layer.pieces, layer.base.kind, *given_base(layer.base, x))
+    function = (layer.pieces, layer.base.kind, *given_base(layer.base, x), layer.source or no_source(dtype))
     join, counts, turns = _join_kernel(layer.k, dtype), np.zeros(4, np.int64), patience()
 
     with borrowed("values", -(-n_in // together) * room, dtype) as values:

@@ -1,80 +1,35 @@
 """Packed layers, one after the other, over many samples: outputs, gradients, derivatives.
 
 Forward, samples go through in chunks, which threads share; of few samples threads share the layers, one after the other
-(``shared_block.py``). No row's bits depend on its chunk. For a gradient activations of a *lot* of samples are kept, and
-backward threads share the inputs of a layer (`PackedLayer.backward`). Chunks and lots depend on the network and the
-number of samples alone, so threads do not change a bit; memory stays bounded, and Ctrl-C is answered soon.
+(``shared_block.py``). No row's bits depend on its chunk. For a gradient activations of a lot of samples are kept, and
+backward threads share the inputs of a layer (`PackedLayer.backward`). How samples are cut: ``cuts.py``.
+
+Layers may come with coefficients that are yet to be packed (`PackedLayer.source`): here they are, by all threads, in
+advance or where threads share a layer on the way.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from typing import Any, NamedTuple
 
 import numpy as np
 
 from numkan._check import FloatArray
-from numkan._threads import run_tasks
+from numkan._threads import get_threads, run_tasks
 from numkan.layer.packed import PackedLayer, Take
-from numkan.layer.shared_block import forward_shared, is_shared
-from numkan.layer.work import BLOCK, Sorted, lent
+from numkan.layer.shared_block import forward_shared
+from numkan.layer.work import Sorted, lent
+from numkan.model.cuts import Lot, chunk_rows, fit_a_block, lot_key, new_lot, new_sorted, spans, stay_whole
 from numkan.model.losses import Targets
 from numkan.spline.pieces import check_inside
 
-__all__ = [
-    "activations",
-    "all_activations",
-    "backward",
-    "check_domain",
-    "chunk_rows",
-    "forward",
-    "loss_and_gradients",
-    "lot_rows",
-    "spans",
-]
-
-#: About as many multiply-adds go into one chunk: half a millisecond or so, which is worth a thread's while.
-_CHUNK_WORK = 4_000_000
-_LONGEST_CHUNK = 16 * BLOCK
-#: Where there are many samples, chunks may be longer, which spares caches, as long as there are so many for threads.
-_CHUNKS = 4
-#: From so much work on, threads share the layers, where all samples fit a block and layers are wide.
-_SHARED_WORK, _NEARLY_ALL = 16_000_000, 0.75
-
-#: For a gradient, about so many activations are kept, and of so many samples at most: an entry of the gradient is one
-#: chain of sums over a lot, and float32 forgets what is small beside a long one.
-_LOT_NUMBERS, _LONGEST_LOT = 1 << 21, 64 * BLOCK
+__all__ = ["activations", "all_activations", "backward", "check_domain", "forward", "loss_and_gradients"]
 
 
-def chunk_rows(layers: Sequence[PackedLayer], n: int) -> int:
-    """Return how many of n samples go through a network at once, by the work that one is: blocks, or a short one."""
-    work, block = sum(layer.row_work for layer in layers), max(layer.block for layer in layers)
-    half = (n + BLOCK) // (2 * BLOCK) * BLOCK
-    least = block if 2 * n >= 3 * block else half  # enough for two threads
-    wanted = max(BLOCK, min(max(_CHUNK_WORK // work, n // _CHUNKS, least), _LONGEST_CHUNK))
-    return int(wanted - wanted % (block if wanted >= block else BLOCK))
-
-
-def _share_layers(layers: Sequence[PackedLayer], n: int) -> bool:
-    """Tell whether threads share the layers at n samples, rather than the samples: if nearly all can be shared so."""
-    if n > min(layer.block for layer in layers):
-        return False
-    work = n * sum(layer.row_work for layer in layers)
-    shared = n * sum(layer.row_work for layer in layers if is_shared(layer, n))
-    return work >= _SHARED_WORK and shared >= _NEARLY_ALL * work
-
-
-def lot_rows(layers: Sequence[PackedLayer]) -> int:
-    """Return over how many samples activations are kept for a gradient: bounded memory, a multiple of BLOCK."""
-    numbers = layers[0].coefs.shape[0] + sum(layer.n_out for layer in layers)
-    chunk = chunk_rows(layers, 0)
-    return int(max(1, min(_LOT_NUMBERS // numbers, _LONGEST_LOT) // chunk) * chunk)
-
-
-def spans(n: int, size: int) -> list[slice]:
-    """Cut n rows into slices of `size`."""
-    return [slice(begin, min(begin + size, n)) for begin in range(0, n, size)]
+def _fill(layers: Sequence[PackedLayer]) -> None:
+    """Pack what is yet to be packed."""
+    for layer in layers:
+        layer.fill()
 
 
 def check_domain(layers: Sequence[PackedLayer], x: FloatArray) -> None:
@@ -132,15 +87,16 @@ def _activations_shared(
 def _outputs_shared(layers: Sequence[PackedLayer], x: FloatArray, begin: int) -> list[FloatArray]:
     """Return the outputs of every layer, where threads share each; what was sorted is not kept."""
     out = [np.empty((len(x), layer.n_out), x.dtype) for layer in layers]
-    with lent("sorted", _key(layers, x), lambda: _new_sorted(layers, len(x), True)) as keep:
+    with lent("sorted", lot_key(layers, x), lambda: new_sorted(layers, len(x), True)) as keep:
         _activations_shared(layers, x, begin, out, keep)
     return out
 
 
 def all_activations(layers: Sequence[PackedLayer], x: FloatArray, begin: int = 0) -> list[FloatArray]:
     """Return what :func:`activations` does, for any number of samples, on all threads."""
-    if _share_layers(layers, len(x)):
+    if stay_whole(layers, len(x)):
         return [x, *_outputs_shared(layers, x, begin)]
+    _fill(layers)
     out = [np.empty((len(x), layer.n_out), x.dtype) for layer in layers]
     parts = spans(len(x), chunk_rows(layers, len(x)))
 
@@ -156,8 +112,12 @@ def forward(layers: Sequence[PackedLayer], x: FloatArray) -> FloatArray:
     """Return the outputs (n, n_out) at x (n, n_in)."""
     n = x.shape[0]
     check_domain(layers, x)
-    if _share_layers(layers, n):
+    if get_threads() == 1 and fit_a_block(layers, n):
+        _fill(layers)
+        return activations(layers, x)[-1]
+    if stay_whole(layers, n):
         return _outputs_shared(layers, x, 0)[-1]
+    _fill(layers)
     size = chunk_rows(layers, n)
     if n <= size:
         return activations(layers, x)[-1]
@@ -197,47 +157,13 @@ def backward(
     return y_bar
 
 
-class _Lot(NamedTuple):
-    """How many samples go through a network for a loss, and memory for them."""
-
-    rows: int
-    size: int  # of the chunks in which they go forward, those of a shorter last lot too: they fill the blocks below
-    shared: bool  # whether they are one chunk, in which threads share the layers
-    y_bar: FloatArray  # (rows, n_out) cotangents of the outputs
-    keep: list[Sorted]  # for each layer, where the gradient is wanted, or threads share the layers
-
-
-def _new_lot(layers: Sequence[PackedLayer], n: int, gradient: bool) -> tuple[_Lot, int]:
-    """Return how n samples are cut into lots, and the bytes that a lot takes."""
-    rows, last = min(n, lot_rows(layers)), layers[-1]
-    shared = _share_layers(layers, rows)
-    keep, n_bytes = _new_sorted(layers, rows, shared) if gradient or shared else ([], 0)
-    y_bar = np.empty((rows, last.n_out), last.coefs.dtype)
-    return _Lot(rows, rows if shared else chunk_rows(layers, rows), shared, y_bar, keep), y_bar.nbytes + n_bytes
-
-
-def _new_sorted(layers: Sequence[PackedLayer], n: int, shared: bool) -> tuple[list[Sorted], int]:
-    """Return room for what layers sort of n samples, and the bytes that it takes."""
-    size = -(-n // BLOCK) * BLOCK if shared else chunk_rows(layers, n)
-    keep = []
-    for layer in layers:
-        block = size if size < layer.block else math.gcd(size, layer.block)
-        keep.append(Sorted(layer.work, n, layer.coefs.shape[0], block))
-    return keep, sum(kept.nbytes for kept in keep)
-
-
-def _key(layers: Sequence[PackedLayer], x: FloatArray) -> tuple[Any, ...]:
-    """Return all that a lot of samples x depends on."""
-    return (len(x), x.dtype, *((layer.k, layer.n_out, layer.coefs.shape, layer.pieces.poly.shape) for layer in layers))
-
-
 def _loss_and_activations(
-    layers: Sequence[PackedLayer], x: FloatArray, targets: Targets, rows: slice, lot: _Lot
+    layers: Sequence[PackedLayer], x: FloatArray, targets: Targets, rows: slice, lot: Lot
 ) -> tuple[float, list[FloatArray]]:
     """Return the share of some rows in the loss and the inputs of all layers; fill the lot's y_bar, what it keeps."""
     n = rows.stop - rows.start
     acts = [x[rows]] + [np.empty((n, layer.n_out), x.dtype) for layer in layers]
-    if lot.shared:
+    if lot.whole:
         _activations_shared(layers, acts[0], rows.start, acts[1:], lot.keep)
         return targets.part(rows, acts.pop(), lot.y_bar[:n]), acts
     parts = spans(n, lot.size)
@@ -262,7 +188,9 @@ def loss_and_gradients(
     """
     check_domain(layers, x)
     loss, n, gradient = 0.0, len(x), takes is not None
-    with lent("lot" if gradient else "lot of a loss", _key(layers, x), lambda: _new_lot(layers, n, gradient)) as lot:
+    with lent("lot" if gradient else "lot of a loss", lot_key(layers, x), lambda: new_lot(layers, n, gradient)) as lot:
+        if not lot.whole:
+            _fill(layers)
         for rows in spans(n, lot.rows):
             share, acts = _loss_and_activations(layers, x, targets, rows, lot)
             loss += share

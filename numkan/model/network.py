@@ -17,16 +17,14 @@ from numkan.layer.pack import new_packed, over_inputs, pack_tangent, unpack_grad
 from numkan.layer.packed import PackedLayer, Take, given_base
 from numkan.layer.work import lent
 from numkan.model import regrid
+from numkan.model.cuts import chunk_rows, lot_rows, spans
 from numkan.model.evaluate import (
     activations,
     all_activations,
     backward,
     check_domain,
-    chunk_rows,
     forward,
     loss_and_gradients,
-    lot_rows,
-    spans,
 )
 from numkan.model.frozen import FrozenKAN, Predictor
 from numkan.model.losses import Targets, targets
@@ -56,10 +54,10 @@ class Network(Stack):
 
     @contextmanager
     def _packed(self) -> Iterator[list[PackedLayer]]:
-        """Pack the layers into memory that this thread keeps; they are not to be used any more afterwards."""
+        """Lend the layers, yet to be packed into memory that this thread keeps; they are not to be used afterwards."""
         shapes = [layer._shape for layer in self._layers]
         with lent("coefficients", (self._dtype, *shapes), lambda: _new_coefficients(shapes, self._dtype)) as places:
-            yield [layer.pack(place) for layer, place in zip(self._layers, places, strict=True)]
+            yield [layer.ready(place) for layer, place in zip(self._layers, places, strict=True)]
 
     def __call__(self, x: Any) -> FloatArray:
         """Return the outputs (n, n_out) at x (n, n_in), in the model's dtype."""

@@ -32,7 +32,8 @@ from numkan._threads import run_tasks
 from numkan.layer.edges import edge_sums
 from numkan.layer.layer import KANLayer
 from numkan.layer.packed import PackedLayer
-from numkan.model.evaluate import all_activations, check_domain, chunk_rows, spans
+from numkan.model.cuts import chunk_rows, spans
+from numkan.model.evaluate import all_activations, check_domain
 from numkan.model.network import Network
 from numkan.spline.knots import interior_knots
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any, TypeVar
 
 from numkan._check import check_finite, check_number
@@ -90,7 +89,7 @@ def coverage(self: Stack, x: Any) -> list[Coverage]:
         Named tuples ``outside`` (n_in,) and ``empty_spans`` (n_in,).
     """
     # Where the policy is "raise", what is outside is the answer here, and no error: activations behind it are NaN.
-    layers = [replace(layer, inside=None) for layer in self._pack()]
+    layers = [layer._replace(inside=None) for layer in self._pack()]
     acts = all_activations(layers, self._samples(x))
     return [layer.coverage(a) for layer, a in zip(self.act_fun, acts[:-1], strict=True)]
 

@@ -45,7 +45,8 @@ from numkan._threads import run_tasks
 from numkan.layer.edges import edge_backward, edge_sums
 from numkan.layer.layer import KANLayer
 from numkan.layer.packed import PackedLayer
-from numkan.model.evaluate import activations, check_domain, chunk_rows, spans
+from numkan.model.cuts import chunk_rows, spans
+from numkan.model.evaluate import activations, check_domain
 from numkan.model.losses import Targets, targets
 from numkan.model.network import Network
 
@@ -57,7 +58,7 @@ _LOG_OFFSET = 1e-4
 #: So many spacings of a number may be rounding.
 _ROUNDINGS = 8
 
-#: As for gradients (evaluate.py): a sum is over at most so many pieces.
+#: As for gradients (cuts.py): a sum is over at most so many pieces.
 _MOST_PIECES = 16
 
 

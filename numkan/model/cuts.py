@@ -1,0 +1,104 @@
+"""How the samples of a call are cut: into chunks, which threads share, and into lots, whose activations are kept.
+
+Both depend on the network and the number of samples alone, so threads do not change a bit; memory stays bounded, and
+Ctrl-C is answered soon.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from numkan._check import FloatArray
+from numkan.layer.packed import PackedLayer
+from numkan.layer.shared_block import is_shared
+from numkan.layer.work import BLOCK, Sorted
+
+__all__ = ["Lot", "chunk_rows", "fit_a_block", "lot_key", "lot_rows", "new_lot", "new_sorted", "spans", "stay_whole"]
+
+#: About as many multiply-adds go into one chunk: half a millisecond or so, which is worth a thread's while.
+_CHUNK_WORK = 4_000_000
+_LONGEST_CHUNK = 16 * BLOCK
+#: Where there are many samples, chunks may be longer, which spares caches, as long as there are so many for threads.
+_CHUNKS = 4
+#: From so much work on, threads share the layers, where all samples fit a block and layers are wide.
+_SHARED_WORK, _NEARLY_ALL = 16_000_000, 0.75
+
+#: For a gradient, about so many activations are kept, and of so many samples at most: an entry of the gradient is one
+#: chain of sums over a lot, and float32 forgets what is small beside a long one.
+_LOT_NUMBERS, _LONGEST_LOT = 1 << 21, 64 * BLOCK
+
+
+def chunk_rows(layers: Sequence[PackedLayer], n: int) -> int:
+    """Return how many of n samples go through a network at once, by the work that one is: blocks, or a short one."""
+    work, block = sum(layer.row_work for layer in layers), max(layer.block for layer in layers)
+    half = (n + BLOCK) // (2 * BLOCK) * BLOCK
+    least = block if 2 * n >= 3 * block else half  # enough for two threads
+    wanted = max(BLOCK, min(max(_CHUNK_WORK // work, n // _CHUNKS, least), _LONGEST_CHUNK))
+    return int(wanted - wanted % (block if wanted >= block else BLOCK))
+
+
+def fit_a_block(layers: Sequence[PackedLayer], n: int) -> bool:
+    """Tell whether n samples are one block to every layer."""
+    return n <= min(layer.block for layer in layers)
+
+
+def stay_whole(layers: Sequence[PackedLayer], n: int) -> bool:
+    """Tell whether n samples go through in one chunk, and threads share the layers: if nearly all can be shared so."""
+    if not fit_a_block(layers, n):
+        return False
+    work = shared = 0
+    for layer in layers:
+        own = n * layer.row_work
+        work += own
+        shared += own if is_shared(layer, n) else 0
+    return work >= _SHARED_WORK and shared >= _NEARLY_ALL * work
+
+
+def lot_rows(layers: Sequence[PackedLayer]) -> int:
+    """Return over how many samples activations are kept for a gradient: bounded memory, a multiple of BLOCK."""
+    numbers = layers[0].coefs.shape[0] + sum(layer.n_out for layer in layers)
+    chunk = chunk_rows(layers, 0)
+    return int(max(1, min(_LOT_NUMBERS // numbers, _LONGEST_LOT) // chunk) * chunk)
+
+
+def spans(n: int, size: int) -> list[slice]:
+    """Cut n rows into slices of `size`."""
+    return [slice(begin, min(begin + size, n)) for begin in range(0, n, size)]
+
+
+class Lot(NamedTuple):
+    """How many samples go through a network for a loss, and memory for them."""
+
+    rows: int
+    size: int  # of the chunks in which they go forward, those of a shorter last lot too: they fill the blocks below
+    whole: bool  # whether they are one chunk
+    y_bar: FloatArray  # (rows, n_out) cotangents of the outputs
+    keep: list[Sorted]  # for each layer, where the gradient is wanted, or samples stay whole
+
+
+def new_lot(layers: Sequence[PackedLayer], n: int, gradient: bool) -> tuple[Lot, int]:
+    """Return how n samples are cut into lots, and the bytes that a lot takes."""
+    rows, last = min(n, lot_rows(layers)), layers[-1]
+    whole = stay_whole(layers, rows)
+    keep, n_bytes = new_sorted(layers, rows, whole) if gradient or whole else ([], 0)
+    y_bar = np.empty((rows, last.n_out), last.coefs.dtype)
+    return Lot(rows, rows if whole else chunk_rows(layers, rows), whole, y_bar, keep), y_bar.nbytes + n_bytes
+
+
+def new_sorted(layers: Sequence[PackedLayer], n: int, whole: bool) -> tuple[list[Sorted], int]:
+    """Return room for what layers sort of n samples, and the bytes that it takes."""
+    size = -(-n // BLOCK) * BLOCK if whole else chunk_rows(layers, n)
+    keep = []
+    for layer in layers:
+        block = size if size < layer.block else math.gcd(size, layer.block)
+        keep.append(Sorted(layer.work, n, layer.coefs.shape[0], block))
+    return keep, sum(kept.nbytes for kept in keep)
+
+
+def lot_key(layers: Sequence[PackedLayer], x: FloatArray) -> tuple[Any, ...]:
+    """Return all that a lot of samples x depends on."""
+    return (len(x), x.dtype, *((layer.k, layer.n_out, layer.coefs.shape, layer.pieces.poly.shape) for layer in layers))
