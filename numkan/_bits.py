@@ -1,14 +1,17 @@
 """Sets of 64 samples, a bit for each.
 
-    reached(x, at, end)                     the samples s for which x[at + s] >= end
+    number(x, at, ends, i, n, numbers, to)
+        numbers[to + s] = how many of ends[i, :n], no more than 255, x[at + s] has reached, for 64 samples s
+    members(numbers, at, number)            the samples s for which numbers[at + s] == number
     append(own, x, at, first, values, numbers, to)
         numbers[to], numbers[to + 1], ... = first + s for the samples s of the set `own`, in order; returns the place
         behind the last, behind which arrays have `room` for what is written too far
 
-Comparing is done with whole vectors, whatever the samples; what a set costs is to write down its members. They are
-taken a few at a time, or those of eight samples from a table, so that few branches depend on them: what is written
-too far is written over by those that follow. AVX-512 moves the members of a vector together by one instruction; there
-the samples come along, values[to], ... = x[at + s]. Elsewhere it is cheaper to fetch each of them later, by its number.
+Comparing is done with whole vectors, whatever the samples: of numbers at first, and then of bytes, which are many to a
+vector. What a set costs is to write down its members. They are taken a few at a time, or those of eight samples from a
+table, so that few branches depend on them: what is written too far is written over by those that follow. AVX-512 moves
+the members of a vector together by one instruction; there the samples come along, values[to], ... = x[at + s].
+Elsewhere it is cheaper to fetch each of them later, by its number.
 """
 
 from __future__ import annotations
@@ -23,25 +26,27 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from numkan._emit import Emitter
+from numkan._emit import Emitter, vector_types
 from numkan._jit import kernel
 from numkan._simd import as_python, has_wide_vectors, lanes_of, vector_pointer
 
-__all__ = ["ALL", "SAMPLES", "BitOps", "bit_ops"]
+__all__ = ["SAMPLES", "BitOps", "bit_ops"]
 
 SAMPLES = 64
-ALL = np.uint64(2**SAMPLES - 1)
-
 _NONE, _ONE = np.uint64(0), np.uint64(1)
 
 #: So many members of a set are taken before the next look whether there are more; so many samples go into a table.
 _FEW, _EIGHT = 6, 8
 
+#: So many vectors of counts are in registers.
+_REGISTERS = 8
+
 
 class BitOps(NamedTuple):
     """The operations for one dtype; `append_many` is `append` for sets that are expected to hold more than a few."""
 
-    reached: Callable[..., Any]
+    number: Callable[..., Any]
+    members: Callable[..., Any]
     append: Callable[..., Any]
     append_many: Callable[..., Any]
     carries: bool  # whether `append_many` fills `values`
@@ -52,20 +57,31 @@ class BitOps(NamedTuple):
 def bit_ops(dtype: np.dtype[Any]) -> BitOps:
     """Return the operations for a dtype."""
     if as_python():
-        return BitOps(_reached_one_by_one, _append_in_python, _append_in_python, carries=False, room=0)
+        return BitOps(
+            _number_in_python, _members_in_python, _append_in_python, _append_in_python, carries=False, room=0
+        )
     carries, room = dtype == np.float32 and has_wide_vectors(), max(_EIGHT, lanes_of(dtype))
     append_many = _append_compressed if carries else _append_eights
-    return BitOps(_reached_intrinsic(dtype), _append_few_by_few, append_many, carries, room)
+    return BitOps(_number_kernel(dtype), _members, _append_few_by_few, append_many, carries, room)
 
 
 # --- one sample at a time -----------------------------------------------------------------------------------------
 
 
 @kernel
-def _reached_one_by_one(x, at, end):  # type: ignore[no-untyped-def]
+def _number_in_python(x, at, ends, i, n, numbers, to):  # type: ignore[no-untyped-def]
+    for s in range(SAMPLES):
+        count = 0
+        for j in range(n):
+            count += x[at + s] >= ends[i, j]
+        numbers[to + s] = count
+
+
+@kernel
+def _members_in_python(numbers, at, number):  # type: ignore[no-untyped-def]
     bits = _NONE
     for s in range(SAMPLES):
-        if x[at + s] >= end:
+        if numbers[at + s] == number:
             bits |= _ONE << np.uint64(s)
     return bits
 
@@ -80,6 +96,77 @@ def _append_in_python(own, x, at, first, values, numbers, to):  # type: ignore[n
 
 
 # --- compiled -----------------------------------------------------------------------------------------------------
+
+
+def _number_kernel(dtype: np.dtype[Any]) -> Any:
+    held = min(_REGISTERS * lanes_of(dtype), SAMPLES)
+    none, count, store = _counting_intrinsics(dtype, held)
+
+    @kernel
+    def number(x, at, ends, i, n, numbers, to):  # type: ignore[no-untyped-def]
+        for s in range(0, SAMPLES, held):
+            counts = none(x)
+            for j in range(n):
+                counts = count(counts, x, at + s, ends[i, j])
+            store(counts, numbers, to + s)
+
+    return number
+
+
+def _counting_intrinsics(dtype: np.dtype[Any], held: int) -> tuple[Any, Any, Any]:
+    """Return none(x), count(counts, x, at, end) and store(counts, numbers, to) for `held` samples in vectors."""
+    vectors = held // lanes_of(dtype)
+    counts_type = types.UniTuple(vector_types(dtype)[1], vectors)
+
+    @intrinsic
+    def none(typing_context, x):  # type: ignore[no-untyped-def]
+        def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
+            return cgutils.pack_array(builder, [Emitter(builder, dtype).whole(0)] * vectors)
+
+        return counts_type(x), codegen
+
+    @intrinsic
+    def count(typing_context, counts, x, at, end):  # type: ignore[no-untyped-def]
+        def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
+            emit, end = Emitter(builder, dtype), Emitter(builder, dtype).splat(args[3])
+            after = []
+            for v, before in enumerate(cgutils.unpack_tuple(builder, args[0], vectors)):
+                points = emit.load(context, signature.args[1], args[1], args[2], v * emit.lanes)
+                reached = builder.sext(builder.fcmp_ordered(">=", points, end), emit.integers)  # -1 where it is
+                after.append(builder.sub(before, reached))
+            return cgutils.pack_array(builder, after)
+
+        return counts_type(counts, x, types.intp, end), codegen
+
+    @intrinsic
+    def store(typing_context, counts, numbers, to):  # type: ignore[no-untyped-def]
+        def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
+            parts, index = cgutils.unpack_tuple(builder, args[0], vectors), ir.IntType(32)
+            while len(parts) > 1:
+                both = ir.Constant(ir.VectorType(index, 2 * parts[0].type.count), list(range(2 * parts[0].type.count)))
+                parts = [builder.shuffle_vector(a, b, both) for a, b in zip(parts[::2], parts[1::2], strict=True)]
+            whole = builder.trunc(parts[0], ir.VectorType(ir.IntType(8), held))
+            pointer = vector_pointer(context, builder, signature.args[1], args[1], args[2], whole.type)
+            builder.store(whole, pointer, align=1)
+            return context.get_dummy_value()
+
+        return types.void(counts, numbers, types.intp), codegen
+
+    return none, count, store
+
+
+@intrinsic
+def _members(typing_context, numbers, at, number):  # type: ignore[no-untyped-def]
+    def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
+        octets, index = ir.VectorType(ir.IntType(8), SAMPLES), ir.IntType(32)
+        pointer = vector_pointer(context, builder, signature.args[0], args[0], args[1], octets)
+        undefined = ir.Constant(octets, ir.Undefined)
+        one = builder.insert_element(undefined, builder.trunc(args[2], ir.IntType(8)), index(0))
+        every = builder.shuffle_vector(one, undefined, ir.Constant(ir.VectorType(index, SAMPLES), [0] * SAMPLES))
+        equal = builder.icmp_unsigned("==", builder.load(pointer, align=1), every)
+        return builder.bitcast(equal, ir.IntType(SAMPLES))
+
+    return types.uint64(numbers, types.intp, types.intp), codegen
 
 
 @intrinsic
@@ -148,11 +235,7 @@ def _append_eights(typing_context, own, x, at, first, values, numbers, to):  # t
 
 
 class _BitEmitter(Emitter):
-    """Writes vectors into words, and back."""
-
-    def bits(self, condition: Any) -> Any:
-        """Return a vector of truth values as the low bits of a word."""
-        return self.builder.zext(self.builder.bitcast(condition, ir.IntType(self.lanes)), ir.IntType(SAMPLES))
+    """Takes sets apart into vectors."""
 
     def part(self, word: Any, lane: int) -> Any:
         """Return the bits from `lane` on, one for each lane of a vector."""
@@ -170,24 +253,6 @@ class _BitEmitter(Emitter):
         function = cgutils.get_or_insert_function(self.builder.module, kind, name)
         undefined = ir.Constant(vector.type, ir.Undefined)
         return self.builder.call(function, [vector, undefined, self.builder.bitcast(part, condition)])
-
-
-def _reached_intrinsic(dtype: np.dtype[Any]) -> Any:
-    @intrinsic
-    def reached(typing_context, x, at, end):  # type: ignore[no-untyped-def]
-        def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
-            emit = _BitEmitter(builder, dtype)
-            x, at, end = args
-            end, word = emit.splat(end), ir.IntType(SAMPLES)(0)
-            for lane in range(0, SAMPLES, emit.lanes):
-                points = emit.load(context, signature.args[0], x, at, lane)
-                bits = emit.bits(builder.fcmp_ordered(">=", points, end))
-                word = builder.or_(word, builder.shl(bits, word.type(lane)))
-            return word
-
-        return types.uint64(x, types.intp, end), codegen
-
-    return reached
 
 
 @intrinsic

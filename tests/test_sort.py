@@ -19,19 +19,26 @@ FLOATS = [np.dtype(np.float32), np.dtype(np.float64)]
 
 
 @pytest.mark.parametrize("dtype", FLOATS, ids=str)
-def test_reached_sets_the_bits_of_samples_that_are_not_less(dtype: np.dtype[Any]) -> None:
-    reached = bit_ops(dtype).reached
+def test_number_counts_the_ends_that_are_not_greater_and_members_sets_the_bits_of_one_count(dtype: Any) -> None:
+    ops = bit_ops(dtype)
+    number, members = ops.number, ops.members
 
     @kernel
-    def run(x, at, end, out):  # type: ignore[no-untyped-def]
-        out[0] = reached(x, at, end)
+    def run(x, ends, n, numbers, out):  # type: ignore[no-untyped-def]
+        number(x, 3, ends, 1, n, numbers, 2)
+        for j in range(len(out)):
+            out[j] = members(numbers, 2, j)
 
     x = np.random.default_rng(0).integers(-3, 4, SAMPLES + 5).astype(dtype)
     x[[7, 20, 40]] = np.nan, np.inf, -np.inf
-    for end in (-np.inf, -1.0, 0.0, 3.0, np.inf, np.nan):
-        out = np.zeros(1, np.uint64)
-        run(x, 3, dtype.type(end), out)
-        assert [int(out[0]) >> s & 1 for s in range(SAMPLES)] == list(x[3 : 3 + SAMPLES] >= end)
+    ends = np.array([[9.0] * 255, [-np.inf, -1, 0, 0, 3, np.inf, np.nan, *[0] * 248]], dtype)
+    for n in (0, 1, 5, 7, 255):
+        numbers, out = np.full(SAMPLES + 4, 99, np.uint8), np.zeros(256, np.uint64)
+        run(x, ends, n, numbers, out)
+        want = (x[3 : 3 + SAMPLES, None] >= ends[1, :n]).sum(axis=1)
+        assert list(numbers) == [99, 99, *want, 99, 99]
+        for j, bits in enumerate(out.tolist()):
+            assert [bits >> s & 1 for s in range(SAMPLES)] == list(want == j)
 
 
 @pytest.mark.parametrize("dtype", FLOATS, ids=str)

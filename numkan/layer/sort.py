@@ -1,7 +1,7 @@
 """Samples of a block, sorted by piece: input by input, those of a piece in the order in which they came.
 
-With few pieces every piece is compared with all samples at once, and a set of bits says which are its own: no sample
-waits for another. With many it is a counting sort, after a look-up.
+With few pieces all samples are compared with the end of every piece, and a set of bits says which are a piece's own: no
+sample waits for another. With many it is a counting sort, after a look-up.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from numkan._bits import ALL, SAMPLES, bit_ops
+from numkan._bits import SAMPLES, bit_ops
 from numkan._jit import kernel
 from numkan.spline.pieces import MOST_COUNTED, find_kernel
 
@@ -19,8 +19,6 @@ __all__ = ["sort_kernel"]
 
 #: Of more pieces, a piece has too few of 64 samples for `append_many`.
 _MOST_DENSE = 16
-
-_NONE = np.uint64(0)
 
 
 @cache
@@ -42,36 +40,35 @@ def sort_kernel(dtype: np.dtype[Any]) -> Any:
 @cache
 def _few_kernel(dtype: np.dtype[Any]) -> Any:
     """Return the kernel for few pieces."""
-    reached, append, append_many, carries, _ = bit_ops(dtype)
+    number, members, append, append_many, carries, _ = bit_ops(dtype)
 
     @kernel
     def sort(count, low, high, width, n_rows, pieces, at, work):  # type: ignore[no-untyped-def]
         """Arguments as in `sort_kernel`. A NaN has reached no end, so it is of the first piece."""
-        ends, left, points, order, ordered = pieces.ends, work.left, work.points, work.order, work.ordered
-        n_pieces, words = ends.shape[1], -(-count // SAMPLES)
+        ends, number_of, points, order, ordered = pieces.ends, work.number, work.points, work.order, work.ordered
+        n_pieces, rounded = ends.shape[1], -(-count // SAMPLES) * SAMPLES
         dense = n_pieces <= _MOST_DENSE
         for i in range(low, high):
             start, begin = (i - low) * work.stride, (at + i - low) * work.stride
             run, end = (at + i - low) * work.runs, begin
             first_run = run
-            for word in range(words):
-                left[word] = ALL >> np.uint64(max(0, (word + 1) * SAMPLES - count))
+            for s in range(0, rounded, SAMPLES):
+                number(points, start + s, ends, i, n_pieces - 1, number_of, s)
+            for s in range(count, rounded):
+                number_of[s] = n_pieces  # of none
             for j in range(n_pieces):
-                before, rest = end, _NONE
-                for word in range(words):
-                    first = word * SAMPLES
-                    beyond = left[word] & reached(points, start + first, ends[i, j])
-                    own, left[word] = left[word] ^ beyond, beyond
-                    rest |= beyond
+                before = end
+                for s in range(0, rounded, SAMPLES):
+                    own = members(number_of, s, j)
                     if own != 0 and dense:
-                        end = append_many(own, points, start + first, first, ordered, order, end)
+                        end = append_many(own, points, start + s, s, ordered, order, end)
                     elif own != 0:
-                        end = append(own, points, start + first, first, ordered, order, end)
+                        end = append(own, points, start + s, s, ordered, order, end)
                 if end > before:
                     work.run_piece[run], work.run_end[run] = i * n_pieces + j, end - begin
                     work.run_row[run] = (i * n_rows + pieces.first[i, j]) * width
                     run += 1
-                if rest == 0:
+                if end - begin == count:
                     break
             work.n_runs[at + i - low] = run - first_run
             if not (carries and dense):

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
-from numkan._bits import SAMPLES, bit_ops
+from numkan._bits import bit_ops
 from numkan._groups import group_room
 from numkan._simd import lanes_of
 from numkan.layer.row_numbers import powers_of
@@ -61,7 +61,7 @@ class Work(NamedTuple):
     runs: int  # room for the runs of a slot
     stride: int  # samples and, behind them, room for the rest of the last vector, and what ``_bits.py`` writes too far
     points: Any  # (inputs * stride,) the points of a group
-    left: Any  # (block / 64,) uint64: bits of the points whose piece is not known yet
+    number: Any  # (block,) uint8: pieces of the points of one input, where they are few
     piece: Any  # (block,) int32: pieces of the points of one input
     rank: Any  # (block,) int32: how many samples before are of the same piece
     places: Any  # (most pieces,) int64: samples of each piece, then where they begin
@@ -196,7 +196,7 @@ def _new_work(dtype: np.dtype[Any], k: int, most_pieces: int, width: int) -> Wor
         runs=runs,
         stride=stride,
         points=floats(inputs * stride),
-        left=np.zeros(block // SAMPLES, np.uint64),
+        number=np.zeros(block, np.uint8),
         piece=np.zeros(block, np.int32),
         rank=np.zeros(block, np.int32),
         places=integers(most_pieces),
