@@ -1,7 +1,7 @@
 """Sets of 64 samples, a bit for each.
 
     number(x, at, ends, i, n, numbers, to)
-        numbers[to + s] = how many of ends[i, :n], no more than 255, x[at + s] has reached, for 64 samples s
+        numbers[to + s] = how many of ends[i, :n] x[at + s] has reached, for 64 samples s; n is 255 at most
     members(numbers, at, number)            the samples s for which numbers[at + s] == number
     append(own, x, at, first, values, numbers, to)
         numbers[to], numbers[to + 1], ... = first + s for the samples s of the set `own`, in order; returns the place
@@ -10,8 +10,8 @@
 Comparing is done with whole vectors, whatever the samples: of numbers at first, and then of bytes, which are many to a
 vector. What a set costs is to write down its members. They are taken a few at a time, or those of eight samples from a
 table, so that few branches depend on them: what is written too far is written over by those that follow. AVX-512 moves
-the members of a vector together by one instruction; there the samples come along, values[to], ... = x[at + s].
-Elsewhere it is cheaper to fetch each of them later, by its number.
+the members of a vector together by one instruction; there float32 that are appended so come along, values[to], ... =
+x[at + s]. Elsewhere it is cheaper to fetch each of them later, by its number.
 """
 
 from __future__ import annotations
@@ -50,17 +50,16 @@ class BitOps(NamedTuple):
     append: Callable[..., Any]
     append_many: Callable[..., Any]
     carries: bool  # whether `append_many` fills `values`
-    room: int
+    room: int  # numbers, at least a vector of the dtype
 
 
 @cache
 def bit_ops(dtype: np.dtype[Any]) -> BitOps:
     """Return the operations for a dtype."""
     if as_python():
-        return BitOps(
-            _number_in_python, _members_in_python, _append_in_python, _append_in_python, carries=False, room=0
-        )
-    carries, room = dtype == np.float32 and has_wide_vectors(), max(_EIGHT, lanes_of(dtype))
+        python = _number_in_python, _members_in_python, _append_in_python, _append_in_python
+        return BitOps(*python, carries=False, room=lanes_of(dtype))
+    carries, room = dtype == np.float32 and has_wide_vectors(), max(_FEW, _EIGHT, lanes_of(dtype))
     append_many = _append_compressed if carries else _append_eights
     return BitOps(_number_kernel(dtype), _members, _append_few_by_few, append_many, carries, room)
 
@@ -212,10 +211,10 @@ def _append_eights(typing_context, own, x, at, first, values, numbers, to):  # t
 
     def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
         own, _, _, first, _, numbers, to = args
-        octet, short = ir.IntType(_EIGHT), ir.IntType(16)
+        octet, short = ir.IntType(8), ir.IntType(16)
         octets, shorts = ir.VectorType(octet, _EIGHT), ir.VectorType(short, _EIGHT)
         sets = [[s for s in range(_EIGHT) if bits >> s & 1] for bits in range(1 << _EIGHT)]
-        words = [sum(s << _EIGHT * place for place, s in enumerate(members)) for members in sets]
+        words = [sum(s << 8 * place for place, s in enumerate(members)) for members in sets]
         kind = ir.ArrayType(ir.IntType(SAMPLES), len(words))
         table = cgutils.global_constant(builder, "members", ir.Constant(kind, words))
         undefined, index = ir.Constant(shorts, ir.Undefined), ir.IntType(32)

@@ -71,6 +71,7 @@ def kernel(function: Callable[..., Any], *, inline: bool = False) -> Callable[..
       canonical arrays (C-contiguous, writable), so that there is one signature for each dtype.
     * ``_nrt=False``: without Numba's memory manager. A kernel that would allocate an array does not compile, and no
       references are counted where arrays are passed on.
+    * ``forceinline`` only where `inline` says so.
     * not ``cache=True`` but :class:`numkan._cache.KernelCache`: Numba's own cache raises at import where it finds no
       folder, fails on a truncated file, does not see a change in a called function of another file, can mix up two
       signatures that two processes write at once, and never finds kernels again that hold other kernels in a closure.
@@ -84,7 +85,7 @@ def kernel(function: Callable[..., Any], *, inline: bool = False) -> Callable[..
     function : callable
         Loops over arrays, in the part of Python that Numba compiles; nothing allocated, nothing raised.
     inline : bool
-        Whether the code goes into that of kernels that call it. To pass `Work` (20 arrays of seven numbers each) costs
+        Whether the code goes into that of kernels that call it. To pass `Work`, 17 arrays of seven numbers each, costs
         as much as 50 samples; but where all goes into one function, loops find too few registers.
 
     Returns

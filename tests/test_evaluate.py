@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import threading
+from typing import Any
 
 import numpy as np
 import pytest
 from numba import config
 
-from numkan import KAN
-from numkan.layer import work
+from numkan import KAN, get_threads, set_threads
+from numkan.layer import shared_block, work
 from numkan.layer.work import BLOCK
-from numkan.model import cuts
+from numkan.model import cuts, network
 from tests.laws import assert_identical, assert_within
 from tests.small_networks import points, results, small, targets
 
@@ -20,6 +21,48 @@ from tests.small_networks import points, results, small, targets
 def forget_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     """Lots are cut once for a key, and would outlive what a test changes."""
     monkeypatch.setattr(work, "_local", threading.local())
+
+
+# --- coefficients that are yet to be packed ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("n_threads", [1, 2])
+@pytest.mark.parametrize("n", [20, 700])
+def test_no_coefficient_is_read_before_it_is_packed(n: int, n_threads: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The memory that they are packed into often holds those of the call before."""
+    model = KAN([18, 70, 40, 3], grid=3, seed=0)
+    x, y = points(n, 18), targets(n, 3)
+    assert model._merged() is None
+    layers = model._pack()
+    want, loss = layers[2].forward(layers[1].forward(layers[0].forward(x))), model.loss(x, y)
+    grad = model.loss_and_grad(x, y)[1]
+    new, set_to = network._new_coefficients, get_threads()
+
+    def spoiled(*args: Any) -> Any:
+        places, n_bytes = new(*args)
+        for place in places:
+            place[:] = np.nan
+        return places, n_bytes
+
+    monkeypatch.setattr(network, "_new_coefficients", spoiled)
+    monkeypatch.setattr(cuts, "_SHARED_WORK", 1)
+    monkeypatch.setattr(cuts, "_NEARLY_ALL", 0.1)
+    monkeypatch.setattr(shared_block, "_THREAD_WORK", 1)
+    set_threads(n_threads)
+    try:
+        for rows in (1 << 21, 1):  # a lot, and several
+            monkeypatch.setattr(cuts, "_LOT_NUMBERS", rows)
+            for call in (lambda: model(x), lambda: model.loss(x, y), lambda: model.loss_and_grad(x, y)):
+                monkeypatch.setattr(work, "_local", threading.local())
+                got = call()
+                if isinstance(got, np.ndarray):
+                    assert_identical(got, want)
+                elif isinstance(got, float):
+                    assert_within(got, loss, 1e-14)
+                else:
+                    assert_within(got[1], grad, 1e-13)
+    finally:
+        set_threads(set_to)
 
 
 # --- chunks -------------------------------------------------------------------------------------------------------

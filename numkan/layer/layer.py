@@ -350,17 +350,15 @@ class KANLayer:
             self._pieces = local_pieces(self._grid, self._k, self._extrapolate)
         return self._pieces
 
-    def pack(self, coefs: Any = None) -> PackedLayer:
-        """Return the layer as it is now in the form that kernels read, packed into `coefs` if these are given and fit.
+    def pack(self) -> PackedLayer:
+        """Return the layer as it is now in the form that kernels read."""
+        return self.ready().filled()
+
+    def ready(self, coefs: Any = None) -> PackedLayer:
+        """Return the layer with coefficients that are yet to be packed, into `coefs` if these are given and fit.
 
         They do not where another thread gives the layer another grid meanwhile.
         """
-        layer = self.ready(coefs)
-        layer.fill()
-        return layer._replace(source=None)
-
-    def ready(self, coefs: Any = None) -> PackedLayer:
-        """Return what :meth:`pack` does, but its coefficients are yet to be packed, before the layer changes."""
         pieces = self.pieces
         own = self.__dict__.copy()  # all of it at once
         if own["_pieces"] is not pieces:

@@ -33,6 +33,7 @@ from numkan.layer.work import aligned_empty
 
 __all__ = [
     "Source",
+    "is_cut",
     "new_packed",
     "no_source",
     "over_inputs",
@@ -80,13 +81,18 @@ def new_packed(n_in: int, n_basis: int, n_out: int, dtype: np.dtype[Any]) -> Any
     return aligned_empty(math.prod(shape), dtype).reshape(shape)
 
 
+def is_cut(array: Any) -> bool:
+    """Tell whether threads share a pass over so many numbers."""
+    return bool(array.size >= 2 * _PART)
+
+
 def over_inputs(kernel: Callable[..., None], *arrays: Any) -> None:
     """Call one of the kernels below for all inputs; threads share them where there are many numbers."""
-    n_in, parts = len(arrays[0]), min(_MOST_PARTS, arrays[0].size // _PART)
-    if parts <= 1:
+    n_in = len(arrays[0])
+    if not is_cut(arrays[0]):
         kernel(*arrays)
         return
-    size = -(-n_in // parts)
+    size = -(-n_in // min(_MOST_PARTS, arrays[0].size // _PART))
 
     def task(group: int) -> None:
         kernel(*(array[group * size : (group + 1) * size] for array in arrays))

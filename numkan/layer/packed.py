@@ -74,7 +74,7 @@ class PackedLayer(NamedTuple):
     inside : ndarray or None
         The knots, where the policy is `"raise"`: points outside their domain are an error.
     source : Source or None
-        What `coefs` are yet to be packed from, by :meth:`fill` or by threads that share the layer; None if they are.
+        What `coefs` are yet to be packed from, by :meth:`filled` or by threads that share the layer; None if they are.
     """
 
     k: int
@@ -101,10 +101,12 @@ class PackedLayer(NamedTuple):
         n_in, _, width = self.coefs.shape
         return int(n_in * (_PREPARE_WORK + (self.k + 2) * width))
 
-    def fill(self) -> None:
-        """Pack the coefficients if they are yet to be packed."""
-        if self.source is not None:
-            over_inputs(pack, *self.source, self.coefs)
+    def filled(self) -> PackedLayer:
+        """Return the layer with its coefficients packed, which fills `coefs` if that is yet to be done."""
+        if self.source is None:
+            return self
+        over_inputs(pack, *self.source, self.coefs)
+        return self._replace(source=None)
 
     def forward(
         self, x: FloatArray, y: FloatArray | None = None, keep: Sorted | None = None, first: int = 0

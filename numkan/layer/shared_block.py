@@ -31,7 +31,7 @@ from numkan._simd import lanes_of, vector_ops
 from numkan._threads import get_threads, patience, run_tasks
 from numkan._watch import count, wait
 from numkan.layer.forward import tile_kernel
-from numkan.layer.pack import no_source, pack
+from numkan.layer.pack import is_cut, no_source, pack
 from numkan.layer.packed import PackedLayer, given_base
 from numkan.layer.powers import values_kernel
 from numkan.layer.prepare import place_kernel
@@ -147,10 +147,11 @@ def forward_shared(layer: PackedLayer, x: FloatArray, y: FloatArray, keep: Sorte
     """
     n_threads = min(get_threads(), len(x) * layer.row_work // _THREAD_WORK)
     if n_threads == 1 or not is_shared(layer, len(x)):
-        layer.fill()
-        layer.forward(x, y, keep)  # which has the numbers of a group of inputs in the cache
+        layer.filled().forward(x, y, keep)  # which has the numbers of a group of inputs in the cache
         return
     layer.check_inside(x)
+    if is_cut(layer.coefs):
+        layer = layer.filled()  # to pack a group of inputs would keep others waiting
     (n, n_in), width, together, dtype = x.shape, layer.coefs.shape[2], layer.work.inputs, x.dtype
     tile = _tile(layer.k, dtype)
     # several tiles at a time share what they read, a few times as many as threads keep them all busy

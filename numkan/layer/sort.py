@@ -45,7 +45,7 @@ def _few_kernel(dtype: np.dtype[Any]) -> Any:
     @kernel
     def sort(count, low, high, width, n_rows, pieces, at, work):  # type: ignore[no-untyped-def]
         """Arguments as in `sort_kernel`. A NaN has reached no end, so it is of the first piece."""
-        ends, number_of, points, order, ordered = pieces.ends, work.number, work.points, work.order, work.ordered
+        ends, reached, points, order, ordered = pieces.ends, work.reached, work.points, work.order, work.ordered
         n_pieces, rounded = ends.shape[1], -(-count // SAMPLES) * SAMPLES
         dense = n_pieces <= _MOST_DENSE
         for i in range(low, high):
@@ -53,13 +53,13 @@ def _few_kernel(dtype: np.dtype[Any]) -> Any:
             run, end = (at + i - low) * work.runs, begin
             first_run = run
             for s in range(0, rounded, SAMPLES):
-                number(points, start + s, ends, i, n_pieces - 1, number_of, s)
+                number(points, start + s, ends, i, n_pieces - 1, reached, s)
             for s in range(count, rounded):
-                number_of[s] = n_pieces  # of none
+                reached[s] = n_pieces  # of none
             for j in range(n_pieces):
                 before = end
                 for s in range(0, rounded, SAMPLES):
-                    own = members(number_of, s, j)
+                    own = members(reached, s, j)
                     if own != 0 and dense:
                         end = append_many(own, points, start + s, s, ordered, order, end)
                     elif own != 0:

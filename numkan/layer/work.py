@@ -61,7 +61,7 @@ class Work(NamedTuple):
     runs: int  # room for the runs of a slot
     stride: int  # samples and, behind them, room for the rest of the last vector, and what ``_bits.py`` writes too far
     points: Any  # (inputs * stride,) the points of a group
-    number: Any  # (block,) uint8: pieces of the points of one input, where they are few
+    reached: Any  # (block,) uint8: how many ends the points of one input have reached, where there are few pieces
     piece: Any  # (block,) int32: pieces of the points of one input
     rank: Any  # (block,) int32: how many samples before are of the same piece
     places: Any  # (most pieces,) int64: samples of each piece, then where they begin
@@ -179,7 +179,7 @@ def _new_work(dtype: np.dtype[Any], k: int, most_pieces: int, width: int) -> Wor
     tile = min(width, tile_vectors(k) * lanes_of(dtype))
     block = block_rows(most_pieces // 2, tile * dtype.itemsize)
     inputs = min(_INPUTS, _PREPARED // block)
-    stride, runs = block + max(bit_ops(dtype).room, lanes_of(dtype)), min(block, most_pieces)
+    stride, runs = block + bit_ops(dtype).room, min(block, most_pieces)
     numbers = inputs * group_room(block, runs, max(powers_of(k), k + 2), dtype)
 
     def floats(size: int) -> Any:
@@ -196,7 +196,7 @@ def _new_work(dtype: np.dtype[Any], k: int, most_pieces: int, width: int) -> Wor
         runs=runs,
         stride=stride,
         points=floats(inputs * stride),
-        number=np.zeros(block, np.uint8),
+        reached=aligned_empty(block, np.dtype(np.uint8)),
         piece=np.zeros(block, np.int32),
         rank=np.zeros(block, np.int32),
         places=integers(most_pieces),

@@ -1,7 +1,7 @@
 """How the samples of a call are cut: into chunks, which threads share, and into lots, whose activations are kept.
 
-Both depend on the network and the number of samples alone, so threads do not change a bit; memory stays bounded, and
-Ctrl-C is answered soon.
+For a loss both depend on the network and the number of samples alone, so threads do not change a bit; memory stays
+bounded, and Ctrl-C is answered soon.
 """
 
 from __future__ import annotations

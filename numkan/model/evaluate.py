@@ -26,10 +26,9 @@ from numkan.spline.pieces import check_inside
 __all__ = ["activations", "all_activations", "backward", "check_domain", "forward", "loss_and_gradients"]
 
 
-def _fill(layers: Sequence[PackedLayer]) -> None:
-    """Pack what is yet to be packed."""
-    for layer in layers:
-        layer.fill()
+def _filled(layers: Sequence[PackedLayer]) -> list[PackedLayer]:
+    """Return the layers with what was yet to be packed."""
+    return [layer.filled() for layer in layers]
 
 
 def check_domain(layers: Sequence[PackedLayer], x: FloatArray) -> None:
@@ -60,7 +59,7 @@ def activations(
     keep: Sequence[Sorted] = (),
     first: int = 0,
 ) -> list[FloatArray]:
-    """Return x, the inputs of every further layer, and the outputs; x are the samples from row `begin` on.
+    """Return x, the inputs of every further layer, and the outputs of filled layers; x are samples from row `begin` on.
 
     They go into the arrays of `out`, one for each layer, as far as these are given; so does what layers sort, in
     `keep`, which x begins at row `first` of.
@@ -96,7 +95,7 @@ def all_activations(layers: Sequence[PackedLayer], x: FloatArray, begin: int = 0
     """Return what :func:`activations` does, for any number of samples, on all threads."""
     if stay_whole(layers, len(x)):
         return [x, *_outputs_shared(layers, x, begin)]
-    _fill(layers)
+    layers = _filled(layers)
     out = [np.empty((len(x), layer.n_out), x.dtype) for layer in layers]
     parts = spans(len(x), chunk_rows(layers, len(x)))
 
@@ -113,11 +112,10 @@ def forward(layers: Sequence[PackedLayer], x: FloatArray) -> FloatArray:
     n = x.shape[0]
     check_domain(layers, x)
     if get_threads() == 1 and fit_a_block(layers, n):
-        _fill(layers)
-        return activations(layers, x)[-1]
+        return activations(_filled(layers), x)[-1]
     if stay_whole(layers, n):
         return _outputs_shared(layers, x, 0)[-1]
-    _fill(layers)
+    layers = _filled(layers)
     size = chunk_rows(layers, n)
     if n <= size:
         return activations(layers, x)[-1]
@@ -189,8 +187,8 @@ def loss_and_gradients(
     check_domain(layers, x)
     loss, n, gradient = 0.0, len(x), takes is not None
     with lent("lot" if gradient else "lot of a loss", lot_key(layers, x), lambda: new_lot(layers, n, gradient)) as lot:
-        if not lot.whole:
-            _fill(layers)
+        if not lot.whole or lot.rows < n:
+            layers = _filled(layers)
         for rows in spans(n, lot.rows):
             share, acts = _loss_and_activations(layers, x, targets, rows, lot)
             loss += share

@@ -54,7 +54,10 @@ class Network(Stack):
 
     @contextmanager
     def _packed(self) -> Iterator[list[PackedLayer]]:
-        """Lend the layers, yet to be packed into memory that this thread keeps; they are not to be used afterwards."""
+        """Lend the layers, yet to be packed into memory that this thread keeps; they are not to be used afterwards.
+
+        Their numbers are read when they are packed: for some layers, when a call comes to them.
+        """
         shapes = [layer._shape for layer in self._layers]
         with lent("coefficients", (self._dtype, *shapes), lambda: _new_coefficients(shapes, self._dtype)) as places:
             yield [layer.ready(place) for layer, place in zip(self._layers, places, strict=True)]
