@@ -26,6 +26,7 @@ def forget_memory(monkeypatch: pytest.MonkeyPatch) -> None:
 # --- coefficients that are yet to be packed ---------------------------------------------------------------------
 
 
+@pytest.mark.jit  # what is tested is Python, and without the JIT kernels would take minutes
 @pytest.mark.parametrize("n_threads", [1, 2])
 @pytest.mark.parametrize("n", [20, 700])
 def test_no_coefficient_is_read_before_it_is_packed(n: int, n_threads: int, monkeypatch: pytest.MonkeyPatch) -> None:
