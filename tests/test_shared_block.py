@@ -73,7 +73,7 @@ def test_coefficients_are_packed_on_the_way_where_they_are_yet_to_be(n_threads: 
     set_threads(n_threads)
     model = wide(35, 3, dtype=dtype)
     packed, (own,) = model._pack()[0], model._layers
-    layer = own.ready(np.full_like(packed.coefs, np.nan))
+    layer = own._ready(np.full_like(packed.coefs, np.nan))
     assert np.isnan(layer.coefs).all()
     x = points(20, 35, dtype)
     y = np.full((20, layer.n_out), np.nan, dtype)

@@ -352,9 +352,9 @@ class KANLayer:
 
     def pack(self) -> PackedLayer:
         """Return the layer as it is now in the form that kernels read."""
-        return self.ready().filled()
+        return self._ready().filled()
 
-    def ready(self, coefs: Any = None) -> PackedLayer:
+    def _ready(self, coefs: Any = None) -> PackedLayer:
         """Return the layer with coefficients that are yet to be packed, into `coefs` if these are given and fit.
 
         They do not where another thread gives the layer another grid meanwhile.
@@ -362,7 +362,7 @@ class KANLayer:
         pieces = self.pieces
         own = self.__dict__.copy()  # all of it at once
         if own["_pieces"] is not pieces:
-            return self.ready(coefs)
+            return self._ready(coefs)
         shape: tuple[int, int, int] = own["_shape"]
         if coefs is None or coefs.shape != packed_shape(*shape, self._dtype):
             coefs = new_packed(*shape, self._dtype)

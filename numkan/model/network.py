@@ -60,7 +60,7 @@ class Network(Stack):
         """
         shapes = [layer._shape for layer in self._layers]
         with lent("coefficients", (self._dtype, *shapes), lambda: _new_coefficients(shapes, self._dtype)) as places:
-            yield [layer.ready(place) for layer, place in zip(self._layers, places, strict=True)]
+            yield [layer._ready(place) for layer, place in zip(self._layers, places, strict=True)]
 
     def __call__(self, x: Any) -> FloatArray:
         """Return the outputs (n, n_out) at x (n, n_in), in the model's dtype."""
