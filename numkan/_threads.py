@@ -12,20 +12,19 @@ import os
 import threading
 from collections.abc import Callable
 from queue import SimpleQueue
-
-import numpy as np
+from typing import Any, NamedTuple
 
 from numkan._check import check_integer
-from numkan._watch import turns_in, watch
+from numkan._watch import new_count, turns_in, watch
 
-__all__ = ["get_threads", "patience", "run_tasks", "set_threads"]
+__all__ = ["Call", "get_threads", "patience", "run_tasks", "run_together", "set_threads"]
 
 #: Seconds that a helper without work, and a caller that waits for helpers, stay awake.
 _AWAKE = 3e-4
 
 #: Seconds that a helper who is awake leaves the interpreter to the caller, who is on the way into its own first task:
 #: to ask for it meanwhile means to be put to sleep, and to begin four times as late.
-_HEAD_START = 1.5e-5
+_HEAD_START = 2e-5
 
 _lock = threading.Lock()
 _pool: _Pool | None = None
@@ -79,18 +78,32 @@ def patience() -> int:
     return turns_in(_AWAKE) if get_threads() <= _available_cores() else 0
 
 
-class _Job:
-    """Tasks that a caller and its helpers share."""
+class Call(NamedTuple):
+    """What a kernel that threads are in together says to the pool, by `enter` and `leave` of ``_watch.py``.
 
-    def __init__(self, task: Callable[[int], None], n_tasks: int) -> None:
-        self._task: Callable[[int], None] | None = task
-        self._n_tasks = n_tasks
+    The caller's own part offers the job: so a helper finds the interpreter free. A helper's part says itself that it is
+    over, and looks out for the next offer: so the caller finds the interpreter free.
+    """
+
+    rung: Any  # is counted when the part begins
+    left: Any  # is counted when it is over
+    offers: Any  # then it waits until these have come to `goal`, for so many turns at most
+    goal: int
+    turns: int
+
+
+class _Job:
+    """Tasks that a caller and its helpers share; or, without a number of tasks, the part that each of them does."""
+
+    def __init__(self, task: Callable[[Any], None], n_tasks: int | None = None) -> None:
+        self._task: Callable[[Any], None] | None = task
+        self._n_tasks, self.together = n_tasks or 0, n_tasks is None
         self._tickets = itertools.count()  # next() on it is atomic under the interpreter lock
         self._stopped = self._closed = False
         self._lock, self._helped = threading.Lock(), threading.Lock()
         self._helped.acquire()  # released when all helpers have left a closed job
         self._entered = self._left = 0
-        self.counted_out = np.zeros(1, np.int64)  # helpers that have left, and left the interpreter alone too
+        self.counted_out = new_count()  # helpers that have left, and left the interpreter alone too
         self.error: BaseException | None = None
 
     def work(self) -> None:
@@ -103,21 +116,37 @@ class _Job:
             self._stopped = True
             raise
 
-    def help(self) -> bool:
-        """Work as a helper, keeping what is raised for the caller; return whether the job was still open."""
+    def do_part(self, call: Call) -> bool:
+        """Do a part, unless the job has been stopped; return whether it is done."""
+        task = self._task
+        if task is None or self._stopped:
+            return False
+        try:
+            task(call)
+        except BaseException:
+            self._stopped = True
+            raise
+        return True
+
+    def help(self, call: Call | None = None) -> bool:
+        """Work as a helper, keeping what is raised for the caller; return whether that is yet to be counted out."""
         with self._lock:
             if self._closed:
                 return False
             self._entered += 1
+        is_counted = False
         try:
-            self.work()
+            if call is None:
+                self.work()
+            else:
+                is_counted = self.do_part(call)
         except BaseException as error:
             self.error = error
         with self._lock:
             self._left += 1
             if self._closed and self._left == self._entered:
                 self._helped.release()
-        return True
+        return not is_counted
 
     def close(self, turns: int) -> None:
         """Let no task and no helper begin any more, and wait for those who are at it, awake for so many turns.
@@ -128,7 +157,7 @@ class _Job:
         with self._lock:
             self._closed = True
             is_over = self._left == self._entered
-        if not is_over and not watch(np.zeros(1, np.int64), self.counted_out, self._entered, turns):
+        if not is_over and not watch(new_count(), self.counted_out, self._entered, turns):
             self._helped.acquire()
         self._task = None  # a helper who comes too late may hold the job for long
 
@@ -141,7 +170,8 @@ class _Pool:
         self.turns = patience()
         self._head_start = round(self.turns * _HEAD_START / _AWAKE)
         self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
-        self._offers = np.zeros(1, np.int64)
+        self._offers, unused = new_count(), new_count()
+        self.call = Call(self._offers, unused, unused, 0, 0)  # of those who call
         self._threads: list[threading.Thread] = []
 
     def offer(self, job: _Job, helpers: int) -> None:
@@ -155,7 +185,9 @@ class _Pool:
             self._threads.append(thread)
         for _ in range(min(helpers, len(self._threads))):
             self._jobs.put(job)
-        self._offers[0] += 1
+        self._offers[1] = 0 if job.together else self._head_start
+        if not job.together:
+            self._offers[0] += 1  # where a kernel counts meanwhile, a helper may sleep before it finds the job
 
     def end(self) -> None:
         """Let the threads end when they have done what they are at."""
@@ -165,27 +197,31 @@ class _Pool:
 
     def _serve(self) -> None:
         """Help with one job after the other."""
-        uncounted = counted_out = np.zeros(1, np.int64)
+        uncounted = counted_out = new_count()
+        call: Call | None = None
         while True:
             offers = int(self._offers[0])
-            turns = self.turns if self._jobs.empty() else 0
-            if watch(counted_out, self._offers, offers + 1, turns, self._head_start) and self._jobs.empty():
+            has_waited = call is not None and offers < call.goal
+            turns = self.turns if self._jobs.empty() and not has_waited else 0
+            if watch(counted_out, self._offers, offers + 1, turns) and self._jobs.empty():
                 counted_out = uncounted  # others have it, and the next one may come soon
                 continue
             job = self._jobs.get()
             if job is None:
                 return
-            counted_out = job.counted_out if job.help() else uncounted
+            goal = int(self._offers[0]) + 1
+            call = Call(uncounted, job.counted_out, self._offers, goal, self.turns) if job.together else None
+            counted_out = job.counted_out if job.help(call) else uncounted
 
 
-def _offer(job: _Job, helpers: int) -> int:
-    """Offer a job to the pool; return for how many turns to wait for it awake."""
+def _offer(job: _Job, helpers: int) -> tuple[Call, int]:
+    """Offer a job to the pool; return what the caller's part says, if it has one, and how long to wait for it awake."""
     global _pool
     with _lock:
         if _pool is None:
             _pool = _Pool(get_threads() - 1 or 1)
         _pool.offer(job, helpers)
-        return _pool.turns
+        return _pool.call, _pool.turns
 
 
 def _drop_pool() -> None:
@@ -230,12 +266,28 @@ def run_tasks(task: Callable[[int], None], n_tasks: int, *, serial: bool = False
         for index in range(n_tasks):
             task(index)
         return
-    job, turns = _Job(task, n_tasks), 0
+    _share(_Job(task, n_tasks), helpers)
+
+
+def run_together(task: Callable[[Call], None], n_threads: int) -> None:
+    """Call ``task(call)`` once, and once more on each of n_threads - 1 helpers, as far as they come in time.
+
+    `call` goes to a kernel, which does what nobody else does yet, between `enter` and `leave`. What is raised goes on
+    to the caller.
+    """
+    _share(_Job(task), n_threads - 1)
+
+
+def _share(job: _Job, helpers: int) -> None:
+    turns = 0
     error: BaseException | None = None
     try:
         try:
-            turns = _offer(job, helpers)
-            job.work()
+            call, turns = _offer(job, helpers)
+            if job.together:
+                job.do_part(call)
+            else:
+                job.work()
         finally:
             _wait(job, turns)
         error = job.error

@@ -21,7 +21,7 @@ from numba.extending import intrinsic
 
 from numkan._jit import kernel
 
-__all__ = ["count", "turns_in", "wait", "watch"]
+__all__ = ["count", "enter", "leave", "new_count", "turns_in", "wait", "watch"]
 
 _IS_X86 = platform.machine().lower() in ("x86_64", "amd64", "i686")
 
@@ -95,31 +95,52 @@ def _wait_in_python(numbers: Any, at: int, goal: int, turns: int) -> bool:
 wait = _wait_in_python if config.DISABLE_JIT else _wait
 
 
+#: What is in a `new_count`.
+_COUNT, _STAY_AWAY = range(2)
+_STAY_AWAKE = not config.DISABLE_JIT
+
+
+def new_count(stay_away: int = 0) -> Any:
+    """Return a count that threads watch: 0, and for how many turns more who waited for it leaves others alone."""
+    return np.array([0, stay_away], np.int64)
+
+
 @kernel
-def _watch(counted, number, goal, turns, after):  # type: ignore[no-untyped-def]
-    count(counted, 0)
-    found = wait(number, 0, goal, turns)
-    if found:
-        for _ in range(after):
-            _read(number, 0)  # as in the other turns: nothing is left of an empty loop where there is no pause
+def _watch(counted, offers, goal, turns):  # type: ignore[no-untyped-def]
+    count(counted, _COUNT)
+    found = wait(offers, _COUNT, goal, turns)
+    if found and _STAY_AWAKE:
+        for _ in range(offers[_STAY_AWAY]):
+            _read(offers, _COUNT)  # as in the other turns: nothing is left of an empty loop where there is no pause
             _pause()
     return found
 
 
-def watch(counted: Any, number: Any, goal: int, turns: int, after: int = 0) -> bool:
-    """Add 1 to counted[0]; then wait until number[0] >= goal, for so many turns at most; return whether it is.
+@kernel
+def enter(call):  # type: ignore[no-untyped-def]
+    """Say that this thread is in a kernel that others are welcome to: see `_threads.Call`."""
+    count(call.rung, _COUNT)
 
-    Where it comes to be so while it waits, it stays away for as many turns as `after` says. Both are arrays of one
-    int64. The interpreter is free meanwhile, and before the count: who waits for that finds it so. With the JIT off
-    nobody stays awake.
+
+@kernel
+def leave(call):  # type: ignore[no-untyped-def]
+    """Say that this thread is done with a kernel's arrays; who helped looks out for what is offered next."""
+    _watch(call.left, call.offers, call.goal, call.turns)
+
+
+def watch(counted: Any, number: Any, goal: int, turns: int) -> bool:
+    """Count in `counted`; then wait until `number` comes to `goal`, for so many turns at most; return whether it does.
+
+    Both are `new_count`. The interpreter is free meanwhile, and before the count: who waits for that finds it so. With
+    the JIT off nobody stays awake.
     """
-    return bool(_watch(counted, number, goal, turns, 0 if config.DISABLE_JIT else after))
+    return bool(_watch(counted, number, goal, turns))
 
 
 @cache
 def turns_in(seconds: float) -> int:
     """Return how many turns of :func:`watch` take about that long on this machine."""
-    counted, number, tried = np.zeros(1, np.int64), np.zeros(1, np.int64), 1000
+    counted, number, tried = new_count(), new_count(), 1000
     took = []
     for _ in range(4):  # the first compiles
         start = time.perf_counter()

@@ -12,7 +12,7 @@ import pytest
 from numkan import KAN, get_threads, set_threads
 from numkan.layer import shared_block, work
 from numkan.layer.packed import PackedLayer
-from numkan.layer.shared_block import forward_shared, is_shared
+from numkan.layer.shared_block import Chain, Sharing, is_shared
 from numkan.layer.work import BLOCK, Sorted
 from numkan.model import cuts
 from tests.laws import Array, assert_identical, assert_within
@@ -43,7 +43,7 @@ def both_ways(model: KAN, x: Array) -> tuple[PackedLayer, Array, Sorted, Array, 
     alone, together = (Sorted(layer.work, len(x), layer.coefs.shape[0], BLOCK) for _ in range(2))
     y = np.full((len(x), layer.n_out), np.nan, x.dtype)
     assert is_shared(layer, len(x))
-    forward_shared(layer, x, y, together)
+    Chain([layer], len(x), [together]).forward([layer], [x, y])
     return layer, layer.forward(x, keep=alone), alone, y, together
 
 
@@ -77,7 +77,7 @@ def test_coefficients_are_packed_on_the_way_where_they_are_yet_to_be(n_threads: 
     assert np.isnan(layer.coefs).all()
     x = points(20, 35, dtype)
     y = np.full((20, layer.n_out), np.nan, dtype)
-    forward_shared(layer, x, y, Sorted(layer.work, 20, 35, BLOCK))
+    Chain([layer], 20, [Sorted(layer.work, 20, 35, BLOCK)]).forward([layer], [x, y])
     assert_identical(y, packed.forward(x))
     assert_identical(layer.coefs, packed.coefs)
 
@@ -89,6 +89,11 @@ def test_every_base_function_is_shared(base_fun: Any) -> None:
     assert_identical(got, want)
 
 
+def counted(counts: Array) -> tuple[int, list[list[int]]]:
+    """Return how many gave up, and for each layer what was taken, filled, taken and summed."""
+    return int(counts[shared_block._GONE]), counts[shared_block._LAYERS :].reshape(-1, shared_block._COUNTS).tolist()
+
+
 def test_who_gives_up_waiting_sums_nothing_and_the_rest_is_done_later(monkeypatch: pytest.MonkeyPatch) -> None:
     set_threads(2)
     kernel, seen = shared_block._join_kernel, []
@@ -98,46 +103,116 @@ def test_who_gives_up_waiting_sums_nothing_and_the_rest_is_done_later(monkeypatc
 
     monkeypatch.setattr(shared_block, "_join_kernel", spied)
     _, want, _, _, _ = both_ways(wide(40, 3), points(30, 40))
-    *arguments, counts, turns, memory, y = seen[0]
-    assert counts[shared_block._TILES] > 2
-    counts[:], y[:], turns = (1, 0, 0, 0), np.nan, 50  # the first group is somebody's, who does not get ahead
-    join = kernel(3, y.dtype)
-    join(*arguments, counts, turns, memory, y)
-    assert counts.tolist() == [4, 2, 1, 0]  # of three groups
+    steps, values, counts, turns, works, call = seen[0]
+    _, [[_, _, _, n_units]] = counted(counts)
+    assert n_units > 2
+    join, (y,) = kernel(3, want.dtype), [step.y for step in steps]
+    counts[:], y[:], turns = 0, np.nan, 50
+    counts[shared_block._LAYERS + shared_block._TAKEN] = 1  # it is somebody's, who does not get ahead
+    join(steps, values, counts, turns, works, call)
+    assert counted(counts) == (1, [[4, 2, 0, 0]])  # of three groups
     assert np.isnan(y).all()
-    counts[:2] = 0, 1
-    join(*arguments, counts, turns, memory, y)
-    assert counts[shared_block._TILES] == 0, "who fills the last group leaves the tiles to all"
+    counts[shared_block._LAYERS : shared_block._LAYERS + 2] = 0, 1
+    join(steps, values, counts, turns, works, call)
+    assert counted(counts) == (2, [[4, 4, 0, 0]]), "who fills the last group leaves the tiles to all"
     counts[shared_block._GONE] = 0
-    join(*arguments, counts, turns, memory, y)
+    join(steps, values, counts, turns, works, call)
+    assert counted(counts) == (0, [[5, 4, n_units + 1, n_units]])
+    assert_identical(y, want)
+
+
+def test_nobody_begins_with_a_layer_before_the_one_before_is_summed(monkeypatch: pytest.MonkeyPatch) -> None:
+    set_threads(2)
+    kernel, seen = shared_block._join_kernel, []
+
+    def spied(k: int, dtype: Any) -> Any:
+        return lambda *arguments: (seen.append(arguments), kernel(k, dtype)(*arguments))
+
+    monkeypatch.setattr(shared_block, "_join_kernel", spied)
+    n_out = wide(1, 0).n_out
+    model, x = patchy([18, n_out, 2], grid=3), points(9, 18)
+    layers, y = model._pack(), np.full((9, 2), np.nan)
+    keep = [Sorted(layer.work, 9, layer.coefs.shape[0], BLOCK) for layer in layers]
+    Chain(layers, 9, keep).forward(layers, [x, np.empty((9, n_out)), y])
+    want = y.copy()
+    steps, values, counts, turns, works, call = seen[0]
+    n_units = counted(counts)[1][0][3]
+    counts[:], y[:] = 0, np.nan
+    counts[shared_block._LAYERS + shared_block._TILES] = 1  # it is somebody's, who does not get ahead
+    join = kernel(3, want.dtype)
+    join(steps, values, counts, 50, works, call)
+    gone, (first, second) = counted(counts)
+    assert gone == 1
+    assert first[3] == n_units - 1
+    assert second == [0, 0, 0, 0]
+    counts[:] = 0
+    join(steps, values, counts, turns, works, call)
     assert_identical(y, want)
 
 
 @pytest.mark.parametrize("patient", [False, True])
-def test_where_somebody_gives_up_a_second_round_does_what_is_left(
+def test_where_somebody_gives_up_another_round_does_what_is_left(
     patient: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     set_threads(2)
-    kernel, run_tasks, rounds = shared_block._join_kernel, shared_block.run_tasks, []
+    kernel, run_together, rounds = shared_block._join_kernel, shared_block.run_together, []
 
-    def counted(task: Any, n_tasks: int) -> None:
-        rounds.append(n_tasks)
-        run_tasks(task, n_tasks)
+    def noted(task: Any, n_threads: int) -> None:
+        rounds.append(n_threads)
+        run_together(task, n_threads)
 
     def as_if_one_were_late(k: int, dtype: Any) -> Any:
         def join(*arguments: Any) -> None:
-            if len(rounds) == 1:
-                arguments[-4][shared_block._FILLED] -= 100
+            filled = arguments[2][shared_block._LAYERS + shared_block._FILLED :]
+            filled[0] += -100 if len(rounds) == 1 else 200
             kernel(k, dtype)(*arguments)
 
         return join
 
     monkeypatch.setattr(shared_block, "patience", lambda: 100 * patient)
-    monkeypatch.setattr(shared_block, "run_tasks", counted)
+    monkeypatch.setattr(shared_block, "run_together", noted)
     monkeypatch.setattr(shared_block, "_join_kernel", as_if_one_were_late)
     _, want, _, got, _ = both_ways(wide(40, 3), points(30, 40))
     assert_identical(got, want)
-    assert rounds == [2, 2]
+    assert len(rounds) > 1
+    assert set(rounds) == {2}
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("n_threads", [2, 5])
+def test_a_chain_of_layers_has_the_bits_of_each_for_itself(n_threads: int, dtype: Any) -> None:
+    """Narrow layers behind a wide one, layers that share scratch memory, and coefficients that are yet to be packed."""
+    set_threads(n_threads)
+    n_out = wide(1, 0, dtype=dtype).n_out
+    model = patchy([5, n_out, n_out, 3, 1, n_out + 1], grid=3, dtype=dtype)
+    for n in (1, 23):
+        x = points(n, 5, dtype)
+        layers = [layer._ready(np.full_like(layer.pack().coefs, np.nan)) for layer in model._layers]
+        keep = [Sorted(layer.work, n, layer.coefs.shape[0], BLOCK) for layer in layers]
+        acts = [x, *(np.full((n, layer.n_out), np.nan, dtype) for layer in layers)]
+        sharing = Sharing(layers, n, keep)
+        ((part, chain),) = sharing.chains
+        assert part == slice(0, len(layers))
+        chain.forward(layers, acts)
+        for depth, layer in enumerate(model._pack()):
+            assert_identical(acts[depth + 1], layer.forward(acts[depth]), f"layer {depth}, {n} samples")
+
+
+def test_a_chain_ends_where_python_looks_at_activations_and_where_degrees_differ() -> None:
+    def parts(*layers: Any) -> list[slice]:
+        keep = [Sorted(layer.work, 2, layer.coefs.shape[0], BLOCK) for layer in layers]
+        return [part for part, _ in Sharing(layers, 2, keep).chains]
+
+    def layer(**options: Any) -> PackedLayer:
+        (packed,) = KAN([2, 2], grid=3, **options)._pack()
+        return packed
+
+    plain, inside, steep = layer(), layer(extrapolate="raise"), layer(k=2)
+    own = layer(base_fun=(np.tanh, lambda x: 1 - np.tanh(x) ** 2))
+    assert parts(plain, plain, layer(base_fun="identity")) == [slice(0, 3)]
+    assert parts(inside, plain, inside, plain) == [slice(0, 2), slice(2, 4)]
+    assert parts(own, own) == [slice(0, 1), slice(1, 2)]
+    assert parts(plain, steep, steep, plain) == [slice(0, 1), slice(1, 3), slice(3, 4)]
 
 
 def unmerged(model: KAN) -> KAN:

@@ -19,8 +19,8 @@ import pytest
 import numkan
 from numkan import KAN, _threads, get_threads, set_threads
 from numkan._jit import kernel
-from numkan._threads import run_tasks
-from numkan._watch import count, turns_in, wait, watch
+from numkan._threads import Call, run_tasks, run_together
+from numkan._watch import count, enter, leave, new_count, turns_in, wait, watch
 
 
 @pytest.fixture(autouse=True)
@@ -268,7 +268,8 @@ def test_many_callers_share_the_helpers() -> None:
 
 @pytest.mark.parametrize("turns", [0, 1000])
 def test_a_watcher_counts_itself_and_sees_what_comes(turns: int) -> None:
-    counted, number = np.zeros(1, np.int64), np.array([4])
+    counted, number = new_count(), new_count(stay_away=3)
+    number[0] = 4
     assert watch(counted, number, 4, turns)
     assert not watch(counted, number, 5, turns)
     number[0] = 6
@@ -278,7 +279,7 @@ def test_a_watcher_counts_itself_and_sees_what_comes(turns: int) -> None:
 
 @pytest.mark.jit
 def test_a_watcher_is_awake_and_leaves_the_interpreter_to_others() -> None:
-    counted, number, told = np.zeros(1, np.int64), np.zeros(1, np.int64), []
+    counted, number, told = new_count(), new_count(), []
     thread = threading.Thread(target=lambda: told.append(watch(counted, number, 1, turns_in(60))))
     thread.start()
     while counted[0] == 0:
@@ -323,6 +324,95 @@ def test_threads_that_count_take_each_number_once() -> None:
         thread.join()
     assert (taken == 1).all()
     assert numbers[0] == len(taken) + 4
+
+
+# --- together -----------------------------------------------------------------------------------------------------
+
+
+@kernel
+def _meet(met, at, n_threads, call):  # type: ignore[no-untyped-def]
+    """Count this thread, wait for the others, and say whether they came."""
+    enter(call)
+    count(met, at)
+    came = wait(met, at, n_threads, 100_000_000)
+    leave(call)
+    return came
+
+
+@pytest.mark.jit
+@pytest.mark.parametrize("n_threads", [1, 2, 3])
+def test_threads_are_in_a_kernel_together_each_of_them_once(n_threads: int) -> None:
+    set_threads(3)
+    met, came = np.zeros(100, np.int64), []
+    for at in range(100):  # helpers who look out for the next one, and some who sleep
+        run_together(lambda call, at=at: came.append(_meet(met, at, n_threads, call)), n_threads)  # type: ignore[misc]
+        time.sleep(0.001 * (at % 7 == 0))
+    time.sleep(0.01)
+    assert came == [True] * 100 * n_threads
+    assert (met == n_threads).all()
+
+
+def test_what_is_done_together_and_tasks_take_turns() -> None:
+    set_threads(2)
+    numbers, done = np.zeros(1, np.int64), []
+
+    def part(call: Call) -> None:
+        _count_together(numbers, call)
+
+    for index in range(50):
+        before = int(numbers[0])
+        run_together(part, 2)
+        assert 1 <= numbers[0] - before <= 2, "it has returned when all parts are over"
+        run_tasks(lambda task, index=index: done.append((index, task)), 3)  # type: ignore[misc]
+    assert sorted(done) == [(index, task) for index in range(50) for task in range(3)]
+
+
+@kernel
+def _count_together(numbers, call):  # type: ignore[no-untyped-def]
+    enter(call)
+    count(numbers, 0)
+    leave(call)
+
+
+@pytest.mark.parametrize("of_caller", [True, False])
+def test_an_error_in_a_part_goes_on_to_the_caller_and_helpers_go_on(of_caller: bool) -> None:
+    set_threads(2)
+    caller, barrier = threading.get_ident(), threading.Barrier(2)
+    numbers = np.zeros(1, np.int64)
+
+    def part(call: Call) -> None:
+        enter(call)  # what the caller has not offered, a helper finds when it does not watch any more
+        barrier.wait(timeout=30)
+        if (threading.get_ident() == caller) is of_caller:
+            raise ArithmeticError("a part")
+        _count_together(numbers, call)
+
+    for _ in range(3):
+        with pytest.raises(ArithmeticError, match="a part"):
+            run_together(part, 2)
+    assert numbers[0] == 3
+    other = threading.Barrier(2)
+    run_tasks(lambda index: other.wait(timeout=30), 2)  # passes only if both tasks are under way
+
+
+@pytest.mark.parametrize("turns", [0, 1000])
+def test_a_part_that_is_over_looks_out_for_the_next_offer(turns: int) -> None:
+    rung, left, offers = new_count(), new_count(), new_count()
+    enter(Call(rung, left, offers, 1, turns))
+    assert (rung[0], left[0]) == (1, 0)
+    leave(Call(rung, left, offers, 1, turns))
+    assert (rung[0], left[0], offers[0]) == (1, 1, 0)
+
+
+def test_without_threads_to_be_had_the_caller_does_its_part_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    set_threads(2)
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    numbers = np.zeros(1, np.int64)
+    run_together(lambda call: _count_together(numbers, call), 2)
+    assert numbers[0] == 1
 
 
 def test_the_count_may_change_while_tasks_run() -> None:

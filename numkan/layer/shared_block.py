@@ -1,8 +1,8 @@
-r"""Forward through a layer for one block of samples, shared by threads.
+r"""Forward through layers for one block of samples, shared by threads.
 
 Where samples do not fill two blocks, to share them would leave each thread short runs, and what a run begins with costs
 as much for a few samples as for many. Nor can threads share the inputs, over which an output is one chain. So they
-share twice:
+share each layer twice:
 
 1. groups of inputs, to pack their coefficients where that is yet to be done (``pack.py``), to sort the samples, and
    to fill what the loops read of them (``prepare.py``, ``powers.py``);
@@ -11,16 +11,18 @@ share twice:
 What one thread alone keeps for a group at a time, all have for all inputs in between. Each output is the same chain of
 operations as in ``forward.py``: the same bits.
 
-A thread takes the next group that nobody has, then the next tiles, in one call of a kernel: a step is as short as what
-the interpreter takes to change hands. Between the steps it waits for those who are still at a group, awake; so no
-thread waits for one that has not begun. Where somebody is kept from a group for long, who waits gives up, nobody takes
-further tiles, and all share what is left in a second call.
+A thread takes the next group that nobody has, then the next tiles, then those of the next layer, in one call of a
+kernel: a step is as short as what the interpreter takes to change hands. Between the steps it waits for those who are
+still at the one before, awake; so no thread waits for one that has not begun. Where somebody is kept for long, who
+waits gives up, nobody takes further tiles, and all share what is left in another call.
 """
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Sequence
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -28,25 +30,47 @@ from numkan._check import FloatArray
 from numkan._groups import group_room
 from numkan._jit import kernel
 from numkan._simd import lanes_of, vector_ops
-from numkan._threads import get_threads, patience, run_tasks
-from numkan._watch import count, wait
+from numkan._threads import Call, get_threads, patience, run_together
+from numkan._watch import count, enter, leave, wait
+from numkan.base import GIVEN
 from numkan.layer.forward import tile_kernel
-from numkan.layer.pack import is_cut, no_source, pack
+from numkan.layer.pack import Source, is_cut, no_source, pack
 from numkan.layer.packed import PackedLayer, given_base
 from numkan.layer.powers import values_kernel
 from numkan.layer.prepare import place_kernel
 from numkan.layer.row_numbers import VALUES
 from numkan.layer.rows import tile_vectors
 from numkan.layer.tiles import copy_rows
-from numkan.layer.work import CACHE_LINE, Sorted, borrowed
+from numkan.layer.work import CACHE_LINE, Sorted, Work, borrowed
+from numkan.spline.pieces import Pieces
 
-__all__ = ["forward_shared", "is_shared"]
+__all__ = ["Chain", "Sharing", "is_shared"]
 
 #: So many multiply-adds of a layer are worth a thread's while.
 _THREAD_WORK = 4_000_000
 
-#: What threads count: groups that are taken, groups that are filled, threads that gave up, tiles that are taken.
-_TAKEN, _FILLED, _GONE, _TILES = range(4)
+#: So many tiles are taken together at most: more would gain little, and leave a thread idle where another is slowed.
+_MOST_TILES = 4
+
+#: What threads count: those that gave up; and for each layer, from 1 on, groups that are taken, and that are filled,
+#: then tiles (or as many together as `columns` says) that are taken, and that are summed.
+_GONE, _LAYERS = 0, 1
+_TAKEN, _FILLED, _TILES, _SUMMED, _COUNTS = range(5)
+
+
+class _Step(NamedTuple):
+    """A layer at its samples, as threads share it."""
+
+    x: FloatArray  # (n, n_in)
+    pieces: Pieces
+    kind: int  # of base function
+    given: FloatArray  # b and b' where kind is GIVEN
+    given_slope: FloatArray
+    source: Source  # empty if the coefficients are packed
+    coefs: Any
+    columns: int  # outputs that are taken together
+    room: int  # what a group of inputs takes in the values
+    y: FloatArray  # (n, n_out)
 
 
 @cache
@@ -102,29 +126,54 @@ def _sum_kernel(k: int, dtype: np.dtype[Any]) -> Any:
 
 
 @cache
-def _join_kernel(k: int, dtype: np.dtype[Any]) -> Any:
-    """Return the kernel of a thread's part in both steps, for degree `k` and a dtype."""
+def _join_layer_kernel(k: int, dtype: np.dtype[Any]) -> Any:
+    """Return the kernel of a thread's part in both steps of a layer, for degree `k` and a dtype."""
     fill_group, sum_up = _fill_kernel(dtype), _sum_kernel(k, dtype)
 
     @kernel
-    def join(x, pieces, kind, given, given_slope, source, coefs, columns, values, room, counts, turns, work, y):  # type: ignore[no-untyped-def]
-        """Do what nobody else does of y (n, n_out), `columns` outputs at a time."""
+    def join_layer(step, values, counts, at, turns, work):  # type: ignore[no-untyped-def]
+        """Do what nobody else does of step.y, which `counts` tell from `at` on; return whether all of it is done."""
+        x, pieces, kind, given, given_slope, source, coefs, columns, room, y = step
         n_in, _, width = coefs.shape
-        n_groups = -(-n_in // work.inputs)
-        group = count(counts, _TAKEN)
+        n_groups, poly = -(-n_in // work.inputs), pieces.poly.reshape(-1)
+        group = count(counts, at + _TAKEN)
         while group < n_groups:
             low = group * work.inputs
             high = min(n_in, low + work.inputs)
             fill_group(x, low, high, pieces, kind, given, given_slope, source, coefs, values, group * room, work)
-            count(counts, _FILLED)
-            group = count(counts, _TAKEN)
-        if not wait(counts, _FILLED, n_groups, turns):
-            count(counts, _GONE)
+            count(counts, at + _FILLED)
+            group = count(counts, at + _TAKEN)
+        if not wait(counts, at + _FILLED, n_groups, turns):
+            return False
         low = 0
-        while low < width and not wait(counts, _GONE, 1, 0):
-            low = count(counts, _TILES) * columns
+        while low < width:
+            if wait(counts, _GONE, 1, 0):
+                return False
+            low = count(counts, at + _TILES) * columns
             if low < width:
-                sum_up(coefs, pieces.poly.reshape(-1), low, min(width, low + columns), values, room, work, y)
+                sum_up(coefs, poly, low, min(width, low + columns), values, room, work, y)
+                count(counts, at + _SUMMED)
+        return wait(counts, at + _SUMMED, -(-width // columns), turns)
+
+    return join_layer
+
+
+@cache
+def _join_kernel(k: int, dtype: np.dtype[Any]) -> Any:
+    """Return the kernel of a thread's part in layers of degree `k` and a dtype, one after the other."""
+    join_layer = _join_layer_kernel(k, dtype)
+
+    @kernel
+    def join(steps, values, counts, turns, works, call):  # type: ignore[no-untyped-def]
+        """Do what nobody else does of the layers in `steps`; works: this thread's scratch memory for each."""
+        enter(call)
+        at = _LAYERS
+        for depth in range(len(steps)):
+            if not join_layer(steps[depth], values, counts, at, turns, works[depth]):
+                count(counts, _GONE)
+                break
+            at += _COUNTS
+        leave(call)
 
     return join
 
@@ -135,39 +184,98 @@ def _tile(k: int, dtype: np.dtype[Any]) -> int:
 
 
 def is_shared(layer: PackedLayer, n: int) -> bool:
-    """Tell whether `forward_shared` shares out the work on n samples, or leaves it to the caller."""
+    """Tell whether a layer at n samples is worth sharing; behind one that is, a `Chain` shares the others too."""
     coefs = layer.coefs
     return coefs.shape[2] >= 2 * _tile(layer.k, coefs.dtype) and n * layer.row_work >= 2 * _THREAD_WORK
 
 
-def forward_shared(layer: PackedLayer, x: FloatArray, y: FloatArray, keep: Sorted) -> None:
-    """Fill y (n, n_out) with the outputs at x (n, n_in), which fits a block, on all threads.
+class Chain:
+    """How threads share layers, in one call of a kernel, at n samples: what is the same for all calls of it.
 
-    keep: room for what is sorted of n samples in one block.
+    Parameters
+    ----------
+    layers : sequence of PackedLayer
+        Layers of these shapes are to come; they are of one degree, and Python need not look at what is between them.
+    n : int
+        Samples, which fit a block.
+    keep : sequence of Sorted
+        For each layer, room for what is sorted of them in one block.
     """
-    n_threads = min(get_threads(), len(x) * layer.row_work // _THREAD_WORK)
-    if n_threads == 1 or not is_shared(layer, len(x)):
-        layer.filled().forward(x, y, keep)  # which has the numbers of a group of inputs in the cache
-        return
-    layer.check_inside(x)
-    if is_cut(layer.coefs):
-        layer = layer.filled()  # to pack a group of inputs would keep others waiting
-    (n, n_in), width, together, dtype = x.shape, layer.coefs.shape[2], layer.work.inputs, x.dtype
-    tile = _tile(layer.k, dtype)
-    # several tiles at a time share what they read, a few times as many as threads keep them all busy
-    columns = tile * max(1, width // (2 * n_threads * tile))
-    room = together * group_room(n, min(n, layer.work.runs), VALUES, dtype)
-    room += -room % CACHE_LINE  # as many numbers are lines whatever the dtype
-    function = (layer.pieces, layer.base.kind, *given_base(layer.base, x), layer.source or no_source(dtype))
-    join, counts, turns = _join_kernel(layer.k, dtype), np.zeros(4, np.int64), patience()
 
-    with borrowed("values", -(-n_in // together) * room, dtype) as values:
+    def __init__(self, layers: Sequence[PackedLayer], n: int, keep: Sequence[Sorted]) -> None:
+        n_threads = min(get_threads(), max(n * layer.row_work for layer in layers) // _THREAD_WORK)
+        self._n_threads = n_threads if any(is_shared(layer, n) for layer in layers) else 1
+        self._keep, self._own = keep, threading.local()
+        self._join = _join_kernel(layers[0].k, layers[0].coefs.dtype)
+        self._columns = [_columns(layer, self._n_threads) for layer in layers]
+        self._room = [_room(layer, n) for layer in layers]
+        groups = [-(-layer.coefs.shape[0] // layer.work.inputs) for layer in layers]
+        self._size = max(count * room for count, room in zip(groups, self._room, strict=True))
+        self._last = -(-layers[-1].coefs.shape[2] // self._columns[-1])
 
-        def task(_: int) -> None:
-            work = keep.within(layer.work)
-            join(x, *function, layer.coefs, columns, values, room, counts, turns, work, y)
+    def forward(self, layers: Sequence[PackedLayer], acts: Sequence[FloatArray]) -> None:
+        """Fill acts[1], acts[2], ..., the outputs of each layer at acts[0] (n, n_in), on all threads."""
+        if self._n_threads < 2:
+            for depth, layer in enumerate(layers):  # with the numbers of a group of inputs in the cache
+                layer.filled().forward(acts[depth], acts[depth + 1], self._keep[depth])
+            return
+        layers[0].check_inside(acts[0])
+        steps = tuple([self._step(depth, layer, *acts[depth : depth + 2]) for depth, layer in enumerate(layers)])
+        counts, turns = np.zeros(_LAYERS + _COUNTS * len(steps), np.int64), patience()
 
-        run_tasks(task, n_threads)
-        if counts[_TILES] * columns < width:  # somebody gave up; by now all groups are filled
-            counts[_FILLED], counts[_GONE] = n_in, 0
-            run_tasks(task, n_threads)
+        with borrowed("values", self._size, acts[0].dtype) as values:
+
+            def task(call: Call) -> None:
+                self._join(steps, values, counts, turns, self._works(layers), call)
+
+            run_together(task, self._n_threads)
+            while counts[_SUMMED - _COUNTS] < self._last:  # somebody gave up
+                counts[_GONE] = 0
+                run_together(task, self._n_threads)
+
+    def _step(self, depth: int, layer: PackedLayer, x: FloatArray, y: FloatArray) -> _Step:
+        if is_cut(layer.coefs):
+            layer = layer.filled()  # to pack a group of inputs would keep others waiting
+        given, source = given_base(layer.base, x), layer.source or no_source(x.dtype)
+        sizes = self._columns[depth], self._room[depth]
+        return _Step(x, layer.pieces, layer.base.kind, *given, source, layer.coefs, *sizes, y)
+
+    def _works(self, layers: Sequence[PackedLayer]) -> tuple[Work, ...]:
+        """Return this thread's scratch memory for each layer."""
+        works: tuple[Work, ...] | None = getattr(self._own, "works", None)
+        if works is None:
+            works = tuple([kept.within(layer) for kept, layer in zip(self._keep, layers, strict=True)])
+            self._own.works = works
+        return works
+
+
+def _columns(layer: PackedLayer, n_threads: int) -> int:
+    """Return how many outputs a thread takes together: tiles share what they read; a single tile is taken in parts."""
+    width, tile = layer.coefs.shape[2], _tile(layer.k, layer.coefs.dtype)
+    if width <= tile:
+        return lanes_of(layer.coefs.dtype)
+    return int(tile * max(1, min(_MOST_TILES, width // (n_threads * tile))))
+
+
+def _room(layer: PackedLayer, n: int) -> int:
+    """Return how many numbers the values of a group of inputs take: as many as are lines, whatever the dtype."""
+    room = layer.work.inputs * group_room(n, min(n, layer.work.runs), VALUES, layer.coefs.dtype)
+    return int(room + -room % CACHE_LINE)
+
+
+class Sharing:
+    """How threads share the layers of a network at n samples that fit a block: its chains, and what each layer sorts.
+
+    A chain ends before Python has to look at activations (the policy `"raise"`, a user's base function), and before
+    another degree.
+    """
+
+    def __init__(self, layers: Sequence[PackedLayer], n: int, keep: Sequence[Sorted]) -> None:
+        begins = [0]
+        for depth in range(1, len(layers)):
+            layer = layers[depth]
+            if layer.inside is not None or layer.base.kind == GIVEN or layer.k != layers[depth - 1].k:
+                begins.append(depth)
+        self.keep = keep
+        parts = [slice(begin, end) for begin, end in zip(begins, [*begins[1:], len(layers)], strict=True)]
+        self.chains = [(part, Chain(layers[part], n, keep[part])) for part in parts]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 
@@ -79,6 +79,11 @@ class Work(NamedTuple):
     out: Any  # (block * width,) outputs of the block in tiles (``tiles.py``), or in rows (``edges.py``, tangents)
 
 
+class _HasWork(Protocol):
+    @property
+    def work(self) -> Work: ...
+
+
 class Sorted:
     """The parts of `Work` that tell what was sorted, with a slot for every input of every block of samples.
 
@@ -95,11 +100,14 @@ class Sorted:
         self._changes = {"block": block, "stride": stride, **parts}
         self._own = threading.local()
 
-    def within(self, work: Work) -> Work:
-        """Return the calling thread's `work` with them in place of its own; it is put together once."""
+    def within(self, layer: _HasWork) -> Work:
+        """Return the calling thread's scratch memory for `layer` with them in place of its own.
+
+        It is put together once: all layers that come have the same shapes.
+        """
         own: Work | None = getattr(self._own, "work", None)
         if own is None:
-            own = self._own.work = work._replace(**self._changes)
+            own = self._own.work = layer.work._replace(**self._changes)
         return own
 
 

@@ -13,11 +13,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from numkan._check import FloatArray
+from numkan._threads import get_threads
 from numkan.layer.packed import PackedLayer
-from numkan.layer.shared_block import is_shared
+from numkan.layer.shared_block import Sharing, is_shared
 from numkan.layer.work import BLOCK, Sorted
 
-__all__ = ["Lot", "chunk_rows", "fit_a_block", "lot_key", "lot_rows", "new_lot", "new_sorted", "spans", "stay_whole"]
+__all__ = ["Lot", "chunk_rows", "fit_a_block", "lot_key", "lot_rows", "new_lot", "new_sharing", "spans", "stay_whole"]
 
 #: About as many multiply-adds go into one chunk: half a millisecond or so, which is worth a thread's while.
 _CHUNK_WORK = 4_000_000
@@ -75,23 +76,32 @@ class Lot(NamedTuple):
 
     rows: int
     size: int  # of the chunks in which they go forward, those of a shorter last lot too: they fill the blocks below
-    whole: bool  # whether they are one chunk
+    sharing: Sharing | None  # where they are one chunk, and threads share the layers
     y_bar: FloatArray  # (rows, n_out) cotangents of the outputs
-    keep: list[Sorted]  # for each layer, where the gradient is wanted, or samples stay whole
+    keep: Sequence[Sorted]  # for each layer, where the gradient is wanted, or they stay whole
 
 
 def new_lot(layers: Sequence[PackedLayer], n: int, gradient: bool) -> tuple[Lot, int]:
     """Return how n samples are cut into lots, and the bytes that a lot takes."""
     rows, last = min(n, lot_rows(layers)), layers[-1]
-    whole = stay_whole(layers, rows)
-    keep, n_bytes = new_sorted(layers, rows, whole) if gradient or whole else ([], 0)
     y_bar = np.empty((rows, last.n_out), last.coefs.dtype)
-    return Lot(rows, rows if whole else chunk_rows(layers, rows), whole, y_bar, keep), y_bar.nbytes + n_bytes
+    sharing, n_bytes = new_sharing(layers, rows)
+    if sharing is not None:
+        return Lot(rows, rows, sharing, y_bar, sharing.keep), y_bar.nbytes + n_bytes
+    keep, n_bytes = _new_sorted(layers, rows, chunk_rows(layers, rows)) if gradient else ([], 0)
+    return Lot(rows, chunk_rows(layers, rows), None, y_bar, keep), y_bar.nbytes + n_bytes
 
 
-def new_sorted(layers: Sequence[PackedLayer], n: int, whole: bool) -> tuple[list[Sorted], int]:
-    """Return room for what layers sort of n samples, and the bytes that it takes."""
-    size = -(-n // BLOCK) * BLOCK if whole else chunk_rows(layers, n)
+def new_sharing(layers: Sequence[PackedLayer], n: int) -> tuple[Sharing | None, int]:
+    """Return how threads share the layers at n samples, None where they share the samples; and the bytes it takes."""
+    if not stay_whole(layers, n):
+        return None, 0
+    keep, n_bytes = _new_sorted(layers, n, -(-n // BLOCK) * BLOCK)
+    return Sharing(layers, n, keep), n_bytes
+
+
+def _new_sorted(layers: Sequence[PackedLayer], n: int, size: int) -> tuple[list[Sorted], int]:
+    """Return room for what layers sort of n samples in chunks of `size`, and the bytes that it takes."""
     keep = []
     for layer in layers:
         block = size if size < layer.block else math.gcd(size, layer.block)
@@ -100,5 +110,9 @@ def new_sorted(layers: Sequence[PackedLayer], n: int, whole: bool) -> tuple[list
 
 
 def lot_key(layers: Sequence[PackedLayer], x: FloatArray) -> tuple[Any, ...]:
-    """Return all that a lot of samples x depends on."""
-    return (len(x), x.dtype, *((layer.k, layer.n_out, layer.coefs.shape, layer.pieces.poly.shape) for layer in layers))
+    """Return all that a lot of samples x depends on, and how it is shared."""
+    shapes = [
+        (layer.k, layer.n_out, layer.base.kind, layer.inside is None, layer.coefs.shape, layer.pieces.poly.shape)
+        for layer in layers
+    ]
+    return (len(x), x.dtype, get_threads(), *shapes)

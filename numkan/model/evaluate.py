@@ -17,9 +17,9 @@ import numpy as np
 from numkan._check import FloatArray
 from numkan._threads import get_threads, run_tasks
 from numkan.layer.packed import PackedLayer, Take
-from numkan.layer.shared_block import forward_shared
+from numkan.layer.shared_block import Sharing
 from numkan.layer.work import Sorted, lent
-from numkan.model.cuts import Lot, chunk_rows, fit_a_block, lot_key, new_lot, new_sorted, spans, stay_whole
+from numkan.model.cuts import Lot, chunk_rows, fit_a_block, lot_key, new_lot, new_sharing, spans
 from numkan.model.losses import Targets
 from numkan.spline.pieces import check_inside
 
@@ -74,27 +74,30 @@ def activations(
 
 
 def _activations_shared(
-    layers: Sequence[PackedLayer], x: FloatArray, begin: int, out: Sequence[FloatArray], keep: Sequence[Sorted]
+    layers: Sequence[PackedLayer], x: FloatArray, begin: int, out: Sequence[FloatArray], sharing: Sharing
 ) -> None:
     """Fill `out` as :func:`activations` does, for few samples: threads share each layer."""
     acts = [x, *out]
-    for depth, layer in enumerate(layers):
-        _check_hidden(depth, layer, acts[depth], begin)
-        forward_shared(layer, acts[depth], acts[depth + 1], keep[depth])
+    for part, chain in sharing.chains:
+        _check_hidden(part.start, layers[part.start], acts[part.start], begin)
+        chain.forward(layers[part], acts[part.start : part.stop + 1])
 
 
-def _outputs_shared(layers: Sequence[PackedLayer], x: FloatArray, begin: int) -> list[FloatArray]:
-    """Return the outputs of every layer, where threads share each; what was sorted is not kept."""
-    out = [np.empty((len(x), layer.n_out), x.dtype) for layer in layers]
-    with lent("sorted", lot_key(layers, x), lambda: new_sorted(layers, len(x), True)) as keep:
-        _activations_shared(layers, x, begin, out, keep)
+def _outputs_shared(layers: Sequence[PackedLayer], x: FloatArray, begin: int) -> list[FloatArray] | None:
+    """Return the outputs of every layer, where threads share each, or None where they share the samples."""
+    with lent("sharing", lot_key(layers, x), lambda: new_sharing(layers, len(x))) as sharing:
+        if sharing is None:
+            return None
+        out = [np.empty((len(x), layer.n_out), x.dtype) for layer in layers]
+        _activations_shared(layers, x, begin, out, sharing)
     return out
 
 
 def all_activations(layers: Sequence[PackedLayer], x: FloatArray, begin: int = 0) -> list[FloatArray]:
     """Return what :func:`activations` does, for any number of samples, on all threads."""
-    if stay_whole(layers, len(x)):
-        return [x, *_outputs_shared(layers, x, begin)]
+    shared = _outputs_shared(layers, x, begin)
+    if shared is not None:
+        return [x, *shared]
     layers = _filled(layers)
     out = [np.empty((len(x), layer.n_out), x.dtype) for layer in layers]
     parts = spans(len(x), chunk_rows(layers, len(x)))
@@ -113,8 +116,9 @@ def forward(layers: Sequence[PackedLayer], x: FloatArray) -> FloatArray:
     check_domain(layers, x)
     if get_threads() == 1 and fit_a_block(layers, n):
         return activations(_filled(layers), x)[-1]
-    if stay_whole(layers, n):
-        return _outputs_shared(layers, x, 0)[-1]
+    shared = _outputs_shared(layers, x, 0)
+    if shared is not None:
+        return shared[-1]
     layers = _filled(layers)
     size = chunk_rows(layers, n)
     if n <= size:
@@ -161,8 +165,8 @@ def _loss_and_activations(
     """Return the share of some rows in the loss and the inputs of all layers; fill the lot's y_bar, what it keeps."""
     n = rows.stop - rows.start
     acts = [x[rows]] + [np.empty((n, layer.n_out), x.dtype) for layer in layers]
-    if lot.whole:
-        _activations_shared(layers, acts[0], rows.start, acts[1:], lot.keep)
+    if lot.sharing is not None:
+        _activations_shared(layers, acts[0], rows.start, acts[1:], lot.sharing)
         return targets.part(rows, acts.pop(), lot.y_bar[:n]), acts
     parts = spans(n, lot.size)
     losses = np.zeros(len(parts))
@@ -187,7 +191,7 @@ def loss_and_gradients(
     check_domain(layers, x)
     loss, n, gradient = 0.0, len(x), takes is not None
     with lent("lot" if gradient else "lot of a loss", lot_key(layers, x), lambda: new_lot(layers, n, gradient)) as lot:
-        if not lot.whole or lot.rows < n:
+        if lot.sharing is None or lot.rows < n:
             layers = _filled(layers)
         for rows in spans(n, lot.rows):
             share, acts = _loss_and_activations(layers, x, targets, rows, lot)
