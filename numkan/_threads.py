@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from numkan._check import check_integer
 from numkan._watch import new_count, turns_in, watch
 
-__all__ = ["Call", "get_threads", "patience", "run_tasks", "run_together", "set_threads"]
+__all__ = ["Call", "get_threads", "get_threads_at_once", "patience", "run_tasks", "run_together", "set_threads"]
 
 #: Seconds that a helper without work, and a caller that waits for helpers, stay awake.
 _AWAKE = 3e-4
@@ -43,6 +43,11 @@ def get_threads() -> int:
     if _threads is None:
         _threads = _available_cores()
     return _threads
+
+
+def get_threads_at_once() -> int:
+    """Return how many of the threads run at once: those beyond the cores only keep others waiting in a kernel."""
+    return min(get_threads(), _available_cores())
 
 
 def set_threads(n: int) -> None:

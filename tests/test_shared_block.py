@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from numkan import KAN, get_threads, set_threads
+from numkan import KAN, _threads, get_threads, set_threads
+from numkan._watch import new_count
 from numkan.layer import shared_block, work
 from numkan.layer.packed import PackedLayer
 from numkan.layer.shared_block import Chain, Sharing, is_shared
@@ -21,13 +22,18 @@ from tests.small_networks import FLOATS, patchy, points, targets
 
 @pytest.fixture(autouse=True)
 def _small_work_is_shared(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """On small layers too; lots are cut once for a key, and would outlive what a test changes."""
+    """On small layers too, on any number of threads; lots are cut once for a key, and would outlive the changes."""
     monkeypatch.setattr(shared_block, "_THREAD_WORK", 1)
     monkeypatch.setattr(cuts, "_SHARED_WORK", 1)
     monkeypatch.setattr(work, "_local", threading.local())
+    monkeypatch.setattr(_threads, "_available_cores", lambda: 8)
     before = get_threads()
     yield
     set_threads(before)
+
+
+#: Of a caller who has no helpers.
+_CALL = _threads.Call(*(new_count() for _ in range(3)), 0, 0)
 
 
 def wide(n_in: int, beyond: int, **options: Any) -> KAN:
@@ -213,6 +219,18 @@ def test_a_chain_ends_where_python_looks_at_activations_and_where_degrees_differ
     assert parts(inside, plain, inside, plain) == [slice(0, 2), slice(2, 4)]
     assert parts(own, own) == [slice(0, 1), slice(1, 2)]
     assert parts(plain, steep, steep, plain) == [slice(0, 1), slice(1, 3), slice(3, 4)]
+
+
+def test_there_are_no_more_threads_in_a_kernel_than_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    used: list[int] = []
+    monkeypatch.setattr(shared_block, "run_together", lambda task, n_threads: used.append(n_threads) or task(_CALL))
+    for cores, n_threads, want in ((3, 2, [2]), (2, 5, [2]), (1, 5, [])):
+        monkeypatch.setattr(_threads, "_available_cores", lambda cores=cores: cores)
+        set_threads(n_threads)
+        used.clear()
+        _, alone, _, got, _ = both_ways(wide(18, 1), points(7, 18))
+        assert_identical(got, alone)
+        assert used == want
 
 
 def unmerged(model: KAN) -> KAN:

@@ -30,7 +30,7 @@ from numkan._check import FloatArray
 from numkan._groups import group_room
 from numkan._jit import kernel
 from numkan._simd import lanes_of, vector_ops
-from numkan._threads import Call, get_threads, patience, run_together
+from numkan._threads import Call, get_threads_at_once, patience, run_together
 from numkan._watch import count, enter, leave, wait
 from numkan.base import GIVEN
 from numkan.layer.forward import tile_kernel
@@ -203,7 +203,7 @@ class Chain:
     """
 
     def __init__(self, layers: Sequence[PackedLayer], n: int, keep: Sequence[Sorted]) -> None:
-        n_threads = min(get_threads(), max(n * layer.row_work for layer in layers) // _THREAD_WORK)
+        n_threads = min(get_threads_at_once(), max(n * layer.row_work for layer in layers) // _THREAD_WORK)
         self._n_threads = n_threads if any(is_shared(layer, n) for layer in layers) else 1
         self._keep, self._own = keep, threading.local()
         self._join = _join_kernel(layers[0].k, layers[0].coefs.dtype)
