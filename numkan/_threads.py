@@ -15,7 +15,7 @@ from queue import SimpleQueue
 from typing import Any, NamedTuple
 
 from numkan._check import check_integer
-from numkan._watch import new_count, turns_in, watch
+from numkan._watch import COUNT, STAY_AWAY, new_count, turns_in, watch
 
 __all__ = ["Call", "get_threads", "get_threads_at_once", "patience", "run_tasks", "run_together", "set_threads"]
 
@@ -57,7 +57,8 @@ def set_threads(n: int) -> None:
     ----------
     n : int
         At least 1. Linear algebra goes through BLAS and LAPACK, which have thread counts of their own. A thread that
-        has nothing to do looks out for work for 0.3 ms before it sleeps, unless there are more threads than cores.
+        has nothing to do looks out for work for 0.3 ms or twice that before it sleeps, unless there are more threads
+        than cores; the arrays of a call may be held that long.
 
     Raises
     ------
@@ -78,16 +79,17 @@ def set_threads(n: int) -> None:
         _drop_pool()
 
 
-def patience() -> int:
-    """Return how many turns of ``_watch.py`` threads wait for each other, awake: none if there are more than cores."""
-    return turns_in(_AWAKE) if get_threads() <= _available_cores() else 0
+def patience(n_threads: int) -> int:
+    """Return how many turns of ``_watch.py`` so many threads wait for each other, awake: none if they exceed cores."""
+    return turns_in(_AWAKE) if n_threads <= _available_cores() else 0
 
 
 class Call(NamedTuple):
     """What a kernel that threads are in together says to the pool, by `enter` and `leave` of ``_watch.py``.
 
     The caller's own part offers the job: so a helper finds the interpreter free. A helper's part says itself that it is
-    over, and looks out for the next offer: so the caller finds the interpreter free.
+    over, and looks out for the next offer: so the caller finds the interpreter free. Meanwhile the helper touches no
+    array, but holds them. A part does nothing behind its kernel.
     """
 
     rung: Any  # is counted when the part begins
@@ -108,7 +110,8 @@ class _Job:
         self._lock, self._helped = threading.Lock(), threading.Lock()
         self._helped.acquire()  # released when all helpers have left a closed job
         self._entered = self._left = 0
-        self.counted_out = new_count()  # helpers that have left, and left the interpreter alone too
+        self.counted_out = new_count()  # helpers that are done, and leave the interpreter alone
+        self.offers = new_count()  # of the pool that has it
         self.error: BaseException | None = None
 
     def work(self) -> None:
@@ -134,7 +137,7 @@ class _Job:
         return True
 
     def help(self, call: Call | None = None) -> bool:
-        """Work as a helper, keeping what is raised for the caller; return whether that is yet to be counted out."""
+        """Work as a helper, keeping what is raised for the caller; return whether to count in `counted_out`."""
         with self._lock:
             if self._closed:
                 return False
@@ -163,6 +166,7 @@ class _Job:
             self._closed = True
             is_over = self._left == self._entered
         if not is_over and not watch(new_count(), self.counted_out, self._entered, turns):
+            self.offers[COUNT] += 1  # a helper who looks out for the next offer is to go on
             self._helped.acquire()
         self._task = None  # a helper who comes too late may hold the job for long
 
@@ -172,15 +176,19 @@ class _Pool:
 
     def __init__(self, size: int) -> None:
         self._size = size
-        self.turns = patience()
+        self.turns = patience(get_threads())
         self._head_start = round(self.turns * _HEAD_START / _AWAKE)
         self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
         self._offers, unused = new_count(), new_count()
-        self.call = Call(self._offers, unused, unused, 0, 0)  # of those who call
+        self.call = Call(self._offers, unused, unused, 0, 0)  # what a caller's part says
         self._threads: list[threading.Thread] = []
 
     def offer(self, job: _Job, helpers: int) -> None:
-        """Ask so many helpers to join in; those who are busy will come too late."""
+        """Ask so many helpers to join in; those who are busy will come too late.
+
+        Those who are awake hear of what is done together from the caller's kernel.
+        """
+        job.offers = self._offers
         while len(self._threads) < min(helpers, self._size):
             thread = threading.Thread(target=self._serve, name=f"numkan {len(self._threads)}", daemon=True)
             try:
@@ -190,33 +198,37 @@ class _Pool:
             self._threads.append(thread)
         for _ in range(min(helpers, len(self._threads))):
             self._jobs.put(job)
-        self._offers[1] = 0 if job.together else self._head_start
+        self._offers[STAY_AWAY] = 0 if job.together else self._head_start
         if not job.together:
-            self._offers[0] += 1  # where a kernel counts meanwhile, a helper may sleep before it finds the job
+            self._offers[COUNT] += (
+                1  # of two who count at once one may be lost: a helper sleeps before it finds the job
+            )
 
     def end(self) -> None:
         """Let the threads end when they have done what they are at."""
         for _ in self._threads:
             self._jobs.put(None)
-        self._offers[0] += 1
+        self._offers[COUNT] += 1
 
     def _serve(self) -> None:
         """Help with one job after the other."""
         uncounted = counted_out = new_count()
-        call: Call | None = None
         while True:
-            offers = int(self._offers[0])
-            has_waited = call is not None and offers < call.goal
-            turns = self.turns if self._jobs.empty() and not has_waited else 0
+            offers = int(self._offers[COUNT])
+            turns = self.turns if self._jobs.empty() else 0
             if watch(counted_out, self._offers, offers + 1, turns) and self._jobs.empty():
                 counted_out = uncounted  # others have it, and the next one may come soon
                 continue
             job = self._jobs.get()
             if job is None:
                 return
-            goal = int(self._offers[0]) + 1
-            call = Call(uncounted, job.counted_out, self._offers, goal, self.turns) if job.together else None
+            call = self._helping(job, uncounted) if job.together else None
             counted_out = job.counted_out if job.help(call) else uncounted
+
+    def _helping(self, job: _Job, unused: Any) -> Call:
+        """Return what a helper's part says."""
+        goal, turns = int(self._offers[COUNT]) + 1, self.turns if self._jobs.empty() else 0
+        return Call(unused, job.counted_out, self._offers, goal, turns)
 
 
 def _offer(job: _Job, helpers: int) -> tuple[Call, int]:
@@ -284,6 +296,7 @@ def run_together(task: Callable[[Call], None], n_threads: int) -> None:
 
 
 def _share(job: _Job, helpers: int) -> None:
+    """Work at a job with so many helpers, until all are done."""
     turns = 0
     error: BaseException | None = None
     try:

@@ -21,7 +21,7 @@ from numba.extending import intrinsic
 
 from numkan._jit import kernel
 
-__all__ = ["count", "enter", "leave", "new_count", "turns_in", "wait", "watch"]
+__all__ = ["COUNT", "STAY_AWAY", "count", "enter", "leave", "new_count", "turns_in", "wait", "watch"]
 
 _IS_X86 = platform.machine().lower() in ("x86_64", "amd64", "i686")
 
@@ -96,22 +96,22 @@ wait = _wait_in_python if config.DISABLE_JIT else _wait
 
 
 #: What is in a `new_count`.
-_COUNT, _STAY_AWAY = range(2)
+COUNT, STAY_AWAY = range(2)
 _STAY_AWAKE = not config.DISABLE_JIT
 
 
-def new_count(stay_away: int = 0) -> Any:
-    """Return a count that threads watch: 0, and for how many turns more who waited for it leaves others alone."""
-    return np.array([0, stay_away], np.int64)
+def new_count() -> Any:
+    """Return a count that threads watch: 0, and for how many turns more who waited for it leaves others alone, 0."""
+    return np.zeros(2, np.int64)
 
 
 @kernel
 def _watch(counted, offers, goal, turns):  # type: ignore[no-untyped-def]
-    count(counted, _COUNT)
-    found = wait(offers, _COUNT, goal, turns)
+    count(counted, COUNT)
+    found = wait(offers, COUNT, goal, turns)
     if found and _STAY_AWAKE:
-        for _ in range(offers[_STAY_AWAY]):
-            _read(offers, _COUNT)  # as in the other turns: nothing is left of an empty loop where there is no pause
+        for _ in range(offers[STAY_AWAY]):
+            _read(offers, COUNT)  # as in the other turns: nothing is left of an empty loop where there is no pause
             _pause()
     return found
 
@@ -119,7 +119,7 @@ def _watch(counted, offers, goal, turns):  # type: ignore[no-untyped-def]
 @kernel
 def enter(call):  # type: ignore[no-untyped-def]
     """Say that this thread is in a kernel that others are welcome to: see `_threads.Call`."""
-    count(call.rung, _COUNT)
+    count(call.rung, COUNT)
 
 
 @kernel

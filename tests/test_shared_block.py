@@ -26,8 +26,8 @@ def _small_work_is_shared(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(shared_block, "_THREAD_WORK", 1)
     monkeypatch.setattr(cuts, "_SHARED_WORK", 1)
     monkeypatch.setattr(work, "_local", threading.local())
-    monkeypatch.setattr(_threads, "_available_cores", lambda: 8)
     before = get_threads()
+    monkeypatch.setattr(_threads, "_available_cores", lambda: 8)
     yield
     set_threads(before)
 
@@ -175,7 +175,7 @@ def test_where_somebody_gives_up_another_round_does_what_is_left(
 
         return join
 
-    monkeypatch.setattr(shared_block, "patience", lambda: 100 * patient)
+    monkeypatch.setattr(shared_block, "patience", lambda n_threads: 100 * patient)
     monkeypatch.setattr(shared_block, "run_together", noted)
     monkeypatch.setattr(shared_block, "_join_kernel", as_if_one_were_late)
     _, want, _, got, _ = both_ways(wide(40, 3), points(30, 40))
@@ -197,14 +197,14 @@ def test_a_chain_of_layers_has_the_bits_of_each_for_itself(n_threads: int, dtype
         keep = [Sorted(layer.work, n, layer.coefs.shape[0], BLOCK) for layer in layers]
         acts = [x, *(np.full((n, layer.n_out), np.nan, dtype) for layer in layers)]
         sharing = Sharing(layers, n, keep)
-        ((part, chain),) = sharing.chains
-        assert part == slice(0, len(layers))
-        chain.forward(layers, acts)
+        assert [part for part, _ in sharing.chains] == [slice(0, 4), slice(4, 5)]
+        for part, chain in sharing.chains:
+            chain.forward(layers[part], acts[part.start : part.stop + 1])
         for depth, layer in enumerate(model._pack()):
             assert_identical(acts[depth + 1], layer.forward(acts[depth]), f"layer {depth}, {n} samples")
 
 
-def test_a_chain_ends_where_python_looks_at_activations_and_where_degrees_differ() -> None:
+def test_a_chain_ends_where_python_looks_at_activations_where_degrees_differ_and_where_it_is_long() -> None:
     def parts(*layers: Any) -> list[slice]:
         keep = [Sorted(layer.work, 2, layer.coefs.shape[0], BLOCK) for layer in layers]
         return [part for part, _ in Sharing(layers, 2, keep).chains]
@@ -218,6 +218,7 @@ def test_a_chain_ends_where_python_looks_at_activations_and_where_degrees_differ
     assert parts(plain, plain, layer(base_fun="identity")) == [slice(0, 3)]
     assert parts(inside, plain, inside, plain) == [slice(0, 2), slice(2, 4)]
     assert parts(own, own) == [slice(0, 1), slice(1, 2)]
+    assert parts(*[plain] * 9) == [slice(0, 4), slice(4, 8), slice(8, 9)]
     assert parts(plain, steep, steep, plain) == [slice(0, 1), slice(1, 3), slice(3, 4)]
 
 

@@ -268,8 +268,8 @@ def test_many_callers_share_the_helpers() -> None:
 
 @pytest.mark.parametrize("turns", [0, 1000])
 def test_a_watcher_counts_itself_and_sees_what_comes(turns: int) -> None:
-    counted, number = new_count(), new_count(stay_away=3)
-    number[0] = 4
+    counted, number = new_count(), new_count()
+    number[:] = 4, 3
     assert watch(counted, number, 4, turns)
     assert not watch(counted, number, 5, turns)
     number[0] = 6
@@ -330,41 +330,24 @@ def test_threads_that_count_take_each_number_once() -> None:
 
 
 @kernel
-def _meet(met, at, n_threads, call):  # type: ignore[no-untyped-def]
-    """Count this thread, wait for the others, and say whether they came."""
+def _meet(met, at, n_threads, turns, call):  # type: ignore[no-untyped-def]
+    """Count this thread, wait for the others, and count it again if they came."""
     enter(call)
     count(met, at)
-    came = wait(met, at, n_threads, 100_000_000)
+    if wait(met, at, n_threads, turns):
+        count(met, at + 1)
     leave(call)
-    return came
 
 
 @pytest.mark.jit
 @pytest.mark.parametrize("n_threads", [1, 2, 3])
 def test_threads_are_in_a_kernel_together_each_of_them_once(n_threads: int) -> None:
     set_threads(3)
-    met, came = np.zeros(100, np.int64), []
-    for at in range(100):  # helpers who look out for the next one, and some who sleep
-        run_together(lambda call, at=at: came.append(_meet(met, at, n_threads, call)), n_threads)  # type: ignore[misc]
+    met, turns = np.zeros(200, np.int64), turns_in(30)
+    for at in range(0, 200, 2):  # helpers who look out for the next one, and some who sleep
+        run_together(lambda call, at=at: _meet(met, at, n_threads, turns, call), n_threads)  # type: ignore[misc]
+        assert met[at : at + 2].tolist() == [n_threads, n_threads], "it has returned when all parts are over"
         time.sleep(0.001 * (at % 7 == 0))
-    time.sleep(0.01)
-    assert came == [True] * 100 * n_threads
-    assert (met == n_threads).all()
-
-
-def test_what_is_done_together_and_tasks_take_turns() -> None:
-    set_threads(2)
-    numbers, done = np.zeros(1, np.int64), []
-
-    def part(call: Call) -> None:
-        _count_together(numbers, call)
-
-    for index in range(50):
-        before = int(numbers[0])
-        run_together(part, 2)
-        assert 1 <= numbers[0] - before <= 2, "it has returned when all parts are over"
-        run_tasks(lambda task, index=index: done.append((index, task)), 3)  # type: ignore[misc]
-    assert sorted(done) == [(index, task) for index in range(50) for task in range(3)]
 
 
 @kernel
@@ -372,6 +355,62 @@ def _count_together(numbers, call):  # type: ignore[no-untyped-def]
     enter(call)
     count(numbers, 0)
     leave(call)
+
+
+@pytest.mark.parametrize("asleep", [False, True])
+def test_a_caller_waits_for_a_part_that_takes_long(asleep: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    set_threads(2)
+    caller, begun, numbers = threading.get_ident(), threading.Event(), np.zeros(1, np.int64)
+    run_tasks(lambda index: None, 2)
+    monkeypatch.setattr(_threads._pool, "turns", 0 if asleep else turns_in(30))
+
+    def part(call: Call) -> None:
+        if threading.get_ident() == caller:
+            enter(call)
+            assert begun.wait(timeout=30)
+        else:
+            begun.set()
+            time.sleep(0.05)
+            _count_together(numbers, call)
+
+    start = time.perf_counter()
+    run_together(part, 2)
+    assert numbers[0] == 1
+    assert time.perf_counter() - start < 20, "a helper who looks out for the next offer keeps nobody waiting"
+
+
+def test_a_caller_who_sleeps_calls_off_the_look_out_for_the_next_offer(monkeypatch: pytest.MonkeyPatch) -> None:
+    set_threads(2)
+    caller, begun = threading.get_ident(), threading.Event()
+    run_tasks(lambda index: None, 2)
+    pool, numbers = _threads._pool, np.zeros(1, np.int64)
+    monkeypatch.setattr(pool, "turns", turns_in(30))
+
+    def part(call: Call) -> None:
+        if threading.get_ident() == caller:
+            monkeypatch.setattr(_threads, "watch", lambda *_: False)  # as if it had been awake for long enough
+            enter(call)
+            assert begun.wait(timeout=30)
+        else:
+            begun.set()
+            time.sleep(0.05)
+            _count_together(numbers, call)
+
+    start = time.perf_counter()
+    run_together(part, 2)
+    assert numbers[0] == 1
+    assert time.perf_counter() - start < 20
+
+
+def test_what_is_done_together_and_tasks_take_turns() -> None:
+    set_threads(2)
+    numbers, done = np.zeros(1, np.int64), []
+    for index in range(50):
+        before = int(numbers[0])
+        run_together(lambda call: _count_together(numbers, call), 2)
+        assert numbers[0] > before
+        run_tasks(lambda task, index=index: done.append((index, task)), 3)  # type: ignore[misc]
+    assert sorted(done) == [(index, task) for index in range(50) for task in range(3)]
 
 
 @pytest.mark.parametrize("of_caller", [True, False])
@@ -395,13 +434,25 @@ def test_an_error_in_a_part_goes_on_to_the_caller_and_helpers_go_on(of_caller: b
     run_tasks(lambda index: other.wait(timeout=30), 2)  # passes only if both tasks are under way
 
 
-@pytest.mark.parametrize("turns", [0, 1000])
-def test_a_part_that_is_over_looks_out_for_the_next_offer(turns: int) -> None:
+@kernel
+def _leave(call):  # type: ignore[no-untyped-def]
+    leave(call)
+
+
+@pytest.mark.jit
+def test_a_part_that_is_over_counts_itself_and_looks_out_for_the_next_offer() -> None:
     rung, left, offers = new_count(), new_count(), new_count()
-    enter(Call(rung, left, offers, 1, turns))
-    assert (rung[0], left[0]) == (1, 0)
-    leave(Call(rung, left, offers, 1, turns))
-    assert (rung[0], left[0], offers[0]) == (1, 1, 0)
+    _leave(Call(rung, left, offers, 1, 0))
+    assert (rung[0], left[0], offers[0]) == (0, 1, 0)
+    thread = threading.Thread(target=_leave, args=(Call(rung, left, offers, 1, turns_in(60)),))
+    thread.start()
+    while left[0] < 2:
+        time.sleep(0)
+    time.sleep(0.01)
+    assert thread.is_alive()
+    offers[0] = 1
+    thread.join(timeout=30)
+    assert not thread.is_alive()
 
 
 def test_without_threads_to_be_had_the_caller_does_its_part_alone(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -134,7 +134,7 @@ class PackedLayer(NamedTuple):
 
     def _work_with(self, keep: Sorted | None) -> Work:
         """Return this thread's scratch memory, where what is sorted lies in `keep` if that is given."""
-        return self.work if keep is None else keep.within(self)
+        return self.work if keep is None else keep.within(self.work)
 
     def backward(
         self,

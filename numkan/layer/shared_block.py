@@ -52,6 +52,9 @@ _THREAD_WORK = 4_000_000
 #: So many tiles are taken together at most: more would gain little, and leave a thread idle where another is slowed.
 _MOST_TILES = 4
 
+#: So many layers are done in one call of a kernel at most.
+_LONGEST_CHAIN = 4
+
 #: What threads count: those that gave up; and for each layer, from 1 on, groups that are taken, and that are filled,
 #: then tiles (or as many together as `columns` says) that are taken, and that are summed.
 _GONE, _LAYERS = 0, 1
@@ -205,13 +208,13 @@ class Chain:
     def __init__(self, layers: Sequence[PackedLayer], n: int, keep: Sequence[Sorted]) -> None:
         n_threads = min(get_threads_at_once(), max(n * layer.row_work for layer in layers) // _THREAD_WORK)
         self._n_threads = n_threads if any(is_shared(layer, n) for layer in layers) else 1
-        self._keep, self._own = keep, threading.local()
+        self._keep, self._own, self._turns = keep, threading.local(), patience(self._n_threads)
         self._join = _join_kernel(layers[0].k, layers[0].coefs.dtype)
         self._columns = [_columns(layer, self._n_threads) for layer in layers]
         self._room = [_room(layer, n) for layer in layers]
         groups = [-(-layer.coefs.shape[0] // layer.work.inputs) for layer in layers]
         self._size = max(count * room for count, room in zip(groups, self._room, strict=True))
-        self._last = -(-layers[-1].coefs.shape[2] // self._columns[-1])
+        self._n_last = -(-layers[-1].coefs.shape[2] // self._columns[-1])
 
     def forward(self, layers: Sequence[PackedLayer], acts: Sequence[FloatArray]) -> None:
         """Fill acts[1], acts[2], ..., the outputs of each layer at acts[0] (n, n_in), on all threads."""
@@ -221,15 +224,15 @@ class Chain:
             return
         layers[0].check_inside(acts[0])
         steps = tuple([self._step(depth, layer, *acts[depth : depth + 2]) for depth, layer in enumerate(layers)])
-        counts, turns = np.zeros(_LAYERS + _COUNTS * len(steps), np.int64), patience()
+        counts = np.zeros(_LAYERS + _COUNTS * len(steps), np.int64)
 
         with borrowed("values", self._size, acts[0].dtype) as values:
 
             def task(call: Call) -> None:
-                self._join(steps, values, counts, turns, self._works(layers), call)
+                self._join(steps, values, counts, self._turns, self._works(layers), call)
 
             run_together(task, self._n_threads)
-            while counts[_SUMMED - _COUNTS] < self._last:  # somebody gave up
+            while counts[-_COUNTS + _SUMMED] < self._n_last:  # of the last layer: somebody gave up
                 counts[_GONE] = 0
                 run_together(task, self._n_threads)
 
@@ -244,7 +247,7 @@ class Chain:
         """Return this thread's scratch memory for each layer."""
         works: tuple[Work, ...] | None = getattr(self._own, "works", None)
         if works is None:
-            works = tuple([kept.within(layer) for kept, layer in zip(self._keep, layers, strict=True)])
+            works = tuple([kept.within(layer.work) for kept, layer in zip(self._keep, layers, strict=True)])
             self._own.works = works
         return works
 
@@ -266,15 +269,16 @@ def _room(layer: PackedLayer, n: int) -> int:
 class Sharing:
     """How threads share the layers of a network at n samples that fit a block: its chains, and what each layer sorts.
 
-    A chain ends before Python has to look at activations (the policy `"raise"`, a user's base function), and before
-    another degree.
+    A chain ends before Python has to look at activations (the policy `"raise"`, a user's base function), before another
+    degree, and where it would be long: the kernel is compiled for every length.
     """
 
     def __init__(self, layers: Sequence[PackedLayer], n: int, keep: Sequence[Sorted]) -> None:
         begins = [0]
         for depth in range(1, len(layers)):
-            layer = layers[depth]
-            if layer.inside is not None or layer.base.kind == GIVEN or layer.k != layers[depth - 1].k:
+            layer, length = layers[depth], depth - begins[-1]
+            seen = layer.inside is not None or layer.base.kind == GIVEN
+            if seen or layer.k != layers[depth - 1].k or length == _LONGEST_CHAIN:
                 begins.append(depth)
         self.keep = keep
         parts = [slice(begin, end) for begin, end in zip(begins, [*begins[1:], len(layers)], strict=True)]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -22,6 +22,7 @@ from numkan.layer.rows import tile_vectors
 __all__ = [
     "BLOCK",
     "CACHE_LINE",
+    "LONGEST_BLOCK",
     "Sorted",
     "Work",
     "aligned_empty",
@@ -41,7 +42,7 @@ _TILES_BYTES = 1 << 14
 
 #: Blocks grow with the number of pieces, so that a run has about so many samples: its polynomials are made once a run,
 #: and all coefficients go through the caches once a block.
-_RUN, _LONGEST_BLOCK = 64, 16 * BLOCK
+_RUN, LONGEST_BLOCK = 64, 16 * BLOCK
 
 #: What is prepared at once: 16 inputs, or 12 of the longest blocks. The outputs of a block come from the third-level
 #: cache once for all of them, their numbers should stay in the second.
@@ -79,11 +80,6 @@ class Work(NamedTuple):
     out: Any  # (block * width,) outputs of the block in tiles (``tiles.py``), or in rows (``edges.py``, tangents)
 
 
-class _HasWork(Protocol):
-    @property
-    def work(self) -> Work: ...
-
-
 class Sorted:
     """The parts of `Work` that tell what was sorted, with a slot for every input of every block of samples.
 
@@ -100,14 +96,11 @@ class Sorted:
         self._changes = {"block": block, "stride": stride, **parts}
         self._own = threading.local()
 
-    def within(self, layer: _HasWork) -> Work:
-        """Return the calling thread's scratch memory for `layer` with them in place of its own.
-
-        It is put together once: all layers that come have the same shapes.
-        """
+    def within(self, work: Work) -> Work:
+        """Return the calling thread's `work` with them in place of its own; it is put together once."""
         own: Work | None = getattr(self._own, "work", None)
         if own is None:
-            own = self._own.work = layer.work._replace(**self._changes)
+            own = self._own.work = work._replace(**self._changes)
         return own
 
 
@@ -121,7 +114,7 @@ def aligned_empty(size: int, dtype: np.dtype[Any]) -> Any:
 def block_rows(n_pieces: int, tile_bytes: int) -> int:
     """Return how many samples a layer takes at once, with so many pieces and so many bytes of outputs in hand."""
     block = BLOCK
-    while block < min(max(_RUN * n_pieces, _TILES_BYTES // tile_bytes), _LONGEST_BLOCK):
+    while block < min(max(_RUN * n_pieces, _TILES_BYTES // tile_bytes), LONGEST_BLOCK):
         block *= 2
     return block
 

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from numkan._check import FloatArray
-from numkan._threads import get_threads
+from numkan._threads import get_threads_at_once
 from numkan.layer.packed import PackedLayer
 from numkan.layer.shared_block import Sharing, is_shared
 from numkan.layer.work import BLOCK, Sorted
@@ -115,4 +115,4 @@ def lot_key(layers: Sequence[PackedLayer], x: FloatArray) -> tuple[Any, ...]:
         (layer.k, layer.n_out, layer.base.kind, layer.inside is None, layer.coefs.shape, layer.pieces.poly.shape)
         for layer in layers
     ]
-    return (len(x), x.dtype, get_threads(), *shapes)
+    return (len(x), x.dtype, get_threads_at_once(), *shapes)

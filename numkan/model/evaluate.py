@@ -18,7 +18,7 @@ from numkan._check import FloatArray
 from numkan._threads import get_threads, run_tasks
 from numkan.layer.packed import PackedLayer, Take
 from numkan.layer.shared_block import Sharing
-from numkan.layer.work import Sorted, lent
+from numkan.layer.work import LONGEST_BLOCK, Sorted, lent
 from numkan.model.cuts import Lot, chunk_rows, fit_a_block, lot_key, new_lot, new_sharing, spans
 from numkan.model.losses import Targets
 from numkan.spline.pieces import check_inside
@@ -76,7 +76,7 @@ def activations(
 def _activations_shared(
     layers: Sequence[PackedLayer], x: FloatArray, begin: int, out: Sequence[FloatArray], sharing: Sharing
 ) -> None:
-    """Fill `out` as :func:`activations` does, for few samples: threads share each layer."""
+    """Fill `out` as :func:`activations` does, for few samples: threads share the layers."""
     acts = [x, *out]
     for part, chain in sharing.chains:
         _check_hidden(part.start, layers[part.start], acts[part.start], begin)
@@ -84,7 +84,9 @@ def _activations_shared(
 
 
 def _outputs_shared(layers: Sequence[PackedLayer], x: FloatArray, begin: int) -> list[FloatArray] | None:
-    """Return the outputs of every layer, where threads share each, or None where they share the samples."""
+    """Return the outputs of every layer, where threads share the layers, or None where they share the samples."""
+    if len(x) > LONGEST_BLOCK:
+        return None
     with lent("sharing", lot_key(layers, x), lambda: new_sharing(layers, len(x))) as sharing:
         if sharing is None:
             return None
