@@ -13,7 +13,7 @@ from numkan import KAN, _threads, get_threads, set_threads
 from numkan._watch import new_count
 from numkan.layer import shared_block, work
 from numkan.layer.packed import PackedLayer
-from numkan.layer.shared_block import Chain, Sharing, is_shared
+from numkan.layer.shared_block import Sharing, Stretch, is_shared
 from numkan.layer.work import BLOCK, Sorted
 from numkan.model import cuts
 from tests.laws import Array, assert_identical, assert_within
@@ -49,7 +49,7 @@ def both_ways(model: KAN, x: Array) -> tuple[PackedLayer, Array, Sorted, Array, 
     alone, together = (Sorted(layer.work, len(x), layer.coefs.shape[0], BLOCK) for _ in range(2))
     y = np.full((len(x), layer.n_out), np.nan, x.dtype)
     assert is_shared(layer, len(x))
-    Chain([layer], len(x), [together]).forward([layer], [x, y])
+    Stretch([layer], len(x), [together]).forward([layer], [x, y])
     return layer, layer.forward(x, keep=alone), alone, y, together
 
 
@@ -83,7 +83,7 @@ def test_coefficients_are_packed_on_the_way_where_they_are_yet_to_be(n_threads: 
     assert np.isnan(layer.coefs).all()
     x = points(20, 35, dtype)
     y = np.full((20, layer.n_out), np.nan, dtype)
-    Chain([layer], 20, [Sorted(layer.work, 20, 35, BLOCK)]).forward([layer], [x, y])
+    Stretch([layer], 20, [Sorted(layer.work, 20, 35, BLOCK)]).forward([layer], [x, y])
     assert_identical(y, packed.forward(x))
     assert_identical(layer.coefs, packed.coefs)
 
@@ -139,7 +139,7 @@ def test_nobody_begins_with_a_layer_before_the_one_before_is_summed(monkeypatch:
     model, x = patchy([18, n_out, 2], grid=3), points(9, 18)
     layers, y = model._pack(), np.full((9, 2), np.nan)
     keep = [Sorted(layer.work, 9, layer.coefs.shape[0], BLOCK) for layer in layers]
-    Chain(layers, 9, keep).forward(layers, [x, np.empty((9, n_out)), y])
+    Stretch(layers, 9, keep).forward(layers, [x, np.empty((9, n_out)), y])
     want = y.copy()
     steps, values, counts, turns, works, call = seen[0]
     n_units = counted(counts)[1][0][3]
@@ -186,7 +186,7 @@ def test_where_somebody_gives_up_another_round_does_what_is_left(
 
 @pytest.mark.parametrize("dtype", FLOATS)
 @pytest.mark.parametrize("n_threads", [2, 5])
-def test_a_chain_of_layers_has_the_bits_of_each_for_itself(n_threads: int, dtype: Any) -> None:
+def test_a_stretch_of_layers_has_the_bits_of_each_for_itself(n_threads: int, dtype: Any) -> None:
     """Narrow layers behind a wide one, layers that share scratch memory, and coefficients that are yet to be packed."""
     set_threads(n_threads)
     n_out = wide(1, 0, dtype=dtype).n_out
@@ -197,17 +197,17 @@ def test_a_chain_of_layers_has_the_bits_of_each_for_itself(n_threads: int, dtype
         keep = [Sorted(layer.work, n, layer.coefs.shape[0], BLOCK) for layer in layers]
         acts = [x, *(np.full((n, layer.n_out), np.nan, dtype) for layer in layers)]
         sharing = Sharing(layers, n, keep)
-        assert [part for part, _ in sharing.chains] == [slice(0, 4), slice(4, 5)]
-        for part, chain in sharing.chains:
-            chain.forward(layers[part], acts[part.start : part.stop + 1])
+        assert [part for part, _ in sharing.stretches] == [slice(0, 4), slice(4, 5)]
+        for part, stretch in sharing.stretches:
+            stretch.forward(layers[part], acts[part.start : part.stop + 1])
         for depth, layer in enumerate(model._pack()):
             assert_identical(acts[depth + 1], layer.forward(acts[depth]), f"layer {depth}, {n} samples")
 
 
-def test_a_chain_ends_where_python_looks_at_activations_where_degrees_differ_and_where_it_is_long() -> None:
+def test_a_stretch_ends_where_python_looks_at_activations_where_degrees_differ_and_where_it_is_long() -> None:
     def parts(*layers: Any) -> list[slice]:
         keep = [Sorted(layer.work, 2, layer.coefs.shape[0], BLOCK) for layer in layers]
-        return [part for part, _ in Sharing(layers, 2, keep).chains]
+        return [part for part, _ in Sharing(layers, 2, keep).stretches]
 
     def layer(**options: Any) -> PackedLayer:
         (packed,) = KAN([2, 2], grid=3, **options)._pack()

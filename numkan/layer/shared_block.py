@@ -44,7 +44,7 @@ from numkan.layer.tiles import copy_rows
 from numkan.layer.work import CACHE_LINE, Sorted, Work, borrowed
 from numkan.spline.pieces import Pieces
 
-__all__ = ["Chain", "Sharing", "is_shared"]
+__all__ = ["Sharing", "Stretch", "is_shared"]
 
 #: So many multiply-adds of a layer are worth a thread's while.
 _THREAD_WORK = 4_000_000
@@ -53,7 +53,7 @@ _THREAD_WORK = 4_000_000
 _MOST_TILES = 4
 
 #: So many layers are done in one call of a kernel at most.
-_LONGEST_CHAIN = 4
+_LONGEST_STRETCH = 4
 
 #: What threads count: those that gave up; and for each layer, from 1 on, groups that are taken, and that are filled,
 #: then tiles (or as many together as `columns` says) that are taken, and that are summed.
@@ -187,12 +187,12 @@ def _tile(k: int, dtype: np.dtype[Any]) -> int:
 
 
 def is_shared(layer: PackedLayer, n: int) -> bool:
-    """Tell whether a layer at n samples is worth sharing; behind one that is, a `Chain` shares the others too."""
+    """Tell whether a layer at n samples is worth sharing; behind one that is, a `Stretch` shares the others too."""
     coefs = layer.coefs
     return coefs.shape[2] >= 2 * _tile(layer.k, coefs.dtype) and n * layer.row_work >= 2 * _THREAD_WORK
 
 
-class Chain:
+class Stretch:
     """How threads share layers, in one call of a kernel, at n samples: what is the same for all calls of it.
 
     Parameters
@@ -267,10 +267,10 @@ def _room(layer: PackedLayer, n: int) -> int:
 
 
 class Sharing:
-    """How threads share the layers of a network at n samples that fit a block: its chains, and what each layer sorts.
+    """How threads share the layers of a network at n samples that fit a block: its stretches, and what each sorts.
 
-    A chain ends before Python has to look at activations (the policy `"raise"`, a user's base function), before another
-    degree, and where it would be long: the kernel is compiled for every length.
+    A stretch ends before Python has to look at activations (the policy `"raise"`, a user's base function), before
+    another degree, and where it would be long: the kernel is compiled for every length.
     """
 
     def __init__(self, layers: Sequence[PackedLayer], n: int, keep: Sequence[Sorted]) -> None:
@@ -278,8 +278,8 @@ class Sharing:
         for depth in range(1, len(layers)):
             layer, length = layers[depth], depth - begins[-1]
             seen = layer.inside is not None or layer.base.kind == GIVEN
-            if seen or layer.k != layers[depth - 1].k or length == _LONGEST_CHAIN:
+            if seen or layer.k != layers[depth - 1].k or length == _LONGEST_STRETCH:
                 begins.append(depth)
         self.keep = keep
         parts = [slice(begin, end) for begin, end in zip(begins, [*begins[1:], len(layers)], strict=True)]
-        self.chains = [(part, Chain(layers[part], n, keep[part])) for part in parts]
+        self.stretches = [(part, Stretch(layers[part], n, keep[part])) for part in parts]

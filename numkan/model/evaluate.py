@@ -78,9 +78,9 @@ def _activations_shared(
 ) -> None:
     """Fill `out` as :func:`activations` does, for few samples: threads share the layers."""
     acts = [x, *out]
-    for part, chain in sharing.chains:
+    for part, stretch in sharing.stretches:
         _check_hidden(part.start, layers[part.start], acts[part.start], begin)
-        chain.forward(layers[part], acts[part.start : part.stop + 1])
+        stretch.forward(layers[part], acts[part.start : part.stop + 1])
 
 
 def _outputs_shared(layers: Sequence[PackedLayer], x: FloatArray, begin: int) -> list[FloatArray] | None:
