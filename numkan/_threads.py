@@ -200,9 +200,7 @@ class _Pool:
             self._jobs.put(job)
         self._offers[STAY_AWAY] = 0 if job.together else self._head_start
         if not job.together:
-            self._offers[COUNT] += (
-                1  # of two who count at once one may be lost: a helper sleeps before it finds the job
-            )
+            self._offers[COUNT] += 1  # may be lost where a kernel counts too: who is awake then comes later
 
     def end(self) -> None:
         """Let the threads end when they have done what they are at."""

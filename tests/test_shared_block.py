@@ -100,14 +100,20 @@ def counted(counts: Array) -> tuple[int, list[list[int]]]:
     return int(counts[shared_block._GONE]), counts[shared_block._LAYERS :].reshape(-1, shared_block._COUNTS).tolist()
 
 
-def test_who_gives_up_waiting_sums_nothing_and_the_rest_is_done_later(monkeypatch: pytest.MonkeyPatch) -> None:
-    set_threads(2)
+def spied_on(monkeypatch: pytest.MonkeyPatch) -> tuple[Any, list[Any]]:
+    """Return the factory of the kernel that threads are in together, and where its arguments will be."""
     kernel, seen = shared_block._join_kernel, []
 
     def spied(k: int, dtype: Any) -> Any:
         return lambda *arguments: (seen.append(arguments), kernel(k, dtype)(*arguments))
 
     monkeypatch.setattr(shared_block, "_join_kernel", spied)
+    return kernel, seen
+
+
+def test_who_gives_up_waiting_sums_nothing_and_the_rest_is_done_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    set_threads(2)
+    kernel, seen = spied_on(monkeypatch)
     _, want, _, _, _ = both_ways(wide(40, 3), points(30, 40))
     steps, values, counts, turns, works, call = seen[0]
     _, [[_, _, _, n_units]] = counted(counts)
@@ -129,12 +135,7 @@ def test_who_gives_up_waiting_sums_nothing_and_the_rest_is_done_later(monkeypatc
 
 def test_nobody_begins_with_a_layer_before_the_one_before_is_summed(monkeypatch: pytest.MonkeyPatch) -> None:
     set_threads(2)
-    kernel, seen = shared_block._join_kernel, []
-
-    def spied(k: int, dtype: Any) -> Any:
-        return lambda *arguments: (seen.append(arguments), kernel(k, dtype)(*arguments))
-
-    monkeypatch.setattr(shared_block, "_join_kernel", spied)
+    kernel, seen = spied_on(monkeypatch)
     n_out = wide(1, 0).n_out
     model, x = patchy([18, n_out, 2], grid=3), points(9, 18)
     layers, y = model._pack(), np.full((9, 2), np.nan)
@@ -279,6 +280,22 @@ def test_a_network_whose_layers_are_shared_has_the_same_bits_on_any_number_of_th
     eps = np.finfo(dtype).eps
     want = model.vjp(x, 2 / outputs.size * (outputs - y))[0]
     assert_within(grad, want, 100 * eps * (abs(want) + abs(want).max()), "gradient")
+
+
+@pytest.mark.jit
+def test_a_batch_that_is_not_shared_leaves_the_memory_of_one_that_is() -> None:
+    set_threads(2)
+    model = unmerged(wide(2, 1, k=1))
+    model(points(9, 2))
+    kept = work._local.sharing
+    model(points(work.LONGEST_BLOCK + 1, 2))
+    assert work._local.sharing is kept
+    assert kept[1] is not None
+    model(points(9, 2))
+    assert work._local.sharing[1] is kept[1]
+    set_threads(3)
+    model(points(9, 2))
+    assert work._local.sharing[1] is not kept[1], "for another number of threads"
 
 
 def test_a_last_lot_that_is_shorter_is_shared_too(monkeypatch: pytest.MonkeyPatch) -> None:

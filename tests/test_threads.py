@@ -357,15 +357,19 @@ def _count_together(numbers, call):  # type: ignore[no-untyped-def]
     leave(call)
 
 
-@pytest.mark.parametrize("asleep", [False, True])
-def test_a_caller_waits_for_a_part_that_takes_long(asleep: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("caller_is", ["awake", "asleep", "awake, then asleep"])
+def test_a_caller_waits_for_a_part_that_takes_long_and_for_nothing_else(
+    caller_is: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     set_threads(2)
     caller, begun, numbers = threading.get_ident(), threading.Event(), np.zeros(1, np.int64)
     run_tasks(lambda index: None, 2)
-    monkeypatch.setattr(_threads._pool, "turns", 0 if asleep else turns_in(30))
+    monkeypatch.setattr(_threads._pool, "turns", 0 if caller_is == "asleep" else turns_in(30))
 
     def part(call: Call) -> None:
         if threading.get_ident() == caller:
+            if caller_is == "awake, then asleep":
+                monkeypatch.setattr(_threads, "watch", lambda *_: False)
             enter(call)
             assert begun.wait(timeout=30)
         else:
@@ -377,29 +381,6 @@ def test_a_caller_waits_for_a_part_that_takes_long(asleep: bool, monkeypatch: py
     run_together(part, 2)
     assert numbers[0] == 1
     assert time.perf_counter() - start < 20, "a helper who looks out for the next offer keeps nobody waiting"
-
-
-def test_a_caller_who_sleeps_calls_off_the_look_out_for_the_next_offer(monkeypatch: pytest.MonkeyPatch) -> None:
-    set_threads(2)
-    caller, begun = threading.get_ident(), threading.Event()
-    run_tasks(lambda index: None, 2)
-    pool, numbers = _threads._pool, np.zeros(1, np.int64)
-    monkeypatch.setattr(pool, "turns", turns_in(30))
-
-    def part(call: Call) -> None:
-        if threading.get_ident() == caller:
-            monkeypatch.setattr(_threads, "watch", lambda *_: False)  # as if it had been awake for long enough
-            enter(call)
-            assert begun.wait(timeout=30)
-        else:
-            begun.set()
-            time.sleep(0.05)
-            _count_together(numbers, call)
-
-    start = time.perf_counter()
-    run_together(part, 2)
-    assert numbers[0] == 1
-    assert time.perf_counter() - start < 20
 
 
 def test_what_is_done_together_and_tasks_take_turns() -> None:
