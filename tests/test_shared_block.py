@@ -32,6 +32,9 @@ def _small_work_is_shared(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     set_threads(before)
 
 
+#: Outputs that are summed at once, and those of the least part.
+_SIZES = shared_block._tile, shared_block._part
+
 #: Of a caller who has no helpers.
 _CALL = _threads.Call(*(new_count() for _ in range(3)), 0, 0)
 
@@ -86,6 +89,22 @@ def test_coefficients_are_packed_on_the_way_where_they_are_yet_to_be(n_threads: 
     Stretch([layer], 20, [Sorted(layer.work, 20, 35, BLOCK)]).forward([layer], [x, y])
     assert_identical(y, packed.forward(x))
     assert_identical(layer.coefs, packed.coefs)
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("k", [1, 3])
+def test_of_few_tiles_each_thread_has_a_part(k: int, dtype: Any) -> None:
+    lanes, tile, part = shared_block.lanes_of(np.dtype(dtype)), *(f(k, np.dtype(dtype)) for f in _SIZES)
+    for width, n_threads in ((2 * part, 2), (2 * part, 8), (tile + part + lanes, 2), (3 * part - lanes, 3)):
+        set_threads(n_threads)
+        model = patchy([17, width], grid=3, k=k, dtype=dtype)
+        (layer,) = model._pack()
+        columns = shared_block._columns(layer, n_threads)
+        assert lanes <= columns <= part, "nobody takes more than a part where not all find a tile"
+        assert columns == part or columns * n_threads >= width, "nor less, unless all find as much"
+        _, want, _, got, _ = both_ways(model, points(11, 17, dtype))
+        assert_identical(got, want)
+    assert shared_block._columns(patchy([2, 4 * tile], k=k, dtype=dtype)._pack()[0], 2) == 2 * tile
 
 
 @pytest.mark.parametrize("base_fun", ["identity", "zero", (np.tanh, lambda x: 1 - np.tanh(x) ** 2)], ids=str)

@@ -15,13 +15,13 @@ from numkan.layer.forward import forward_kernel, tangent_kernel
 from numkan.layer.jacobian import delta_kernel
 from numkan.layer.pack import Source, over_inputs, pack
 from numkan.layer.tiles import into_tiles
-from numkan.layer.work import BLOCK, Sorted, Work, borrowed, gradient_space, workspace
+from numkan.layer.work import LONGEST_BLOCK, Sorted, Work, borrowed, gradient_space, workspace
 from numkan.spline.pieces import Pieces, check_inside
 
 __all__ = ["PackedLayer", "Take", "given_base"]
 
-#: Samples in one call of a kernel: half a second at 64 x 64 edges were a hundred times as many.
-_LONGEST_CALL = 16 * BLOCK
+#: Samples in one call of a kernel: half a second at 64 x 64 edges were a hundred times as many. Whole blocks.
+_LONGEST_CALL = LONGEST_BLOCK
 
 #: Backward, the inputs of a layer are shared out in at most so many groups, of about so many multiply-adds at least:
 #: every group asks for the interpreter, and 16 cost two threads a few per cent more than 8.

@@ -30,7 +30,7 @@ bounds checked `rows` are the array `room`, and every operation goes there.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -191,7 +191,7 @@ def _ops_in_registers(k: int, dtype: np.dtype[Any], vectors: int) -> RowOps:
             output(rows, f, first, order, s, out, begin)
             first += 1
 
-    @kernel
+    @partial(kernel, inline=True)  # a call moves 20 vectors through memory, there and back
     def add_moments(rows, f, first, order, q, end, out, begin):  # type: ignore[no-untyped-def]
         fours = (end - q) >> 2
         for four in range(fours):

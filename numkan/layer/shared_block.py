@@ -6,7 +6,7 @@ share each layer twice:
 
 1. groups of inputs, to pack their coefficients where that is yet to be done (``pack.py``), to sort the samples, and
    to fill what the loops read of them (``prepare.py``, ``powers.py``);
-2. tiles of outputs, each of them summed over all inputs (``forward.py``).
+2. tiles of outputs, or parts of one, each of them summed over all inputs (``forward.py``).
 
 What one thread alone keeps for a group at a time, all have for all inputs in between. Each output is the same chain of
 operations as in ``forward.py``: the same bits.
@@ -97,14 +97,14 @@ def _fill_kernel(dtype: np.dtype[Any]) -> Any:
 @cache
 def _sum_kernel(k: int, dtype: np.dtype[Any]) -> Any:
     """Return the kernel of the second step for a few outputs, for degree `k` and a dtype."""
-    vectors, step = tile_vectors(k), lanes_of(dtype)
-    add_many, add_one, tile = tile_kernel(k, dtype, vectors), tile_kernel(k, dtype, 1), vectors * step
+    step, tile, part = lanes_of(dtype), _tile(k, dtype), _part(k, dtype)
+    add_many, add_few, add_one = (tile_kernel(k, dtype, size // step) for size in (tile, part, step))
     _, _, store, splat, *_ = vector_ops(step)
     copy, zero = copy_rows(dtype), dtype.type(0)
 
     @kernel
     def sum_up(coefs, poly, low, high, values, room, work, y):  # type: ignore[no-untyped-def]
-        """Fill outputs low ... high - 1, a tile or some vectors, of y (n, n_out).
+        """Fill outputs low ... high - 1, tiles or some vectors, of y (n, n_out).
 
         poly: flat; values: in groups, each group of inputs from a multiple of `room` on.
         """
@@ -112,17 +112,22 @@ def _sum_kernel(k: int, dtype: np.dtype[Any]) -> Any:
         n_in, n_rows, width = coefs.shape
         flat, out = coefs.reshape(-1), work.out
         whole = low + (high - low) // tile * tile
+        parts = whole + (high - whole) // part * part
         for at in range(0, n * (high - low), step):
             store(out, at, splat(zero))
         for i in range(0, n_in, work.inputs):
             j, first = min(n_in, i + work.inputs), i // work.inputs * room
             for v in range(low, whole, tile):
                 add_many(flat, poly, i, j, n_rows, width, v, (v - low) * n, i, values, first, work)
-            for v in range(whole, high, step):
+            for v in range(whole, parts, part):
+                add_few(flat, poly, i, j, n_rows, width, v, (v - low) * n, i, values, first, work)
+            for v in range(parts, high, step):
                 add_one(flat, poly, i, j, n_rows, width, v, (v - low) * n, i, values, first, work)
         for v in range(low, whole, tile):
             copy(out, (v - low) * n, tile, y.reshape(-1), v, n_out, n, min(tile, n_out - v))
-        for v in range(whole, high, step):
+        for v in range(whole, parts, part):
+            copy(out, (v - low) * n, part, y.reshape(-1), v, n_out, n, min(part, n_out - v))
+        for v in range(parts, high, step):
             copy(out, (v - low) * n, step, y.reshape(-1), v, n_out, n, min(step, n_out - v))
 
     return sum_up
@@ -183,13 +188,20 @@ def _join_kernel(k: int, dtype: np.dtype[Any]) -> Any:
 
 @cache
 def _tile(k: int, dtype: np.dtype[Any]) -> int:
+    """Return how many outputs are summed at once."""
     return tile_vectors(k) * lanes_of(dtype)
+
+
+@cache
+def _part(k: int, dtype: np.dtype[Any]) -> int:
+    """Return how many are, at a small loss, where a thread finds no more: of a tile of four vectors a half."""
+    return min(2, tile_vectors(k)) * lanes_of(dtype)
 
 
 def is_shared(layer: PackedLayer, n: int) -> bool:
     """Tell whether a layer at n samples is worth sharing; behind one that is, a `Stretch` shares the others too."""
     coefs = layer.coefs
-    return coefs.shape[2] >= 2 * _tile(layer.k, coefs.dtype) and n * layer.row_work >= 2 * _THREAD_WORK
+    return coefs.shape[2] >= 2 * _part(layer.k, coefs.dtype) and n * layer.row_work >= 2 * _THREAD_WORK
 
 
 class Stretch:
@@ -253,11 +265,12 @@ class Stretch:
 
 
 def _columns(layer: PackedLayer, n_threads: int) -> int:
-    """Return how many outputs a thread takes together: tiles share what they read; a single tile is taken in parts."""
-    width, tile = layer.coefs.shape[2], _tile(layer.k, layer.coefs.dtype)
-    if width <= tile:
-        return lanes_of(layer.coefs.dtype)
-    return int(tile * max(1, min(_MOST_TILES, width // (n_threads * tile))))
+    """Return how many outputs a thread takes together: tiles share what they read; of fewer each thread has a part."""
+    width, dtype = int(layer.coefs.shape[2]), layer.coefs.dtype
+    tile, lanes = _tile(layer.k, dtype), lanes_of(dtype)
+    if width < n_threads * tile:
+        return min(_part(layer.k, dtype), -(-width // (n_threads * lanes)) * lanes)
+    return tile * min(_MOST_TILES, width // (n_threads * tile))
 
 
 def _room(layer: PackedLayer, n: int) -> int:
