@@ -32,17 +32,13 @@ def _small_work_is_shared(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     set_threads(before)
 
 
-#: Outputs that are summed at once, and those of the least part.
-_SIZES = shared_block._tile, shared_block._part
-
 #: Of a caller who has no helpers.
 _CALL = _threads.Call(*(new_count() for _ in range(3)), 0, 0)
 
 
 def wide(n_in: int, beyond: int, **options: Any) -> KAN:
     """One layer of two tiles, and a few outputs beyond: more vectors, and padding."""
-    k, dtype = options.setdefault("k", 3), np.dtype(options.setdefault("dtype", np.float64))
-    tile = shared_block.tile_vectors(k) * shared_block.lanes_of(dtype)
+    tile = shared_block._tile(options.setdefault("k", 3), np.dtype(options.setdefault("dtype", np.float64)))
     return patchy([n_in, 2 * tile + beyond], grid=3, **options)
 
 
@@ -94,7 +90,8 @@ def test_coefficients_are_packed_on_the_way_where_they_are_yet_to_be(n_threads: 
 @pytest.mark.parametrize("dtype", FLOATS)
 @pytest.mark.parametrize("k", [1, 3])
 def test_of_few_tiles_each_thread_has_a_part(k: int, dtype: Any) -> None:
-    lanes, tile, part = shared_block.lanes_of(np.dtype(dtype)), *(f(k, np.dtype(dtype)) for f in _SIZES)
+    lanes = shared_block.lanes_of(np.dtype(dtype))
+    tile, part = shared_block._tile(k, np.dtype(dtype)), shared_block._part(k, np.dtype(dtype))
     for width, n_threads in ((2 * part, 2), (2 * part, 8), (tile + part + lanes, 2), (3 * part - lanes, 3)):
         set_threads(n_threads)
         model = patchy([17, width], grid=3, k=k, dtype=dtype)

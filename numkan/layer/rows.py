@@ -191,7 +191,7 @@ def _ops_in_registers(k: int, dtype: np.dtype[Any], vectors: int) -> RowOps:
             output(rows, f, first, order, s, out, begin)
             first += 1
 
-    @partial(kernel, inline=True)  # a call moves 20 vectors through memory, there and back
+    @partial(kernel, inline=True)  # a call moves `rows` through memory, there and back
     def add_moments(rows, f, first, order, q, end, out, begin):  # type: ignore[no-untyped-def]
         fours = (end - q) >> 2
         for four in range(fours):

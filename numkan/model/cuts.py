@@ -16,13 +16,13 @@ from numkan._check import FloatArray
 from numkan._threads import get_threads_at_once
 from numkan.layer.packed import PackedLayer
 from numkan.layer.shared_block import Sharing, is_shared
-from numkan.layer.work import BLOCK, Sorted
+from numkan.layer.work import BLOCK, LONGEST_BLOCK, Sorted
 
 __all__ = ["Lot", "chunk_rows", "fit_a_block", "lot_key", "lot_rows", "new_lot", "new_sharing", "spans", "stay_whole"]
 
 #: About as many multiply-adds go into one chunk: half a millisecond or so, which is worth a thread's while.
 _CHUNK_WORK = 4_000_000
-_LONGEST_CHUNK = 16 * BLOCK
+_LONGEST_CHUNK = LONGEST_BLOCK  # or a block would be cut
 #: Where there are many samples, chunks may be longer, which spares caches, as long as there are so many for threads.
 _CHUNKS = 4
 #: From so much work on, threads share the layers, where all samples fit a block and layers are wide.
