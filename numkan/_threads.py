@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from numkan._check import check_integer
 from numkan._watch import COUNT, STAY_AWAY, new_count, turns_in, watch
 
-__all__ = ["Call", "get_threads", "get_threads_at_once", "patience", "run_tasks", "run_together", "set_threads"]
+__all__ = ["Call", "get_threads", "get_threads_at_once", "run_tasks", "run_together", "set_threads"]
 
 #: Seconds that a helper without work, and a caller that waits for helpers, stay awake.
 _AWAKE = 3e-4
@@ -79,7 +79,7 @@ def set_threads(n: int) -> None:
         _drop_pool()
 
 
-def patience(n_threads: int) -> int:
+def _patience(n_threads: int) -> int:
     """Return how many turns of ``_watch.py`` so many threads wait for each other, awake: none if they exceed cores."""
     return turns_in(_AWAKE) if n_threads <= _available_cores() else 0
 
@@ -97,6 +97,10 @@ class Call(NamedTuple):
     offers: Any  # then it waits until these have come to `goal`, for so many turns at most
     goal: int
     turns: int
+
+
+#: What a part says that has nobody to help.
+_ALONE = Call(new_count(), new_count(), new_count(), 0, 0)
 
 
 class _Job:
@@ -176,7 +180,7 @@ class _Pool:
 
     def __init__(self, size: int) -> None:
         self._size = size
-        self.turns = patience(get_threads())
+        self.turns = _patience(get_threads())
         self._head_start = round(self.turns * _HEAD_START / _AWAKE)
         self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
         self._offers, unused = new_count(), new_count()
@@ -290,6 +294,9 @@ def run_together(task: Callable[[Call], None], n_threads: int) -> None:
     `call` goes to a kernel, which does what nobody else does yet, between `enter` and `leave`. What is raised goes on
     to the caller.
     """
+    if n_threads < 2:
+        task(_ALONE)
+        return
     _share(_Job(task), n_threads - 1)
 
 

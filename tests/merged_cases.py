@@ -62,8 +62,8 @@ def check_form(model: KAN, x: Any, y: Any, loss: str = "mse", weight: Any = None
     goal = targets(y, len(x), model.n_out, model.dtype, loss, weight)
     value, grad = merged.loss_and_grad(x, goal)
     assert merged.loss(x, goal) == value
-    expected, takes = model._gradient()
-    other = loss_and_gradients(model._pack(), x, goal, takes)
+    expected, receivers = model._gradient()
+    other = loss_and_gradients(model._pack(), x, goal, receivers)
     assert abs(value - other) <= eps * abs(other)
     assert grad.dtype == model.dtype
     np.testing.assert_allclose(grad, expected, rtol=0, atol=eps * abs(expected).max())

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 from numba import config
 
-from numkan import KANLayer
+from numkan import KANLayer, _threads, get_threads, set_threads
+from numkan.layer import packed as layer_packed
 from numkan.layer.initialize import draw
-from numkan.layer.pack import new_packed, pack, pack_tangent, unpack_gradient
+from numkan.layer.pack import Receiver, new_packed, pack, pack_tangent, receive, unpack_gradient
 from numkan.layer.packed import PackedLayer
 from numkan.layer.work import BLOCK, Sorted, borrowed, lent
 from numkan.model import Network
@@ -42,15 +43,15 @@ def native(array: Array) -> Array:
     return np.ascontiguousarray(array.transpose(0, 2, 1))
 
 
-def backward(packed: PackedLayer, x: Array, y_bar: Array) -> tuple[Array, Array]:
-    """Return the gradient by the packed coefficients, put together from what groups of inputs hand over, and by x."""
-    grad = np.full_like(packed.coefs, np.nan)
-
-    def take(low: int, high: int, part: Array) -> None:
-        assert np.isnan(grad[low:high]).all(), "no input comes twice"
-        grad[low:high] = part
-
-    return grad, packed.backward(x, y_bar, take)
+def backward(packed: PackedLayer, x: Array, y_bar: Array, **options: Any) -> tuple[Array, Array]:
+    """Return the gradient by the packed coefficients, as a receiver gets it whose scales and mask are 1, and by x."""
+    n_in, n_rows, width = packed.coefs.shape
+    coef, scale = np.ones((n_in, n_rows - 1, width), x.dtype), np.ones((n_in, width), x.dtype)
+    bars = np.full_like(coef, np.nan), np.full_like(scale, np.nan), np.empty_like(scale)
+    receiver = Receiver(coef, scale, scale, *bars, np.zeros(n_in, np.bool_))
+    x_bar = packed.backward(x, y_bar, receiver, **options)
+    assert receiver.seen.all()
+    return np.concatenate([bars[0], bars[1][:, None]], axis=1), x_bar
 
 
 def check_kernels(layer: Layer, x: Array) -> None:
@@ -151,15 +152,50 @@ def test_backward_has_the_same_bits_with_what_forward_sorted(base_fun: Any, dtyp
     keep = Sorted(work, n, 18, work.block)
     for rows in (slice(0, work.block), slice(work.block, n)):  # in two calls, as chunks are
         assert_identical(packed.forward(x[rows], keep=keep, first=rows.start), packed.forward(x[rows]))
-    grad = np.empty_like(packed.coefs)
-
-    def take(low: int, high: int, part: Array) -> None:
-        grad[low:high] = part
-
-    x_bar = packed.backward(x, y_bar, take, kept=keep)
+    grad, x_bar = backward(packed, x, y_bar, kept=keep)
     want, want_x = backward(packed, x, y_bar)
     assert_identical(grad, want)
     assert_identical(x_bar, want_x)
+
+
+@pytest.mark.parametrize("n_threads", [1, 2, 3])
+def test_threads_share_the_inputs_of_a_layer_in_any_number_of_calls(
+    n_threads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    packed = KANLayer(35, 5, grid=3, seed=0).pack()
+    assert 2 * packed.work.inputs < 35 < 3 * packed.work.inputs
+    rng = np.random.default_rng(0)
+    x, y_bar = rng.uniform(-1.5, 1.5, (20, 35)), rng.normal(size=(20, 5))
+    want, want_x = backward(packed, x, y_bar)
+    monkeypatch.setattr(_threads, "_available_cores", lambda: 8)
+    monkeypatch.setattr(layer_packed, "_THREAD_WORK", 1)
+    before = get_threads()
+    try:
+        set_threads(n_threads)
+        for work_of_a_call in (1, 10**12):
+            monkeypatch.setattr(layer_packed, "_CALL_WORK", work_of_a_call)
+            grad, x_bar = backward(packed, x, y_bar)
+            assert_identical(grad, want)
+            assert_identical(x_bar, want_x)
+    finally:
+        set_threads(before)
+    assert_identical(packed.backward(x, y_bar, None), want_x, "the gradient by coefficients is not wanted")
+    assert backward(packed, x, y_bar, inputs=False)[1].size == 0
+
+
+def test_what_comes_of_further_samples_is_added() -> None:
+    packed = KANLayer(2, 3, grid=3, seed=0).pack()
+    coef, scale = np.ones((2, 6, 3)), np.ones((2, 3))
+    receiver = Receiver(coef, scale, scale, *(np.full_like(a, np.nan) for a in (coef, scale, scale)), np.zeros(2, bool))
+    part = np.arange(2 * 7 * packed.coefs.shape[2], dtype=float).reshape(2, 7, -1)
+    receive(part[:1], 0, 1, receiver)
+    assert_identical(receiver.coef_bar[0], part[0, :6, :3])
+    assert np.isnan(receiver.coef_bar[1]).all()
+    receive(part[1:], 1, 2, receiver)
+    receive(part, 0, 2, receiver)
+    assert_identical(receiver.coef_bar, 2 * part[:, :6, :3])
+    assert_identical(receiver.base_bar, 2 * part[:, 6, :3])
+    assert_identical(receiver.sp_bar, 2 * part[:, :6, :3].sum(axis=1))
 
 
 def test_blocks_that_are_shorter_are_kept_too() -> None:
@@ -172,12 +208,7 @@ def test_blocks_that_are_shorter_are_kept_too() -> None:
     for begin in range(0, n, block):
         rows = slice(begin, begin + block)
         assert_identical(packed.forward(x[rows], keep=keep, first=begin), packed.forward(x[rows]))
-    grad = np.empty_like(packed.coefs)
-
-    def take(low: int, high: int, part: Array) -> None:
-        grad[low:high] = part
-
-    x_bar = packed.backward(x, y_bar, take, kept=keep)
+    grad, x_bar = backward(packed, x, y_bar, kept=keep)
     want, want_x = backward(packed, x, y_bar)
     assert_within(grad, want, 1e-12 * (1 + abs(want)))  # sums over samples, in the order of shorter blocks
     assert_identical(x_bar, want_x)
@@ -189,8 +220,8 @@ def test_memory_that_is_lent_is_not_lent_again_before_it_comes_back() -> None:
         assert not np.shares_memory(one, other)
     with borrowed("test", 8, dtype) as again:
         assert np.shares_memory(again, one) or np.shares_memory(again, other)
-    with borrowed("test", 1 << 23, dtype) as large:
-        assert large.size == 1 << 23
+    with borrowed("test", 1 << 24, dtype) as large:
+        assert large.size == 1 << 24
     with borrowed("test", 8, dtype) as again:
         assert not np.shares_memory(again, large), "so much is not kept"
 

@@ -29,6 +29,8 @@ import numpy as np
 from numkan._groups import group_ops
 from numkan._jit import kernel
 from numkan._simd import lanes_of
+from numkan._watch import COUNT, count, enter, leave
+from numkan.layer.pack import receive
 from numkan.layer.powers import powers_kernel
 from numkan.layer.prepare import place_kernel
 from numkan.layer.row_numbers import powers_of
@@ -118,8 +120,8 @@ def _pull_kernel(k: int, dtype: np.dtype[Any]) -> Any:
 
 
 @cache
-def backward_kernel(k: int, dtype: np.dtype[Any]) -> Any:
-    """Return the kernel of the cotangents of some inputs of a layer, for degree `k` and a dtype."""
+def _group_kernel(k: int, dtype: np.dtype[Any]) -> Any:
+    """Return the kernel of the cotangents of a group of inputs of a layer, for degree `k` and a dtype."""
     place, fill = place_kernel(dtype), powers_kernel(k, dtype)
     vectors, step = tile_vectors(k), lanes_of(dtype)
     add_many, add_one = _coefficient_kernel(k, dtype, vectors), _coefficient_kernel(k, dtype, 1)
@@ -129,33 +131,58 @@ def backward_kernel(k: int, dtype: np.dtype[Any]) -> Any:
     def backward(  # type: ignore[no-untyped-def]
         x, bars, pieces, kind, given, slope, coefs, work, kept, low, high, grad, x_bar, with_coefs, with_inputs
     ):
-        """Fill grad (high - low, G + k + 1, width) and x_bar (n, n_in), each where asked for.
+        """Fill grad (high - low, G + k + 1, width) and columns low ... high - 1 of x_bar (n, n_in), where asked for.
 
         bars (n * width,): y_bar, in tiles, for blocks of `work.block` samples. Forward has kept what it sorted from
-        slot `kept` on, or has not if kept < 0. All of inputs low ... high - 1 only: no two inputs meet, so threads may
-        share a layer.
+        slot `kept` on, or has not if kept < 0.
         """
         n = x.shape[0]
         n_in, n_rows, width = coefs.shape
         flat, flat_grad = coefs.reshape(-1), grad.reshape(-1)
         poly, inverses = pieces.poly.reshape(-1), pieces.inverse.reshape(-1)
         whole = width // tile * tile
-        for i in range(low, high, work.inputs):
-            j = min(high, i + work.inputs)
+        if with_coefs:
+            flat_grad[:] = zero
+        for begin in range(0, n, work.block):
+            count, start = min(work.block, n - begin), begin * width
+            at = kept + begin // work.block * n_in + low if kept >= 0 else 0
+            if kept < 0:
+                place(x, begin, count, low, high, width, n_rows, pieces, at, work)
+            fill(begin, count, low, high, pieces, kind, given, slope, with_inputs, at, work)
             if with_coefs:
-                flat_grad[(i - low) * n_rows * width : (j - low) * n_rows * width] = zero
-            for begin in range(0, n, work.block):
-                count, start = min(work.block, n - begin), begin * width
-                at = kept + begin // work.block * n_in + i if kept >= 0 else 0
-                if kept < 0:
-                    place(x, begin, count, i, j, width, n_rows, pieces, at, work)
-                fill(begin, count, i, j, pieces, kind, given, slope, with_inputs, at, work.numbers, 0, work)
-                if with_coefs:
-                    for v in range(0, whole, tile):
-                        add_many(flat_grad, poly, low, i, j, n_rows, width, v, bars, start + v * count, at, work)
-                    for v in range(whole, width, step):
-                        add_one(flat_grad, poly, low, i, j, n_rows, width, v, bars, start + v * count, at, work)
-                if with_inputs:
-                    pull(flat, poly, inverses, i, j, n_rows, width, bars, start, begin, count, at, work, x_bar)
+                for v in range(0, whole, tile):
+                    add_many(flat_grad, poly, low, low, high, n_rows, width, v, bars, start + v * count, at, work)
+                for v in range(whole, width, step):
+                    add_one(flat_grad, poly, low, low, high, n_rows, width, v, bars, start + v * count, at, work)
+            if with_inputs:
+                pull(flat, poly, inverses, low, high, n_rows, width, bars, start, begin, count, at, work, x_bar)
 
     return backward
+
+
+@cache
+def backward_kernel(k: int, dtype: np.dtype[Any]) -> Any:
+    """Return the kernel of the cotangents of inputs that threads share, for degree `k` and a dtype."""
+    backward = _group_kernel(k, dtype)
+
+    @kernel
+    def share(  # type: ignore[no-untyped-def]
+        x, bars, pieces, kind, given, slope, coefs, work, kept, taken, end, grad, receiver, x_bar, with_inputs, call
+    ):
+        """Do group after group of `work.inputs` inputs that nobody has, up to group `end`; no two inputs meet.
+
+        taken: counts groups; grad: memory for the gradient of a group, which `receiver` gets unless it is empty.
+        """
+        enter(call)
+        n_in, inputs, with_coefs = coefs.shape[0], work.inputs, len(receiver.coef) > 0
+        group = count(taken, COUNT)
+        while group < end:
+            low, high = group * inputs, min(n_in, (group + 1) * inputs)
+            part, asked = grad[: high - low], (with_coefs, with_inputs)
+            backward(x, bars, pieces, kind, given, slope, coefs, work, kept, low, high, part, x_bar, *asked)
+            if with_coefs:
+                receive(part, low, high, receiver)
+            group = count(taken, COUNT)
+        leave(call)
+
+    return share

@@ -19,6 +19,7 @@ import numpy as np
 from numkan._groups import group_ops
 from numkan._jit import kernel
 from numkan._simd import lanes_of, vector_ops
+from numkan.layer.pack import pack
 from numkan.layer.powers import values_kernel
 from numkan.layer.prepare import place_kernel, prepare_kernel
 from numkan.layer.row_numbers import VALUES
@@ -26,22 +27,22 @@ from numkan.layer.rows import row_ops, tile_vectors
 from numkan.layer.tiles import copy_rows, from_tiles
 from numkan.spline.pieces import function_lanes
 
-__all__ = ["forward_kernel", "tangent_kernel", "tile_kernel"]
+__all__ = ["forward_kernel", "tangent_kernel"]
 
 
 @cache
-def tile_kernel(k: int, dtype: np.dtype[Any], vectors: int) -> Any:
+def _tile_kernel(k: int, dtype: np.dtype[Any], vectors: int) -> Any:
     """Return the kernel that adds a group of inputs to one tile of the outputs of a block."""
     ops, behind = row_ops(k, dtype, vectors), group_ops(VALUES, dtype).behind
     load, add_outputs, table = ops.load, ops.add_outputs, np.uint64((k + 1) * function_lanes(k))
 
     @kernel
-    def add_tile(coefs, poly, low, high, n_rows, width, v, tile_at, kept, values, first, work):  # type: ignore[no-untyped-def]
+    def add_tile(coefs, poly, low, high, n_rows, width, v, tile_at, kept, work):  # type: ignore[no-untyped-def]
         """Add inputs low ... high - 1, sorted in slots from `kept` on, to the outputs from v on.
 
-        values: of their samples, in groups from place `first` on; poly: flat; tile_at: where their tile begins.
+        poly: flat; tile_at: where their tile begins.
         """
-        order, out, room = work.order, work.out, work.rows
+        order, values, out, room, first = work.order, work.numbers, work.out, work.rows, 0
         for slot in range(high - low):
             base_row = ((low + slot) * n_rows + n_rows - 1) * width + v
             start, run = (kept + slot) * work.stride, np.uint64((kept + slot) * work.runs)
@@ -59,16 +60,16 @@ def tile_kernel(k: int, dtype: np.dtype[Any], vectors: int) -> Any:
 def _contract_kernel(k: int, dtype: np.dtype[Any]) -> Any:
     """Return the kernel that adds a group of inputs to the outputs of a block."""
     vectors, step = tile_vectors(k), lanes_of(dtype)
-    add_many, add_one, tile = tile_kernel(k, dtype, vectors), tile_kernel(k, dtype, 1), vectors * step
+    add_many, add_one, tile = _tile_kernel(k, dtype, vectors), _tile_kernel(k, dtype, 1), vectors * step
 
     @kernel
     def contract(coefs, poly, low, high, n_rows, width, count, kept, work):  # type: ignore[no-untyped-def]
         """Add inputs low ... high - 1, sorted from slot `kept` on, to the tiles of work.out."""
-        whole, values = width // tile * tile, work.numbers
+        whole = width // tile * tile
         for v in range(0, whole, tile):
-            add_many(coefs, poly, low, high, n_rows, width, v, v * count, kept, values, 0, work)
+            add_many(coefs, poly, low, high, n_rows, width, v, v * count, kept, work)
         for v in range(whole, width, step):
-            add_one(coefs, poly, low, high, n_rows, width, v, v * count, kept, values, 0, work)
+            add_one(coefs, poly, low, high, n_rows, width, v, v * count, kept, work)
 
     return contract
 
@@ -82,8 +83,10 @@ def forward_kernel(k: int, dtype: np.dtype[Any]) -> Any:
     zero = dtype.type(0)
 
     @kernel
-    def forward(x, pieces, kind, given, given_slope, coefs, work, kept, y):  # type: ignore[no-untyped-def]
+    def forward(x, pieces, kind, given, given_slope, source, packs, coefs, work, kept, y):  # type: ignore[no-untyped-def]
         """Fill y (n, n_out) from x (n, n_in) and coefs (n_in, G + k + 1, width).
+
+        These are packed on the way from `source` if `packs`: what is packed for a group is near when it is read.
 
         What is sorted stays in slots kept, kept + 1, ..., one for each input of each block; it does not if kept < 0.
         """
@@ -97,8 +100,11 @@ def forward_kernel(k: int, dtype: np.dtype[Any]) -> Any:
             for low in range(0, n_in, work.inputs):
                 high = min(n_in, low + work.inputs)
                 at = kept + begin // work.block * n_in + low if kept >= 0 else 0
+                if packs and begin == 0:
+                    scales = source.scale_base[low:high], source.scale_sp[low:high], source.mask[low:high]
+                    pack(source.coef[low:high], *scales, coefs[low:high])
                 place(x, begin, count, low, high, width, n_rows, pieces, at, work)
-                fill(begin, count, low, high, pieces, kind, given, given_slope, False, at, work.numbers, 0, work)
+                fill(begin, count, low, high, pieces, kind, given, given_slope, False, at, work)
                 contract(flat, poly, low, high, n_rows, width, count, at, work)
             write(out, count, width, outputs, begin, n_out)
 

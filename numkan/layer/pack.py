@@ -32,15 +32,17 @@ from numkan._threads import run_tasks
 from numkan.layer.work import aligned_empty
 
 __all__ = [
+    "Receiver",
     "Source",
-    "is_cut",
     "new_packed",
+    "no_receiver",
     "no_source",
     "over_inputs",
     "pack",
     "pack_tangent",
     "packed_shape",
     "padded_width",
+    "receive",
     "unpack_gradient",
 ]
 
@@ -64,6 +66,25 @@ def no_source(dtype: np.dtype[Any]) -> Source:
     return Source(np.empty((0, 0, 0), dtype), scale, scale, scale)
 
 
+class Receiver(NamedTuple):
+    """What the gradient by packed coefficients is unpacked with, and into."""
+
+    coef: Any  # (n_in, n_basis, n_out)
+    scale_sp: Any  # (n_in, n_out)
+    mask: Any
+    coef_bar: Any  # (n_in, n_basis, n_out)
+    base_bar: Any  # (n_in, n_out)
+    sp_bar: Any
+    seen: Any  # (n_in,) whether an input has had a gradient, of other samples: what comes is added
+
+
+@cache
+def no_receiver(dtype: np.dtype[Any]) -> Receiver:
+    """Return empty arrays, where no gradient by coefficients is wanted."""
+    coef, scale, *_ = no_source(dtype)
+    return Receiver(coef, scale, scale, coef, scale, scale, np.empty(0, np.bool_))
+
+
 def padded_width(n_out: int, dtype: np.dtype[Any]) -> int:
     """Return n_out rounded up to whole vectors."""
     lanes = lanes_of(dtype)
@@ -81,15 +102,10 @@ def new_packed(n_in: int, n_basis: int, n_out: int, dtype: np.dtype[Any]) -> Any
     return aligned_empty(math.prod(shape), dtype).reshape(shape)
 
 
-def is_cut(array: Any) -> bool:
-    """Tell whether threads share a pass over so many numbers."""
-    return bool(array.size >= 2 * _PART)
-
-
 def over_inputs(kernel: Callable[..., None], *arrays: Any) -> None:
     """Call one of the kernels below for all inputs; threads share them where there are many numbers."""
     n_in = len(arrays[0])
-    if not is_cut(arrays[0]):
+    if arrays[0].size < 2 * _PART:
         kernel(*arrays)
         return
     size = -(-n_in // min(_MOST_PARTS, arrays[0].size // _PART))
@@ -158,3 +174,12 @@ def unpack_gradient(packed, coef, scale_sp, mask, coef_bar, base_bar, sp_bar, ad
                 own[o] += m[o] * s[o] * bar[o] if m[o] != 0 else zero
             for o in range(n_out):
                 sp[o] += m[o] * c[o] * bar[o] if m[o] != 0 else zero
+
+
+@kernel
+def receive(packed, low, high, receiver):  # type: ignore[no-untyped-def]
+    """Hand over the packed gradient (high - low, n_basis + 1, width) of inputs low ... high - 1."""
+    coef, scale_sp, mask = receiver.coef[low:high], receiver.scale_sp[low:high], receiver.mask[low:high]
+    coef_bar, base_bar, sp_bar = receiver.coef_bar[low:high], receiver.base_bar[low:high], receiver.sp_bar[low:high]
+    unpack_gradient(packed, coef, scale_sp, mask, coef_bar, base_bar, sp_bar, receiver.seen[low])
+    receiver.seen[low:high] = True

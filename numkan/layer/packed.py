@@ -2,36 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from numkan._check import FloatArray
-from numkan._threads import run_tasks
+from numkan._threads import Call, get_threads_at_once, run_together
+from numkan._watch import COUNT, new_count
 from numkan.base import GIVEN, BaseFunction
 from numkan.layer.backward import backward_kernel
 from numkan.layer.forward import forward_kernel, tangent_kernel
 from numkan.layer.jacobian import delta_kernel
-from numkan.layer.pack import Source, over_inputs, pack
+from numkan.layer.pack import Receiver, Source, no_receiver, no_source, over_inputs, pack
 from numkan.layer.tiles import into_tiles
 from numkan.layer.work import LONGEST_BLOCK, Sorted, Work, borrowed, gradient_space, workspace
 from numkan.spline.pieces import Pieces, check_inside
 
-__all__ = ["PackedLayer", "Take", "given_base"]
+__all__ = ["PackedLayer", "given_base"]
 
 #: Samples in one call of a kernel: half a second at 64 x 64 edges were a hundred times as many. Whole blocks.
 _LONGEST_CALL = LONGEST_BLOCK
 
-#: Backward, the inputs of a layer are shared out in at most so many groups, of about so many multiply-adds at least:
-#: every group asks for the interpreter, and 16 cost two threads a few per cent more than 8.
-_MOST_GROUPS, _GROUP_WORK = 8, 1_300_000
+#: Backward, so many multiply-adds are worth a thread's while, and about so many go into one call of a kernel.
+_THREAD_WORK, _CALL_WORK = 1_300_000, 2_000_000_000
 
 #: What preparing one input of one sample (its piece, w, base function) costs, in multiply-adds, and what backward.
 _PREPARE_WORK, _SLOPES_WORK = 32, 64
-
-#: What receives the gradient of some inputs.
-Take = Callable[[int, int, FloatArray], None]
 
 
 def given_base(base: BaseFunction, x: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -74,7 +70,7 @@ class PackedLayer(NamedTuple):
     inside : ndarray or None
         The knots, where the policy is `"raise"`: points outside their domain are an error.
     source : Source or None
-        What `coefs` are yet to be packed from, by :meth:`filled` or by threads that share the layer; None if they are.
+        What `coefs` are yet to be packed from, by :meth:`filled` or on the way forward; None if they are.
     """
 
     k: int
@@ -114,17 +110,20 @@ class PackedLayer(NamedTuple):
         """Return the outputs (n, n_out) at x (n, n_in), in `y` if that is given.
 
         What was sorted stays in `keep` if that is given, for :meth:`backward`; x then begins at row `first` of its
-        samples, where a block begins.
+        samples, where a block begins. Coefficients that are yet to be packed are packed, if there is a sample.
         """
         self.check_inside(x)
         if y is None:
             y = np.empty((x.shape[0], self.n_out), x.dtype)
         kernel, work = forward_kernel(self.k, x.dtype), self._work_with(keep)
+        source, is_packed = self.source or no_source(x.dtype), self.source is None
         for begin in range(0, len(x), _LONGEST_CALL):  # Ctrl-C gets through between two calls
             rows = slice(begin, begin + _LONGEST_CALL)
             given, slope = given_base(self.base, x[rows])
             at = -1 if keep is None else (first + begin) // work.block * x.shape[1]
-            kernel(x[rows], self.pieces, self.base.kind, given, slope, self.coefs, work, at, y[rows])
+            coefs = source, not is_packed, self.coefs
+            kernel(x[rows], self.pieces, self.base.kind, given, slope, *coefs, work, at, y[rows])
+            is_packed = True
         return y
 
     def check_inside(self, x: FloatArray) -> None:
@@ -140,41 +139,39 @@ class PackedLayer(NamedTuple):
         self,
         x: FloatArray,
         y_bar: FloatArray,
-        take: Take | None,
+        receiver: Receiver | None,
         *,
         inputs: bool = True,
         kept: Sorted | None = None,
     ) -> FloatArray:
-        """Hand the cotangents of the packed coefficients to `take`, and return those of x (n, n_in) where asked for.
+        """Give the cotangents of the packed coefficients to `receiver`, return those of x (n, n_in) where asked for.
 
         y_bar (n, n_out), canonical like x; kept: what :meth:`forward` kept of the same x.
 
-        ``take(low, high, part)`` gets those of inputs low ... high - 1, (high - low, G + k + 1, width), on any thread;
-        `part` is memory that is used again. Each sum is one thread's, over the samples in order, so the numbers do not
-        depend on how the inputs are shared out.
+        Each sum is one thread's, over the samples in order, so the numbers do not depend on how inputs are shared out.
         """
         (n, n_in), (_, n_rows, width) = x.shape, self.coefs.shape
         x_bar = np.empty((n if inputs else 0, n_in), x.dtype)
-        given, slope = given_base(self.base, x)
-        kernel, at = backward_kernel(self.k, x.dtype), -1 if kept is None else 0
-        cost = max(1, n * (_SLOPES_WORK + 2 * (self.k + 2) * width))
-        # a power of two, which threads share evenly, of whole groups of inputs where a task has several
-        groups = 1 << max(1, min(_MOST_GROUPS, n_in, n_in * cost // _GROUP_WORK)).bit_length() - 1
-        size, together = -(-n_in // groups), self.work.inputs
-        size -= size % together if size >= 4 * together else 0
+        given, taken, at = given_base(self.base, x), new_count(), -1 if kept is None else 0
+        kernel, grid = backward_kernel(self.k, x.dtype), (self.pieces, self.base.kind, *given)
+        together = self.work.inputs
+        n_groups = -(-n_in // together)
+        cost = max(1, n * together * (_SLOPES_WORK + 2 * (self.k + 2) * width))
+        n_threads = max(1, min(get_threads_at_once(), n_groups, n_groups * cost // _THREAD_WORK))
+        goal = receiver or no_receiver(x.dtype)
 
         with borrowed("cotangents", n * width, x.dtype) as bars:
             into_tiles(self.k, x.dtype)(y_bar, bars, width, self._work_with(kept).block)
 
-            def task(group: int) -> None:
-                low, high = group * size, min(n_in, (group + 1) * size)
-                part = gradient_space((high - low, n_rows, width) if take else (0, 0, 0), x.dtype)
-                grid, memory = (self.pieces, self.base.kind, given, slope), (self._work_with(kept), at)
-                kernel(x, bars, *grid, self.coefs, *memory, low, high, part, x_bar, take is not None, inputs)
-                if take is not None:
-                    take(low, high, part)
+            def task(call: Call) -> None:
+                part = gradient_space((together if receiver else 0, n_rows, width), x.dtype)
+                memory = self._work_with(kept), at
+                kernel(x, bars, *grid, self.coefs, *memory, taken, end, part, goal, x_bar, inputs, call)
 
-            run_tasks(task, -(-n_in // size))
+            at_once = max(n_threads, _CALL_WORK // cost)
+            for begin in range(0, n_groups, at_once):  # Ctrl-C gets through between two calls
+                taken[COUNT], end = begin, min(begin + at_once, n_groups)
+                run_together(task, n_threads)
         return x_bar
 
     def tangent(self, x: FloatArray, x_dot: FloatArray, coefs_dot: FloatArray) -> FloatArray:

@@ -39,15 +39,15 @@ def _fill_kernel(highest: int, numbers: int, dtype: np.dtype[Any]) -> Any:
     with_slope = numbers > highest + 1
 
     @kernel
-    def fill(begin, count, low, high, pieces, kind, given, given_slope, with_slopes, at, filled, first, work):  # type: ignore[no-untyped-def]
-        """Fill groups from place `first` of `filled` on for inputs low ... high - 1, sorted in slots at, at + 1, ....
+    def fill(begin, count, low, high, pieces, kind, given, given_slope, with_slopes, at, work):  # type: ignore[no-untyped-def]
+        """Fill the groups of work.numbers for inputs low ... high - 1, sorted in slots at, at + 1, ....
 
         kind: of base function; given, given_slope (n, n_in): b and b' where kind is GIVEN; with_slopes: whether b' is
         wanted as well. A run ends within a vector: what is written behind it is of no sample, or is written again by
         the next run.
         """
         centres, inverses = pieces.centre.reshape(-1), pieces.inverse.reshape(-1)
-        base, base_slope, n_pieces = work.base, work.base_slope, pieces.centre.shape[1]
+        filled, base, base_slope, n_pieces, first = work.numbers, work.base, work.base_slope, pieces.centre.shape[1], 0
         for slot in range(high - low):
             run, q = np.uint64((at + slot) * work.runs), 0
             last_run = run + np.uint64(work.n_runs[np.uint64(at + slot)] - 1)

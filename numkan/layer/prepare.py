@@ -8,8 +8,7 @@ lanes, into groups (``_groups.py``), are powers of the local variable where a ru
 as one more function.
 
 What forward has sorted, backward need not sort again: the slots of `work` that hold sorted samples may be as many as
-there are inputs and blocks (`work.Sorted`), those that hold numbers are used again for every group, unless threads
-share a block (``shared_block.py``).
+there are inputs and blocks (`work.Sorted`), those that hold numbers are used again for every group.
 """
 
 from __future__ import annotations

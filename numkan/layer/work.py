@@ -51,7 +51,7 @@ _INPUTS, _PREPARED = 16, 192 * BLOCK
 CACHE_LINE = 64  # bytes, as many as the widest vector has
 
 #: A thread keeps memory of so many bytes at most for what a call needs once.
-_KEPT_BYTES = 1 << 25
+_KEPT_BYTES = 1 << 26
 
 
 class Work(NamedTuple):

@@ -15,7 +15,7 @@ import numpy as np
 from numkan._check import FloatArray
 from numkan._threads import get_threads_at_once
 from numkan.layer.packed import PackedLayer
-from numkan.layer.shared_block import Sharing, is_shared
+from numkan.layer.shared_block import Sharing, threads_for
 from numkan.layer.work import BLOCK, LONGEST_BLOCK, Sorted
 
 __all__ = ["Lot", "chunk_rows", "fit_a_block", "lot_key", "lot_rows", "new_lot", "new_sharing", "spans", "stay_whole"]
@@ -25,8 +25,9 @@ _CHUNK_WORK = 4_000_000
 _LONGEST_CHUNK = LONGEST_BLOCK  # or a block would be cut
 #: Where there are many samples, chunks may be longer, which spares caches, as long as there are so many for threads.
 _CHUNKS = 4
-#: From so much work on, threads share the layers, where all samples fit a block and layers are wide.
-_SHARED_WORK, _NEARLY_ALL = 16_000_000, 0.75
+#: From so much work on, threads share a block, where all samples fit one, and nearly all of the work is in layers of so
+#: many outputs: for fewer it would cost too much to sort samples once more, backward.
+_SHARED_WORK, _NEARLY_ALL, _WIDE = 16_000_000, 0.75, 32
 
 #: For a gradient, about so many activations are kept, and of so many samples at most: an entry of the gradient is one
 #: chain of sums over a lot, and float32 forgets what is small beside a long one.
@@ -48,15 +49,12 @@ def fit_a_block(layers: Sequence[PackedLayer], n: int) -> bool:
 
 
 def stay_whole(layers: Sequence[PackedLayer], n: int) -> bool:
-    """Tell whether n samples go through in one chunk, and threads share the layers: if nearly all can be shared so."""
+    """Tell whether n samples go through in one chunk, which threads share: whether there are any changes no bit."""
     if not fit_a_block(layers, n):
         return False
-    work = shared = 0
-    for layer in layers:
-        own = n * layer.row_work
-        work += own
-        shared += own if is_shared(layer, n) else 0
-    return work >= _SHARED_WORK and shared >= _NEARLY_ALL * work
+    work = sum(layer.row_work for layer in layers)
+    wide = sum(layer.row_work for layer in layers if layer.n_out >= _WIDE)
+    return n * work >= _SHARED_WORK and wide >= _NEARLY_ALL * work
 
 
 def lot_rows(layers: Sequence[PackedLayer]) -> int:
@@ -76,37 +74,34 @@ class Lot(NamedTuple):
 
     rows: int
     size: int  # of the chunks in which they go forward, those of a shorter last lot too: they fill the blocks below
-    sharing: Sharing | None  # where they are one chunk, and threads share the layers
+    sharing: Sharing | None  # where they are one chunk, and threads share it
     y_bar: FloatArray  # (rows, n_out) cotangents of the outputs
-    keep: Sequence[Sorted]  # for each layer, where the gradient is wanted, or they stay whole
+    keep: Sequence[Sorted]  # for each layer, where the gradient is wanted, unless threads share a chunk
 
 
 def new_lot(layers: Sequence[PackedLayer], n: int, gradient: bool) -> tuple[Lot, int]:
     """Return how n samples are cut into lots, and the bytes that a lot takes."""
     rows, last = min(n, lot_rows(layers)), layers[-1]
     y_bar = np.empty((rows, last.n_out), last.coefs.dtype)
-    sharing, n_bytes = new_sharing(layers, rows)
-    if sharing is not None:
-        return Lot(rows, rows, sharing, y_bar, sharing.keep), y_bar.nbytes + n_bytes
-    keep, n_bytes = _new_sorted(layers, rows, chunk_rows(layers, rows)) if gradient else ([], 0)
-    return Lot(rows, chunk_rows(layers, rows), None, y_bar, keep), y_bar.nbytes + n_bytes
+    size = -(-rows // BLOCK) * BLOCK if stay_whole(layers, rows) else chunk_rows(layers, rows)
+    sharing = new_sharing(layers, rows)
+    keep = _new_sorted(layers, rows, size) if gradient and sharing is None else []
+    return Lot(rows, size, sharing, y_bar, keep), y_bar.nbytes + sum(kept.nbytes for kept in keep)
 
 
-def new_sharing(layers: Sequence[PackedLayer], n: int) -> tuple[Sharing | None, int]:
-    """Return how threads share the layers at n samples, None where they share the samples; and the bytes it takes."""
-    if not stay_whole(layers, n):
-        return None, 0
-    keep, n_bytes = _new_sorted(layers, n, -(-n // BLOCK) * BLOCK)
-    return Sharing(layers, n, keep), n_bytes
+def new_sharing(layers: Sequence[PackedLayer], n: int) -> Sharing | None:
+    """Return how threads share a block of n samples, None where they do not."""
+    n_threads = threads_for(layers, n) if stay_whole(layers, n) else 1
+    return Sharing(layers, n, n_threads) if n_threads > 1 else None
 
 
-def _new_sorted(layers: Sequence[PackedLayer], n: int, size: int) -> tuple[list[Sorted], int]:
-    """Return room for what layers sort of n samples in chunks of `size`, and the bytes that it takes."""
+def _new_sorted(layers: Sequence[PackedLayer], n: int, size: int) -> list[Sorted]:
+    """Return room for what layers sort of n samples, `size` at a time."""
     keep = []
     for layer in layers:
         block = size if size < layer.block else math.gcd(size, layer.block)
         keep.append(Sorted(layer.work, n, layer.coefs.shape[0], block))
-    return keep, sum(kept.nbytes for kept in keep)
+    return keep
 
 
 def lot_key(layers: Sequence[PackedLayer], x: FloatArray) -> tuple[Any, ...]:

@@ -1,11 +1,11 @@
 """Packed layers, one after the other, over many samples: outputs, gradients, derivatives.
 
-Forward, samples go through in chunks, which threads share; of few samples threads share the layers, one after the other
+Forward, samples go through in chunks, which threads share; where there are few, they share the only one
 (``shared_block.py``). No row's bits depend on its chunk. For a gradient activations of a lot of samples are kept, and
 backward threads share the inputs of a layer (`PackedLayer.backward`). How samples are cut: ``cuts.py``.
 
-Layers may come with coefficients that are yet to be packed (`PackedLayer.source`): here they are, by all threads, in
-advance or where threads share a layer on the way.
+Layers may come with coefficients that are yet to be packed (`PackedLayer.source`): here they are, by all threads in
+advance, or on the way where all samples are one chunk.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ import numpy as np
 
 from numkan._check import FloatArray
 from numkan._threads import get_threads, run_tasks
-from numkan.layer.packed import PackedLayer, Take
+from numkan.layer.pack import Receiver
+from numkan.layer.packed import PackedLayer
 from numkan.layer.shared_block import Sharing
 from numkan.layer.work import LONGEST_BLOCK, Sorted, lent
 from numkan.model.cuts import Lot, chunk_rows, fit_a_block, lot_key, new_lot, new_sharing, spans
@@ -59,7 +60,7 @@ def activations(
     keep: Sequence[Sorted] = (),
     first: int = 0,
 ) -> list[FloatArray]:
-    """Return x, the inputs of every further layer, and the outputs of filled layers; x are samples from row `begin` on.
+    """Return x, the inputs of every further layer, and the outputs; x are samples from row `begin` on.
 
     They go into the arrays of `out`, one for each layer, as far as these are given; so does what layers sort, in
     `keep`, which x begins at row `first` of.
@@ -76,7 +77,7 @@ def activations(
 def _activations_shared(
     layers: Sequence[PackedLayer], x: FloatArray, begin: int, out: Sequence[FloatArray], sharing: Sharing
 ) -> None:
-    """Fill `out` as :func:`activations` does, for few samples: threads share the layers."""
+    """Fill `out` as :func:`activations` does, for few samples: threads share them."""
     acts = [x, *out]
     for part, stretch in sharing.stretches:
         _check_hidden(part.start, layers[part.start], acts[part.start], begin)
@@ -84,10 +85,10 @@ def _activations_shared(
 
 
 def _outputs_shared(layers: Sequence[PackedLayer], x: FloatArray, begin: int) -> list[FloatArray] | None:
-    """Return the outputs of every layer, where threads share the layers, or None where they share the samples."""
+    """Return the outputs of every layer, where threads share a block, or None."""
     if len(x) > LONGEST_BLOCK:
         return None
-    with lent("sharing", lot_key(layers, x), lambda: new_sharing(layers, len(x))) as sharing:
+    with lent("sharing", lot_key(layers, x), lambda: (new_sharing(layers, len(x)), 0)) as sharing:
         if sharing is None:
             return None
         out = [np.empty((len(x), layer.n_out), x.dtype) for layer in layers]
@@ -117,12 +118,12 @@ def forward(layers: Sequence[PackedLayer], x: FloatArray) -> FloatArray:
     n = x.shape[0]
     check_domain(layers, x)
     if get_threads() == 1 and fit_a_block(layers, n):
-        return activations(_filled(layers), x)[-1]
+        return activations(layers, x)[-1]
     shared = _outputs_shared(layers, x, 0)
     if shared is not None:
         return shared[-1]
-    layers = _filled(layers)
     size = chunk_rows(layers, n)
+    layers = _filled(layers)
     if n <= size:
         return activations(layers, x)[-1]
     y = np.empty((n, layers[-1].n_out), x.dtype)
@@ -142,11 +143,11 @@ def backward(
     layers: Sequence[PackedLayer],
     acts: Sequence[FloatArray],
     y_bar: FloatArray,
-    takes: Sequence[Take],
+    receivers: Sequence[Receiver],
     inputs: bool,
     kept: Sequence[Sorted] = (),
 ) -> FloatArray:
-    """Hand the cotangents of every layer's packed coefficients to `takes`; return that of x, empty unless `inputs`.
+    """Give the cotangents of each layer's packed coefficients to `receivers`; return that of x, empty unless `inputs`.
 
     kept: what the layers sorted on the way forward, if it was kept.
     """
@@ -154,7 +155,7 @@ def backward(
         y_bar = layers[depth].backward(
             acts[depth],
             y_bar,
-            takes[depth],
+            receivers[depth],
             inputs=inputs or depth > 0,
             kept=kept[depth] if kept else None,
         )
@@ -184,20 +185,20 @@ def _loss_and_activations(
 
 
 def loss_and_gradients(
-    layers: Sequence[PackedLayer], x: FloatArray, targets: Targets, takes: Sequence[Take] | None
+    layers: Sequence[PackedLayer], x: FloatArray, targets: Targets, receivers: Sequence[Receiver] | None
 ) -> float:
-    """Return the loss and, unless `takes` is None, hand over its gradients by the packed coefficients of every layer.
+    """Return the loss and, unless `receivers` is None, give them its gradients by each layer's packed coefficients.
 
-    Each of `takes` is called for every lot of samples, and adds up what it gets.
+    They add up what they get of every lot of samples.
     """
     check_domain(layers, x)
-    loss, n, gradient = 0.0, len(x), takes is not None
+    loss, n, gradient = 0.0, len(x), receivers is not None
     with lent("lot" if gradient else "lot of a loss", lot_key(layers, x), lambda: new_lot(layers, n, gradient)) as lot:
-        if lot.sharing is None or lot.rows < n:
+        if n > lot.size or (lot.sharing is None and get_threads() > 1):
             layers = _filled(layers)
         for rows in spans(n, lot.rows):
             share, acts = _loss_and_activations(layers, x, targets, rows, lot)
             loss += share
-            if takes is not None:
-                backward(layers, acts, lot.y_bar[: rows.stop - rows.start], takes, False, lot.keep)
+            if receivers is not None:
+                backward(layers, acts, lot.y_bar[: rows.stop - rows.start], receivers, False, lot.keep)
     return loss

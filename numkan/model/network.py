@@ -13,8 +13,8 @@ import numpy as np
 from numkan._check import FloatArray, as_samples
 from numkan.layer.jacobian import jacobian_kernel
 from numkan.layer.layer import KANLayer
-from numkan.layer.pack import new_packed, over_inputs, pack_tangent, unpack_gradient
-from numkan.layer.packed import PackedLayer, Take, given_base
+from numkan.layer.pack import Receiver, new_packed, over_inputs, pack_tangent
+from numkan.layer.packed import PackedLayer, given_base
 from numkan.layer.work import lent
 from numkan.model import regrid
 from numkan.model.cuts import chunk_rows, lot_rows, spans
@@ -129,9 +129,9 @@ class Network(Stack):
         merged = self._merged()
         if merged is not None:
             return merged.loss_and_grad(x, goal)
-        grad, takes = self._gradient()
+        grad, receivers = self._gradient()
         with self._packed() as layers:
-            return loss_and_gradients(layers, x, goal, takes), grad
+            return loss_and_gradients(layers, x, goal, receivers), grad
 
     def loss(self, x: Any, y: Any, loss: str = "mse", sample_weight: Any = None) -> float:
         """Return the loss at samples: arguments and number as in :meth:`loss_and_grad`."""
@@ -146,14 +146,14 @@ class Network(Stack):
         with self._packed() as layers:
             return loss_and_gradients(layers, x, goal, None)
 
-    def _gradient(self) -> tuple[FloatArray, list[Take]]:
-        """Return memory for a gradient by the parameters, and what puts those by packed coefficients into it."""
+    def _gradient(self) -> tuple[FloatArray, list[Receiver]]:
+        """Return memory for a gradient by the parameters, and what receives those by packed coefficients for it."""
         grad = np.empty_like(self._theta)
-        takes, at = [], 0
+        receivers, at = [], 0
         for layer in self.act_fun:
-            takes.append(_receiver(layer, grad[at : at + layer.n_params]))
+            receivers.append(_receiver(layer, grad[at : at + layer.n_params]))
             at += layer.n_params
-        return grad, takes
+        return grad, receivers
 
     def vjp(self, x: Any, y_bar: Any) -> tuple[FloatArray, FloatArray]:
         r"""Return the vector-Jacobian products :math:`\sum_{no} \bar y_{no}\, \partial y_{no}` by parameters and by x.
@@ -173,11 +173,11 @@ class Network(Stack):
         _check_rows("y_bar", y_bar, x)
         layers = self._pack()
         check_domain(layers, x)
-        grad, takes = self._gradient()
+        grad, receivers = self._gradient()
         x_bar = np.empty_like(x)
         for rows in spans(len(x), lot_rows(layers)) or [slice(0, 0)]:  # no samples have a gradient too, of zeros
             acts = all_activations(layers, x[rows], rows.start)
-            x_bar[rows] = backward(layers, acts, y_bar[rows], takes, inputs=True)
+            x_bar[rows] = backward(layers, acts, y_bar[rows], receivers, inputs=True)
         return grad, x_bar
 
     def jvp(self, x: Any, params_dot: Any = None, x_dot: Any = None) -> FloatArray:
@@ -283,24 +283,15 @@ def _new_coefficients(shapes: Sequence[tuple[int, int, int]], dtype: np.dtype[An
     return places, sum(place.nbytes for place in places)
 
 
-def _receiver(layer: KANLayer, grad: FloatArray) -> Take:
-    """Return what unpacks the gradient of some inputs of a layer into that of its parameters (n_params,).
-
-    What comes for an input again, of further samples, is added.
-    """
+def _receiver(layer: KANLayer, grad: FloatArray) -> Receiver:
+    """Return what receives the gradient by packed coefficients for that by a layer's parameters (n_params,)."""
     sections = layer._sections(grad)
-    scales = (
+    base_bar, sp_bar = (
         sections[name] if name in sections else np.empty((layer.n_in, layer.n_out), layer.dtype)  # not wanted
         for name in ("scale_base", "scale_sp")
     )
-    arrays = layer._coef, layer._scale_sp, layer._mask, sections["coef"], *scales
-    seen = bytearray(layer.n_in)
-
-    def take(low: int, high: int, part: FloatArray) -> None:
-        unpack_gradient(part, *(array[low:high] for array in arrays), bool(seen[low]))
-        seen[low:high] = b"\1" * (high - low)
-
-    return take
+    seen = np.zeros(layer.n_in, np.bool_)
+    return Receiver(layer._coef, layer._scale_sp, layer._mask, sections["coef"], base_bar, sp_bar, seen)
 
 
 def _jacobian_columns(

@@ -44,6 +44,7 @@ from numkan._check import FloatArray, check_finite, check_number
 from numkan._threads import run_tasks
 from numkan.layer.edges import edge_backward, edge_sums
 from numkan.layer.layer import KANLayer
+from numkan.layer.pack import receive
 from numkan.layer.packed import PackedLayer
 from numkan.model.cuts import chunk_rows, spans
 from numkan.model.evaluate import activations, check_domain
@@ -148,9 +149,9 @@ def penalized(model: Network, x: FloatArray, goal: Targets, penalties: Penalties
         (loss, grad), regularization = model._loss_and_grad(x, goal), 0.0
     else:
         loss, regularization, packed = _with_edges(model._pack(), x, goal, penalties)
-        grad, takes = model._gradient()
-        for take, part in zip(takes, packed, strict=True):
-            take(0, len(part), part)
+        grad, receivers = model._gradient()
+        for receiver, part in zip(receivers, packed, strict=True):
+            receive(part, 0, len(part), receiver)
     if penalties.active and (penalties.lamb_coef or penalties.lamb_coefdiff):
         at = 0
         for layer in model.act_fun:
