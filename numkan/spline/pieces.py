@@ -286,14 +286,16 @@ def _lookup(breaks: FloatArray) -> tuple[FloatArray, FloatArray, NDArray[np.int3
     the breaks of x's own cell are left to be compared.
     """
     n_in, n_breaks = breaks.shape
+    even = _even_lookup(breaks)
+    if even is not None:
+        return even
     origin = breaks[:, 0].copy()
     n_cells = 1 << (2 * n_breaks - 1).bit_length()
     while True:
         with np.errstate(all="ignore"):
             rate = breaks.dtype.type(n_cells) / (breaks[:, -1] - origin)
             rate[~np.isfinite(rate)] = 0
-            place = (breaks - origin[:, None]) * rate[:, None]
-        cell = np.minimum(np.maximum(place, 0), n_cells - 1).astype(np.int64)
+        cell = _cells(breaks, origin, rate, n_cells)
         counts = np.zeros((n_in, n_cells), np.int64)
         np.add.at(counts, (np.arange(n_in)[:, None], cell), 1)
         if counts.max() <= _BREAKS_PER_CELL or 2 * n_cells > _CELLS_PER_BREAK * n_breaks:
@@ -301,6 +303,34 @@ def _lookup(breaks: FloatArray) -> tuple[FloatArray, FloatArray, NDArray[np.int3
         n_cells *= 2
     before = np.cumsum(counts, axis=1) - counts
     return origin, rate, before.astype(np.int32), counts.max(axis=1)
+
+
+def _even_lookup(breaks: FloatArray) -> tuple[FloatArray, FloatArray, NDArray[np.int32], _Ints] | None:
+    """Return the look-up with as many cells as breaks, each in its own, if breaks are so even; else None.
+
+    Then the number of a cell is that of the breaks before, and need not be looked up. Breaks lie amid their cells. The
+    first and the last may lie elsewhere, further out, as some policies have them.
+    """
+    n_in, n_breaks = breaks.shape
+    if n_breaks < 4:
+        return None
+    inner = breaks[:, 1:-1]
+    with np.errstate(all="ignore"):
+        rate = breaks.dtype.type(n_breaks - 3) / (inner[:, -1] - inner[:, 0])
+        origin = inner[:, 0] - breaks.dtype.type(1.5) / rate
+        if not (np.isfinite(rate) & np.isfinite(origin)).all():
+            return None
+    number = np.arange(n_breaks)
+    if (_cells(breaks, origin, rate, n_breaks) != number).any():
+        return None
+    return origin, rate, np.tile(number.astype(np.int32), (n_in, 1)), np.ones(n_in, np.int64)
+
+
+def _cells(breaks: FloatArray, origin: FloatArray, rate: FloatArray, n_cells: int) -> _Ints:
+    """Return the cells of breaks, as a kernel finds them."""
+    with np.errstate(all="ignore"):
+        place = (breaks - origin[:, None]) * rate[:, None]
+    return np.minimum(np.maximum(place, 0), n_cells - 1).astype(np.int64)
 
 
 @cache
@@ -327,13 +357,15 @@ def find_kernel(dtype: np.dtype[Any]) -> Any:
             for s in range(count):
                 piece[s] = np.int32(found[s])
             return
-        last = x.dtype.type(hint.shape[1] - 1)
+        last = x.dtype.type(hint.shape[1] - 1)  # of the cells
         left, rate = pieces.origin[i], pieces.cells_per_unit[i]
         for s in range(count):
             place = (x[s] - left) * rate
             place = place if place > zero else zero  # also where place is NaN
-            place = place if place < last else last
-            piece[s] = hint[i, np.uint32(place)]
+            piece[s] = np.int32(place if place < last else last)
+        if hint.shape[1] > n_breaks:  # else the breaks are even, each of them in a cell of its own
+            for s in range(count):
+                piece[s] = hint[i, np.uint32(piece[s])]
         for _ in range(pieces.per_cell[i]):
             for s in range(count):
                 piece[s] += np.int32(x[s] >= ends[i, np.uint32(piece[s])])
