@@ -73,7 +73,7 @@ class Network:
 
 
 # Rows enough for several chunks, and for the wide one for several chunks in each of the pieces that a gradient is
-# summed over; for the last one so few that threads share its layer. Few degrees, as each one compiles its own kernels.
+# summed over; for the last one so few that threads share a block. Few degrees, as each one compiles its own kernels.
 SHAPES = (
     ((1, 1), 1, 0, 4501),
     ((2, 5, 1), 5, 3, 6007),

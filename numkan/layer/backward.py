@@ -47,15 +47,15 @@ def _coefficient_kernel(k: int, dtype: np.dtype[Any], vectors: int) -> Any:
     clear, add_moments, store, table = ops.clear, ops.add_moments, ops.store, np.uint64((k + 1) * function_lanes(k))
 
     @kernel
-    def add_tile(grad, poly, low_grad, low, high, n_rows, width, v, bars, tile_at, kept, work):  # type: ignore[no-untyped-def]
-        """Add to grad, which begins with input `low_grad`, for inputs low ... high - 1 and outputs from v on.
+    def add_tile(grad, poly, low, high, n_rows, width, v, bars, tile_at, kept, work):  # type: ignore[no-untyped-def]
+        """Add to grad, which begins with input `low`, for inputs low ... high - 1 and outputs from v on.
 
         poly: flat; tile_at: where the tile of their cotangents begins.
         """
         order, powers, room, first = work.order, work.numbers, work.rows, 0
-        before = low_grad * n_rows * width
+        before = low * n_rows * width
         for slot in range(high - low):
-            base_row = ((low - low_grad + slot) * n_rows + n_rows - 1) * width + v
+            base_row = (slot * n_rows + n_rows - 1) * width + v
             start, run = (kept + slot) * work.stride, np.uint64((kept + slot) * work.runs)
             q = start
             for _ in range(work.n_runs[np.uint64(kept + slot)]):
@@ -151,9 +151,9 @@ def _group_kernel(k: int, dtype: np.dtype[Any]) -> Any:
             fill(begin, count, low, high, pieces, kind, given, slope, with_inputs, at, work)
             if with_coefs:
                 for v in range(0, whole, tile):
-                    add_many(flat_grad, poly, low, low, high, n_rows, width, v, bars, start + v * count, at, work)
+                    add_many(flat_grad, poly, low, high, n_rows, width, v, bars, start + v * count, at, work)
                 for v in range(whole, width, step):
-                    add_one(flat_grad, poly, low, low, high, n_rows, width, v, bars, start + v * count, at, work)
+                    add_one(flat_grad, poly, low, high, n_rows, width, v, bars, start + v * count, at, work)
             if with_inputs:
                 pull(flat, poly, inverses, low, high, n_rows, width, bars, start, begin, count, at, work, x_bar)
 
