@@ -15,7 +15,7 @@ from numkan.layer import packed as layer_packed
 from numkan.layer.initialize import draw
 from numkan.layer.pack import Receiver, new_packed, pack, pack_tangent, receive, unpack_gradient
 from numkan.layer.packed import PackedLayer
-from numkan.layer.work import BLOCK, Sorted, borrowed, lent
+from numkan.layer.work import BLOCK, LONGEST_BLOCK, Sorted, borrowed, lent, spaces_for
 from numkan.model import Network
 from numkan.model.network import _jacobian_columns
 from tests import naive_network as naive
@@ -158,6 +158,24 @@ def test_backward_has_the_same_bits_with_what_forward_sorted(base_fun: Any, dtyp
     assert_identical(x_bar, want_x)
 
 
+@pytest.mark.jit
+def test_coefficients_are_packed_on_the_way_once_whatever_the_samples() -> None:
+    layer = KANLayer(2, 3, grid=3, seed=0)
+    packed = layer.pack()
+    for n in (1, LONGEST_BLOCK + 1):
+        x = np.random.default_rng(0).uniform(-1.5, 1.5, (n, 2))
+        ready = layer._ready(np.full_like(packed.coefs, np.nan))
+        assert_identical(ready.forward(x), packed.forward(x))
+        assert_identical(ready.coefs, packed.coefs)
+
+
+@pytest.mark.parametrize(
+    ("n_in", "n_threads", "want"), [(784, 2, 16), (35, 2, 9), (48, 2, 12), (5, 2, 3), (3, 3, 1), (9, 1, 9)]
+)
+def test_inputs_are_shared_out_evenly_where_they_are_few(n_in: int, n_threads: int, want: int) -> None:
+    assert layer_packed._group_inputs(n_in, 16, n_threads) == want
+
+
 @pytest.mark.parametrize("n_threads", [1, 2, 3])
 def test_threads_share_the_inputs_of_a_layer_in_any_number_of_calls(
     n_threads: int, monkeypatch: pytest.MonkeyPatch
@@ -196,6 +214,18 @@ def test_what_comes_of_further_samples_is_added() -> None:
     assert_identical(receiver.coef_bar, 2 * part[:, :6, :3])
     assert_identical(receiver.base_bar, 2 * part[:, 6, :3])
     assert_identical(receiver.sp_bar, 2 * part[:, :6, :3].sum(axis=1))
+
+
+def test_spaces_do_not_overlap_and_begin_on_cache_lines() -> None:
+    dtype = np.dtype(np.float32)
+    shapes = [(1, 3, 5), (2, 2, 2), (1, 1, 1)]
+    spaces = spaces_for(shapes, dtype)
+    assert [space.shape for space in spaces] == shapes
+    for number, space in enumerate(spaces):
+        assert space.__array_interface__["data"][0] % 64 == 0
+        space[...] = number
+    assert [set(space.ravel()) for space in spaces] == [{0}, {1}, {2}]
+    assert spaces_for([], dtype) == []
 
 
 def test_blocks_that_are_shorter_are_kept_too() -> None:

@@ -10,10 +10,9 @@ import numpy as np
 import pytest
 
 from numkan import KAN, _threads, get_threads, set_threads
-from numkan._watch import new_count
 from numkan.layer import shared_block, work
 from numkan.layer.packed import PackedLayer
-from numkan.layer.shared_block import Sharing, Stretch, threads_for
+from numkan.layer.shared_block import Sharing, threads_for
 from numkan.layer.work import BLOCK
 from numkan.model import cuts
 from tests.laws import Array, assert_identical, assert_within
@@ -32,17 +31,13 @@ def _small_work_is_shared(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     set_threads(before)
 
 
-#: Of a caller who has no helpers.
-_CALL = _threads.Call(*(new_count() for _ in range(3)), 0, 0)
-
-
 def shared(model: KAN, n_threads: int, x: Array, *, packed: bool = False) -> tuple[list[PackedLayer], list[Array]]:
     """Return the layers and all activations of so many threads, from coefficients that are packed or are not."""
     set_threads(n_threads)
     layers = [layer._ready(np.full_like(layer.pack().coefs, np.nan)) for layer in model._layers]
     layers = [layer.filled() for layer in layers] if packed else layers
     acts = [x, *(np.full((len(x), layer.n_out), np.nan, x.dtype) for layer in layers)]
-    for part, stretch in Sharing(layers, len(x), n_threads).stretches:
+    for part, stretch in Sharing(layers, len(x)).stretches:
         stretch.forward(layers[part], acts[part.start : part.stop + 1])
     return layers, acts
 
@@ -77,51 +72,69 @@ def test_every_base_function_is_shared(base_fun: Any) -> None:
         assert_identical(acts[depth + 1], layer.forward(acts[depth]))
 
 
-def test_a_thread_packs_once_and_goes_on_where_nobody_has_begun(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever comes late finds nothing to do; a helper's copy of the coefficients is its own."""
+Join = tuple[Any, ...]
+
+
+def watched(monkeypatch: pytest.MonkeyPatch, run_together: Any) -> list[Join]:
+    """Return where the arguments of the kernel will be that threads are in together, by `run_together`."""
     kernel, seen = shared_block._join_kernel, []
 
     def spied(k: int, dtype: Any) -> Any:
         return lambda *arguments: (seen.append(arguments), kernel(k, dtype)(*arguments))
 
     monkeypatch.setattr(shared_block, "_join_kernel", spied)
-    monkeypatch.setattr(shared_block, "run_together", lambda task, n_threads: task(_CALL))
-    model, x = patchy([5, 34], grid=3), points(75, 5)
+    monkeypatch.setattr(shared_block, "run_together", run_together)
+    return seen
+
+
+def test_a_caller_alone_does_all_parts_and_who_comes_late_the_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+    kernel = shared_block._join_kernel
+    seen = watched(monkeypatch, lambda task, n_threads: task(_threads._ALONE))
+    model, x = patchy([5, 34], grid=3), points(91, 5)
     (layer,), (_, y) = shared(model, 3, x)
     want = model._pack()[0].forward(x)
-    assert_identical(y, want, "the caller alone does all parts")
+    assert_identical(y, want)
     (steps, (coefs,), size, part, taken, works, call), join = seen[0], kernel(3, want.dtype)
     assert coefs is layer.coefs
     assert (size, part, taken[0]) == (32, 0, 4), "it asked for the fourth of three parts"
     own = np.full_like(coefs, np.nan)
-    for next_part, begin in ((3, 75), (2, 64), (1, 32)):
+    for next_part, begin in ((3, 91), (2, 64), (1, 32)):
         taken[0], y[:] = next_part, np.nan
         join(steps, (own,), size, -1, taken, works, call)
         assert_identical(y[begin:], want[begin:], f"a helper who comes when part {next_part} is next")
         assert np.isnan(y[:begin]).all()
-        assert np.isnan(own).all() == (begin == 75), "who finds nothing to do packs nothing"
+        assert np.isnan(own).all() == (begin == 91), "who finds nothing to do packs nothing"
     assert_identical(own, coefs)
 
 
-def test_a_helper_has_its_own_coefficients_unless_they_are_packed_or_very_many(monkeypatch: pytest.MonkeyPatch) -> None:
-    layers, _ = shared(patchy([5, 34, 33], grid=3), 2, points(20, 5))
-    stretch = Stretch(layers, 20, 2)
-    first = stretch._coefs(layers)
-    assert all(
-        own is not layer.coefs and own.shape == layer.coefs.shape for own, layer in zip(first, layers, strict=True)
-    )
-    assert all(one is own for one, own in zip(stretch._coefs(layers), first, strict=True)), "its thread keeps them"
-    filled = [layer.filled() for layer in layers]
-    assert all(own is layer.coefs for own, layer in zip(stretch._coefs(filled), filled, strict=True))
-    monkeypatch.setattr(shared_block, "_MOST_COPIED", layers[0].coefs.size - 1)
-    model, x = patchy([5, 34], grid=3), points(20, 5)
-    _, (_, y) = shared(model, 2, x)
-    assert_identical(y, model._pack()[0].forward(x))
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_helper_has_the_parts_behind_the_first_and_coefficients_of_its_own_unless_they_are_packed(
+    packed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def helper_first(task: Any, n_threads: int) -> None:
+        helper = threading.Thread(target=task, args=(_threads._ALONE,))
+        helper.start()
+        helper.join()
+        task(_threads._ALONE)
+
+    seen = watched(monkeypatch, helper_first)
+    model, x = patchy([5, 34, 33, 2], grid=3), points(40, 5)
+    monkeypatch.setattr(shared_block, "_MOST_COPIED", model._pack()[1].coefs.size - 1)
+    layers, acts = shared(model, 2, x, packed=packed)
+    (_, copies, size, part, _, works, _), (_, coefs, _, first, taken, others, _) = seen
+    assert (size, part, first, taken[0]) == (24, -1, 0, 4)
+    assert all(own is layer.coefs for own, layer in zip(coefs, layers, strict=True))
+    is_own = [own is not layer.coefs for own, layer in zip(copies, layers, strict=True)]
+    assert is_own == [not packed, False, not packed], "there are too many in the second layer"
+    assert all(own.out is not other.out for own, other in zip(works, others, strict=True))
+    for depth, layer in enumerate(model._pack()):
+        assert_identical(copies[depth], layer.coefs)
+        assert_identical(acts[depth + 1], layer.forward(acts[depth]))
 
 
 def test_a_stretch_ends_where_python_looks_at_activations_where_degrees_differ_and_where_it_is_long() -> None:
     def parts(*layers: Any) -> list[slice]:
-        return [part for part, _ in Sharing(layers, 2, 2).stretches]
+        return [part for part, _ in Sharing(layers, 2).stretches]
 
     def layer(**options: Any) -> PackedLayer:
         (packed,) = KAN([2, 2], grid=3, **options)._pack()
@@ -136,17 +149,23 @@ def test_a_stretch_ends_where_python_looks_at_activations_where_degrees_differ_a
     assert parts(plain, steep, steep, plain) == [slice(0, 1), slice(1, 3), slice(3, 4)]
 
 
-def test_there_are_no_more_threads_than_cores_or_than_are_worth_their_while(monkeypatch: pytest.MonkeyPatch) -> None:
-    layers = KAN([2, 40], grid=3)._pack()
+def test_there_are_no_more_threads_than_cores_or_than_have_enough_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    layers = KAN([40, 40], grid=3)._pack()
     for cores, n_threads, want in ((3, 2, 2), (2, 5, 2), (1, 5, 1)):
         monkeypatch.setattr(_threads, "_available_cores", lambda cores=cores: cores)
         set_threads(n_threads)
-        assert threads_for(layers, 10) == want
-        assert (cuts.new_sharing(layers, 10) is None) == (want == 1)
+        assert threads_for(layers, 100) == want
+        assert (cuts.new_sharing(layers, 100) is None) == (want == 1)
     monkeypatch.setattr(_threads, "_available_cores", lambda: 9)
     set_threads(9)
-    monkeypatch.setattr(shared_block, "_THREAD_WORK", 3 * layers[0].row_work)
-    assert threads_for(layers, 10) == 3
+    assert threads_for(layers, 17) == 3, "parts are eight samples at least"
+    assert threads_for(layers, 1) == 1
+    monkeypatch.setattr(shared_block, "_THREAD_WORK", 50 * layers[0].row_work)
+    assert threads_for(layers, 200) == 4
+    used: list[int] = []
+    monkeypatch.setattr(shared_block, "run_together", lambda task, n: used.append(n) or task(_threads._ALONE))
+    shared(KAN([40, 40, 1], grid=3, extrapolate="raise"), 9, np.zeros((200, 40)))
+    assert used == [4, 1], "a stretch for each layer, whose own work is what counts"
 
 
 def unmerged(model: KAN) -> KAN:

@@ -169,12 +169,12 @@ def backward_kernel(k: int, dtype: np.dtype[Any]) -> Any:
     def share(  # type: ignore[no-untyped-def]
         x, bars, pieces, kind, given, slope, coefs, work, kept, taken, end, grad, receiver, x_bar, with_inputs, call
     ):
-        """Do group after group of `work.inputs` inputs that nobody has, up to group `end`; no two inputs meet.
+        """Do group after group of inputs that nobody has, up to group `end`; no two inputs meet.
 
         taken: counts groups; grad: memory for the gradient of a group, which `receiver` gets unless it is empty.
         """
         enter(call)
-        n_in, inputs, with_coefs = coefs.shape[0], work.inputs, len(receiver.coef) > 0
+        n_in, inputs, with_coefs = coefs.shape[0], grad.shape[0], len(receiver.coef) > 0
         group = count(taken, COUNT)
         while group < end:
             low, high = group * inputs, min(n_in, (group + 1) * inputs)

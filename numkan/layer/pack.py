@@ -178,7 +178,7 @@ def unpack_gradient(packed, coef, scale_sp, mask, coef_bar, base_bar, sp_bar, ad
 
 @kernel
 def receive(packed, low, high, receiver):  # type: ignore[no-untyped-def]
-    """Hand over the packed gradient (high - low, n_basis + 1, width) of inputs low ... high - 1."""
+    """Unpack the gradient (high - low, n_basis + 1, width) of inputs low ... high - 1 into `receiver`."""
     coef, scale_sp, mask = receiver.coef[low:high], receiver.scale_sp[low:high], receiver.mask[low:high]
     coef_bar, base_bar, sp_bar = receiver.coef_bar[low:high], receiver.base_bar[low:high], receiver.sp_bar[low:high]
     unpack_gradient(packed, coef, scale_sp, mask, coef_bar, base_bar, sp_bar, receiver.seen[low])

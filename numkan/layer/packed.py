@@ -15,7 +15,7 @@ from numkan.layer.forward import forward_kernel, tangent_kernel
 from numkan.layer.jacobian import delta_kernel
 from numkan.layer.pack import Receiver, Source, no_receiver, no_source, over_inputs, pack
 from numkan.layer.tiles import into_tiles
-from numkan.layer.work import LONGEST_BLOCK, Sorted, Work, borrowed, gradient_space, workspace
+from numkan.layer.work import LONGEST_BLOCK, Sorted, Work, borrowed, spaces_for, workspace
 from numkan.spline.pieces import Pieces, check_inside
 
 __all__ = ["PackedLayer", "given_base"]
@@ -154,21 +154,21 @@ class PackedLayer(NamedTuple):
         x_bar = np.empty((n if inputs else 0, n_in), x.dtype)
         given, taken, at = given_base(self.base, x), new_count(), -1 if kept is None else 0
         kernel, grid = backward_kernel(self.k, x.dtype), (self.pieces, self.base.kind, *given)
-        together = self.work.inputs
+        cost = max(1, n * (_SLOPES_WORK + 2 * (self.k + 2) * width))  # of an input
+        n_threads = max(1, min(get_threads_at_once(), n_in, n_in * cost // _THREAD_WORK))
+        together = _group_inputs(n_in, self.work.inputs, n_threads)
         n_groups = -(-n_in // together)
-        cost = max(1, n * together * (_SLOPES_WORK + 2 * (self.k + 2) * width))
-        n_threads = max(1, min(get_threads_at_once(), n_groups, n_groups * cost // _THREAD_WORK))
         goal = receiver or no_receiver(x.dtype)
 
         with borrowed("cotangents", n * width, x.dtype) as bars:
             into_tiles(self.k, x.dtype)(y_bar, bars, width, self._work_with(kept).block)
 
             def task(call: Call) -> None:
-                part = gradient_space((together if receiver else 0, n_rows, width), x.dtype)
+                (part,) = spaces_for([(together, n_rows, width)], x.dtype)
                 memory = self._work_with(kept), at
                 kernel(x, bars, *grid, self.coefs, *memory, taken, end, part, goal, x_bar, inputs, call)
 
-            at_once = max(n_threads, _CALL_WORK // cost)
+            at_once = max(n_threads, _CALL_WORK // (together * cost))
             for begin in range(0, n_groups, at_once):  # Ctrl-C gets through between two calls
                 taken[COUNT], end = begin, min(begin + at_once, n_groups)
                 run_together(task, n_threads)
@@ -190,3 +190,11 @@ class PackedLayer(NamedTuple):
         kernel = delta_kernel(self.k, x.dtype)
         kernel(x, delta, self.pieces, self.base.kind, given, slope, self.coefs, self.work, row, below)
         return below
+
+
+def _group_inputs(n_in: int, most: int, n_threads: int) -> int:
+    """Return how many inputs are taken at once, backward: as many for each thread, where there are few groups."""
+    n_groups = -(-n_in // most)
+    if n_groups < 4 * n_threads:
+        n_groups += -n_groups % n_threads
+    return -(-n_in // n_groups)

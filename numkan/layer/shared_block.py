@@ -20,12 +20,12 @@ import numpy as np
 from numkan._check import FloatArray
 from numkan._jit import kernel
 from numkan._threads import Call, get_threads_at_once, run_together
-from numkan._watch import count, enter, leave, new_count
+from numkan._watch import COUNT, count, enter, leave, new_count
 from numkan.base import GIVEN
 from numkan.layer.forward import forward_kernel
 from numkan.layer.pack import Source, no_source
 from numkan.layer.packed import PackedLayer, given_base
-from numkan.layer.work import Work, aligned_empty
+from numkan.layer.work import Work, spaces_for
 from numkan.spline.pieces import Pieces
 
 __all__ = ["Sharing", "Stretch", "threads_for"]
@@ -33,8 +33,8 @@ __all__ = ["Sharing", "Stretch", "threads_for"]
 #: So many multiply-adds are worth a thread's while.
 _THREAD_WORK = 4_000_000
 
-#: Samples of a part: so many, or a multiple.
-_PART = 16
+#: A part has a multiple of so many samples.
+_PART = 8
 
 #: Of more coefficients in a layer threads do not have a copy each.
 _MOST_COPIED = 1_000_000
@@ -69,22 +69,23 @@ def _join_kernel(k: int, dtype: np.dtype[Any]) -> Any:
         enter(call)
         n, is_first = len(steps[0].x), True
         if part < 0:
-            part = count(taken, 0)
+            part = count(taken, COUNT)
         while part * size < n:
             rows = slice(part * size, min(n, (part + 1) * size))
             for depth in range(len(steps)):
                 x, pieces, kind, given, given_slope, source, y = steps[depth]
                 base, packs = (kind, given[rows], given_slope[rows]), is_first and len(source.coef) > 0
                 forward(x[rows], pieces, *base, source, packs, coefs[depth], works[depth], -1, y[rows])
-            part, is_first = count(taken, 0), False
+            part, is_first = count(taken, COUNT), False
         leave(call)
 
     return join
 
 
 def threads_for(layers: Sequence[PackedLayer], n: int) -> int:
-    """Return how many threads are worth their while for n samples, no more than there are cores."""
-    return min(get_threads_at_once(), n * sum(layer.row_work for layer in layers) // _THREAD_WORK)
+    """Return how many threads n samples keep busy, no more than there are cores."""
+    work = n * sum(layer.row_work for layer in layers)
+    return max(1, min(get_threads_at_once(), work // _THREAD_WORK, -(-n // _PART)))
 
 
 class Stretch:
@@ -96,13 +97,12 @@ class Stretch:
         Layers of these shapes are to come; they are of one degree, and Python need not look at what is between them.
     n : int
         Samples, which fit a block.
-    n_threads : int
     """
 
-    def __init__(self, layers: Sequence[PackedLayer], n: int, n_threads: int) -> None:
-        self._n_threads, self._own = n_threads, threading.local()
+    def __init__(self, layers: Sequence[PackedLayer], n: int) -> None:
+        self._n_threads, self._own = threads_for(layers, n), threading.local()
         self._join = _join_kernel(layers[0].k, layers[0].coefs.dtype)
-        self._size = -(-n // (n_threads * _PART)) * _PART
+        self._size = -(-n // (self._n_threads * _PART)) * _PART
 
     def forward(self, layers: Sequence[PackedLayer], acts: Sequence[FloatArray]) -> None:
         """Fill acts[1], acts[2], ..., the outputs of each layer at acts[0] (n, n_in), on all threads.
@@ -110,14 +110,14 @@ class Stretch:
         Coefficients that are yet to be packed are packed afterwards.
         """
         layers[0].check_inside(acts[0])
-        layers = [layer if _is_copied(layer) else layer.filled() for layer in layers]
+        layers = [layer if layer.coefs.size <= _MOST_COPIED else layer.filled() for layer in layers]
         steps = tuple([_step(layer, *acts[depth : depth + 2]) for depth, layer in enumerate(layers)])
         caller, taken = threading.get_ident(), new_count()
-        taken[0] = 1  # the first is the caller's, who so packs what lasts
+        taken[COUNT] = 1  # the first is the caller's, who so packs what lasts
 
         def task(call: Call) -> None:
             is_caller = threading.get_ident() == caller
-            coefs = tuple([layer.coefs for layer in layers]) if is_caller else self._coefs(layers)
+            coefs = tuple([layer.coefs for layer in layers]) if is_caller else _copies(layers)
             self._join(steps, coefs, self._size, 0 if is_caller else -1, taken, self._works(layers), call)
 
         run_together(task, self._n_threads)
@@ -129,25 +129,17 @@ class Stretch:
             works = self._own.works = tuple([layer.work for layer in layers])
         return works
 
-    def _coefs(self, layers: Sequence[PackedLayer]) -> tuple[Any, ...]:
-        """Return packed coefficients, or memory of this thread where they are yet to be packed."""
-        own: list[Any] | None = getattr(self._own, "coefs", None)
-        if own is None:
-            own = self._own.coefs = [_memory_like(layer.coefs) if _is_copied(layer) else None for layer in layers]
-        return tuple([layer.coefs if layer.source is None else own[depth] for depth, layer in enumerate(layers)])
-
 
 def _step(layer: PackedLayer, x: FloatArray, y: FloatArray) -> _Step:
     given, source = given_base(layer.base, x), layer.source or no_source(x.dtype)
     return _Step(x, layer.pieces, layer.base.kind, *given, source, y)
 
 
-def _is_copied(layer: PackedLayer) -> bool:
-    return bool(layer.coefs.size <= _MOST_COPIED)
-
-
-def _memory_like(coefs: Any) -> Any:
-    return aligned_empty(coefs.size, coefs.dtype).reshape(coefs.shape)
+def _copies(layers: Sequence[PackedLayer]) -> tuple[Any, ...]:
+    """Return packed coefficients, or memory of this thread where they are yet to be packed."""
+    copied = [layer.coefs for layer in layers if layer.source is not None]
+    spaces = iter(spaces_for([coefs.shape for coefs in copied], layers[0].coefs.dtype))
+    return tuple([layer.coefs if layer.source is None else next(spaces) for layer in layers])
 
 
 class Sharing:
@@ -157,7 +149,7 @@ class Sharing:
     another degree, and where it would be long: the kernel is compiled for every length.
     """
 
-    def __init__(self, layers: Sequence[PackedLayer], n: int, n_threads: int) -> None:
+    def __init__(self, layers: Sequence[PackedLayer], n: int) -> None:
         begins = [0]
         for depth in range(1, len(layers)):
             layer, length = layers[depth], depth - begins[-1]
@@ -165,4 +157,4 @@ class Sharing:
             if seen or layer.k != layers[depth - 1].k or length == _LONGEST_STRETCH:
                 begins.append(depth)
         parts = [slice(begin, end) for begin, end in zip(begins, [*begins[1:], len(layers)], strict=True)]
-        self.stretches = [(part, Stretch(layers[part], n, n_threads)) for part in parts]
+        self.stretches = [(part, Stretch(layers[part], n)) for part in parts]

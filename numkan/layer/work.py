@@ -6,8 +6,10 @@ follow from the layer alone, so they change no bit from one call to the next, or
 
 from __future__ import annotations
 
+import itertools
+import math
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple, TypeVar
 
@@ -21,15 +23,14 @@ from numkan.layer.rows import tile_vectors
 
 __all__ = [
     "BLOCK",
-    "CACHE_LINE",
     "LONGEST_BLOCK",
     "Sorted",
     "Work",
     "aligned_empty",
     "block_rows",
     "borrowed",
-    "gradient_space",
     "lent",
+    "spaces_for",
     "workspace",
 ]
 
@@ -48,7 +49,7 @@ _RUN, LONGEST_BLOCK = 64, 16 * BLOCK
 #: cache once for all of them, their numbers should stay in the second.
 _INPUTS, _PREPARED = 16, 192 * BLOCK
 
-CACHE_LINE = 64  # bytes, as many as the widest vector has
+_CACHE_LINE = 64  # bytes, as many as the widest vector has
 
 #: A thread keeps memory of so many bytes at most for what a call needs once.
 _KEPT_BYTES = 1 << 26
@@ -106,8 +107,8 @@ class Sorted:
 
 def aligned_empty(size: int, dtype: np.dtype[Any]) -> Any:
     """Return an uninitialized 1-D array that begins on a cache line; vectors that straddle two cost up to 25 %."""
-    raw = np.empty(size + CACHE_LINE // dtype.itemsize, dtype)
-    offset = -raw.__array_interface__["data"][0] % CACHE_LINE // dtype.itemsize
+    raw = np.empty(size + _CACHE_LINE // dtype.itemsize, dtype)
+    offset = -raw.__array_interface__["data"][0] % _CACHE_LINE // dtype.itemsize
     return raw[offset : offset + size]
 
 
@@ -135,14 +136,23 @@ def workspace(dtype: np.dtype[Any], k: int, n_pieces: int, width: int) -> Work:
     return work
 
 
-def gradient_space(shape: tuple[int, int, int], dtype: np.dtype[Any]) -> Any:
-    """Return this thread's memory for a gradient of that shape, uninitialized."""
-    size = shape[0] * shape[1] * shape[2]
-    space = getattr(_local, f"gradient {dtype.char}", None)
-    if space is None or space.size < size:
-        space = aligned_empty(size, dtype)
-        setattr(_local, f"gradient {dtype.char}", space)
-    return space[:size].reshape(shape)
+def spaces_for(shapes: Sequence[tuple[int, int, int]], dtype: np.dtype[Any]) -> list[Any]:
+    """Return memory of this thread for packed coefficients of these shapes, or for their gradient, uninitialized.
+
+    It is that of the call before: a thread is in one kernel at a time.
+    """
+    room = _CACHE_LINE // dtype.itemsize
+    sizes = [math.prod(shape) for shape in shapes]
+    ends = list(itertools.accumulate(size + -size % room for size in sizes))
+    total = ends[-1] if ends else 0
+    space = getattr(_local, f"coefficients {dtype.char}", None)
+    if space is None or space.size < total:
+        space = aligned_empty(total, dtype)
+        setattr(_local, f"coefficients {dtype.char}", space)
+    begins = [0, *ends[:-1]]
+    return [
+        space[begin : begin + size].reshape(shape) for begin, size, shape in zip(begins, sizes, shapes, strict=False)
+    ]
 
 
 @contextmanager

@@ -49,7 +49,7 @@ def fit_a_block(layers: Sequence[PackedLayer], n: int) -> bool:
 
 
 def stay_whole(layers: Sequence[PackedLayer], n: int) -> bool:
-    """Tell whether n samples go through in one chunk, which threads share: whether there are any changes no bit."""
+    """Tell whether n samples go through in one chunk, which threads share if there are some."""
     if not fit_a_block(layers, n):
         return False
     work = sum(layer.row_work for layer in layers)
@@ -91,8 +91,7 @@ def new_lot(layers: Sequence[PackedLayer], n: int, gradient: bool) -> tuple[Lot,
 
 def new_sharing(layers: Sequence[PackedLayer], n: int) -> Sharing | None:
     """Return how threads share a block of n samples, None where they do not."""
-    n_threads = threads_for(layers, n) if stay_whole(layers, n) else 1
-    return Sharing(layers, n, n_threads) if n_threads > 1 else None
+    return Sharing(layers, n) if stay_whole(layers, n) and threads_for(layers, n) > 1 else None
 
 
 def _new_sorted(layers: Sequence[PackedLayer], n: int, size: int) -> list[Sorted]:

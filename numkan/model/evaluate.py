@@ -5,7 +5,7 @@ Forward, samples go through in chunks, which threads share; where there are few,
 backward threads share the inputs of a layer (`PackedLayer.backward`). How samples are cut: ``cuts.py``.
 
 Layers may come with coefficients that are yet to be packed (`PackedLayer.source`): here they are, by all threads in
-advance, or on the way where all samples are one chunk.
+advance, or on the way where one thread, or each, takes its samples through at once.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from numkan._check import FloatArray
-from numkan._threads import get_threads, run_tasks
+from numkan._threads import get_threads_at_once, run_tasks
 from numkan.layer.pack import Receiver
 from numkan.layer.packed import PackedLayer
 from numkan.layer.shared_block import Sharing
@@ -85,7 +85,7 @@ def _activations_shared(
 
 
 def _outputs_shared(layers: Sequence[PackedLayer], x: FloatArray, begin: int) -> list[FloatArray] | None:
-    """Return the outputs of every layer, where threads share a block, or None."""
+    """Return the outputs of every layer, or None where threads do not share a block."""
     if len(x) > LONGEST_BLOCK:
         return None
     with lent("sharing", lot_key(layers, x), lambda: (new_sharing(layers, len(x)), 0)) as sharing:
@@ -117,7 +117,7 @@ def forward(layers: Sequence[PackedLayer], x: FloatArray) -> FloatArray:
     """Return the outputs (n, n_out) at x (n, n_in)."""
     n = x.shape[0]
     check_domain(layers, x)
-    if get_threads() == 1 and fit_a_block(layers, n):
+    if get_threads_at_once() == 1 and fit_a_block(layers, n):
         return activations(layers, x)[-1]
     shared = _outputs_shared(layers, x, 0)
     if shared is not None:
@@ -194,7 +194,7 @@ def loss_and_gradients(
     check_domain(layers, x)
     loss, n, gradient = 0.0, len(x), receivers is not None
     with lent("lot" if gradient else "lot of a loss", lot_key(layers, x), lambda: new_lot(layers, n, gradient)) as lot:
-        if n > lot.size or (lot.sharing is None and get_threads() > 1):
+        if n > lot.size or (lot.sharing is None and get_threads_at_once() > 1):
             layers = _filled(layers)
         for rows in spans(n, lot.rows):
             share, acts = _loss_and_activations(layers, x, targets, rows, lot)

@@ -56,7 +56,7 @@ class Network(Stack):
     def _packed(self) -> Iterator[list[PackedLayer]]:
         """Lend the layers, yet to be packed into memory that this thread keeps; they are not to be used afterwards.
 
-        Their numbers are read when they are packed: for some layers, when a call comes to them.
+        Their numbers are read when they are packed: for some layers, when a call comes to them, by each of its threads.
         """
         shapes = [layer._shape for layer in self._layers]
         with lent("coefficients", (self._dtype, *shapes), lambda: _new_coefficients(shapes, self._dtype)) as places:
