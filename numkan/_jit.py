@@ -66,7 +66,7 @@ def kernel(function: Callable[..., Any], *, inline: bool = False) -> Callable[..
       that raises keeps a loop from being vectorized.
     * no ``fastmath``: as a whole it lets the compiler assume that there are no NaNs, and NaN in must give NaN out; it
       reorders sums, and one row must give the same bits in any batch.
-    * no ``parallel``: threads work on fixed blocks of samples (``numkan._threads``), so their number changes no bit.
+    * no ``parallel``: threads share what adds nothing up (``numkan._threads``), so their number changes no bit.
     * no signature: compiling at the first call, for the dtype in use only, costs nothing at import. Callers pass
       canonical arrays (C-contiguous, writable), so that there is one signature for each dtype.
     * ``_nrt=False``: without Numba's memory manager. A kernel that would allocate an array does not compile, and no

@@ -1,7 +1,8 @@
 """Threads over fixed blocks: how much runs at once never changes a bit.
 
-Work is cut into tasks by its size alone, the tasks are done by a pool and by the caller, and partial sums are added in
-the order of the tasks. So one thread and many give the same numbers, and several Python threads may call at once.
+What is summed is cut into tasks by its size alone, the tasks are done by a pool and by the caller, and partial sums are
+added in the order of the tasks; what is cut by the number of threads (``layer/shared_block.py``) are rows, and none
+depends on another. So one thread and many give the same numbers, and several Python threads may call at once.
 """
 
 from __future__ import annotations
