@@ -31,16 +31,15 @@ def test_groups_hold_w_its_powers_and_base_values(k: int, backward: bool, dtype:
     n_pieces, x = pieces.centre.shape[1], rng.uniform(-2, 2, (SAMPLES, INPUTS)).astype(dtype)
     given, slope = rng.normal(size=(2, SAMPLES, INPUTS)).astype(dtype)
     work, at = workspace(dtype, k, n_pieces, 16), 2
-    work = Sorted(work, SAMPLES, INPUTS + at, work.block).within(work)
+    filled = np.full_like(work.numbers, np.nan)
+    work = Sorted(work, SAMPLES, INPUTS + at, work.block).within(work)._replace(numbers=filled)
     place_kernel(dtype)(x, 0, SAMPLES, LOW, HIGH, 16, knots.shape[1] - k, pieces, at, work)
     fill = powers_kernel(k, dtype) if backward else values_kernel(dtype)
-    begin, filled = 32, np.full(32 + work.numbers.size, np.nan, dtype)
-    fill(0, SAMPLES, LOW, HIGH, pieces, GIVEN, given, slope, True, at, filled, begin, work)
-    assert np.isnan(filled[:begin]).all()
+    fill(0, SAMPLES, LOW, HIGH, pieces, GIVEN, given, slope, True, at, work)
 
     numbers, highest = (powers_of(k), highest_power(k)) if backward else (VALUES, 1)
     size, where, behind, _ = group_ops(numbers, dtype)
-    first, outermost = begin, 0
+    first = outermost = 0
     for slot, i in enumerate(range(LOW, HIGH)):
         q, seen = 0, []
         for run in range((at + slot) * work.runs, (at + slot) * work.runs + int(work.n_runs[at + slot])):
