@@ -12,6 +12,7 @@ from numba import config
 
 from numkan import KANLayer, _threads, get_threads, set_threads
 from numkan.layer import packed as layer_packed
+from numkan.layer.forward import second_chain
 from numkan.layer.initialize import draw
 from numkan.layer.pack import Receiver, new_packed, pack, pack_tangent, receive, unpack_gradient
 from numkan.layer.packed import PackedLayer
@@ -288,11 +289,29 @@ def check_sums(n_in: int, n_out: int, n_intervals: int, k: int, n: int) -> None:
     assert_within(x_bar, want_x, 128 * eps * size, "inputs")  # the twin rounds as well
 
 
-@pytest.mark.jit
+@pytest.mark.parametrize(("n_in", "second"), [(511, 511), (512, 256), (529, 272)])
 @pytest.mark.parametrize("dtype", FLOATS, ids=lambda dtype: dtype.__name__)
-def test_bits_of_a_row_depend_on_no_other_row_and_no_other_output(dtype: type) -> None:
+def test_outputs_are_two_chains_over_the_inputs_where_these_are_many(n_in: int, second: int, dtype: type) -> None:
+    assert second_chain(n_in) == second
+    layer, x = KANLayer(n_in, 3, grid=3, k=2, seed=0, dtype=dtype), noise(0, 5, n_in, dtype=dtype)
+    mask, chains = layer.mask.copy(), []
+    for inputs in (slice(0, second), slice(second, n_in)):
+        layer.mask[...] = 0
+        layer.mask[inputs] = mask[inputs]
+        chains.append(layer.pack().forward(x))
+    layer.mask[...] = mask
+    y = layer.pack().forward(x)
+    assert_identical(y, chains[0] + chains[1])
+    for row in range(5):
+        assert_identical(layer.pack().forward(x[row : row + 1]), y[row : row + 1])
+
+
+@pytest.mark.jit
+@pytest.mark.parametrize("n_in", [20, 530])
+@pytest.mark.parametrize("dtype", FLOATS, ids=lambda dtype: dtype.__name__)
+def test_bits_of_a_row_depend_on_no_other_row_and_no_other_output(dtype: type, n_in: int) -> None:
     rng = np.random.default_rng(8)
-    layer = random_layer(rng, 20, 70, 5, 3).astype(dtype)
+    layer = random_layer(rng, n_in, 70, 5, 3).astype(dtype)
     packed, x = layer_of(layer).pack(), random_points(rng, layer, 300).astype(dtype)
     y_bar = rng.normal(size=(300, 70)).astype(dtype)
     y, (_, x_bar) = packed.forward(x), backward(packed, x, y_bar)

@@ -94,13 +94,13 @@ def test_a_caller_alone_does_all_parts_and_who_comes_late_the_rest(monkeypatch: 
     (layer,), (_, y) = shared(model, 3, x)
     want = model._pack()[0].forward(x)
     assert_identical(y, want)
-    (steps, (coefs,), size, part, taken, works, call), join = seen[0], kernel(3, want.dtype)
+    (steps, (coefs,), size, part, counts, works, kept, call), join = seen[0], kernel(3, want.dtype)
     assert coefs is layer.coefs
-    assert (size, part, taken[0]) == (32, 0, 4), "it asked for the fourth of three parts"
+    assert (size, part, kept, counts.parts[0]) == (32, 0, -1, 4), "it asked for the fourth of three parts"
     own = np.full_like(coefs, np.nan)
     for next_part, begin in ((3, 91), (2, 64), (1, 32)):
-        taken[0], y[:] = next_part, np.nan
-        join(steps, (own,), size, -1, taken, works, call)
+        counts.parts[0], y[:] = next_part, np.nan
+        join(steps, (own,), size, -1, counts, works, kept, call)
         assert_identical(y[begin:], want[begin:], f"a helper who comes when part {next_part} is next")
         assert np.isnan(y[:begin]).all()
         assert np.isnan(own).all() == (begin == 91), "who finds nothing to do packs nothing"
@@ -121,8 +121,8 @@ def test_a_helper_has_the_parts_behind_the_first_and_coefficients_of_its_own_unl
     model, x = patchy([5, 34, 33, 2], grid=3), points(40, 5)
     monkeypatch.setattr(shared_block, "_MOST_COPIED", model._pack()[1].coefs.size - 1)
     layers, acts = shared(model, 2, x, packed=packed)
-    (_, copies, size, part, _, works, _), (_, coefs, _, first, taken, others, _) = seen
-    assert (size, part, first, taken[0]) == (24, -1, 0, 4)
+    (_, copies, size, part, _, works, _, _), (_, coefs, _, first, counts, others, _, _) = seen
+    assert (size, part, first, counts.parts[0]) == (24, -1, 0, 4)
     assert all(own is layer.coefs for own, layer in zip(coefs, layers, strict=True))
     is_own = [own is not layer.coefs for own, layer in zip(copies, layers, strict=True)]
     assert is_own == [not packed, False, not packed], "there are too many in the second layer"
@@ -130,6 +130,113 @@ def test_a_helper_has_the_parts_behind_the_first_and_coefficients_of_its_own_unl
     for depth, layer in enumerate(model._pack()):
         assert_identical(copies[depth], layer.coefs)
         assert_identical(acts[depth + 1], layer.forward(acts[depth]))
+
+
+# --- where each of two threads has a chain ------------------------------------------------------------------------
+
+
+def wide(dtype: Any = np.float64) -> KAN:
+    return patchy([520, 3, 2], grid=3, k=2, dtype=dtype)
+
+
+@pytest.mark.jit
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("n_threads", [2, 3])
+def test_threads_that_have_a_chain_each_give_the_bits_of_one(n_threads: int, packed: bool, dtype: Any) -> None:
+    """Three share samples."""
+    model = patchy([520, 18, 513, 2], grid=3, k=2, dtype=dtype)
+    for n in (1, 16, 19):
+        layers, acts = shared(model, n_threads, points(n, 520, dtype), packed=packed)
+        for depth, layer in enumerate(model._pack()):
+            assert_identical(acts[depth + 1], layer.forward(acts[depth]), f"layer {depth}, {n} samples")
+            assert_identical(layers[depth].coefs, layer.coefs)
+
+
+def test_a_stretch_begins_with_outputs_of_two_chains() -> None:
+    layers = patchy([520, 2, 513, 3, 2], grid=3, k=2)._pack()
+    for n_threads in (2, 3):
+        set_threads(n_threads)
+        sharing = Sharing(layers, 20, keeps=True)
+        assert [part for part, _ in sharing.stretches] == [slice(0, 2), slice(2, 4)]
+        assert [kept is not None for kept in sharing.kept] == [n_threads == 2, False, n_threads == 2, False]
+        assert sharing.kept == [kept for _, stretch in sharing.stretches for kept in (stretch.kept, None)]
+
+
+def check_activations(model: KAN, layers: list[PackedLayer], acts: list[Array]) -> None:
+    for depth, layer in enumerate(model._pack()):
+        assert_identical(acts[depth + 1], layer.forward(acts[depth]))
+        assert_identical(layers[depth].coefs, layer.coefs)
+
+
+def test_a_caller_alone_does_both_chains_and_who_comes_late_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    kernel = shared_block._join_kernel
+    seen = watched(monkeypatch, lambda task, n_threads: task(_threads._ALONE))
+    model = wide()
+    layers, acts = shared(model, 2, points(9, 520))
+    check_activations(model, layers, acts)
+    (steps, coefs, size, _, counts, *rest), y = seen[0], acts[2].copy()
+    assert [part[0] for part in counts] == [3, 3, 2]
+    steps[0].other[:], acts[1][8:], acts[2][:] = 1, 2, np.nan
+    counts.parts[0] = 1
+    kernel(2, y.dtype)(steps, coefs, size, -1, counts, *rest)
+    assert (acts[1][8:] == 3).all(), "it adds what others have summed"
+    assert np.isnan(acts[2][:8]).all()
+    assert_identical(acts[2][8:], model._pack()[1].forward(acts[1])[8:])
+
+
+def test_helpers_have_done_it_before_the_caller_begins(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who waited for a caller's chain would wait for ever where Ctrl-C comes first."""
+
+    def helper_first(task: Any, n_threads: int) -> None:
+        helper = threading.Thread(target=task, args=(_threads._ALONE,))
+        helper.start()
+        helper.join()
+        task(_threads._ALONE)
+
+    seen = watched(monkeypatch, helper_first)
+    model = wide()
+    layers, acts = shared(model, 2, points(9, 520))
+    check_activations(model, layers, acts)
+    (_, copies, *_), (_, coefs, *_) = seen
+    assert copies[0] is coefs[0] is layers[0].coefs
+    assert copies[1] is not coefs[1] is layers[1].coefs
+
+
+def test_who_has_done_a_chain_waits_for_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = watched(monkeypatch, lambda task, n_threads: task(_threads._ALONE))
+    model, kernel = wide(), shared_block._join_kernel
+    _, acts = shared(model, 2, points(9, 520))
+    (steps, coefs, size, _, counts, *rest), y = seen[0], acts[2].copy()
+    counts.parts[0], counts.chains[0], counts.done[0], steps[0].other[:], acts[2][:] = 0, 1, 0, np.nan, np.nan
+    acts[1][:] = 5
+    other = threading.Thread(target=kernel(2, y.dtype), args=(steps, coefs, size, -1, counts, *rest))
+    other.start()
+    other.join(0.1)
+    assert other.is_alive()
+    assert np.isnan(acts[2]).all()
+    counts.done[0] += 1
+    other.join()
+    assert_identical(acts[1], 5 + steps[0].other.reshape(acts[1].shape))
+    assert_identical(acts[2], model._pack()[1].forward(acts[1]))
+
+
+def test_what_is_sorted_for_chains_is_what_one_thread_keeps() -> None:
+    model, x = wide(), points(9, 520)
+    packed, y_bar = model._pack()[0], targets(9, 3)
+    set_threads(2)
+    sharing = Sharing(model._pack()[:1], 9, keeps=True)
+    (kept,) = sharing.kept
+    assert kept is not None
+    sharing.stretches[0][1].forward([packed], [x, np.empty((9, 3))])
+    alone = work.Sorted(packed.work, 9, 520, BLOCK)
+    packed.forward(x, keep=alone)
+    got, want = kept.within(packed.work), alone.within(packed.work)
+    assert_identical(got.n_runs, want.n_runs)
+    for name in ("order", "ordered"):
+        slots, wanted = (getattr(of, name).reshape(520, -1)[:, :9] for of in (got, want))
+        assert_identical(slots, wanted, name)
+    assert_identical(packed.backward(x, y_bar, None, kept=kept), packed.backward(x, y_bar, None))
 
 
 def test_a_stretch_ends_where_python_looks_at_activations_where_degrees_differ_and_where_it_is_long() -> None:
@@ -192,11 +299,14 @@ def test_many_callers_share_one_model() -> None:
 # --- in a network -------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("width", [[4, 34, 35], pytest.param([520, 33, 2], marks=pytest.mark.jit)], ids=str)
 @pytest.mark.parametrize("dtype", FLOATS)
-def test_a_network_at_a_block_that_is_shared_has_the_same_bits_on_any_number_of_threads(dtype: Any) -> None:
-    model = unmerged(patchy([4, 34, 35], grid=3, dtype=dtype))
+def test_a_network_at_a_block_that_is_shared_has_the_same_bits_on_any_number_of_threads(
+    dtype: Any, width: list[int]
+) -> None:
+    model = unmerged(patchy(width, grid=3, dtype=dtype))
     n = 39
-    x, y = points(n, 4, dtype), targets(n, 35, dtype)
+    x, y = points(n, width[0], dtype), targets(n, width[-1], dtype)
     assert cuts.stay_whole(model._pack(), n)
     found: list[tuple[Array, ...]] = []
     for n_threads in (1, 2, 3):

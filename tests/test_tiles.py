@@ -38,7 +38,7 @@ def sizes(k: int, dtype: np.dtype[Any]) -> list[tuple[int, int]]:
 @pytest.mark.parametrize("dtype", FLOATS, ids=str)
 @pytest.mark.parametrize("k", [1, 3, 5, 11])  # tiles of one to four vectors
 def test_rows_lie_in_tiles_block_by_block_and_come_back(k: int, dtype: np.dtype[Any]) -> None:
-    read, write = into_tiles(k, dtype), from_tiles(k, dtype)
+    read, write, add = into_tiles(k, dtype), from_tiles(k, dtype), from_tiles(k, dtype, adds=True)
     for n_out, width in sizes(k, dtype):
         for n in (0, 1, BLOCK, 2 * BLOCK + 3):
             rows = np.random.default_rng(n).normal(size=(n, n_out)).astype(dtype)
@@ -51,4 +51,8 @@ def test_rows_lie_in_tiles_block_by_block_and_come_back(k: int, dtype: np.dtype[
                 count = min(BLOCK, n - begin)
                 write(tiles[begin * width :], count, width, again.reshape(-1), begin, n_out)
             assert_identical(again[:n], rows)
+            for begin in range(0, n, BLOCK):
+                count = min(BLOCK, n - begin)
+                add(tiles[begin * width :], count, width, again.reshape(-1), begin, n_out)
+            assert_identical(again[:n], rows + rows)
             assert (again[n] == 7).all()

@@ -22,14 +22,14 @@ gradients of its piece are not finite; which of them are infinite, and which NaN
 from __future__ import annotations
 
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from numkan._groups import group_ops
 from numkan._jit import kernel
 from numkan._simd import lanes_of
-from numkan._watch import COUNT, count, enter, leave
+from numkan._watch import COUNT, count, enter, leave, new_count
 from numkan.layer.pack import receive
 from numkan.layer.powers import powers_kernel
 from numkan.layer.prepare import place_kernel
@@ -37,7 +37,26 @@ from numkan.layer.row_numbers import powers_of
 from numkan.layer.rows import row_ops, tile_vectors
 from numkan.spline.pieces import function_lanes
 
-__all__ = ["backward_kernel"]
+__all__ = ["Counts", "backward_kernel"]
+
+
+class Counts(NamedTuple):
+    """What threads count together, backward: every other one begins with the second half of the groups of inputs.
+
+    So each of two threads has about the inputs that it had forward, where threads have a chain of sums each.
+    """
+
+    threads: Any
+    groups: tuple[Any, Any]  # of each half that somebody has
+    ends: tuple[int, int]
+
+    @classmethod
+    def of(cls, begin: int, end: int) -> Counts:
+        """Return those of groups begin, ..., end - 1 that nobody has yet."""
+        middle = (begin + end + 1) // 2
+        counts = cls(new_count(), (new_count(), new_count()), (middle, end))
+        counts.groups[0][COUNT], counts.groups[1][COUNT] = begin, middle
+        return counts
 
 
 @cache
@@ -167,22 +186,26 @@ def backward_kernel(k: int, dtype: np.dtype[Any]) -> Any:
 
     @kernel
     def share(  # type: ignore[no-untyped-def]
-        x, bars, pieces, kind, given, slope, coefs, work, kept, taken, end, grad, receiver, x_bar, with_inputs, call
+        x, bars, pieces, kind, given, slope, coefs, work, kept, counts, grad, receiver, x_bar, with_inputs, call
     ):
-        """Do group after group of inputs that nobody has, up to group `end`; no two inputs meet.
+        """Do group after group of inputs that nobody has; no two inputs meet.
 
-        taken: counts groups; grad: memory for the gradient of a group, which `receiver` gets unless it is empty.
+        grad: memory for the gradient of a group, which `receiver` gets unless it is empty.
         """
+        half = count(counts.threads, COUNT) % 2
         enter(call)
         n_in, inputs, with_coefs = coefs.shape[0], grad.shape[0], len(receiver.coef) > 0
-        group = count(taken, COUNT)
-        while group < end:
-            low, high = group * inputs, min(n_in, (group + 1) * inputs)
-            part, asked = grad[: high - low], (with_coefs, with_inputs)
-            backward(x, bars, pieces, kind, given, slope, coefs, work, kept, low, high, part, x_bar, *asked)
-            if with_coefs:
-                receive(part, low, high, receiver)
+        for _ in range(2):
+            taken, end = counts.groups[half], counts.ends[half]
             group = count(taken, COUNT)
+            while group < end:
+                low, high = group * inputs, min(n_in, (group + 1) * inputs)
+                part, asked = grad[: high - low], (with_coefs, with_inputs)
+                backward(x, bars, pieces, kind, given, slope, coefs, work, kept, low, high, part, x_bar, *asked)
+                if with_coefs:
+                    receive(part, low, high, receiver)
+                group = count(taken, COUNT)
+            half = 1 - half
         leave(call)
 
     return share

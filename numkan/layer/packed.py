@@ -8,9 +8,8 @@ import numpy as np
 
 from numkan._check import FloatArray
 from numkan._threads import Call, get_threads_at_once, run_together
-from numkan._watch import COUNT, new_count
 from numkan.base import GIVEN, BaseFunction
-from numkan.layer.backward import backward_kernel
+from numkan.layer.backward import Counts, backward_kernel
 from numkan.layer.forward import forward_kernel, tangent_kernel
 from numkan.layer.jacobian import delta_kernel
 from numkan.layer.pack import Receiver, Source, no_receiver, no_source, over_inputs, pack
@@ -152,7 +151,7 @@ class PackedLayer(NamedTuple):
         """
         (n, n_in), (_, n_rows, width) = x.shape, self.coefs.shape
         x_bar = np.empty((n if inputs else 0, n_in), x.dtype)
-        given, taken, at = given_base(self.base, x), new_count(), -1 if kept is None else 0
+        given, at = given_base(self.base, x), -1 if kept is None else 0
         kernel, grid = backward_kernel(self.k, x.dtype), (self.pieces, self.base.kind, *given)
         cost = max(1, n * (_SLOPES_WORK + 2 * (self.k + 2) * width))  # of an input
         n_threads = max(1, min(get_threads_at_once(), n_in, n_in * cost // _THREAD_WORK))
@@ -166,11 +165,11 @@ class PackedLayer(NamedTuple):
             def task(call: Call) -> None:
                 (part,) = spaces_for([(together, n_rows, width)], x.dtype)
                 memory = self._work_with(kept), at
-                kernel(x, bars, *grid, self.coefs, *memory, taken, end, part, goal, x_bar, inputs, call)
+                kernel(x, bars, *grid, self.coefs, *memory, counts, part, goal, x_bar, inputs, call)
 
             at_once = max(n_threads, _CALL_WORK // (together * cost))
             for begin in range(0, n_groups, at_once):  # Ctrl-C gets through between two calls
-                taken[COUNT], end = begin, min(begin + at_once, n_groups)
+                counts = Counts.of(begin, min(begin + at_once, n_groups))
                 run_together(task, n_threads)
         return x_bar
 

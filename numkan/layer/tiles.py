@@ -22,9 +22,13 @@ __all__ = ["copy_rows", "from_tiles", "into_tiles"]
 
 
 @cache
-def copy_rows(dtype: np.dtype[Any]) -> Any:
-    """Return the kernel that copies rows between flat arrays of different row widths; compilers leave a scalar loop."""
-    step, load, store, *_ = vector_ops(lanes_of(dtype))
+def copy_rows(dtype: np.dtype[Any], adds: bool = False) -> Any:
+    """Return the kernel that copies rows between flat arrays of different row widths, or adds them to what is there.
+
+    It is written out because compilers leave a scalar loop.
+    """
+    step, load, store, splat, fma, *_ = vector_ops(lanes_of(dtype))
+    one = dtype.type(1)
 
     @kernel
     def copy(source, source_begin, source_width, target, target_begin, target_width, n_rows, n_columns):  # type: ignore[no-untyped-def]
@@ -33,22 +37,26 @@ def copy_rows(dtype: np.dtype[Any]) -> Any:
             read = source_begin + s * source_width
             write = target_begin + s * target_width
             for o in range(0, whole, step):
-                store(target, write + o, load(source, read + o))
+                value = load(source, read + o)
+                store(target, write + o, fma(splat(one), value, load(target, write + o)) if adds else value)
             for o in range(whole, n_columns):
-                target[write + o] = source[read + o]
+                target[write + o] = target[write + o] + source[read + o] if adds else source[read + o]
 
     return copy
 
 
 @cache
-def from_tiles(k: int, dtype: np.dtype[Any]) -> Any:
-    """Return the kernel that writes the tiles of a block into rows, for degree `k` and a dtype."""
-    copy, step = copy_rows(dtype), lanes_of(dtype)
+def from_tiles(k: int, dtype: np.dtype[Any], adds: bool = False) -> Any:
+    """Return the kernel that writes the tiles of a block into rows, or adds them, for degree `k` and a dtype."""
+    copy, step = copy_rows(dtype, adds), lanes_of(dtype)
     tile = tile_vectors(k) * step
 
     @kernel
     def write(tiles, count, width, rows, begin, n_out):  # type: ignore[no-untyped-def]
-        """Fill rows begin ... begin + count - 1 of `rows`, flat, n_out numbers each; width: n_out, padded."""
+        """Fill, or add to, rows begin ... begin + count - 1 of `rows`, flat, n_out numbers each.
+
+        width: n_out, padded.
+        """
         whole, to = width // tile * tile, begin * n_out
         for v in range(0, whole, tile):
             copy(tiles, v * count, tile, rows, to + v, n_out, count, min(tile, n_out - v))

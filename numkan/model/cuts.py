@@ -76,7 +76,7 @@ class Lot(NamedTuple):
     size: int  # of the chunks in which they go forward, those of a shorter last lot too: they fill the blocks below
     sharing: Sharing | None  # where they are one chunk, and threads share it
     y_bar: FloatArray  # (rows, n_out) cotangents of the outputs
-    keep: Sequence[Sorted]  # for each layer, where the gradient is wanted, unless threads share a chunk
+    keep: Sequence[Sorted | None]  # for each layer what is kept of what it sorts, where the gradient is wanted
 
 
 def new_lot(layers: Sequence[PackedLayer], n: int, gradient: bool) -> tuple[Lot, int]:
@@ -84,19 +84,21 @@ def new_lot(layers: Sequence[PackedLayer], n: int, gradient: bool) -> tuple[Lot,
     rows, last = min(n, lot_rows(layers)), layers[-1]
     y_bar = np.empty((rows, last.n_out), last.coefs.dtype)
     size = -(-rows // BLOCK) * BLOCK if stay_whole(layers, rows) else chunk_rows(layers, rows)
-    sharing = new_sharing(layers, rows)
-    keep = _new_sorted(layers, rows, size) if gradient and sharing is None else []
-    return Lot(rows, size, sharing, y_bar, keep), y_bar.nbytes + sum(kept.nbytes for kept in keep)
+    sharing = new_sharing(layers, rows, gradient)
+    keep: list[Sorted | None] = []
+    if gradient:
+        keep = sharing.kept if sharing else _new_sorted(layers, rows, size)
+    return Lot(rows, size, sharing, y_bar, keep), y_bar.nbytes + sum(kept.nbytes for kept in keep if kept)
 
 
-def new_sharing(layers: Sequence[PackedLayer], n: int) -> Sharing | None:
-    """Return how threads share a block of n samples, None where they do not."""
-    return Sharing(layers, n) if stay_whole(layers, n) and threads_for(layers, n) > 1 else None
+def new_sharing(layers: Sequence[PackedLayer], n: int, keeps: bool = False) -> Sharing | None:
+    """Return how threads share a block of n samples, None where they do not; `keeps` what is sorted for a gradient."""
+    return Sharing(layers, n, keeps) if stay_whole(layers, n) and threads_for(layers, n) > 1 else None
 
 
-def _new_sorted(layers: Sequence[PackedLayer], n: int, size: int) -> list[Sorted]:
+def _new_sorted(layers: Sequence[PackedLayer], n: int, size: int) -> list[Sorted | None]:
     """Return room for what layers sort of n samples, `size` at a time."""
-    keep = []
+    keep: list[Sorted | None] = []
     for layer in layers:
         block = size if size < layer.block else math.gcd(size, layer.block)
         keep.append(Sorted(layer.work, n, layer.coefs.shape[0], block))

@@ -57,7 +57,7 @@ def activations(
     x: FloatArray,
     begin: int = 0,
     out: Sequence[FloatArray] = (),
-    keep: Sequence[Sorted] = (),
+    keep: Sequence[Sorted | None] = (),
     first: int = 0,
 ) -> list[FloatArray]:
     """Return x, the inputs of every further layer, and the outputs; x are samples from row `begin` on.
@@ -145,7 +145,7 @@ def backward(
     y_bar: FloatArray,
     receivers: Sequence[Receiver],
     inputs: bool,
-    kept: Sequence[Sorted] = (),
+    kept: Sequence[Sorted | None] = (),
 ) -> FloatArray:
     """Give the cotangents of each layer's packed coefficients to `receivers`; return that of x, empty unless `inputs`.
 
