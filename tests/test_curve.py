@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from numkan.spline import extend_grid
 from numkan.spline.curve import coef2curve, curve2coef
+from numkan.spline.pieces import local_pieces
 from tests import naive
 from tests.laws import Array
 from tests.strategies import cases, degrees
@@ -59,6 +60,22 @@ def expected(x: Array, grid: Array, coef: Array, k: int, nu: int, policy: str) -
             straight = np.where(near[..., None], taylor(x, nu), straight)
         out = np.where(beyond[..., None], straight, out)
     return out
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32], ids=lambda dtype: dtype.__name__)
+@pytest.mark.parametrize("policy", POLICIES)
+@pytest.mark.parametrize("k", [0, 1, 3, 5])
+def test_functions_sum_to_1_on_every_piece_where_that_is_said(k: int, policy: str, dtype: Any) -> None:
+    """But for roundings, and where they are NaN."""
+    knots = np.array([[-1.0, -0.9, 0.0, 0.5, 0.5, 2.0], [0.0, 1.0, 2.0, 3.0, 4.0, 5.0]])
+    pieces = local_pieces(extend_grid(knots, k).astype(dtype), k, policy)
+    assert pieces.affine.tolist() == [policy != "fade"] * 2
+    assert not local_pieces(extend_grid(knots, k), k, policy, nu=1).affine.any()
+    sums, sizes = (f(pieces.poly.astype(float)).sum(axis=3)[..., ::-1] for f in (np.positive, abs))
+    off = abs(sums - np.eye(k + 1)[0]) > 8 * np.finfo(dtype).eps * (1 + sizes)
+    begins = np.column_stack([[-np.inf] * 2, pieces.ends[:, :-1]])
+    occupied = ~(pieces.ends <= begins)  # the last ends with NaN
+    assert off[occupied].any() == (policy == "fade")
 
 
 @pytest.mark.parametrize("k", range(6))

@@ -41,10 +41,14 @@ def second_chain(n_in):  # type: ignore[no-untyped-def]
 
 
 @cache
-def _tile_kernel(k: int, dtype: np.dtype[Any], vectors: int) -> Any:
-    """Return the kernel that adds a group of inputs to one tile of the outputs of a block."""
+def _tile_kernel(k: int, dtype: np.dtype[Any], vectors: int, affine: bool) -> Any:
+    """Return the kernel that adds a group of inputs to one tile of the outputs of a block.
+
+    affine: whether the functions of every piece sum to 1.
+    """
     ops, behind = row_ops(k, dtype, vectors), group_ops(VALUES, dtype).behind
-    load, add_outputs, table = ops.load, ops.add_outputs, np.uint64((k + 1) * function_lanes(k))
+    load, add_outputs = ops.load_affine if affine else ops.load, ops.add_outputs
+    table = np.uint64((k + 1) * function_lanes(k))
 
     @kernel
     def add_tile(coefs, poly, low, high, n_rows, width, v, tile_at, kept, work):  # type: ignore[no-untyped-def]
@@ -67,10 +71,11 @@ def _tile_kernel(k: int, dtype: np.dtype[Any], vectors: int) -> Any:
 
 
 @cache
-def _contract_kernel(k: int, dtype: np.dtype[Any]) -> Any:
+def _contract_kernel(k: int, dtype: np.dtype[Any], affine: bool) -> Any:
     """Return the kernel that adds a group of inputs to the outputs of a block."""
     vectors, step = tile_vectors(k), lanes_of(dtype)
-    add_many, add_one, tile = _tile_kernel(k, dtype, vectors), _tile_kernel(k, dtype, 1), vectors * step
+    add_many, add_one = (_tile_kernel(k, dtype, many, affine) for many in (vectors, 1))
+    tile = vectors * step
 
     @kernel
     def contract(coefs, poly, low, high, n_rows, width, count, kept, work):  # type: ignore[no-untyped-def]
@@ -87,7 +92,8 @@ def _contract_kernel(k: int, dtype: np.dtype[Any]) -> Any:
 @cache
 def chain_kernel(k: int, dtype: np.dtype[Any]) -> Any:
     """Return the kernel of one chain of a layer's outputs over a block, for degree `k` and a dtype."""
-    place, fill, contract = place_kernel(dtype), values_kernel(dtype), _contract_kernel(k, dtype)
+    place, fill = place_kernel(dtype), values_kernel(dtype)
+    contract, contract_affine = _contract_kernel(k, dtype, False), _contract_kernel(k, dtype, True)
     step, _, store, splat, *_ = vector_ops(lanes_of(dtype))
     zero = dtype.type(0)
 
@@ -110,7 +116,10 @@ def chain_kernel(k: int, dtype: np.dtype[Any]) -> Any:
                 pack(source.coef[low:high], *scales, coefs[low:high])
             place(x, begin, count, low, high, width, n_rows, pieces, at, work)
             fill(begin, count, low, high, pieces, kind, given, given_slope, False, at, work)
-            contract(flat, poly, low, high, n_rows, width, count, at, work)
+            if pieces.affine[low]:
+                contract_affine(flat, poly, low, high, n_rows, width, count, at, work)
+            else:
+                contract(flat, poly, low, high, n_rows, width, count, at, work)
 
     return chain
 

@@ -65,6 +65,7 @@ class Pieces(NamedTuple):
     cells_per_unit: Any  # (n_in,) float
     hint: Any  # (n_in, n_cells) int32: number of breaks in the cells before this one
     per_cell: Any  # (n_in,) int64: the most breaks in one cell
+    affine: Any  # (n_in,) bool: whether the functions sum to 1 on every piece, but for roundings
 
 
 def function_lanes(k: int) -> int:
@@ -114,7 +115,8 @@ def local_pieces(grid: FloatArray, k: int, extrapolate: str = "continue", nu: in
     origin, cells_per_unit, hint, per_cell = _lookup(breaks)
     ends = np.column_stack([breaks, np.full(len(breaks), np.nan, dtype)])
     local = centre.astype(dtype), inverse.astype(dtype), even
-    return Pieces(ends, *local, first, table, origin, cells_per_unit, hint, per_cell)
+    affine = np.full(len(breaks), nu == 0 and extrapolate != "fade")
+    return Pieces(ends, *local, first, table, origin, cells_per_unit, hint, per_cell, affine)
 
 
 def _span_polynomials(
