@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numba import config
+from scipy.interpolate import BSpline
 
 from numkan import KANLayer, _threads, get_threads, set_threads
 from numkan.layer import packed as layer_packed
@@ -19,6 +20,7 @@ from numkan.layer.packed import PackedLayer
 from numkan.layer.work import BLOCK, LONGEST_BLOCK, Sorted, borrowed, lent, spaces_for
 from numkan.model import Network
 from numkan.model.network import _jacobian_columns
+from numkan.spline import extend_grid
 from tests import naive_network as naive
 from tests.laws import Array, assert_identical, assert_within
 from tests.naive_network import KINDS, Layer
@@ -304,6 +306,21 @@ def test_outputs_are_two_chains_over_the_inputs_where_these_are_many(n_in: int, 
     assert_identical(y, chains[0] + chains[1])
     for row in range(5):
         assert_identical(layer.pack().forward(x[row : row + 1]), y[row : row + 1])
+
+
+@pytest.mark.parametrize("dtype", FLOATS, ids=lambda dtype: dtype.__name__)
+def test_what_is_rounded_is_as_small_as_its_function_where_knots_lie_close(dtype: type) -> None:
+    """A coefficient is large whose function nearly vanishes on the piece."""
+    layer = KANLayer(1, 1, grid=6, k=3, base_fun="zero", dtype=dtype)
+    layer.grid = extend_grid(np.array([[-1.0, 0.0, 1.0, 1.0001, 1.0002, 2.0, 3.0]]), 3).astype(dtype)
+    layer.coef[...], layer.mask[...], layer.scale_sp[...] = 1, 1, 1
+    layer.coef[..., 3] = 1000
+    low, high = layer.grid[0, 5:7]
+    x = np.linspace(low, high, 9, dtype=dtype)[1:-1]
+    basis = BSpline.design_matrix(x.astype(float), layer.grid[0].astype(float), 3).toarray()
+    want = basis @ layer.coef.astype(float).ravel()
+    assert abs(want).max() < 10
+    assert_within(layer.pack().forward(x[:, None])[:, 0], want, 64 * np.finfo(dtype).eps * want, "outputs")
 
 
 @pytest.mark.jit

@@ -146,7 +146,9 @@ def wide(dtype: Any = np.float64) -> KAN:
 def test_threads_that_have_a_chain_each_give_the_bits_of_one(n_threads: int, packed: bool, dtype: Any) -> None:
     """Three share samples."""
     model = patchy([520, 18, 513, 2], grid=3, k=2, dtype=dtype)
-    for n in (1, 16, 19):
+    for n in (17, 19):
+        set_threads(n_threads)
+        assert threads_for(model._pack(), n) == n_threads
         layers, acts = shared(model, n_threads, points(n, 520, dtype), packed=packed)
         for depth, layer in enumerate(model._pack()):
             assert_identical(acts[depth + 1], layer.forward(acts[depth]), f"layer {depth}, {n} samples")
@@ -158,9 +160,10 @@ def test_a_stretch_begins_with_outputs_of_two_chains() -> None:
     for n_threads in (2, 3):
         set_threads(n_threads)
         sharing = Sharing(layers, 20, keeps=True)
-        assert [part for part, _ in sharing.stretches] == [slice(0, 2), slice(2, 4)]
+        parts = [slice(0, 2), slice(2, 4)] if n_threads == 2 else [slice(0, 4)]
+        assert [part for part, _ in sharing.stretches] == parts
         assert [kept is not None for kept in sharing.kept] == [n_threads == 2, False, n_threads == 2, False]
-        assert sharing.kept == [kept for _, stretch in sharing.stretches for kept in (stretch.kept, None)]
+        assert [kept for kept in sharing.kept if kept] == [own.kept for _, own in sharing.stretches if own.kept]
 
 
 def check_activations(model: KAN, layers: list[PackedLayer], acts: list[Array]) -> None:
@@ -210,15 +213,37 @@ def test_who_has_done_a_chain_waits_for_the_other(monkeypatch: pytest.MonkeyPatc
     (steps, coefs, size, _, counts, *rest), y = seen[0], acts[2].copy()
     counts.parts[0], counts.chains[0], counts.done[0], steps[0].other[:], acts[2][:] = 0, 1, 0, np.nan, np.nan
     acts[1][:] = 5
-    other = threading.Thread(target=kernel(2, y.dtype), args=(steps, coefs, size, -1, counts, *rest))
+    other = threading.Thread(target=kernel(2, y.dtype), args=(steps, coefs, size, -1, counts, *rest), daemon=True)
     other.start()
-    other.join(0.1)
+    for _ in range(1000):
+        if counts.done[0] == 1:
+            break
+        other.join(0.01)
+    other.join(0.05)
     assert other.is_alive()
     assert np.isnan(acts[2]).all()
-    counts.done[0] += 1
-    other.join()
+    counts.done[0] = 2
+    other.join(60)
+    assert not other.is_alive()
     assert_identical(acts[1], 5 + steps[0].other.reshape(acts[1].shape))
     assert_identical(acts[2], model._pack()[1].forward(acts[1]))
+
+
+def test_nobody_waits_for_a_chain_that_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Kernels raise with the JIT off, and bounds checked."""
+    seen: list[Any] = []
+
+    def failing(k: int, dtype: Any) -> Any:
+        def join(*arguments: Any) -> None:
+            seen.append(arguments[4])
+            raise KeyboardInterrupt
+
+        return join
+
+    monkeypatch.setattr(shared_block, "_join_kernel", failing)
+    with pytest.raises(KeyboardInterrupt):
+        shared(wide(), 2, points(9, 520))
+    assert all(counts.done[0] == 2 for counts in seen)
 
 
 def test_what_is_sorted_for_chains_is_what_one_thread_keeps() -> None:

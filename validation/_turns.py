@@ -17,7 +17,7 @@ Name = TypeVar("Name", str, int)
 
 DISTURBED = 1.5  # a median this many times the best turn tells of other work on the machine
 BURST = 5e-3  # seconds that the calls of one turn take together
-LONG = 0.5  # seconds of a call that is a turn alone
+LONG = 1.0  # seconds of a call that is a turn alone
 LEAD = 0.015  # seconds that calls go before those that are timed, with more threads than one
 
 

@@ -37,13 +37,13 @@ from numkan.layer.row_numbers import powers_of
 from numkan.layer.rows import row_ops, tile_vectors
 from numkan.spline.pieces import function_lanes
 
-__all__ = ["Counts", "backward_kernel"]
+__all__ = ["Halves", "backward_kernel"]
 
 
-class Counts(NamedTuple):
-    """What threads count together, backward: every other one begins with the second half of the groups of inputs.
+class Halves(NamedTuple):
+    """The groups of inputs of a call in two halves, of which threads take groups; every other begins with the second.
 
-    So each of two threads has about the inputs that it had forward, where threads have a chain of sums each.
+    So each of two threads mostly has the inputs that it had forward, where threads have a chain of sums each.
     """
 
     threads: Any
@@ -51,12 +51,12 @@ class Counts(NamedTuple):
     ends: tuple[int, int]
 
     @classmethod
-    def of(cls, begin: int, end: int) -> Counts:
+    def of(cls, begin: int, end: int) -> Halves:
         """Return those of groups begin, ..., end - 1 that nobody has yet."""
         middle = (begin + end + 1) // 2
-        counts = cls(new_count(), (new_count(), new_count()), (middle, end))
-        counts.groups[0][COUNT], counts.groups[1][COUNT] = begin, middle
-        return counts
+        halves = cls(new_count(), (new_count(), new_count()), (middle, end))
+        halves.groups[0][COUNT], halves.groups[1][COUNT] = begin, middle
+        return halves
 
 
 @cache
@@ -186,17 +186,17 @@ def backward_kernel(k: int, dtype: np.dtype[Any]) -> Any:
 
     @kernel
     def share(  # type: ignore[no-untyped-def]
-        x, bars, pieces, kind, given, slope, coefs, work, kept, counts, grad, receiver, x_bar, with_inputs, call
+        x, bars, pieces, kind, given, slope, coefs, work, kept, halves, grad, receiver, x_bar, with_inputs, call
     ):
         """Do group after group of inputs that nobody has; no two inputs meet.
 
         grad: memory for the gradient of a group, which `receiver` gets unless it is empty.
         """
-        half = count(counts.threads, COUNT) % 2
+        half = count(halves.threads, COUNT) % 2
         enter(call)
         n_in, inputs, with_coefs = coefs.shape[0], grad.shape[0], len(receiver.coef) > 0
         for _ in range(2):
-            taken, end = counts.groups[half], counts.ends[half]
+            taken, end = halves.groups[half], halves.ends[half]
             group = count(taken, COUNT)
             while group < end:
                 low, high = group * inputs, min(n_in, (group + 1) * inputs)

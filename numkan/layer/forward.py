@@ -36,7 +36,10 @@ _TWO_CHAINS = 512
 
 @kernel
 def second_chain(n_in):  # type: ignore[no-untyped-def]
-    """Return at which of n_in inputs the second chain begins; n_in where there is only one."""
+    """Return at which of n_in inputs the second chain begins; n_in where there is only one.
+
+    That is a multiple of 16, as many as are prepared at once, but belongs to what a sum is: it follows nothing else.
+    """
     return (n_in + 31) // 32 * 16 if n_in >= _TWO_CHAINS else n_in
 
 
@@ -93,7 +96,7 @@ def _contract_kernel(k: int, dtype: np.dtype[Any], affine: bool) -> Any:
 def chain_kernel(k: int, dtype: np.dtype[Any]) -> Any:
     """Return the kernel of one chain of a layer's outputs over a block, for degree `k` and a dtype."""
     place, fill = place_kernel(dtype), values_kernel(dtype)
-    contract, contract_affine = _contract_kernel(k, dtype, False), _contract_kernel(k, dtype, True)
+    contract, contract_affine = (_contract_kernel(k, dtype, affine) for affine in (False, k > 0))
     step, _, store, splat, *_ = vector_ops(lanes_of(dtype))
     zero = dtype.type(0)
 

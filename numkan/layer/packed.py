@@ -9,7 +9,7 @@ import numpy as np
 from numkan._check import FloatArray
 from numkan._threads import Call, get_threads_at_once, run_together
 from numkan.base import GIVEN, BaseFunction
-from numkan.layer.backward import Counts, backward_kernel
+from numkan.layer.backward import Halves, backward_kernel
 from numkan.layer.forward import forward_kernel, tangent_kernel
 from numkan.layer.jacobian import delta_kernel
 from numkan.layer.pack import Receiver, Source, no_receiver, no_source, over_inputs, pack
@@ -165,11 +165,11 @@ class PackedLayer(NamedTuple):
             def task(call: Call) -> None:
                 (part,) = spaces_for([(together, n_rows, width)], x.dtype)
                 memory = self._work_with(kept), at
-                kernel(x, bars, *grid, self.coefs, *memory, counts, part, goal, x_bar, inputs, call)
+                kernel(x, bars, *grid, self.coefs, *memory, halves, part, goal, x_bar, inputs, call)
 
             at_once = max(n_threads, _CALL_WORK // (together * cost))
             for begin in range(0, n_groups, at_once):  # Ctrl-C gets through between two calls
-                counts = Counts.of(begin, min(begin + at_once, n_groups))
+                halves = Halves.of(begin, min(begin + at_once, n_groups))
                 run_together(task, n_threads)
         return x_bar
 

@@ -13,8 +13,8 @@ from numba.extending import intrinsic
 from numkan._emit import Emitter, vector_types
 from numkan._groups import group_ops
 from numkan._totals import totals
-from numkan.layer.row_numbers import VALUES, middle_function, powers_of
-from numkan.spline.pieces import function_lanes
+from numkan.layer.row_numbers import VALUES, powers_of
+from numkan.spline.pieces import function_lanes, middle_function
 
 __all__ = ["moving_intrinsics", "summing_intrinsics"]
 

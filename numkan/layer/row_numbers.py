@@ -1,16 +1,11 @@
-"""What the loops over sorted samples read of a sample (``_groups.py``), and which function they begin with."""
+"""Which numbers of a sample the loops over sorted samples read; they lie in groups (``_groups.py``)."""
 
 from __future__ import annotations
 
-__all__ = ["VALUES", "highest_power", "middle_function", "powers_of"]
+__all__ = ["VALUES", "highest_power", "powers_of"]
 
 #: Forward: w and b.
 VALUES = 2
-
-
-def middle_function(k: int) -> int:
-    """Return which of the k + 1 functions of a piece others are compared with where they sum to 1: a large one."""
-    return k // 2
 
 
 def highest_power(k: int) -> int:

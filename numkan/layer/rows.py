@@ -23,7 +23,8 @@ and D in `rows`, and the base's row is last. y are the outputs of sample order[s
 With its k + 1 B-splines a sample would take k + 2 multiply-adds a vector, and as many numbers to read; so it takes one
 multiply-add less, a sum, and two numbers. About the middle of a piece A is hardly larger than C, whatever the knots:
 that is how B-splines are evaluated anyway. `load_affine` takes a quarter fewer multiply-adds at degree 3, which counts
-where runs are short; j is a function in the middle, whose polynomial is as large as the sum of the others.
+where runs are short. It rounds by C_j, the middle one; so the middle function has to be large (`Pieces.affine`), or
+that might be much more than what its share in A is.
 
 Compiled, an operation takes and returns a tuple of vectors (``row_intrinsics.py``): it is a value, so that no store to
 an output can be in doubt of changing it, and it stays in registers; four samples are taken at once. With the JIT off or
@@ -42,8 +43,8 @@ from numkan._groups import FOUR, group_ops
 from numkan._jit import kernel
 from numkan._simd import as_python, has_wide_vectors, lanes_of, vector_ops
 from numkan.layer.row_intrinsics import moving_intrinsics, summing_intrinsics
-from numkan.layer.row_numbers import VALUES, middle_function, powers_of
-from numkan.spline.pieces import function_lanes
+from numkan.layer.row_numbers import VALUES, powers_of
+from numkan.spline.pieces import function_lanes, middle_function
 
 __all__ = ["RowOps", "row_ops", "tile_vectors"]
 

@@ -2,13 +2,13 @@ r"""Forward through layers for one block of samples, shared by threads.
 
 Each thread has a part of the samples, and takes it through all layers in one call of a kernel: to hand the interpreter
 over takes as long as a step. What a run begins with, threads then do for the same pieces, each of them for its own
-samples; so one that has samples to itself should have many. But nothing that one writes does another read: memory that
-cores write in turns costs more than that, and several times as much where they happen to be far apart. So each thread
-packs coefficients for itself as well, unless they are packed already or there are very many.
+samples; so one that has samples to itself should have many. But nothing that one writes does another read, chains
+apart: memory that cores write in turns costs more than that, and several times as much where they happen to be far
+apart. So each thread packs coefficients for itself as well, unless they are packed already or there are very many.
 
 Where outputs are two chains (``forward.py``) and there are two threads, each of them first has one chain, for all
 samples: it packs and sorts what the other does not, and what it sorts serves backward too. They meet when both are
-done. Each output is the same chains of operations as in ``forward.py``: the same bits.
+done; who is first waits awake. Each output is the same chains of operations as in ``forward.py``: the same bits.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ def _chains_kernel(k: int, dtype: np.dtype[Any]) -> Any:
         """Do a chain that nobody has, or both, and return when both are done.
 
         The first fills y, the second `other`. What is sorted stays in slots kept, kept + 1, ... unless kept < 0. A
-        chain is waited for only while a thread is in here with it, where no interrupt stops it.
+        chain is waited for only while a thread is in here with it.
         """
         x, pieces, kind, given, given_slope, source, y, other = step
         (n, n_out), (n_in, _, width) = y.shape, coefs.shape
@@ -185,7 +185,12 @@ class Stretch:
                 coefs = [layer.coefs for layer in layers]
                 if not is_caller:
                     coefs[self._chained :] = _copies(copied, acts[0].dtype)
-                self._join(steps, tuple(coefs), self._size, 0 if is_caller else -1, counts, *self._works(layers), call)
+                part = 0 if is_caller else -1
+                try:
+                    self._join(steps, tuple(coefs), self._size, part, counts, *self._works(layers), call)
+                except BaseException:  # a kernel raises with the JIT off, or bounds checked
+                    counts.done[COUNT] = 2  # nobody is to wait for a chain that does not come
+                    raise
 
             run_together(task, self._n_threads)
 
@@ -218,7 +223,8 @@ class Sharing:
     """How threads share the layers of a network at n samples that fit a block: its stretches.
 
     A stretch ends before Python has to look at activations (the policy `"raise"`, a user's base function), before
-    another degree and outputs of two chains, and where it would be long: the kernel is compiled for every length.
+    another degree, before outputs of which two threads may have a chain each, and where it would be long: the kernel is
+    compiled for every length.
 
     Attributes
     ----------
@@ -233,7 +239,8 @@ class Sharing:
         for depth in range(1, len(layers)):
             layer, length = layers[depth], depth - begins[-1]
             seen = layer.inside is not None or layer.base.kind == GIVEN
-            if seen or layer.k != layers[depth - 1].k or _has_two_chains(layer) or length == _LONGEST_STRETCH:
+            has_chains = _has_two_chains(layer) and threads_for(layers, n) == 2
+            if seen or layer.k != layers[depth - 1].k or has_chains or length == _LONGEST_STRETCH:
                 begins.append(depth)
         parts = [slice(begin, end) for begin, end in zip(begins, [*begins[1:], len(layers)], strict=True)]
         self.stretches = [(part, Stretch(layers[part], n, keeps)) for part in parts]
