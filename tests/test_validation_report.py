@@ -213,7 +213,7 @@ def test_the_worst_of_a_sweep_is_held_against_its_bound():
 def test_every_call_has_its_rounds_and_a_slow_one_no_more(monkeypatch):
     now = 0.0
     count = {"one": 0, "two": 0, "slow": 0}
-    spent = {"one": 2e-3, "two": 2e-3, "slow": 120e-3}
+    spent = {"one": 2e-3, "two": 2e-3, "slow": 1.2}
 
     def call(name):
         nonlocal now
