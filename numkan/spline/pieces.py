@@ -76,7 +76,7 @@ class Pieces(NamedTuple):
     cells_per_unit: Any  # (n_in,) float
     hint: Any  # (n_in, n_cells) int32: number of breaks in the cells before this one
     per_cell: Any  # (n_in,) int64: the most breaks in one cell
-    affine: Any  # (n_in,) bool, of all inputs: whether functions sum to 1 on every piece, and the middle one is large
+    affine: Any  # (n_in,) bool: whether the functions sum to 1 on every piece, and the middle one is large
 
 
 def middle_function(k: int) -> int:
@@ -132,7 +132,7 @@ def local_pieces(grid: FloatArray, k: int, extrapolate: str = "continue", nu: in
     ends = np.column_stack([breaks, np.full(len(breaks), np.nan, dtype)])
     local = centre.astype(dtype), inverse.astype(dtype), even
     small = table[:, :, k, middle_function(k)] < _LARGE  # not what is NaN
-    affine = np.full(len(breaks), nu == 0 and extrapolate != "fade" and not small.any())
+    affine = ~small.any(axis=1) & (nu == 0 and extrapolate != "fade")
     return Pieces(ends, *local, first, table, origin, cells_per_unit, hint, per_cell, affine)
 
 
