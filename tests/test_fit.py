@@ -674,20 +674,18 @@ def test_lbfgs_steps_back_from_infinity():
 
 
 @pytest.mark.parametrize(
-    ("depths", "name", "value", "where"),
+    ("depth", "name", "value", "where"),
     [
-        ([0], "coef", np.nan, "the parameters"),
-        ([0, 1], "scale_base", 1e200, "the outputs of layer 1, first in sample 2, output 0"),
-        ([0], "scale_sp", 1e200, "the loss or its gradient, with outputs of magnitude up to 1"),
-        ([1], "scale_sp", 1e200, "the loss or its gradient, with outputs of magnitude up to 1"),
-        ([1], "scale_base", 1e308, "the parameters"),
+        (0, "coef", np.nan, "the parameters"),
+        (0, "scale_sp", 1e200, "the outputs of layer 1, first in sample 0, output 0"),
+        (1, "scale_sp", 1e200, "the loss or its gradient, with outputs of magnitude up to 1"),
+        (1, "scale_base", 1e308, "the parameters"),
     ],
 )
-def test_a_start_that_is_not_finite_is_left_as_it_is_and_told(depths, name, value, where):
+def test_a_start_that_is_not_finite_is_left_as_it_is_and_told(depth, name, value, where):
     x, y = data()
     model = small()
-    for depth in depths:
-        getattr(model.act_fun[depth], name).fill(value)
+    getattr(model.act_fun[depth], name).fill(value)
     before = state(model)
     result = model.fit(x, y, **QUICK, update_grid=False)
     assert result.status == "non-finite"

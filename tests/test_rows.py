@@ -34,7 +34,7 @@ def in_groups(numbers: Array) -> Array:
 
 def results(ops: RowOps, k: int, dtype: np.dtype[Any], vectors: int) -> dict[str, Any]:
     """Run every operation over the same numbers."""
-    load, load_affine, load_slopes, clear, store, add_outputs, add_moments, add_totals = ops
+    load, load_slopes, clear, store, add_outputs, add_moments, add_totals = ops
     tile, lanes = vectors * lanes_of(dtype), function_lanes(k)
     width, begin = tile + 2, 3  # rows that do not begin at whole vectors
     rng = np.random.default_rng(k)
@@ -46,9 +46,6 @@ def results(ops: RowOps, k: int, dtype: np.dtype[Any], vectors: int) -> dict[str
         rng.normal(size=size).astype(dtype)
         for size in ((k + 4) * width, begin + (SAMPLES + 1) * tile, PIECE + (k + 1) * lanes, SAMPLES + LAST + 2)
     )
-    sums_to_one = poly.copy()
-    matrix = sums_to_one[PIECE:].reshape(k + 1, lanes)
-    matrix[:, k] = (np.arange(k + 1) == k) - matrix[:, :k].sum(axis=1)  # highest power first
     order = np.concatenate([[99] * LAST, rng.permutation(SAMPLES), [99] * 4]).astype(np.uint16)
     grad, shares, last, end = coefs.copy(), totals.copy(), (k + 3) * width, LAST + SAMPLES
     room, inverse = np.empty((k + 2) * tile, dtype), dtype.type(0.75)
@@ -67,19 +64,12 @@ def results(ops: RowOps, k: int, dtype: np.dtype[Any], vectors: int) -> dict[str
         rows = load_slopes(coefs, width, width, last, poly, PIECE, room, inverse)
         add_totals(rows, powers, FIRST, order, LAST, end, out, begin, totals, 1)
 
-    @kernel
-    def affine_outputs(coefs, poly, values, order, out, room):  # type: ignore[no-untyped-def]
-        rows = load_affine(coefs, width, width, last, poly, PIECE, room)
-        add_outputs(rows, values, FIRST, order, LAST, end, out, begin)
-
-    before, affine = out.copy(), out.copy()
-    affine_outputs(coefs, sums_to_one, values, order, affine, room)
+    before = out.copy()
     moments(grad, poly, powers_in_groups, order, out, room)
     sums(coefs, poly, powers_in_groups, order, out, room, shares)
     outputs(coefs, poly, values, order, out, room)
     return {
         "coefs": coefs, "w": w, "b": b, "slope": slope, "poly": poly, "inverse": inverse, "before": before, "out": out,
-        "sums_to_one": sums_to_one, "affine": affine,
         "grad": grad, "totals": totals, "shares": shares, "order": order, "width": width, "begin": begin, "tile": tile,
     }  # fmt: skip
 
@@ -92,9 +82,7 @@ def test_operations_are_their_formulas(k: int, vectors: int, dtype: np.dtype[Any
     order = got["order"][LAST : LAST + SAMPLES]
     wide = {name: value.astype(float) for name, value in got.items() if isinstance(value, np.ndarray)}
     rows = wide["coefs"].reshape(-1, width)[[*range(1, k + 2), k + 3], :tile]
-    P, Q = (
-        wide[name][PIECE:].reshape(k + 1, -1)[:, : k + 1] for name in ("poly", "sums_to_one")
-    )  # highest power first
+    P = wide["poly"][PIECE:].reshape(k + 1, -1)[:, : k + 1]  # highest power first
     powers = wide["w"] ** np.arange(k, -1, -1)[:, None]
     functions = np.concatenate([P.T @ powers, wide["b"][None]])  # of a sample: what its rows are multiplied by
     slopes = np.concatenate([P[:k].T @ (np.arange(k, 0, -1)[:, None] * powers[1:]), wide["slope"][None]])
@@ -108,11 +96,6 @@ def test_operations_are_their_formulas(k: int, vectors: int, dtype: np.dtype[Any
     assert_within(out, before + functions.T @ rows, 4 * (k + 2) * eps * size, "outputs")
     beside = np.r_[0:begin, begin + SAMPLES * tile : len(got["out"])]
     assert_identical(got["out"][beside], got["before"][beside], "what lies beside the tiles")
-
-    affine = wide["affine"][begin : begin + SAMPLES * tile].reshape(-1, tile)[order]
-    parts, sizes = (np.concatenate([f(Q).T @ f(powers), f(wide["b"])[None]]) for f in (np.positive, abs))
-    size = sizes.T @ (abs(rows) + abs(rows[k // 2])) + 1 + abs(before)
-    assert_within(affine, before + parts.T @ rows, 4 * (k + 2) * eps * size, "outputs of what sums to 1")
 
     grad, kept = (wide[name].reshape(-1, width) for name in ("grad", "coefs"))
     want, size = kept.copy(), abs(kept)
@@ -135,7 +118,7 @@ def test_operations_are_their_formulas(k: int, vectors: int, dtype: np.dtype[Any
 def test_registers_and_memory_give_the_same_bits(k: int, vectors: int, dtype: np.dtype[Any]) -> None:
     got = results(row_ops(k, dtype, vectors), k, dtype, vectors)
     want = results(_ops_in_memory(k, dtype, vectors), k, dtype, vectors)
-    for name in ("out", "affine", "grad", "shares"):
+    for name in ("out", "grad", "shares"):
         assert_identical(got[name], want[name], name)
 
 
@@ -143,7 +126,7 @@ def test_registers_and_memory_give_the_same_bits(k: int, vectors: int, dtype: np
 def test_no_sample_is_lost_that_is_not_a_number(dtype: np.dtype[Any]) -> None:
     """At degree 0 too, where no sum needs w."""
     ops, lanes = row_ops(0, dtype, 1), lanes_of(dtype)
-    load, _, load_slopes, clear, store, add_outputs, add_moments, add_totals = ops
+    load, load_slopes, clear, store, add_outputs, add_moments, add_totals = ops
     poly = np.zeros(function_lanes(0), dtype)
     poly[0] = 1
     order, coefs, grad = np.zeros(4, np.uint16), np.ones(2 * lanes, dtype), np.zeros(2 * lanes, dtype)

@@ -44,46 +44,27 @@ def second_chain(n_in):  # type: ignore[no-untyped-def]
 
 
 @cache
-def _runs_kernel(k: int, dtype: np.dtype[Any], vectors: int, affine: bool) -> Any:
-    """Return the kernel that adds one input to a tile of outputs; affine: as in `Pieces`, of this input."""
-    ops, behind = row_ops(k, dtype, vectors), group_ops(VALUES, dtype).behind
-    load, add_outputs = ops.load_affine if affine else ops.load, ops.add_outputs
-    table = np.uint64((k + 1) * function_lanes(k))
-
-    @kernel
-    def add_runs(coefs, poly, base_row, width, v, tile_at, slot, first, work):  # type: ignore[no-untyped-def]
-        """Add the runs of a slot, whose numbers lie from `first` on; return where those of the next slot lie."""
-        order, values, out, room = work.order, work.numbers, work.out, work.rows
-        start, run = slot * work.stride, np.uint64(slot * work.runs)
-        q = start
-        for _ in range(work.n_runs[np.uint64(slot)]):
-            piece, end = np.int64(np.uint64(work.run_piece[run]) * table), start + work.run_end[run]
-            rows = load(coefs, work.run_row[run] + v, width, base_row, poly, piece, room)
-            add_outputs(rows, values, first, order, q, end, out, tile_at)
-            first, run, q = behind(first, end - q), run + np.uint64(1), end
-        return first
-
-    return add_runs
-
-
-@cache
 def _tile_kernel(k: int, dtype: np.dtype[Any], vectors: int) -> Any:
     """Return the kernel that adds a group of inputs to one tile of the outputs of a block."""
-    add_runs, add_affine = (_runs_kernel(k, dtype, vectors, affine) for affine in (False, k > 0))
+    ops, behind = row_ops(k, dtype, vectors), group_ops(VALUES, dtype).behind
+    load, add_outputs, table = ops.load, ops.add_outputs, np.uint64((k + 1) * function_lanes(k))
 
     @kernel
-    def add_tile(coefs, poly, affine, low, high, n_rows, width, v, tile_at, kept, work):  # type: ignore[no-untyped-def]
+    def add_tile(coefs, poly, low, high, n_rows, width, v, tile_at, kept, work):  # type: ignore[no-untyped-def]
         """Add inputs low ... high - 1, sorted in slots from `kept` on, to the outputs from v on.
 
-        poly: flat; affine: of all inputs; tile_at: where their tile begins.
+        poly: flat; tile_at: where their tile begins.
         """
-        first = 0
-        for i in range(low, high):
-            slot, base_row = kept + i - low, (i * n_rows + n_rows - 1) * width + v
-            if affine[i]:
-                first = add_affine(coefs, poly, base_row, width, v, tile_at, slot, first, work)
-            else:
-                first = add_runs(coefs, poly, base_row, width, v, tile_at, slot, first, work)
+        order, values, out, room, first = work.order, work.numbers, work.out, work.rows, 0
+        for slot in range(high - low):
+            base_row = ((low + slot) * n_rows + n_rows - 1) * width + v
+            start, run = (kept + slot) * work.stride, np.uint64((kept + slot) * work.runs)
+            q = start
+            for _ in range(work.n_runs[np.uint64(kept + slot)]):
+                piece, end = np.int64(np.uint64(work.run_piece[run]) * table), start + work.run_end[run]
+                rows = load(coefs, work.run_row[run] + v, width, base_row, poly, piece, room)
+                add_outputs(rows, values, first, order, q, end, out, tile_at)
+                first, run, q = behind(first, end - q), run + np.uint64(1), end
 
     return add_tile
 
@@ -95,13 +76,13 @@ def _contract_kernel(k: int, dtype: np.dtype[Any]) -> Any:
     add_many, add_one, tile = _tile_kernel(k, dtype, vectors), _tile_kernel(k, dtype, 1), vectors * step
 
     @kernel
-    def contract(coefs, poly, affine, low, high, n_rows, width, count, kept, work):  # type: ignore[no-untyped-def]
+    def contract(coefs, poly, low, high, n_rows, width, count, kept, work):  # type: ignore[no-untyped-def]
         """Add inputs low ... high - 1, sorted from slot `kept` on, to the tiles of work.out."""
         whole = width // tile * tile
         for v in range(0, whole, tile):
-            add_many(coefs, poly, affine, low, high, n_rows, width, v, v * count, kept, work)
+            add_many(coefs, poly, low, high, n_rows, width, v, v * count, kept, work)
         for v in range(whole, width, step):
-            add_one(coefs, poly, affine, low, high, n_rows, width, v, v * count, kept, work)
+            add_one(coefs, poly, low, high, n_rows, width, v, v * count, kept, work)
 
     return contract
 
@@ -132,7 +113,7 @@ def chain_kernel(k: int, dtype: np.dtype[Any]) -> Any:
                 pack(source.coef[low:high], *scales, coefs[low:high])
             place(x, begin, count, low, high, width, n_rows, pieces, at, work)
             fill(begin, count, low, high, pieces, kind, given, given_slope, False, at, work)
-            contract(flat, poly, pieces.affine, low, high, n_rows, width, count, at, work)
+            contract(flat, poly, low, high, n_rows, width, count, at, work)
 
     return chain
 

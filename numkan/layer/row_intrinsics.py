@@ -14,7 +14,7 @@ from numkan._emit import Emitter, vector_types
 from numkan._groups import group_ops
 from numkan._totals import totals
 from numkan.layer.row_numbers import VALUES, powers_of
-from numkan.spline.pieces import function_lanes, middle_function
+from numkan.spline.pieces import function_lanes
 
 __all__ = ["moving_intrinsics", "summing_intrinsics"]
 
@@ -41,31 +41,20 @@ class _Rows(Emitter):
         number = self.load(self.context, poly_type, poly, piece, m * function_lanes(self.k) + r, self.scalar)
         return self.splat(number)
 
-    def polynomials(self, array_types: Any, args: Any, affine: bool = False) -> list[list[Any]]:
-        """Return A, highest power first, and the base's row; args: of `load`, or of `load_affine`."""
+    def polynomials(self, array_types: Any, args: Any) -> list[list[Any]]:
+        """Return A, highest power first, and the base's row; args: of `load`."""
         coefs, at, stride, last, poly, piece = args
-        begins = [*enumerate(self.places(at, stride))]
-        found: list[list[Any]] = [[]] * self.powers  # sums without terms
-        middle: list[Any] = []
-        if affine:
-            found[-1] = middle = self.row(array_types[0], coefs, begins.pop(middle_function(self.k))[1])
-        for r, begin in begins:
-            row = self.row(array_types[0], coefs, begin)
-            if affine:
-                row = [self.builder.fsub(c, own) for c, own in zip(row, middle, strict=True)]
+        found: list[list[Any]] = []
+        for r, place in enumerate(self.places(at, stride)):
+            row = self.load_tables(self.context, array_types[0], coefs, place, self.vectors)
             factors = [self.factor(array_types[4], poly, piece, m, r) for m in range(self.powers)]
-            found = [self.plus(own, factor, row) for own, factor in zip(found, factors, strict=True)]
+            if r == 0:
+                found = [[self.builder.fmul(factor, c) for c in row] for factor in factors]
+            else:
+                pairs = zip(factors, found, strict=True)
+                found = [[self.fma(factor, c, a) for c, a in zip(row, own, strict=True)] for factor, own in pairs]
         self.ask_ahead(array_types[0], coefs, at, stride)
-        return [*found, self.row(array_types[0], coefs, last)]
-
-    def row(self, array_type: Any, array: Any, begin: Any) -> Any:
-        return self.load_tables(self.context, array_type, array, begin, self.vectors)
-
-    def plus(self, before: list[Any], factor: Any, row: list[Any]) -> list[Any]:
-        """Return a row plus another times a factor; the first may have no terms yet."""
-        if not before:
-            return [self.builder.fmul(factor, c) for c in row]
-        return [self.fma(factor, c, a) for c, a in zip(row, before, strict=True)]
+        return [*found, self.load_tables(self.context, array_types[0], coefs, last, self.vectors)]
 
     def ask_ahead(self, array_type: Any, array: Any, at: Any, stride: Any) -> None:
         ahead = self.builder.add(at, self.builder.mul(stride, ir.Constant(stride.type, self.k + 1 + _AHEAD)))
@@ -76,28 +65,17 @@ def _packed(builder: Any, rows: list[list[Any]]) -> Any:
     return cgutils.pack_array(builder, [vector for row in rows for vector in row])
 
 
-def _load_intrinsic(k: int, dtype: np.dtype[Any], vectors: int, affine: bool) -> Any:
-    size, rows_type = types.intp, types.UniTuple(vector_types(dtype)[0], (k + 2) * vectors)
+def moving_intrinsics(k: int, dtype: np.dtype[Any], vectors: int) -> tuple[Any, Any, Any, Any]:
+    """Return load, load_slopes, clear and store; vector v of row m is number m * vectors + v of the tuple."""
+    size, powers = types.intp, k + 1
+    rows_type = types.UniTuple(vector_types(dtype)[0], (k + 2) * vectors)
 
     @intrinsic
     def load(typing_context, coefs, at, stride, last, poly, piece, room):  # type: ignore[no-untyped-def]
         def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
-            emit = _Rows(context, builder, dtype, k, vectors)
-            return _packed(builder, emit.polynomials(signature.args, args[:-1], affine))
+            return _packed(builder, _Rows(context, builder, dtype, k, vectors).polynomials(signature.args, args[:-1]))
 
         return rows_type(coefs, size, size, size, poly, size, room), codegen
-
-    return load
-
-
-def moving_intrinsics(k: int, dtype: np.dtype[Any], vectors: int) -> tuple[Any, Any, Any, Any, Any]:
-    """Return load, load_affine, load_slopes, clear and store.
-
-    Vector v of row m is number m * vectors + v of the tuple.
-    """
-    size, powers = types.intp, k + 1
-    rows_type = types.UniTuple(vector_types(dtype)[0], (k + 2) * vectors)
-    load, load_affine = (_load_intrinsic(k, dtype, vectors, affine) for affine in (False, k > 0))
 
     @intrinsic
     def load_slopes(typing_context, coefs, at, stride, last, poly, piece, room, inverse):  # type: ignore[no-untyped-def]
@@ -140,7 +118,7 @@ def moving_intrinsics(k: int, dtype: np.dtype[Any], vectors: int) -> tuple[Any, 
 
         return types.void(rows, grad, size, size, size, poly, size), codegen
 
-    return load, load_affine, load_slopes, clear, store
+    return load, load_slopes, clear, store
 
 
 class _Samples(Emitter):

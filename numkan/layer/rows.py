@@ -5,8 +5,6 @@ vectors of each coefficient, from k + 1 rows C_r of packed coefficients and the 
 (``pieces.py``), and then takes a run of samples of the piece, q, q + 1, ..., end - 1 in sorted order:
 
     rows = load(coefs, at, stride, last, poly, piece, room)         A_m = sum_r P_mr C_r
-    rows = load_affine(...)                 the same where sum_r P_mr is 1 for m = 0 and else 0, but for roundings:
-                                            A_m = (C_j if m = 0) + sum_{r != j} P_mr (C_r - C_j)
     add_outputs(rows, f, first, order, q, end, out, begin)          y += A_0 + w (A_1 + w (A_2 + ...)) + b C_base
     rows = clear(grad, at, stride, room)                            M = 0
     rows = add_moments(rows, f, first, order, q, end, out, begin)   M_m += w^m y, M_base += b y
@@ -22,9 +20,7 @@ and D in `rows`, and the base's row is last. y are the outputs of sample order[s
 
 With its k + 1 B-splines a sample would take k + 2 multiply-adds a vector, and as many numbers to read; so it takes one
 multiply-add less, a sum, and two numbers. About the middle of a piece A is hardly larger than C, whatever the knots:
-that is how B-splines are evaluated anyway. `load_affine` takes a quarter fewer multiply-adds at degree 3, which counts
-where runs are short. It rounds by C_j, the middle one; so the middle function has to be large (`Pieces.affine`), or
-that might be much more than what its share in A is.
+that is how B-splines are evaluated anyway.
 
 Compiled, an operation takes and returns a tuple of vectors (``row_intrinsics.py``): it is a value, so that no store to
 an output can be in doubt of changing it, and it stays in registers; four samples are taken at once. With the JIT off or
@@ -44,7 +40,7 @@ from numkan._jit import kernel
 from numkan._simd import as_python, has_wide_vectors, lanes_of, vector_ops
 from numkan.layer.row_intrinsics import moving_intrinsics, summing_intrinsics
 from numkan.layer.row_numbers import VALUES, powers_of
-from numkan.spline.pieces import function_lanes, middle_function
+from numkan.spline.pieces import function_lanes
 
 __all__ = ["RowOps", "row_ops", "tile_vectors"]
 
@@ -56,7 +52,6 @@ class RowOps(NamedTuple):
     """The operations for one degree, one dtype and tiles of some vectors."""
 
     load: Callable[..., Any]
-    load_affine: Callable[..., Any]
     load_slopes: Callable[..., Any]
     clear: Callable[..., Any]
     store: Callable[..., Any]
@@ -86,10 +81,10 @@ def _ops_in_memory(k: int, dtype: np.dtype[Any], vectors: int) -> RowOps:
     return RowOps(*_moves_in_memory(k, dtype, vectors * step), *_sums_in_memory(k, dtype, vectors * step))
 
 
-def _moves_in_memory(k: int, dtype: np.dtype[Any], width: int) -> tuple[Any, Any, Any, Any, Any]:
+def _moves_in_memory(k: int, dtype: np.dtype[Any], width: int) -> tuple[Any, Any, Any, Any]:
     step, load, store, splat, fma, mul, *_ = vector_ops(lanes_of(dtype))
-    powers, lanes, zero, one, minus = k + 1, function_lanes(k), dtype.type(0), dtype.type(1), dtype.type(-1)
-    degrees, middle = np.arange(k, -1, -1).astype(dtype), middle_function(k)
+    powers, lanes, zero, one = k + 1, function_lanes(k), dtype.type(0), dtype.type(1)
+    degrees = np.arange(k, -1, -1).astype(dtype)
 
     @kernel
     def load_rows(coefs, at, stride, last, poly, piece, rows):  # type: ignore[no-untyped-def]
@@ -98,21 +93,6 @@ def _moves_in_memory(k: int, dtype: np.dtype[Any], width: int) -> tuple[Any, Any
                 value = mul(splat(poly[piece + m * lanes]), load(coefs, at + v))
                 for r in range(1, powers):
                     value = fma(splat(poly[piece + m * lanes + r]), load(coefs, at + r * stride + v), value)
-                store(rows, m * width + v, value)
-            store(rows, powers * width + v, load(coefs, last + v))
-        return rows
-
-    @kernel
-    def load_affine(coefs, at, stride, last, poly, piece, rows):  # type: ignore[no-untyped-def]
-        for v in range(0, width, step):
-            own = load(coefs, at + middle * stride + v)
-            for m in range(powers):
-                value, has_terms = own, m == k
-                for r in range(powers):
-                    if r != middle:
-                        factor = splat(poly[piece + m * lanes + r])
-                        change = fma(splat(minus), own, load(coefs, at + r * stride + v))
-                        value, has_terms = fma(factor, change, value) if has_terms else mul(factor, change), True
                 store(rows, m * width + v, value)
             store(rows, powers * width + v, load(coefs, last + v))
         return rows
@@ -141,7 +121,7 @@ def _moves_in_memory(k: int, dtype: np.dtype[Any], width: int) -> tuple[Any, Any
                 store(grad, row, value)
             store(grad, last + v, fma(splat(one), load(rows, powers * width + v), load(grad, last + v)))
 
-    return load_rows, load_affine if k > 0 else load_rows, load_slopes, clear, store_rows
+    return load_rows, load_slopes, clear, store_rows
 
 
 def _sums_in_memory(k: int, dtype: np.dtype[Any], width: int) -> tuple[Any, Any, Any]:

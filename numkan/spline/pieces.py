@@ -31,24 +31,13 @@ from numkan._jit import kernel
 from numkan._simd import lanes_of, vector_ops
 from numkan.spline.even import are_even, even_centres, even_spans
 
-__all__ = [
-    "EXTRAPOLATIONS",
-    "Pieces",
-    "check_inside",
-    "function_lanes",
-    "local_pieces",
-    "middle_function",
-    "piece_basis",
-]
+__all__ = ["EXTRAPOLATIONS", "Pieces", "check_inside", "function_lanes", "local_pieces", "piece_basis"]
 
 #: The policies outside the domain; `"continue"` is the default of models, `"fade"` is pykan's.
 EXTRAPOLATIONS = ("continue", "fade", "linear", "clamp", "nan", "raise")
 
 #: Under `"continue"` the end polynomial goes on for this share of the domain's length.
 CONTINUED_SHARE = 0.03
-
-#: So large is the middle function of a piece in the middle of it, at least, where others may be compared with it.
-_LARGE = 0.1
 
 #: A cell of the span look-up may hold this many breaks before the look-up table is made finer.
 _BREAKS_PER_CELL = 2
@@ -76,12 +65,6 @@ class Pieces(NamedTuple):
     cells_per_unit: Any  # (n_in,) float
     hint: Any  # (n_in, n_cells) int32: number of breaks in the cells before this one
     per_cell: Any  # (n_in,) int64: the most breaks in one cell
-    affine: Any  # (n_in,) bool: whether the functions sum to 1 on every piece, and the middle one is large
-
-
-def middle_function(k: int) -> int:
-    """Return which of the k + 1 functions of a piece is the middle one, whose polynomial is large on even knots."""
-    return k // 2
 
 
 def function_lanes(k: int) -> int:
@@ -131,9 +114,7 @@ def local_pieces(grid: FloatArray, k: int, extrapolate: str = "continue", nu: in
     origin, cells_per_unit, hint, per_cell = _lookup(breaks)
     ends = np.column_stack([breaks, np.full(len(breaks), np.nan, dtype)])
     local = centre.astype(dtype), inverse.astype(dtype), even
-    small = table[:, :, k, middle_function(k)] < _LARGE  # not what is NaN
-    affine = ~small.any(axis=1) & (nu == 0 and extrapolate != "fade")
-    return Pieces(ends, *local, first, table, origin, cells_per_unit, hint, per_cell, affine)
+    return Pieces(ends, *local, first, table, origin, cells_per_unit, hint, per_cell)
 
 
 def _span_polynomials(
