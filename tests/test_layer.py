@@ -13,6 +13,7 @@ from scipy.interpolate import BSpline
 
 from numkan import KANLayer, _threads, get_threads, set_threads
 from numkan.layer import packed as layer_packed
+from numkan.layer.backward import Halves
 from numkan.layer.forward import second_chain
 from numkan.layer.initialize import draw
 from numkan.layer.pack import Receiver, new_packed, pack, pack_tangent, receive, unpack_gradient
@@ -202,6 +203,13 @@ def test_threads_share_the_inputs_of_a_layer_in_any_number_of_calls(
         set_threads(before)
     assert_identical(packed.backward(x, y_bar, None), want_x, "the gradient by coefficients is not wanted")
     assert backward(packed, x, y_bar, inputs=False)[1].size == 0
+
+
+def test_groups_of_inputs_are_halved_and_each_belongs_to_one_half() -> None:
+    for begin, end, middle in ((0, 1, 1), (0, 49, 25), (3, 8, 6)):
+        halves = Halves.of(begin, end)
+        assert [taken[0] for taken in halves.groups] == [begin, middle]
+        assert halves.ends == (middle, end)
 
 
 def test_what_comes_of_further_samples_is_added() -> None:

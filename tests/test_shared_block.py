@@ -87,6 +87,14 @@ def watched(monkeypatch: pytest.MonkeyPatch, run_together: Any) -> list[Join]:
     return seen
 
 
+def helper_first(task: Any, n_threads: int) -> None:
+    """Run a helper's part to its end before the caller's begins, in place of `run_together`."""
+    helper = threading.Thread(target=task, args=(_threads._ALONE,))
+    helper.start()
+    helper.join()
+    task(_threads._ALONE)
+
+
 def test_a_caller_alone_does_all_parts_and_who_comes_late_the_rest(monkeypatch: pytest.MonkeyPatch) -> None:
     kernel = shared_block._join_kernel
     seen = watched(monkeypatch, lambda task, n_threads: task(_threads._ALONE))
@@ -111,12 +119,6 @@ def test_a_caller_alone_does_all_parts_and_who_comes_late_the_rest(monkeypatch: 
 def test_a_helper_has_the_parts_behind_the_first_and_coefficients_of_its_own_unless_they_are_packed(
     packed: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def helper_first(task: Any, n_threads: int) -> None:
-        helper = threading.Thread(target=task, args=(_threads._ALONE,))
-        helper.start()
-        helper.join()
-        task(_threads._ALONE)
-
     seen = watched(monkeypatch, helper_first)
     model, x = patchy([5, 34, 33, 2], grid=3), points(40, 5)
     monkeypatch.setattr(shared_block, "_MOST_COPIED", model._pack()[1].coefs.size - 1)
@@ -190,13 +192,6 @@ def test_a_caller_alone_does_both_chains_and_who_comes_late_none(monkeypatch: py
 
 def test_helpers_have_done_it_before_the_caller_begins(monkeypatch: pytest.MonkeyPatch) -> None:
     """Who waited for a caller's chain would wait for ever where Ctrl-C comes first."""
-
-    def helper_first(task: Any, n_threads: int) -> None:
-        helper = threading.Thread(target=task, args=(_threads._ALONE,))
-        helper.start()
-        helper.join()
-        task(_threads._ALONE)
-
     seen = watched(monkeypatch, helper_first)
     model = wide()
     layers, acts = shared(model, 2, points(9, 520))
@@ -347,6 +342,16 @@ def test_a_network_at_a_block_that_is_shared_has_the_same_bits_on_any_number_of_
     eps = np.finfo(dtype).eps
     want = model.vjp(x, 2 / outputs.size * (outputs - y))[0]
     assert_within(grad, want, 100 * eps * (abs(want) + abs(want).max()), "gradient")
+
+
+@pytest.mark.jit
+def test_what_is_sorted_for_chains_is_kept_for_the_gradient_alone() -> None:
+    set_threads(2)
+    model, x = unmerged(patchy([520, 33, 2], grid=3)), points(9, 520)
+    model.loss(x, targets(9, 2))
+    assert list(work._local.__dict__["lot of a loss"][1].keep) == []
+    model.loss_and_grad(x, targets(9, 2))
+    assert [kept is not None for kept in work._local.lot[1].keep] == [True, False]
 
 
 @pytest.mark.jit

@@ -3,8 +3,8 @@
 For each number of threads one process is started, with that many threads for every library. In it the contenders of
 one workload are warmed up (compiled) and then take turns. A turn is one call that is not timed, because it pays for
 caches that others have filled (with several threads calls of 15 ms, because those of OpenMP spin on after the turn
-before), and then calls of five milliseconds together (or a single call of more than a second); the figure
-is the median over turns. "fwd" is a prediction, "fwd+bwd" a mean squared error and its gradient by all parameters.
+before), and then calls of five milliseconds together (or a single call of more than a second); the figure is the
+median over turns. "fwd" is a prediction, "fwd+bwd" a mean squared error and its gradient by all parameters.
 numkan's public calls are timed, checks and packing included. What its threads gain over one is measured without peers,
 in a process of its own, where all large workloads take turns.
 

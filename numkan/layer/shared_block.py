@@ -178,7 +178,7 @@ class Stretch:
         counts.parts[COUNT] = 1  # the first is the caller's, who so packs what lasts
 
         with borrowed("second chain", self._chained * acts[1].size, acts[0].dtype) as other:
-            steps = tuple([_step(*step, other) for step in zip(layers, acts, acts[1:], strict=False)])
+            steps = tuple([_step(layer, acts[d], acts[d + 1], other) for d, layer in enumerate(layers)])
 
             def task(call: Call) -> None:
                 is_caller = threading.get_ident() == caller
