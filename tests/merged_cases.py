@@ -10,7 +10,6 @@ from numba import config
 from numkan import KAN
 from numkan.model.evaluate import forward, loss_and_gradients
 from numkan.model.losses import targets
-from numkan.model.steps import ADD
 
 FLOATS = [np.float32, np.float64]
 
@@ -79,7 +78,7 @@ def check_single(model: KAN, x: Any, y: Any, loss: str = "mse", weight: Any = No
     goal = targets(y, 1, model.n_out, model.dtype, loss, weight)
     want = np.full(model.n_params, 7, model.dtype)
     with np.errstate(all="ignore"):  # the JIT off
-        value = merged._blocks(x, goal, want, ADD)
+        value = merged._blocks(x, goal, want, True)
         got, grad = merged.loss_and_grad(x, goal)
         assert str(merged.loss(x, goal)) == str(got) == str(value)
         outputs, rows = merged.predict(x), merged.predict(np.repeat(x, 3, axis=0))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from typing import Any
 
 import numpy as np
@@ -74,3 +77,16 @@ def test_one_sample_leaves_nothing_behind_for_the_next_batch(grid: int, dtype: t
     model.loss_and_grad(np.full((1, 3), np.nan), y[:1])
     for want, got in zip(before, (model(x), *model.loss_and_grad(x, y)), strict=True):
         np.testing.assert_array_equal(got, want)
+
+
+@pytest.mark.jit
+def test_a_loss_alone_compiles_no_gradient(grid: int, tmp_path: Any) -> None:
+    code = f"""
+import numpy as np
+from numkan import KAN
+from numkan.layer.merged_unpack import unpack_kernel
+KAN([2, 3, 1], grid={grid}).loss(np.zeros((9, 2)), np.zeros(9))
+assert not unpack_kernel(np.dtype(np.float64), direct={grid == GRIDS["direct"]}).signatures
+"""
+    environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
+    subprocess.run([sys.executable, "-c", code], env=environment, check=True, timeout=300)

@@ -17,7 +17,7 @@ from numkan.layer.enter import enter_kernel
 from numkan.layer.merged_unpack import unpack_kernel
 from numkan.layer.places import BARS, BEHIND, GRADS, N_IN, N_OUT, N_ROWS, OTHER_BARS, OUTPUTS, VALUES
 from numkan.model.losses import lose
-from numkan.model.steps import ADD, PACK, UNPACK
+from numkan.model.steps import PACK, UNPACK
 
 __all__ = [
     "gradient_columns",
@@ -72,8 +72,11 @@ def predict_columns(k: int, dtype: np.dtype[Any], entries: int) -> Any:
 
 
 @cache
-def gradient_columns(k: int, dtype: np.dtype[Any], entries: int) -> Any:
-    """Return the kernel of a loss and its gradient."""
+def gradient_columns(k: int, dtype: np.dtype[Any], entries: int, wanted: bool) -> Any:
+    """Return the kernel of a loss and, if it is wanted, its gradient.
+
+    That is known when the kernel is compiled: a loss alone needs half of the code.
+    """
     through, pack, unpack = (
         _layers_kernel(k, dtype, entries),
         pack_kernel(k, dtype, entries),
@@ -89,13 +92,12 @@ def gradient_columns(k: int, dtype: np.dtype[Any], entries: int) -> Any:
     ):  # fmt: skip
         """Return the sum over samples low ... high - 1 of a loss; all that a small batch needs, in one call.
 
-        steps: a sum of PACK, fill edges from the network's numbers first; ADD, add the gradient by packed edges to
-        grads, which packing has set to zero; UNPACK, turn it into grad. kind of the loss, target (flat), label, weight,
+        steps: a sum of PACK, fill edges from the network's numbers first, and grads, to which the gradient by packed
+        edges is added, with zeros; and UNPACK, turn that into grad. kind of the loss, target (flat), label, weight,
         scale: see `losses.py`.
         """
         last = places.shape[0] - 1
         n_out, y, rows = places[last, N_OUT], offsets[VALUES] + places[last, BEHIND] * BLOCK, offsets[OUTPUTS]
-        wanted = steps & ADD != 0
         total = 0.0
         if steps & PACK:
             pack(numbers, tables, firsts, places, offsets, work, edges)
@@ -123,7 +125,7 @@ def gradient_columns(k: int, dtype: np.dtype[Any], entries: int) -> Any:
                 if layer > 0:
                     pull_back(tables, edges, places, layer, offsets, full, work, index, bars, below)
                     bars, below = below, bars
-        if steps & UNPACK:
+        if wanted and steps & UNPACK:
             unpack(grads, numbers, places, trained, grad)
         return total
 

@@ -19,7 +19,7 @@ from numkan.layer.enter import enter_kernel
 from numkan.layer.merged_unpack import unpack_kernel
 from numkan.layer.places import BARS, GRADS, N_IN, N_OUT, N_ROWS, OUTPUTS, VALUES, WIDTH
 from numkan.model.losses import lose
-from numkan.model.steps import ADD, PACK, UNPACK
+from numkan.model.steps import PACK, UNPACK
 
 __all__ = ["gradient_direct", "predict_direct"]
 
@@ -75,8 +75,8 @@ def predict_direct(k: int, dtype: np.dtype[Any], entries: int) -> Any:
 
 
 @cache
-def gradient_direct(k: int, dtype: np.dtype[Any], entries: int) -> Any:
-    """Return the kernel of a loss and its gradient."""
+def gradient_direct(k: int, dtype: np.dtype[Any], entries: int, wanted: bool) -> Any:
+    """Return the kernel of a loss and, if it is wanted, its gradient: see `column_kernels.gradient_columns`."""
     through, pack, unpack = _layers_kernel(k, dtype), pack_direct(k, dtype, entries), unpack_kernel(dtype, direct=True)
     add_gradients, pull_back = products_direct(k, dtype), pull_back_direct(k, dtype)
     zero = dtype.type(0)
@@ -86,10 +86,9 @@ def gradient_direct(k: int, dtype: np.dtype[Any], entries: int) -> Any:
         steps, x, low, high, kind, target, label, weight, scale, numbers,
         tables, firsts, places, trained, offsets, work, index, edges, grads, grad,
     ):  # fmt: skip
-        """Return the sum over samples low ... high - 1 of a loss: see `column_kernels.gradient_columns`."""
+        """Return the sum over samples low ... high - 1 of a loss."""
         last = places.shape[0] - 1
         n_out, width, rows = places[last, N_OUT], places[last, WIDTH], offsets[OUTPUTS]
-        wanted = steps & ADD != 0
         total = 0.0
         if steps & PACK:
             pack(numbers, tables, firsts, places, offsets, work, edges)
@@ -106,11 +105,13 @@ def gradient_direct(k: int, dtype: np.dtype[Any], entries: int) -> Any:
                     work[bars + s * width + o] = zero
             goal = target, label, weight, begin, scale
             total += lose(kind, work, rows, count, n_out, *goal, work, bars, width)
-            for layer in range(last if wanted else -1, -1, -1):
+            if not wanted:
+                continue
+            for layer in range(last, -1, -1):
                 add_gradients(tables, firsts, places, layer, offsets, count, work, index, grads)
                 if layer > 0:
                     pull_back(edges, places, layer, offsets, count, work, index)
-        if steps & UNPACK:
+        if wanted and steps & UNPACK:
             unpack(grads, numbers, places, trained, grad)
         return total
 

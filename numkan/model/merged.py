@@ -21,7 +21,7 @@ from numkan.model.frozen import Predictor
 from numkan.model.losses import Targets
 from numkan.model.merged_plan import MergedPlan, Sizes
 from numkan.model.single_kernels import gradient_single_sample, predict_single_sample
-from numkan.model.steps import ADD, PACK, UNPACK
+from numkan.model.steps import PACK, UNPACK
 
 __all__ = ["Merged"]
 
@@ -145,35 +145,34 @@ class Merged:
 
     def loss(self, x: FloatArray, goal: Targets) -> float:
         """Return the loss, the very number that :meth:`loss_and_grad` returns."""
-        return self._differentiate(x, goal, np.empty(0, self.plan.dtype), 0)
+        return self._differentiate(x, goal, np.empty(0, self.plan.dtype), False)
 
     def loss_and_grad(self, x: FloatArray, goal: Targets) -> tuple[float, FloatArray]:
         """Return the loss and its gradient by the parameters."""
         grad = np.empty(self.plan.n_params, self.plan.dtype)
-        return self._differentiate(x, goal, grad, ADD), grad
+        return self._differentiate(x, goal, grad, True), grad
 
-    def _differentiate(self, x: FloatArray, goal: Targets, grad: FloatArray, add: int) -> float:
-        """Return the loss and, with ADD, fill grad."""
+    def _differentiate(self, x: FloatArray, goal: Targets, grad: FloatArray, wanted: bool) -> float:
+        """Return the loss and, if the gradient is wanted, fill grad."""
         if len(x) != 1:
-            return self._blocks(x, goal, grad, add)
+            return self._blocks(x, goal, grad, wanted)
         plan = self.plan
-        kernel = gradient_single_sample(*self._key)  # what `_blocks` gives, bit for bit
+        kernel = gradient_single_sample(*self._key, wanted)  # what `_blocks` gives, bit for bit
         work, index, edges, _ = _workspace(plan).whole
-        return float(kernel(add != 0, x, *self._given(goal), work, index, edges, grad)) / goal.total
+        return float(kernel(x, *self._given(goal), work, index, edges, grad)) / goal.total
 
     def _given(self, goal: Targets) -> tuple[Any, ...]:
         """Return a loss, the network's numbers and its plan as kernels of gradients take them."""
         return *goal.for_kernels(), *self._network
 
-    def _blocks(self, x: FloatArray, goal: Targets, grad: FloatArray, add: int) -> float:
+    def _blocks(self, x: FloatArray, goal: Targets, grad: FloatArray, wanted: bool) -> float:
         """Do it for any number of samples."""
         plan, n, given = self.plan, len(x), self._given(goal)
-        kernel = self._kernels.gradient(*self._key)
+        kernel = self._kernels.gradient(*self._key, wanted)
         parts = _parts(n, plan, max(_GRADIENT_WORK, _LOT_WORK * plan.sizes.grads), _LONGEST_CHAIN)
         if len(parts) == 1:
-            space, steps = _workspace(plan).whole, PACK | add | (UNPACK if add else 0)
-            return float(kernel(steps, x, 0, n, *given, *space, grad)) / goal.total
-        n_lots, size = min(len(parts), _MOST_LOTS), plan.sizes.grads if add else 0
+            return float(kernel(PACK | UNPACK, x, 0, n, *given, *_workspace(plan).whole, grad)) / goal.total
+        n_lots, size = min(len(parts), _MOST_LOTS), plan.sizes.grads if wanted else 0
         losses = np.zeros(n_lots)
         with (
             borrowed("lots", n_lots * size, plan.dtype) as memory,
@@ -189,11 +188,11 @@ class Merged:
                 # a lot is every n_lots-th part, in order; how many there are depends on n alone
                 for part in parts[lot::n_lots]:
                     own[:] = 0
-                    losses[lot] += kernel(add, x, part.start, part.stop, *given, work, index, edges, own, grad)
+                    losses[lot] += kernel(0, x, part.start, part.stop, *given, work, index, edges, own, grad)
                     sums[lot] += own
 
             run_tasks(task, n_lots)
-            if add:
+            if wanted:
                 for lot in range(1, n_lots):
                     sums[0] += sums[lot]
                 kernel(UNPACK, x, 0, 0, *given, *_workspace(plan).scratch, edges, sums[0], grad)

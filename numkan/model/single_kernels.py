@@ -54,25 +54,27 @@ def predict_single_sample(k: int, dtype: np.dtype[Any], entries: int) -> Any:
 
 
 @cache
-def gradient_single_sample(k: int, dtype: np.dtype[Any], entries: int) -> Any:
-    """Return the kernel of the loss of one sample and its gradient: what a batch gives, bit for bit."""
+def gradient_single_sample(k: int, dtype: np.dtype[Any], entries: int, wanted: bool) -> Any:
+    """Return the kernel of one sample's loss and, if it is wanted, gradient: what a batch gives, bit for bit."""
     through = _single_sample_kernel(k, dtype, entries)
     fill_gradient, zero = gradient_single(k, dtype, entries == 0), dtype.type(0)
     pull_back = pull_back_single(k, dtype, entries) if entries else pull_back_single_direct(k, dtype)
 
     @kernel
     def differentiate(  # type: ignore[no-untyped-def]
-        wanted, x, kind, target, label, weight, scale, numbers,
+        x, kind, target, label, weight, scale, numbers,
         tables, firsts, places, trained, offsets, work, index, edges, grad,
     ):  # fmt: skip
-        """Return the loss at x (1, n_in) and, if it is wanted, fill grad."""
+        """Return the loss at x (1, n_in); fill grad."""
         last, bars, below = places.shape[0] - 1, offsets[BARS], offsets[OTHER_BARS]
         y = through(x, numbers, tables, firsts, places, offsets, work, index, wanted, edges)
         n_out = places[last, N_OUT]
         for o in range(n_out, places[last, WIDTH]):
             work[bars + o] = zero
         loss = lose(kind, work, y, 1, n_out, target, label, weight, 0, scale, work, bars, n_out)
-        for layer in range(last if wanted else -1, -1, -1):
+        if not wanted:
+            return loss
+        for layer in range(last, -1, -1):
             fill_gradient(numbers, tables, firsts, places, trained, layer, offsets, work, index, bars, grad)
             if layer > 0:
                 pull_back(tables, edges, places, layer, offsets, work, index, bars, below)

@@ -1,5 +1,6 @@
-"""The steps that a kernel of gradients is asked for: fill packed edges, add to the gradient by them, turn it back."""
+"""What a kernel of gradients is asked for before and after it goes through samples."""
 
 from __future__ import annotations
 
-PACK, ADD, UNPACK = 1, 2, 4
+#: Fill packed edges, and clear the gradient by them; turn that into the gradient by the parameters.
+PACK, UNPACK = 1, 2
