@@ -1,9 +1,9 @@
 """Threads over fixed blocks: how much runs at once never changes a bit.
 
 What is summed is cut into tasks by its size alone, the tasks are done by a pool and by the caller, and partial sums are
-added in the order of the tasks; what is cut by the number of threads (``layer/shared_block.py``) are rows, none of
-which depends on another, and between two threads the two sums that outputs of many inputs are for any number. So one
-thread and many give the same numbers, and several Python threads may call at once.
+added in the order of the tasks. What is cut by the number of threads are rows (``layer/shared_block.py``) and inputs
+(``layer/packed.py``), none of which depends on another, and between two threads the two sums that outputs of many
+inputs are for any number. So one thread and many give the same numbers, and several Python threads may call at once.
 """
 
 from __future__ import annotations

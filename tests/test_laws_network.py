@@ -80,7 +80,7 @@ def test_a_law_is_here_or_elsewhere() -> None:
 @pytest.mark.jit
 @pytest.mark.parametrize("dtype", [np.float64, np.float32], ids=lambda dtype: dtype.__name__)
 def test_N_DET_holds_where_samples_fill_many_chunks(dtype: type) -> None:
-    """Threads are used from the second chunk of 2048 samples on only."""
+    """So many samples are cut into parts, of predictions and of gradients, which threads share."""
     case = random_case(5, [2, 3, 2], [4, 3], [3, 3], 16 * 2048 + 77, dtype, extrapolate="continue")
     impl = NumkanNetworks()
     found = []

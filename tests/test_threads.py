@@ -479,22 +479,48 @@ def test_a_count_must_be_a_positive_integer(bad: Any) -> None:
 # --- models -------------------------------------------------------------------------------------------------------
 
 
-def model_and_samples(n: int) -> tuple[KAN, Any, Any]:
+#: Networks and samples that threads share: parts of many samples; inputs of a wide layer; and one block.
+SHARED = [([2, 3, 1], 40_005), ([150, 72], 2051), ([150, 72], 401)]
+
+
+def model_and_samples(width: list[int], n: int) -> tuple[KAN, Any, Any]:
     rng = np.random.default_rng(0)
-    return KAN([2, 3, 1], grid=4, k=3, seed=3), rng.uniform(-1.2, 1.2, (n, 2)), rng.normal(size=n)
+    model = KAN(width, grid=4, k=3, seed=3)
+    return model, rng.uniform(-1.2, 1.2, (n, width[0])), rng.normal(size=(n, width[-1]))
+
+
+def outputs_and_gradient(model: KAN, x: Any, y: Any) -> bytes:
+    return model(x).tobytes() + model.loss_and_grad(x, y)[1].tobytes()
+
+
+def count_of_helpers() -> int:
+    return 0 if _threads._pool is None else len(_threads._pool._threads)
 
 
 @pytest.mark.jit
-def test_N_THR_ten_threads_share_a_model_a_frozen_one_and_a_pool() -> None:
-    model, x, y = model_and_samples(2 * 2048 + 5)  # three chunks: the pool is used from every thread
-    frozen = model.frozen()
+@pytest.mark.parametrize("call", ["prediction", "gradient"])
+@pytest.mark.parametrize(("width", "n"), SHARED)
+def test_threads_share_what_the_tests_below_say_they_share(width: list[int], n: int, call: str) -> None:
+    model, x, y = model_and_samples(width, n)
     set_threads(2)
-    want = (model(x).tobytes(), frozen(x[:9]).tobytes(), model.loss_and_grad(x, y)[1].tobytes())
+    assert count_of_helpers() == 0
+    model(x) if call == "prediction" else model.loss_and_grad(x, y)
+    assert count_of_helpers() == 1
+
+
+@pytest.mark.jit
+@pytest.mark.parametrize(("width", "n"), SHARED)
+def test_N_THR_ten_threads_share_a_model_a_frozen_one_and_a_pool(width: list[int], n: int) -> None:
+    model, x, y = model_and_samples(width, n)
+    frozen = model.frozen()
+    set_threads(1)
+    want = outputs_and_gradient(model, x, y) + frozen(x[:9]).tobytes()
+    set_threads(2)
     barrier, found = threading.Barrier(10), []
 
     def work() -> None:
         barrier.wait()
-        found.append((model(x).tobytes(), frozen(x[:9]).tobytes(), model.loss_and_grad(x, y)[1].tobytes()))
+        found.append(outputs_and_gradient(model, x, y) + frozen(x[:9]).tobytes())
 
     threads = [threading.Thread(target=work) for _ in range(10)]
     for thread in threads:
@@ -506,18 +532,19 @@ def test_N_THR_ten_threads_share_a_model_a_frozen_one_and_a_pool() -> None:
 
 @pytest.mark.jit
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
-def test_a_forked_child_computes_the_same_bits() -> None:
-    model, x, y = model_and_samples(2 * 2048 + 5)
+@pytest.mark.parametrize(("width", "n"), SHARED)
+def test_a_forked_child_computes_the_same_bits(width: list[int], n: int) -> None:
+    model, x, y = model_and_samples(width, n)
     set_threads(2)
-    loss, grad = model.loss_and_grad(x, y)  # the parent's pool has threads that the child lacks
-    want = model(x).tobytes() + grad.tobytes()
+    want = outputs_and_gradient(model, x, y)
+    assert count_of_helpers() == 1  # which the child lacks
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # Python 3.12 warns of any fork beside threads
         child = os.fork()
     if child == 0:
         code = 1
         try:
-            same = model(x).tobytes() + model.loss_and_grad(x, y)[1].tobytes() == want
+            same = count_of_helpers() == 0 and outputs_and_gradient(model, x, y) == want and count_of_helpers() == 1
             numkan.set_threads(3)
             code = 0 if same and model.loss(x, y) > 0 else 2
         finally:
@@ -532,4 +559,4 @@ def test_a_forked_child_computes_the_same_bits() -> None:
         os.waitpid(child, 0)
         pytest.fail("the child hangs")
     assert os.waitstatus_to_exitcode(status) == 0
-    assert model.loss_and_grad(x, y)[0] == loss, "the parent goes on"
+    assert outputs_and_gradient(model, x, y) == want, "the parent goes on"

@@ -73,7 +73,8 @@ class Network:
 
 
 # Rows enough for several chunks, and for the wide one for several chunks in each of the pieces that a gradient is
-# summed over; for the last one so few that threads share a block. Few degrees, as each one compiles its own kernels.
+# summed over; for the last two so few that threads share a block, by samples and by chains of inputs. Few degrees, as
+# each one compiles its own kernels.
 SHAPES = (
     ((1, 1), 1, 0, 4501),
     ((2, 5, 1), 5, 3, 6007),
@@ -83,6 +84,7 @@ SHAPES = (
     ((96, 72), 5, 3, 2309),
     ((70, 33, 10), 8, 3, 1037),
     ((150, 72), 5, 3, 401),
+    ((530, 20), 4, 3, 259),
 )
 NETWORKS = tuple(Network(*shape, dtype) for shape in SHAPES for dtype in ("float32", "float64"))
 

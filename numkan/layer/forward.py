@@ -38,7 +38,7 @@ _TWO_CHAINS = 512
 def second_chain(n_in):  # type: ignore[no-untyped-def]
     """Return at which of n_in inputs the second chain begins; n_in where there is only one.
 
-    That is a multiple of 16, as many as are prepared at once, but belongs to what a sum is: it follows nothing else.
+    That is a multiple of 16, however many are prepared at once: it belongs to what a sum is, and follows nothing else.
     """
     return (n_in + 31) // 32 * 16 if n_in >= _TWO_CHAINS else n_in
 
