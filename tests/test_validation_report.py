@@ -8,14 +8,15 @@ import types
 from importlib import import_module
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 PROJECT = Path(__file__).parents[1]
 sys.path.insert(0, str(PROJECT / "validation"))  # its scripts are no package
 
-data, goals, peers, report, roofline, scaling, turns, documents = map(
+contest, data, goals, peers, report, roofline, scaling, turns, documents = map(
     import_module,
-    ("_speed_data", "_goals", "_peers", "_report", "_roofline", "_scaling", "_turns", "_speed_report"),
+    ("_contest", "_speed_data", "_goals", "_peers", "_report", "_roofline", "_scaling", "_turns", "_speed_report"),
 )
 
 SPEED = data.load()
@@ -40,6 +41,45 @@ TIMES = [
 
 def section(name, path):
     return path.read_text(encoding="utf-8").split(f"<!-- begin {name} -->\n")[1].split(f"\n<!-- end {name} -->")[0]
+
+
+# --- who takes part -----------------------------------------------------------------------------------------------
+
+WORK = peers.Workload("small", (2, 1), 5, 3)
+
+
+def returning(y):
+    return lambda work, dtype, threads: peers.Contender(lambda: y, None)
+
+
+def test_a_peer_takes_part_with_finite_outputs_of_the_workload_only(monkeypatch):
+    y, wrong = (
+        np.ones((3, 1), np.float32),
+        {
+            "no numbers": np.full((3, 1), np.nan, np.float32),
+            "other shape": np.ones(3, np.float32),
+            "other dtype": np.ones((3, 1)),
+        },
+    )
+    given = {"numkan": y, "a peer": y, **wrong}
+    monkeypatch.setattr(contest, "CONTENDERS", {name: returning(outputs) for name, outputs in given.items()})
+    ready, absent = contest.assemble(list(given), WORK, "float32", 1)
+    assert list(ready) == ["numkan", "a peer"]
+    assert absent == dict.fromkeys(wrong, "ValueError: outputs are not finite float32 of shape (3, 1)")
+
+
+def test_numkan_may_not_be_left_out(monkeypatch):
+    monkeypatch.setattr(contest, "CONTENDERS", {"numkan": returning(np.full((3, 1), np.nan))})
+    with pytest.raises(ValueError, match="not finite"):
+        contest.assemble(["numkan"], WORK, "float64", 1)
+
+
+def test_the_results_say_who_was_left_out():
+    absent = [
+        {"workload": "wide", "dtype": "float32", "contender": "pykan", "threads": n, "why": "slow"} for n in (1, 2)
+    ]
+    text = documents.peers_text({**SPEED["peers"], "absent": absent})
+    assert "\nLeft out: pykan of wide float32 (1 thread), wide float32 (2 threads): slow.\n" in text
 
 
 # --- the documents ------------------------------------------------------------------------------------------------
@@ -166,13 +206,13 @@ def test_the_parameters_that_count_are_those_of_the_network():
     assert roofline.least_bytes(work, "forward", "float64") == 8 * n_params
 
 
-def test_the_least_time_is_the_longer_of_two():
+def test_the_time_of_the_work_is_the_longer_of_two():
     work = peers.Workload("wide", (10, 10), 1, 10)  # 10,000 flop; 800 numbers
-    assert roofline.least_seconds(work, "forward", "float32", {"flops": 1e4, "bytes": 3.2e4}) == 1.0
-    assert roofline.least_seconds(work, "forward", "float32", {"flops": 1e5, "bytes": 1.6e3}) == 2.0
+    assert roofline.work_seconds(work, "forward", "float32", {"flops": 1e4, "bytes": 3.2e4}) == 1.0
+    assert roofline.work_seconds(work, "forward", "float32", {"flops": 1e5, "bytes": 1.6e3}) == 2.0
 
 
-def test_the_share_is_of_the_least_time_and_the_bound_is_on_flops():
+def test_the_share_is_of_the_time_of_the_work_and_the_bound_is_on_flops():
     work, times = peers.Workload("wide", (10, 10), 1, 10), [time_of("numkan", 4.0, 8.0, "wide")]
     machine = [{"workload": "wide", "dtype": "float32", "flops": 1e4, "bytes": 1.6e3}]
     rows = roofline.table_of_shares(times, machine, {"wide": work}).splitlines()[2:]

@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from _peers import CONTENDERS, Contender, Workload, forget_compiled
+from _peers import CONTENDERS, Contender, Workload, check_outputs, forget_compiled
 from _roofline import rates
 from _speed_data import COLUMNS, Record
 from _turns import LEAD, alternate
@@ -24,8 +24,8 @@ WORKLOADS = {
     )
 }
 TOO_LARGE = {
-    ("pykan default", "wide"): "a Python call for each of 65,536 edges",
-    ("pykan default", "mnist"): "50,816 edges",
+    ("pykan default", "wide"): "minutes a call: Python for each of 65,536 edges",
+    ("pykan default", "mnist"): "minutes a call: Python for each of 50,816 edges",
 }
 
 
@@ -35,27 +35,30 @@ def warm_up(call: Callable[[], Any]) -> None:
         call()
 
 
-def assemble(names: Sequence[str], work: Workload, dtype: str, threads: int) -> dict[str, Contender]:
-    """Build and warm up the contenders; one that is not installed, or fails, is skipped with a line that says so."""
-    ready = {}
+def assemble(
+    names: Sequence[str], work: Workload, dtype: str, threads: int
+) -> tuple[dict[str, Contender], dict[str, str]]:
+    """Build and warm up the contenders; return them, and why others are left out: not installed, slow, or failed."""
+    ready, absent = {}, {}
     for name in names:
         if (name, work.name) in TOO_LARGE:
-            print(f"skipped: {name} on {work.name} (minutes a call)", file=sys.stderr)
+            absent[name] = TOO_LARGE[name, work.name]
             continue
         if name == "numkan frozen" and work.rows > 1:
             continue  # for many rows it is numkan without the packing
         try:
             contender = CONTENDERS[name](work, dtype, threads)
+            check_outputs(contender.forward(), work, dtype)
             for call in (contender.forward, contender.both):
                 if call:
                     warm_up(call)
         except Exception as error:  # a peer may fail in any way; numkan may not
             if name.startswith("numkan"):
                 raise
-            print(f"skipped: {name} on {work.name} ({type(error).__name__}: {str(error)[:200]})", file=sys.stderr)
+            absent[name] = f"{type(error).__name__}: {str(error)[:200]}"
             continue
         ready[name] = contender
-    return ready
+    return ready, absent
 
 
 def contest(
@@ -63,13 +66,16 @@ def contest(
 ) -> dict[str, list[Record]]:
     """Time every contender on every workload; with one thread also what the machine reaches."""
     warnings.simplefilter("ignore")  # of the peers
-    data: dict[str, list[Record]] = {"times": [], "rates": []}
+    data: dict[str, list[Record]] = {"times": [], "rates": [], "absent": []}
     for work in map(WORKLOADS.__getitem__, workloads):
         for dtype in dtypes:
             start = time.perf_counter()
             forget_compiled()
             case = {"workload": work.name, "dtype": dtype}
-            contenders = assemble(names, work, dtype, threads)
+            contenders, absent = assemble(names, work, dtype, threads)
+            for name, why in absent.items():
+                print(f"left out: {name} on {work.name} {dtype} ({why})", file=sys.stderr)
+                data["absent"].append({"threads": threads, **case, "contender": name, "why": why})
             records = {c: {"threads": threads, **case, "contender": c} for c in contenders}
             for column in COLUMNS:
                 calls = {c: call for c in contenders if (call := getattr(contenders[c], column))}

@@ -1,7 +1,7 @@
 """Contenders of `benchmark.py`: numkan and live peers behind two calls without arguments, ``forward`` and ``both``.
 
-A peer is installed software, run as its authors ship it, except `efficient_kan`, which is not on a package index: its
-formulas are written out here around a torch module. Forward passes of torch run under ``no_grad``; "both" is forward,
+A peer is installed software, run as its authors ship it, except efficient-kan, which is not on a package index: its
+formulas are in `_efficient_kan_formulas.py`. Forward passes of torch run under ``no_grad``; "both" is forward,
 mean squared error and the gradient by all parameters. What "compiled" means is said at each builder. A peer that
 cannot be imported raises ImportError from its builder.
 """
@@ -12,6 +12,7 @@ import contextlib
 import io
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -66,6 +67,13 @@ def numkan_frozen(work: Workload, dtype: str, threads: int) -> Contender:
     predict = model.frozen()
     x, _ = work.data(dtype)
     return Contender(lambda: predict(x), None)
+
+
+def check_outputs(outputs: Any, work: Workload, dtype: str) -> None:
+    """Refuse what is not the finite outputs of the workload, in its dtype: that is no work to be compared with."""
+    y = np.asarray(outputs)
+    if y.shape != (work.rows, work.width[-1]) or y.dtype != np.dtype(dtype) or not np.isfinite(y).all():
+        raise ValueError(f"outputs are not finite {dtype} of shape {(work.rows, work.width[-1])}")
 
 
 def forget_compiled() -> None:
@@ -126,33 +134,12 @@ def pykan_plain(work: Workload, dtype: str, threads: int) -> Contender:
 
 
 def efficient_kan(work: Workload, dtype: str, threads: int) -> Contender:
-    """Time efficient-kan's formulas, written out here: all knots by iteration, two dense products a layer."""
+    """Time efficient-kan's formulas: all knots by iteration, two dense products a layer."""
     import torch
-
-    class Layer(torch.nn.Module):
-        def __init__(self, n_in: int, n_out: int) -> None:
-            super().__init__()
-            step = 2 / work.G
-            knots = torch.arange(-DEGREE, work.G + DEGREE + 1) * step - 1
-            self.register_buffer("grid", knots.expand(n_in, -1).contiguous())
-            self.base_weight = torch.nn.Parameter(torch.randn(n_out, n_in) / n_in**0.5)
-            self.spline_weight = torch.nn.Parameter(0.1 * torch.randn(n_out, n_in, work.G + DEGREE))
-            self.spline_scaler = torch.nn.Parameter(torch.randn(n_out, n_in) / n_in**0.5)
-
-        def forward(self, x: Any) -> Any:
-            grid, z = self.grid, x.unsqueeze(-1)
-            bases = ((z >= grid[:, :-1]) & (z < grid[:, 1:])).to(x.dtype)
-            for k in range(1, DEGREE + 1):
-                left = (z - grid[:, : -(k + 1)]) / (grid[:, k:-1] - grid[:, : -(k + 1)]) * bases[:, :, :-1]
-                right = (grid[:, k + 1 :] - z) / (grid[:, k + 1 :] - grid[:, 1:-k]) * bases[:, :, 1:]
-                bases = left + right
-            weight = (self.spline_weight * self.spline_scaler.unsqueeze(-1)).view(self.base_weight.shape[0], -1)
-            base = torch.nn.functional.linear(torch.nn.functional.silu(x), self.base_weight)
-            return base + torch.nn.functional.linear(bases.view(x.shape[0], -1), weight)
+    from _efficient_kan_formulas import KANLinear
 
     def build() -> Any:
-        layers = [Layer(a, b) for a, b in zip(work.width[:-1], work.width[1:], strict=True)]
-        return torch.nn.Sequential(*layers)
+        return torch.nn.Sequential(*(KANLinear(a, b, work.G, DEGREE) for a, b in pairwise(work.width)))
 
     return _torch_contender(build, work, dtype, threads, compiled=False)
 

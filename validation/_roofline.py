@@ -1,7 +1,8 @@
-"""The least time that a workload can take on this machine, and the share of it that numkan reaches.
+"""The time in which BLAS would do a workload's useful work, and the share of that rate that numkan reaches.
 
-A call must do its useful flops and move its bytes, so it takes at least the longer of flops / (rate of a product of
-matrices in BLAS) and bytes / (rate of a large copy), one thread each. Useful are, for a forward pass, the product and
+A call has to do its useful flops and to move its bytes: at the machine's rates that takes the longer of flops / (rate
+of a product of matrices in BLAS) and bytes / (rate of a large copy), one thread each. It is a measure, not a bound: a
+product of matrices does not reach the processor's peak. Useful are, for a forward pass, the product and
 sum of each of the k + 1 basis functions and of the base function on every edge: 2 (k + 2) N n_in n_out a layer. The
 gradient by coefficients is as much again, and so is the gradient by inputs of every layer but the first. Bytes are
 those of parameters, inputs and outputs (or targets), once, and of the gradient.
@@ -38,7 +39,7 @@ def rates(dtype: str) -> dict[str, float]:
 
 
 def useful_flops(work: Workload, column: str) -> int:
-    """Count the flops that a call cannot do without."""
+    """Count the flops that a call is asked for."""
     layers = [2 * (work.k + 2) * work.rows * n_in * n_out for n_in, n_out in pairwise(work.width)]
     return sum(layers) if column == "forward" else 3 * sum(layers) - layers[0]
 
@@ -50,23 +51,23 @@ def least_bytes(work: Workload, column: str, dtype: str) -> int:
     return np.dtype(dtype).itemsize * (samples + (1 if column == "forward" else 2) * parameters)
 
 
-def least_seconds(work: Workload, column: str, dtype: str, rate: dict[str, float]) -> float:
+def work_seconds(work: Workload, column: str, dtype: str, rate: dict[str, float]) -> float:
     """Return the time of the flops or of the bytes at the machine's rates, whichever is longer."""
     return max(useful_flops(work, column) / rate["flops"], least_bytes(work, column, dtype) / rate["bytes"])
 
 
 def table_of_shares(times: list[Record], machine: list[Record], workloads: dict[str, Workload]) -> str:
-    """Lay out flops, bytes, the least time, the measured time and the share reached."""
+    """Lay out flops, bytes, the time of them at these rates, the measured time and the share reached."""
     rows = []
     for r in machine:
         work, dtype = workloads[r["workload"]], r["dtype"]
         rate = [f"{r['flops'] / 1e9:.0f}", f"{r['bytes'] / 1e9:.1f}"]
         for column in COLUMNS:
-            least, spent = least_seconds(work, column, dtype, r), own(cases(times, 1)[work.name, dtype], column)
+            useful, spent = work_seconds(work, column, dtype, r), own(cases(times, 1)[work.name, dtype], column)
             size = [f"{useful_flops(work, column) / 1e6:.4g}", f"{least_bytes(work, column, dtype) / 1e6:.3g}"]
-            cells = [*size, *rate, f"{1e3 * least:.3g}", f"{1e3 * spent:.3g}", f"{100 * least / spent:.0f} %"]
+            cells = [*size, *rate, f"{1e3 * useful:.3g}", f"{1e3 * spent:.3g}", f"{100 * useful / spent:.0f} %"]
             rows.append([f"{work.name} {dtype} {TITLES[column]}", *cells])
-    heads = ["", "Mflop", "MB", "BLAS Gflop/s", "copy GB/s", "least ms", "numkan ms", "share"]
+    heads = ["", "Mflop", "MB", "BLAS Gflop/s", "copy GB/s", "work ms", "numkan ms", "share"]
     return table(heads, rows)
 
 
@@ -76,5 +77,5 @@ def roofline(times: list[Record], machine: list[Record], workloads: dict[str, Wo
     if rate is None:
         return []
     spent = own(cases(times, 1)["wide", "float32"], "forward")
-    least = useful_flops(workloads["wide"], "forward") / rate
-    return [Goal("wide float32 fwd, over its useful flops at the rate of BLAS", spent / least, BOUND, most=True)]
+    useful = useful_flops(workloads["wide"], "forward") / rate
+    return [Goal("wide float32 fwd, over its useful flops at the rate of BLAS", spent / useful, BOUND, most=True)]

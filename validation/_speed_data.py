@@ -2,8 +2,9 @@
 
 A part of the file, "peers" or "scaling", holds lists of flat records, and under "about" who measured them; those of
 hosts with shorter vectors than 512 bits are parts of their own, "peers 256" and so on. Times are in seconds. In
-"peers": "times" (threads, workload, dtype, contender), "speedups" (numkan's own, threads over one) and
-"rates" (of the machine, one thread: "flops" and "bytes" a second). In "scaling": "sweeps" and "memory" (bytes).
+"peers": "times" (threads, workload, dtype, contender), "speedups" (numkan's own, threads over one), "rates" (of the
+machine, one thread: "flops" and "bytes" a second) and "absent" (who was left out, and why). In "scaling": "sweeps" and
+"memory" (bytes).
 """
 
 from __future__ import annotations

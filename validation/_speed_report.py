@@ -26,6 +26,16 @@ CAPTION = (
     "Float32, one thread; a dot for each form of a library.",
 )
 
+GAINS_ARE = (
+    "Of turns that numkan with one thread and numkan with two take alternately. The tables with peers below come from "
+    "one process for each number of threads, with other neighbours in each: one over the other is not a gain."
+)
+SHARES_ARE = (
+    "Work is the longer of useful flops at the rate of BLAS and bytes at the rate of a large copy, one thread each; "
+    "share is work over measured. BLAS is no bound: it does not reach the processor's peak either, and an edge's first "
+    "coefficient is added, not multiplied. For one row, numkan's forward is `frozen()`."
+)
+
 
 def _vectors(part: dict[str, Any]) -> str:
     """Name what tells a part from the one that the figure and the README show."""
@@ -55,6 +65,15 @@ def _of_the_machine(speedups: list[Record]) -> list[str]:
     ]
 
 
+def _left_out(absent: list[Record]) -> list[str]:
+    """Say which contenders were left out, where, and why."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for r in absent:
+        where = found.setdefault((r["contender"], r["why"]), [])
+        where.append(f"{r['workload']} {r['dtype']} ({r['threads']} thread{'s' if r['threads'] > 1 else ''})")
+    return [f"Left out: {name} of {', '.join(where)}: {why}." for (name, why), where in found.items()]
+
+
 def time_tables(times: list[Record], threads: int) -> str:
     """Lay out one table of milliseconds, and of ratios to numkan, for each workload and dtype."""
     parts = []
@@ -75,7 +94,7 @@ def _cells(seconds: float | None, numkan: float) -> tuple[str, str]:
 def peers_text(peers: dict[str, Any]) -> str:
     """Write the section of the contest: goals, all times, and the roofline."""
     threads = sorted({r["threads"] for r in peers["times"]})
-    about = {GAINS: _of_the_machine(peers["speedups"])}
+    about = {GAINS: [GAINS_ARE, *_of_the_machine(peers["speedups"])]}
     parts = [
         f"## Speed beside live peers{_vectors(peers)}",
         "`benchmark.py`: medians over alternating rounds; ratios above 1 mean that numkan is faster. "
@@ -88,14 +107,11 @@ def peers_text(peers: dict[str, Any]) -> str:
             for title, goals in peer_goals(peers).items()
         ),
         *(time_tables(peers["times"], n) for n in threads),
+        *_left_out(peers.get("absent", [])),
     ]
     if peers["rates"]:
-        least = (
-            "Least is the longer of useful flops at the rate of BLAS and bytes at the rate of a large copy, one thread "
-            "each; share is least over measured. For one row, numkan's forward is `frozen()`."
-        )
         shares = table_of_shares(peers["times"], peers["rates"], WORKLOADS)
-        parts.append(f"### Useful work, and the share of the machine that numkan reaches\n\n{least}\n\n{shares}")
+        parts.append(f"### Useful work, and the share of the machine that numkan reaches\n\n{SHARES_ARE}\n\n{shares}")
     return "\n\n".join(parts)
 
 
@@ -128,7 +144,10 @@ def readme_text(peers: dict[str, Any]) -> str:
             rows.append([network, milliseconds, fastest, pykan])
     text = table(["prediction / with gradient", "numkan, ms", "fastest peer takes", "pykan takes"], rows)
     date, machine, bits = (peers["about"][name] for name in ("date", "machine", "vectors"))
-    about = f"Float32, one thread each; pykan with its symbolic branch off. {date}, {machine}, vectors of {bits} bits."
+    about = (
+        "Float32, degree 3, one thread each; pykan with its symbolic branch off; one row is predicted by `frozen()`. "
+        f"{date}, {machine}, vectors of {bits} bits."
+    )
     return f"{text}\n\n{fill(about, 120)}"
 
 

@@ -16,7 +16,7 @@ installed. The goals of `_goals.py` and the bounds of `_roofline.py` are reporte
 With ``--scaling``: numkan alone, one thread, within the bounds of `_scaling.py` on finer grids, other degrees and a
 million rows, in time and memory; exit code 1 where one is missed. In a full run these are reported.
 
-    python validation/benchmark.py --quick      # small and mid, float32, under a minute, with the peers you have
+    python validation/benchmark.py --quick      # under a minute: small and mid, float32, pykan and inkan if installed
     python validation/benchmark.py --scaling    # numkan alone
     python validation/benchmark.py --write      # everything, into speed.json, RESULTS.md, speed.png and the README
 """
@@ -52,7 +52,7 @@ def about() -> dict[str, str]:
 
 def run_contest(options: argparse.Namespace) -> dict[str, Any]:
     """Time numkan beside its peers, one process a number of threads; then its threads over one, without them."""
-    part: dict[str, Any] = {"about": about(), "times": [], "speedups": [], "rates": []}
+    part: dict[str, Any] = {"about": about(), "times": [], "speedups": [], "rates": [], "absent": []}
     print(f"{paragraph(part['about'])} Load of the machine before the run: {part['about']['load']}.")
     print("Other work spoils the figures, with two threads above all.")
     for threads in options.threads:
