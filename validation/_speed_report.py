@@ -35,6 +35,12 @@ SHARES_ARE = (
     "share is work over measured. BLAS is no bound: it does not reach the processor's peak either, and an edge's first "
     "coefficient is added, not multiplied. For one row, numkan's forward is `frozen()`."
 )
+STOPS_ARE = (
+    "What stops small networks: the call itself (with vectors of 512 bits two rows take two fifths of the time of "
+    "small, and one edge two thirds of that of row: Python, checks, packing), and what is no multiply-add: the piece "
+    "and the base function of every input, and coefficients that each sample looks up for itself. In wide layers "
+    "samples of one piece share them in registers."
+)
 
 
 def _vectors(part: dict[str, Any]) -> str:
@@ -111,7 +117,9 @@ def peers_text(peers: dict[str, Any]) -> str:
     ]
     if peers["rates"]:
         shares = table_of_shares(peers["times"], peers["rates"], WORKLOADS)
-        parts.append(f"### Useful work, and the share of the machine that numkan reaches\n\n{SHARES_ARE}\n\n{shares}")
+        parts.extend(
+            ["### Useful work, and the share of the machine that numkan reaches", SHARES_ARE, shares, STOPS_ARE]
+        )
     return "\n\n".join(parts)
 
 
