@@ -489,6 +489,12 @@ def model_and_samples(width: list[int], n: int) -> tuple[KAN, Any, Any]:
     return model, rng.uniform(-1.2, 1.2, (n, width[0])), rng.normal(size=(n, width[-1]))
 
 
+@pytest.fixture
+def two_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let threads share work on any machine: on one core they do not."""
+    monkeypatch.setattr(_threads, "_available_cores", lambda: 2)
+
+
 def outputs_and_gradient(model: KAN, x: Any, y: Any) -> bytes:
     return model(x).tobytes() + model.loss_and_grad(x, y)[1].tobytes()
 
@@ -498,6 +504,7 @@ def count_of_helpers() -> int:
 
 
 @pytest.mark.jit
+@pytest.mark.usefixtures("two_cores")
 @pytest.mark.parametrize("call", ["prediction", "gradient"])
 @pytest.mark.parametrize(("width", "n"), SHARED)
 def test_threads_share_what_the_tests_below_say_they_share(width: list[int], n: int, call: str) -> None:
@@ -509,6 +516,7 @@ def test_threads_share_what_the_tests_below_say_they_share(width: list[int], n: 
 
 
 @pytest.mark.jit
+@pytest.mark.usefixtures("two_cores")
 @pytest.mark.parametrize(("width", "n"), SHARED)
 def test_N_THR_ten_threads_share_a_model_a_frozen_one_and_a_pool(width: list[int], n: int) -> None:
     model, x, y = model_and_samples(width, n)
@@ -532,6 +540,7 @@ def test_N_THR_ten_threads_share_a_model_a_frozen_one_and_a_pool(width: list[int
 
 @pytest.mark.jit
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
+@pytest.mark.usefixtures("two_cores")
 @pytest.mark.parametrize(("width", "n"), SHARED)
 def test_a_forked_child_computes_the_same_bits(width: list[int], n: int) -> None:
     model, x, y = model_and_samples(width, n)

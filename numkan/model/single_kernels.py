@@ -65,7 +65,7 @@ def gradient_single_sample(k: int, dtype: np.dtype[Any], entries: int, wanted: b
         x, kind, target, label, weight, scale, numbers,
         tables, firsts, places, trained, offsets, work, index, edges, grad,
     ):  # fmt: skip
-        """Return the loss at x (1, n_in); fill grad."""
+        """Return the loss at x (1, n_in); fill grad if it is wanted."""
         last, bars, below = places.shape[0] - 1, offsets[BARS], offsets[OTHER_BARS]
         y = through(x, numbers, tables, firsts, places, offsets, work, index, wanted, edges)
         n_out = places[last, N_OUT]
