@@ -48,7 +48,7 @@ FINE_GRIDS_ARE = (
     "G = 100, in float64, an eighth of the time); and the coefficients, 54 MB then, are packed first and come from "
     "memory for every block. The last cache and the memory are shared with other machines: repeated within a day, the "
     "float64 prediction at G = 100 took from 1.21 (quiet minutes) to 1.6 times (busy ones) as long as at G = 5, which "
-    "hardly changes; in half of the runs it was over 1.3. The figures here are those of one run."
+    "hardly changes; in more than half of the runs it was over 1.3. The figures here are those of one run."
 )
 
 
