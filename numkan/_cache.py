@@ -30,7 +30,6 @@ import numba
 import numpy as np
 from numba import config
 from numba.core import serialize, sigutils
-from numba.core.codegen import RuntimeLinker
 from numba.core.compiler import CompileResult
 
 from numkan._cache_folder import private_folder
@@ -57,9 +56,8 @@ class NumkanCacheWarning(RuntimeWarning):
 class KernelCache:
     """The cache of one kernel, in the form that Numba's dispatchers ask for.
 
-    Numba calls :meth:`load_overload` before it compiles and :meth:`save_overload` after, holding its compiler lock. It
-    does so too when a kernel is compiled only because another one calls it; such calls pass the cache by, as the file
-    of the caller holds the machine code of all its callees.
+    Numba calls :meth:`load_overload` before it compiles and :meth:`save_overload` after, holding its compiler lock, for
+    kernels that Python calls. The file of such a kernel holds the machine code of all the kernels that it calls.
     """
 
     def __init__(self, function: Callable[..., Any]) -> None:
@@ -90,7 +88,7 @@ class KernelCache:
     def load_overload(self, signature: Any, target_context: Any) -> Any:
         """Return the compiled form for a signature, or None where it must be compiled."""
         target_context.refresh()  # makes all types known that the file may speak of
-        if self._is_passed_by(target_context.typing_context):
+        if not self._enabled:
             return None
         arguments, _ = sigutils.normalize_signature(signature)
         path = self._path(arguments, target_context.codegen())
@@ -108,7 +106,7 @@ class KernelCache:
 
     def save_overload(self, signature: Any, compiled: Any) -> None:
         """Write the compiled form of a signature; where that fails, warn once and go on."""
-        if self._is_passed_by(compiled.typing_context) or _holds_addresses(compiled):
+        if not self._enabled or _holds_addresses(compiled):
             return
         arguments, _ = sigutils.normalize_signature(signature)
         path = self._path(arguments, compiled.codegen)
@@ -120,9 +118,6 @@ class KernelCache:
             _write(path, _MAGIC + hashlib.sha256(payload).digest() + payload)
         except OSError as error:
             _warn("access", f"Compiled kernels cannot be written to {path.parent} ({error}): they are compiled anew.")
-
-    def _is_passed_by(self, typing_context: Any) -> bool:
-        return not self._enabled or len(typing_context.callstack) > 0
 
     def _path(self, arguments: Any, codegen: Any) -> Path | None:
         key = overload_key(self._function, arguments)  # first, since its errors must not depend on the folder
@@ -138,14 +133,8 @@ class KernelCache:
 
 
 def _holds_addresses(compiled: Any) -> bool:
-    """Tell whether machine code is of use to this process only.
-
-    Besides what Numba's own cache refuses, that is a caller of a recursive kernel: it calls through a pointer that is
-    set when it is compiled, not when it is loaded, and a process that loaded it would crash.
-    """
-    names = [variable.name for variable in compiled.library._final_module.global_variables]
-    recursive = any(name.startswith(RuntimeLinker.PREFIX) for name in names)
-    return bool(recursive or compiled.lifted or compiled.library.has_dynamic_globals)
+    """Return whether machine code is of use to this process only, as Numba's own cache says it."""
+    return bool(compiled.lifted or compiled.library.has_dynamic_globals)
 
 
 # --- files --------------------------------------------------------------------------------------------------------

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import FunctionType
 from typing import Any, cast
 
 from llvmlite.binding import Linkage
-from numba import njit
+from numba import config
 from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import Compiler
+from numba.core.registry import CPUDispatcher
 
 from numkan._cache import KernelCache
 from numkan._key import overload_key
@@ -16,44 +18,95 @@ from numkan._key import overload_key
 __all__ = ["kernel"]
 
 
-class _KernelLibrary(JITCodeLibrary):  # type: ignore[misc]
-    """Machine code of a kernel that calls its own copies of other kernels.
+class _CalleeLibrary(JITCodeLibrary):  # type: ignore[misc]
+    """Code of a kernel that another kernel calls: it is linked into the caller's, and optimized there, once.
 
-    Numba gives the copies the names of the originals, and the linker takes the first of a name that the process has.
-    Where a kernel was compiled, that is the callee compiled on its own, for other registers: the gradient of a wide
-    layer took up to a third longer there, where a thread's stack lay badly, than where it was loaded from the disk.
+    Numba optimizes a function and generates its machine code before a caller copies it, and the caller optimizes the
+    copy again: through five levels of calls that was two thirds of the time of a compilation.
     """
 
-    def _finalize_final_module(self) -> None:
-        self._shared_module = self._final_module.clone()  # what callers copy: names that may be defined many times
-        for function in self._shared_module.functions:
-            if not function.is_declaration and function.linkage == Linkage.external:
-                function.linkage = Linkage.linkonce_odr
+    def finalize(self) -> None:
+        """Link what the kernel calls itself; optimize nothing, generate nothing."""
+        self._raise_if_finalized()
+        for library in dict.fromkeys(self._linking_libraries):
+            self._final_module.link_in(library._get_module_for_linking(), preserve=True)
         for function in self._final_module.functions:
-            if not function.is_declaration and function.linkage == Linkage.linkonce_odr:
-                function.linkage = Linkage.internal
-        super()._finalize_final_module()
+            if not function.is_declaration and function.linkage == Linkage.external:
+                function.linkage = Linkage.linkonce_odr  # callers may copy it by several ways
+        self._shared_module = self._final_module
+        self._finalized = True
 
 
-class _KernelCompiler(Compiler):  # type: ignore[misc]
-    """Numba's compiler, but machine code is named after what it does, and calls no other kernel's.
+class _CalleeCompiler(Compiler):  # type: ignore[misc]
+    """Numba's compiler, up to LLVM's unoptimized code, which is named after what it does.
 
-    Numba tells functions of one name apart by a counter, which starts at 1 in every process. Two kernels from one
-    factory, cached by two processes and loaded by a third, would then call helpers of the same symbol, and the linker
-    would silently give both kernels the helpers of one. Here the counter's place is taken by the key of the function
-    (code, closure, argument types).
+    Numba tells functions of one name apart by a counter, which starts at 1 in every process. Here the counter's place
+    is taken by the key of the function (code, closure, argument types): one function has one name in every process.
     """
 
     named_by_key = True
+    library = _CalleeLibrary
 
     def define_pipelines(self) -> Any:
         """Name the function, and say where its code goes: this is the first hook that knows the argument types."""
         identity = self.state.func_id
         identity.unique_id = int(overload_key(identity.func, self.state.args)[:15], 16)
         identity.unique_name = f"{identity.func_qualname}${identity.unique_id}"
-        self.state.library = _KernelLibrary(self.state.targetctx.codegen(), identity.func_qualname)
+        self.state.library = self.library(self.state.targetctx.codegen(), identity.func_qualname)
         self.state.library.enable_object_caching()
+        self.state.flags.no_compile = self.library is _CalleeLibrary
         return super().define_pipelines()
+
+
+class _KernelLibrary(JITCodeLibrary):  # type: ignore[misc]
+    """Machine code of a kernel with its own copies of the kernels that it calls.
+
+    The copies become private: the linker takes the first symbol of a name that the process has, which may be that of
+    another kernel's copy, compiled for other registers.
+    """
+
+    def _finalize_final_module(self) -> None:
+        for function in self._final_module.functions:
+            if not function.is_declaration and function.linkage == Linkage.linkonce_odr:
+                function.linkage = Linkage.internal
+        super()._finalize_final_module()
+
+
+class _KernelCompiler(_CalleeCompiler):
+    """The same for a kernel that Python calls: optimized, with machine code and a wrapper."""
+
+    library = _KernelLibrary
+
+
+class _Callee(CPUDispatcher):  # type: ignore[misc]
+    """The forms of a kernel that other kernels call."""
+
+    def add_overload(self, cres: Any) -> None:
+        """Make the form known to callers; there is none that Python could call."""
+        cres = cres._replace(entry_point=object())
+        self.targetctx.insert_user_function(cres.entry_point, cres.fndesc, [cres.library])
+        self.overloads[tuple(cres.signature.args)] = cres
+
+
+class _Kernel(CPUDispatcher):  # type: ignore[misc]
+    """The forms of a kernel that Python calls, and those that other kernels call."""
+
+    def __init__(self, function: FunctionType, options: dict[str, Any]) -> None:
+        super().__init__(function, targetoptions=options, pipeline_class=_KernelCompiler)
+        unwrapped = {**options, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+        self._callee = _Callee(function, targetoptions=unwrapped, pipeline_class=_CalleeCompiler)
+        self._cache = KernelCache(function)
+
+    def get_call_template(self, args: Any, kws: Any) -> Any:
+        """Return how another kernel calls this one."""
+        return self._callee.get_call_template(args, kws)
+
+    def get_overload(self, sig: Any) -> Any:
+        """Return what another kernel calls."""
+        return self._callee.get_overload(sig)
+
+    #: Recursion is not supported: Numba refuses it where this is False.
+    is_compiling = False
 
 
 def kernel(function: Callable[..., Any], *, inline: bool = False) -> Callable[..., Any]:
@@ -106,9 +159,9 @@ def kernel(function: Callable[..., Any], *, inline: bool = False) -> Callable[..
     >>> out
     array([2., 5.])
     """
-    compiled: Any = njit(
-        nogil=True, error_model="numpy", _nrt=False, forceinline=inline, pipeline_class=_KernelCompiler
-    )(function)
-    if compiled is not function:
-        compiled._cache = KernelCache(function)
-    return cast(Callable[..., Any], compiled)
+    if config.DISABLE_JIT:
+        return function
+    options = {"nogil": True, "error_model": "numpy", "_nrt": False, "forceinline": inline}
+    return cast(
+        Callable[..., Any], _Kernel(cast(FunctionType, function), {"nopython": True, "boundscheck": None} | options)
+    )

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from llvmlite.binding import Linkage
-from numba import config, njit, types
+from numba import config, errors, njit, types
 from numba.extending import intrinsic
 
 from numkan import _cache, _cache_folder
@@ -267,18 +267,26 @@ def test_a_kernel_calls_copies_of_others_that_no_other_code_can_take_the_place_o
     assert [name for name, link in links.items() if link == Linkage.external]
 
 
-def test_callers_of_recursive_kernels_are_not_cached(cache_root):
+def test_a_kernel_that_calls_itself_is_refused(cache_root):
     @kernel
     def fibonacci(n):
         return n if n < 2 else fibonacci(n - 1) + fibonacci(n - 2)
 
-    @kernel
-    def fill(x, out):
-        for i in range(x.size):
-            out[i] = x[i] * fibonacci(6)  # a literal: compiled apart from the integers that follow
+    with pytest.raises(errors.NumbaError, match="re-entrant"):
+        fibonacci(6)
 
-    assert result(fill) == [8, 16, 24]
-    assert files(cache_root) == []
+
+def test_what_only_kernels_call_is_optimized_in_their_code_alone(cache_root):
+    inner = scale(2)
+
+    @kernel
+    def outer(x, out):
+        inner(x, out)
+
+    assert result(outer) == [2, 4, 6]
+    assert inner.signatures == []  # no machine code that Python could call
+    assert result(inner) == [2, 4, 6]
+    assert len(inner.signatures) == 1
 
 
 def test_recompiling_ignores_the_file(cache_root):
