@@ -58,9 +58,9 @@ def set_threads(n: int) -> None:
     Parameters
     ----------
     n : int
-        At least 1. Linear algebra goes through BLAS and LAPACK, which have thread counts of their own. A thread that
-        has nothing to do looks out for work for 0.3 ms or twice that before it sleeps, unless there are more threads
-        than cores; the arrays of a call may be held that long.
+        At least 1. BLAS has one thread in whatever numkan does, see :func:`numkan.KAN.fit`. A thread that has nothing
+        to do looks out for work for 0.3 ms or twice that before it sleeps, unless there are more threads than cores;
+        the arrays of a call may be held that long.
 
     Raises
     ------

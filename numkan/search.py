@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from numkan._blas import one_blas_thread
 from numkan._check import check_integer, check_number, check_option, check_seed, is_list
 from numkan.kan import KAN
 from numkan.train.history import FitResult
@@ -158,7 +159,8 @@ def search(
     >>> model.width, result.fit.loss < 1e-9
     ([2, 1, 1], True)
     """
-    return _Search(x, y, widths, k, time_limit, sample_weight, random_state, options).run()
+    with one_blas_thread():
+        return _Search(x, y, widths, k, time_limit, sample_weight, random_state, options).run()
 
 
 class _Search:

@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import scipy.linalg
 
+from numkan._blas import one_blas_thread
 from numkan._check import FloatArray
 from numkan.spline.basis import B_batch
 from numkan.spline.knots import interior_knots
@@ -62,7 +63,8 @@ def draw(
     interior: Any = interior_knots(knots, k)
     noise = (rng.random((interior.shape[1], n_in, n_out)) - 0.5) * (noise_scale / (n_basis - k))
     at_knots = B_batch(interior.T, knots, k)[:, 0]
-    through = scipy.linalg.pinv(at_knots)  # G + 1 conditions on G + k coefficients: the solution of minimum norm
+    with one_blas_thread():
+        through = scipy.linalg.pinv(at_knots)  # G + 1 conditions on G + k coefficients: the solution of minimum norm
     coef = np.einsum("pg,gio->ipo", through, noise)
     scale_base = (scale_base_mu + scale_base_sigma * rng.uniform(-1, 1, (n_in, n_out))) / np.sqrt(n_in)
     return Drawn(coef, scale_base, np.full((n_in, n_out), 1 / np.sqrt(n_in)))

@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from numkan._blas import one_blas_thread
 from numkan._check import FloatArray, as_float_array, as_samples, check_finite, check_integer, check_option
 from numkan.spline.curve import combine, one_input, rows_per_block
 from numkan.spline.knots import check_grid, common_dtype, greville
@@ -104,13 +105,14 @@ def refit(
     old, new = local_pieces(old_knots, k_old, policy), local_pieces(new_knots, k_new, policy)
     packed = np.ascontiguousarray(table.transpose(0, 2, 1), dtype=np.float64)
     out = np.empty((*table.shape[:2], new_knots.shape[1] - k_new - 1), table.dtype)
-    for i in range(len(old_knots)):
-        if unchanged[i]:
-            out[i] = table[i]
-            continue
-        curve = one_input(old, i), packed[i : i + 1]
-        near = _projected(*curve, one_input(new, i), new_knots[i], k_new)
-        out[i] = _closest(np.sort(samples[:, i]), *curve, one_input(new, i), near, cond).T
+    with one_blas_thread():
+        for i in range(len(old_knots)):
+            if unchanged[i]:
+                out[i] = table[i]
+                continue
+            curve = one_input(old, i), packed[i : i + 1]
+            near = _projected(*curve, one_input(new, i), new_knots[i], k_new)
+            out[i] = _closest(np.sort(samples[:, i]), *curve, one_input(new, i), near, cond).T
     return out
 
 
@@ -170,10 +172,11 @@ def project(
     table = as_float_array("coef", coef, common_dtype(coef))
     old, new = local_pieces(old_knots, k_old, policy), local_pieces(new_knots, k_new, policy)
     packed = np.ascontiguousarray(table.transpose(0, 2, 1), dtype=np.float64)
-    fits = [
-        _projected(one_input(old, i), packed[i : i + 1], one_input(new, i), new_knots[i], k_new).T
-        for i in range(len(new_knots))
-    ]
+    with one_blas_thread():
+        fits = [
+            _projected(one_input(old, i), packed[i : i + 1], one_input(new, i), new_knots[i], k_new).T
+            for i in range(len(new_knots))
+        ]
     return np.stack(fits).astype(table.dtype)
 
 

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 
+from numkan._blas import one_blas_thread
 from numkan._check import FloatArray, check_integer, check_number
 from numkan.optimize.objective import largest, sealed, start_vector
 from numkan.optimize.result import Status, drive
@@ -154,6 +155,7 @@ class LevenbergMarquardt:
     (True, 0.0, array([1., 2.]))
     """
 
+    @one_blas_thread()
     def __init__(
         self,
         problem: ResidualsAndJacobian | NormalEquations,
@@ -208,6 +210,7 @@ class LevenbergMarquardt:
         small = before - self.state.fun <= self._ftol * before and predicted <= self._ftol * before
         return Status.DECREASE if small and self._ftol > 0.0 and math.isfinite(before) else None
 
+    @one_blas_thread()
     def step(self) -> bool:
         """Take one accepted step; False, with `status` saying why, where there is none to take."""
         if self.status is not None:
@@ -308,6 +311,10 @@ def levenberg_marquardt(
     ValueError, TypeError
         If an argument is out of its range, or the loss or its Jacobian is not finite at `x0`.
 
+    Notes
+    -----
+    BLAS has one thread meanwhile, in `problem` and `callback` too, and in other threads of Python.
+
     References
     ----------
     J. J. More, "The Levenberg-Marquardt algorithm: implementation and theory", in Numerical Analysis, Lecture Notes in
@@ -323,5 +330,6 @@ def levenberg_marquardt(
     (True, True)
     """
     steps = check_integer("steps", steps, 0)
-    run = LevenbergMarquardt(problem, x0, gtol=gtol, ftol=ftol, radius=radius)
-    return drive(run, steps, callback, Status.STEPS)
+    with one_blas_thread():
+        run = LevenbergMarquardt(problem, x0, gtol=gtol, ftol=ftol, radius=radius)
+        return drive(run, steps, callback, Status.STEPS)

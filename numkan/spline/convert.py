@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from numkan._blas import one_blas_thread
 from numkan._check import FloatArray, as_float_array, check_finite, check_integer
 from numkan.spline.basis import B_batch
 from numkan.spline.knots import check_grid_row, interior_knots
@@ -119,5 +120,6 @@ def to_ppoly(grid_row: Any, coef_row: Any, k: int) -> PPoly[np.float64]:
 
     knots, coef, k = _check_row(grid_row, coef_row, k)
     breaks = np.unique(interior_knots(knots[None], k)[0])
-    taylor = [B_batch(breaks[:-1, None], knots[None], k, m)[:, 0] @ coef / factorial(m) for m in range(k + 1)]
+    with one_blas_thread():
+        taylor = [B_batch(breaks[:-1, None], knots[None], k, m)[:, 0] @ coef / factorial(m) for m in range(k + 1)]
     return PPoly(np.array(taylor[::-1]), breaks, extrapolate=False)

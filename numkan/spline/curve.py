@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from numkan._blas import one_blas_thread
 from numkan._check import FloatArray, as_float_array, as_samples, check_finite, check_integer, check_option
 from numkan._jit import kernel
 from numkan.spline.knots import check_grid, common_dtype
@@ -201,7 +202,7 @@ def curve2coef(
     Notes
     -----
     Samples are sorted by x first, so that their order changes no bit where the x are distinct. What goes through LAPACK
-    is the same bits for the same BLAS build and its thread count.
+    is the same bits for one build of BLAS.
 
     References
     ----------
@@ -235,17 +236,18 @@ def curve2coef(
     pieces = local_pieces(knots, k, extrapolate)
     coef = np.empty((n_in, n_out, knots.shape[1] - k - 1), dtype)
     rank, residual = np.empty(n_in, np.int64), np.empty((n_in, n_out))
-    for i in range(n_in):
-        order = np.argsort(points[:, i], kind="stable")
-        order = order[root[order] > 0]
-        problem = LocalLeastSquares(coef.shape[2], k + 1, n_out)
-        step = rows_per_block(k + 1 + n_out)
-        for start in range(0, len(order), step):
-            rows = order[start : start + step]
-            values, first = piece_basis(points[rows, i][:, None], one_input(pieces, i))
-            problem.add(first[:, 0], values[:, 0] * root[rows, None], targets[rows, i] * root[rows, None])
-        solution, rank[i], residual[i] = problem.solve(COND)
-        coef[i] = solution.T
+    with one_blas_thread():
+        for i in range(n_in):
+            order = np.argsort(points[:, i], kind="stable")
+            order = order[root[order] > 0]
+            problem = LocalLeastSquares(coef.shape[2], k + 1, n_out)
+            step = rows_per_block(k + 1 + n_out)
+            for start in range(0, len(order), step):
+                rows = order[start : start + step]
+                values, first = piece_basis(points[rows, i][:, None], one_input(pieces, i))
+                problem.add(first[:, 0], values[:, 0] * root[rows, None], targets[rows, i] * root[rows, None])
+            solution, rank[i], residual[i] = problem.solve(COND)
+            coef[i] = solution.T
     return (coef, CurveFit(rank, residual)) if return_info else coef
 
 

@@ -25,6 +25,7 @@ import numpy as np
 import scipy.linalg
 from numpy.typing import NDArray
 
+from numkan._blas import one_blas_thread
 from numkan._check import FloatArray
 from numkan._jit import kernel
 
@@ -237,4 +238,5 @@ def local_lstsq(
         values, y = values * sqrt_weight[:, None], y * sqrt_weight[:, None]
     problem = LocalLeastSquares(n_basis, values.shape[1], y.shape[1])
     problem.add(first[order], values[order], y[order])
-    return problem.solve(cond)
+    with one_blas_thread():
+        return problem.solve(cond)

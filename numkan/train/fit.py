@@ -119,8 +119,9 @@ def fit(
     time_limit : float, optional
         Seconds, checked at every step. Where some samples are held out, the ladder has half of them at most.
     random_state : int, numpy.random.Generator or None
-        Source of the random numbers (validation samples, mini-batches). The same one gives the same bits, whatever the
-        number of numkan's threads.
+        Source of the random numbers (starts, validation samples, mini-batches). The same one gives the same bits on one
+        machine with one build of BLAS, whatever the number of threads of numkan and of BLAS, and however busy the
+        machine is (unless `time_limit` is given).
 
     Returns
     -------
@@ -137,6 +138,9 @@ def fit(
     -----
     Ctrl-C leaves the model at the last accepted step, and is raised on. A fit can be gone on with: call it again (the
     memory of the optimizer begins empty).
+
+    BLAS has one thread while a fit runs, in `callback` too, and in other threads of Python; then it has again what it
+    had. (Accelerate, on macOS, cannot be told.)
 
     Under the policies "nan" and "raise" training goes on outside the grids as under "continue". In the end the hidden
     grids are laid over all training samples once more (with `update_grid`), so that the policy refuses none of them.

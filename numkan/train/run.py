@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from numkan._blas import one_blas_thread
 from numkan._check import FloatArray
 from numkan.model.network import Network
 from numkan.model.regularization import Penalties
@@ -103,6 +104,7 @@ class Training:
 
     # --- the plan -------------------------------------------------------------------------------------------------
 
+    @one_blas_thread()
     def run(self) -> FitResult:
         """Carry out the plan; return what happened."""
         grids = self._plan.grids or (max(self._model.grid),)
