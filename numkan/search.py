@@ -5,17 +5,19 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
 from numkan._blas import one_blas_thread
-from numkan._check import check_integer, check_number, check_option, check_seed, is_list
+from numkan._check import as_float_array, check_integer, check_option, check_seed, is_list
 from numkan.kan import KAN
-from numkan.train.history import FitResult
+from numkan.train.budget import Budget, fit_work, start_work, steps_within
+from numkan.train.history import FitResult, FitStatus
+from numkan.train.plan import Plan, make_plan
 from numkan.train.samples import Samples, check_samples, split
+from numkan.train.trials import SearchResult, Trial
 
 __all__ = ["SearchResult", "Trial", "search"]
 
@@ -49,59 +51,16 @@ _BELIEVED = 1.5
 #: Noise shows in so many shapes whose errors agree to this factor, and that gain less than this by finer grids.
 _NOISY_SHAPES, _NOISY_AGREE, _NOISY_GAIN = 3, 1.1, 1.5
 
-#: Other starts are given to so many of the best shapes, so often in all at most.
+#: Other starts are given to so many of the best shapes, so often in all at most (with an effort of 1).
 _BEST_SHAPES, _MOST_TURNS = 3, 60
 
 #: Shapes that were tried so often, and whose best trials differ by less than this factor, are told apart by averages.
 _OFTEN, _ALIKE = 3, 2.0
 
-#: This share of the time is kept for the last fit.
-_LAST_SHARE = 0.45
+#: This share of work and time is kept for the last fit; it has the second share of the time in any case.
+_LAST_SHARE, _LEAST_LAST_SHARE = 0.45, 0.05
 
-
-@dataclass(frozen=True, slots=True)
-class Trial:
-    """One network that was tried."""
-
-    width: tuple[int, ...]
-    k: int
-    grid: int
-    error: float  #: root mean square over the samples held out
-    score: float  #: what it was judged by: root of the generalized cross-validation, or an error that is much larger
-    gain: float  #: by which the last refinement lowered the error
-    fits: bool  #: whether that is about as the order of the splines says, or the error is down at rounding
-    seconds: float
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class SearchResult:
-    """What :func:`search` has tried; printed, it is a table.
-
-    Attributes
-    ----------
-    trials : tuple of Trial
-        In the order in which they were made.
-    chosen : Trial
-        The one whose network was fitted to all samples.
-    fit : FitResult
-        Of that last fit.
-    seconds : float
-    """
-
-    trials: tuple[Trial, ...]
-    chosen: Trial
-    fit: FitResult
-    seconds: float
-
-    def __str__(self) -> str:
-        rows = [f"{'width':<18} {'k':>2} {'grid':>5} {'error':>10} {'score':>10} {'seconds':>8}"]
-        for trial in self.trials:
-            marks = ("  fits" if trial.fits else "") + ("  chosen" if trial is self.chosen else "")
-            rows.append(
-                f"{list(trial.width)!s:<18} {trial.k:2d} {trial.grid:5d} {trial.error:10.3e} {trial.score:10.3e} "
-                f"{trial.seconds:8.2f}{marks}"
-            )
-        return "\n".join([*rows, f"Fitted to all samples: loss {self.fit.loss:.3e}, {self.seconds:.2f} s in all."])
+_USED_UP = "no shape fits, and the work that `effort` allows is used up."
 
 
 def search(
@@ -110,7 +69,8 @@ def search(
     *,
     widths: Sequence[Sequence[int]] | None = None,
     k: int | str = 3,
-    time_limit: float = 60.0,
+    effort: float = 1.0,
+    time_limit: float | None = None,
     sample_weight: Any = None,
     random_state: int | np.random.Generator | None = 0,
     **options: Any,
@@ -120,8 +80,8 @@ def search(
     Networks are fitted on coarse grids, from no hidden layer to several, from narrow to wide, and judged by samples
     held out and by generalized cross-validation. The first one whose error falls with finer grids as fast as its
     splines allow is taken; otherwise the narrowest that is about as good as the best (surplus nodes cost accuracy:
-    ten times and more without noise, half as much again in it). What is left of the time goes into other starts of the
-    best shapes. The chosen network is then fitted to all samples, as far up the ladder of grids as it pays.
+    ten times and more without noise, half as much again in it). Where none fits, the best shapes are tried
+    again from other starts. The chosen network is then fitted to all samples, as far up the ladder of grids as it pays.
 
     Parameters
     ----------
@@ -131,11 +91,16 @@ def search(
         Whole widths to try instead, in this order, such as ``[[2, 1, 1], [2, 2, 1]]``.
     k : int or "auto"
         Degree of the splines; "auto" tries degree 5 with the chosen width too, and takes it where it is better.
-    time_limit : float
-        Seconds for everything, checked at every step of training.
+    effort : float
+        Scales the work that a search may take: starts, trials and steps, counted by their sizes and not by the clock.
+        With 1, a search where nothing fits takes a minute on one core; most take seconds.
+    time_limit : float, optional
+        Seconds for everything, checked at every step of training. Without it the clock decides nothing.
     sample_weight : array_like, shape (n,), optional
     random_state : int, numpy.random.Generator or None
-        Source of all random numbers.
+        Source of all random numbers. The same one gives the same network, to the bit, on one machine with one build of
+        BLAS, whatever the number of threads of numkan and of BLAS, and however busy the machine is (unless `time_limit`
+        is given).
     **options
         Go to :class:`numkan.KAN`: ``grid_eps``, ``extrapolate``, ``dtype``, ....
 
@@ -150,31 +115,34 @@ def search(
     ValueError, TypeError
         If an argument is not as said.
 
+    Notes
+    -----
+    BLAS has one thread meanwhile, see :func:`numkan.KAN.fit`.
+
     Examples
     --------
     >>> import numpy as np
     >>> import numkan
     >>> x = np.random.default_rng(0).uniform(-1, 1, (300, 2))
-    >>> model, result = numkan.search(x, np.exp(np.sin(np.pi * x[:, 0]) + x[:, 1] ** 2), time_limit=60)
+    >>> model, result = numkan.search(x, np.exp(np.sin(np.pi * x[:, 0]) + x[:, 1] ** 2))
     >>> model.width, result.fit.loss < 1e-9
     ([2, 1, 1], True)
     """
     with one_blas_thread():
-        return _Search(x, y, widths, k, time_limit, sample_weight, random_state, options).run()
+        return _Search(x, y, widths, k, Budget(effort, time_limit), sample_weight, random_state, options).run()
 
 
 class _Search:
     """A search in progress."""
 
     def __init__(
-        self, x: Any, y: Any, widths: Any, k: Any, time_limit: Any, weight: Any, random_state: Any, options: Any
+        self, x: Any, y: Any, widths: Any, k: Any, budget: Budget, weight: Any, random_state: Any, options: Any
     ) -> None:
-        self._began = time.perf_counter()
-        self._limit = check_number("time_limit", time_limit, 0.0, exclusive=True)
+        self._budget = budget
         self._degrees = _check_degrees(k)
         self._rng = check_seed("random_state", random_state)
         self._options = options
-        x, y = np.asarray(x), np.asarray(y)
+        x, y = as_float_array("x", x, np.float64), as_float_array("y", y, np.float64)
         n_in = x.shape[1] if x.ndim == 2 else 1
         n_out = y.shape[1] if y.ndim == 2 else 1
         self._widths = _check_widths(widths, n_in, n_out)
@@ -190,56 +158,67 @@ class _Search:
     def _new(self, width: Sequence[int], k: int) -> KAN:
         return KAN(list(width), grid=5, k=k, seed=self._rng, **self._options)
 
-    def _left(self, share: float = 1.0) -> float:
-        """Return the seconds that are left of a share of the time."""
-        return share * self._limit - (time.perf_counter() - self._began)
-
     # --- trials ---------------------------------------------------------------------------------------------------
 
     def run(self) -> tuple[KAN, SearchResult]:
         """Try, choose, and fit."""
-        k = self._degrees[0]
-        for width in self._widths:
-            self._try(width, k)
-            if self._trials[-1].fits or self._looks_like_noise() or self._left(1.0 - _LAST_SHARE) <= 0.0:
-                break
-        else:
-            self._try_again(k)
+        budget, k = self._budget, self._degrees[0]
+        why = self._try_shapes(k)
         for other in self._degrees[1:]:
-            if self._left(1.0 - _LAST_SHARE) > 0.0:
+            if budget.allows(_LAST_SHARE):
                 self._try(self._chosen().width, other)
         chosen = self._chosen()
         model = self._models[self._trials.index(chosen)]
         fit = self._fit_all(model)
-        return model, SearchResult(tuple(self._trials), chosen, fit, time.perf_counter() - self._began)
+        return model, SearchResult(tuple(self._trials), chosen, fit, budget.seconds, *budget.end(why))
 
-    def _try_again(self, k: int) -> None:
-        """Spend the time on other starts and other samples held out for the best shapes, in turn, until one fits."""
+    def _try_shapes(self, k: int) -> str:
+        """Try every shape, then the best ones again, until one fits; return why it ends."""
+        for width in self._widths:
+            self._try(width, k)
+            if self._trials[-1].fits:
+                return f"{list(width)} fits."
+            if self._looks_like_noise():
+                return "the best shapes agree, and finer grids gain nothing: what is left looks like noise."
+            if not self._budget.allows(_LAST_SHARE):
+                return _USED_UP
+        return self._try_again(k)
+
+    def _try_again(self, k: int) -> str:
+        """Try the best shapes in turn, with other starts and samples held out, until one fits; return why it ends."""
         turn = 0
-        while self._left(1.0 - _LAST_SHARE) > 0.0 and turn < _MOST_TURNS and not self._trials[-1].fits:
+        while turn < _MOST_TURNS * self._budget.effort and self._budget.allows(_LAST_SHARE):
             self._train, self._held = split(self._samples, _HELD_OUT, self._rng)
             shapes = list(dict.fromkeys(trial.width for trial in self._by_score()))[:_BEST_SHAPES]
-            self._try(shapes[turn % len(shapes)], k)
+            width = shapes[turn % len(shapes)]
+            self._try(width, k)
+            if self._trials[-1].fits:
+                return f"{list(width)} fits."
             turn += 1
+        return _USED_UP
 
     def _try(self, width: Sequence[int], k: int) -> None:
         """Fit one network on coarse grids."""
-        began = time.perf_counter()
+        began, budget = time.perf_counter(), self._budget
         model = self._new(width, k)
         edges = sum(a * b for a, b in pairwise(width))
         grids = self._grids(edges, width[-1], k)
+        n, work = len(self._train), budget.work(_LAST_SHARE)
+        plan = _plan(model, n, grids, _STEPS, redraw=True)
+        starts = max(_FEWEST_STARTS, min(_MOST_STARTS, _START_EDGES // edges))
         result = model.fit(
             self._train.x,
             _targets(self._train),
             sample_weight=_weights(self._train),
             validation=(self._held.x, _targets(self._held), _weights(self._held)),
             grids=grids,
-            steps=_STEPS,
+            steps=steps_within(work, model, n, plan),
             start="redraw",
-            restarts=max(_FEWEST_STARTS, min(_MOST_STARTS, _START_EDGES // edges)),
-            time_limit=max(self._left(1.0 - _LAST_SHARE), 0.0),
+            restarts=int(max(min(starts, work / start_work(model, n)), 1)),
+            time_limit=budget.time(_LAST_SHARE),
             random_state=self._rng,
         )
+        self._count(model, n, plan, result)
         error = math.sqrt(result.validation_loss) if result.validation_loss >= 0 else math.inf
         score = result.gcv if error <= _BELIEVED * result.gcv else error
         gain, ratio = _last_gain(result)
@@ -248,6 +227,10 @@ class _Search:
         trial = Trial(tuple(width), k, max(model.grid), error, max(score, self._rounding), gain, fits, seconds)
         self._trials.append(trial)
         self._models.append(model)
+
+    def _count(self, model: KAN, n: int, plan: Plan, result: FitResult) -> None:
+        self._budget.spend(fit_work(model, n, plan, result))
+        self._budget.cut_by_time |= result.status is FitStatus.TIME
 
     def _grids(self, edges: int, n_out: int, k: int) -> list[int]:
         """Return the grids of a trial: two, as far as samples and time allow."""
@@ -289,14 +272,26 @@ class _Search:
         return len(best) == _NOISY_SHAPES and agree and all(trial.gain < _NOISY_GAIN for trial in best)
 
     def _fit_all(self, model: KAN) -> FitResult:
-        return model.fit(
+        """Fit the chosen network to all samples, with fewer steps than usual where too little work is left."""
+        n = len(self._samples)
+        plan = _plan(model, n, "auto", "auto", redraw=model.is_as_drawn)
+        steps = steps_within(self._budget.work(), model, n, plan)
+        result = model.fit(
             self._x,
             self._y,
             sample_weight=self._weight,
+            steps=steps if steps < plan.steps else "auto",
             start="auto",
-            time_limit=max(self._left(), 0.05 * self._limit),
+            time_limit=self._budget.time(least=_LEAST_LAST_SHARE),
             random_state=self._rng,
         )
+        self._count(model, n, plan, result)
+        return result
+
+
+def _plan(model: KAN, n: int, grids: Any, steps: Any, *, redraw: bool) -> Plan:
+    """Return what a fit of n samples is going to do."""
+    return make_plan(model, n, "auto", grids, steps, None, None, None, squares=True, redraw=redraw)
 
 
 def _last_gain(result: FitResult) -> tuple[float, float]:

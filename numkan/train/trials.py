@@ -1,0 +1,61 @@
+"""What a search tells: the networks that it has tried, and how it ended."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from numkan.train.history import FitResult, FitStatus
+
+__all__ = ["SearchResult", "Trial"]
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One network that was tried."""
+
+    width: tuple[int, ...]
+    k: int
+    grid: int
+    error: float  #: root mean square over the samples held out
+    score: float  #: what it was judged by: root of the generalized cross-validation, or an error that is much larger
+    gain: float  #: by which the last refinement lowered the error
+    fits: bool  #: whether that is about as the order of the splines says, or the error is down at rounding
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SearchResult:
+    """What :func:`numkan.search` has tried; printed, it is a table.
+
+    Attributes
+    ----------
+    trials : tuple of Trial
+        In the order in which they were made.
+    chosen : Trial
+        The one whose network was fitted to all samples.
+    fit : FitResult
+        Of that last fit.
+    seconds : float
+    status : FitStatus
+        ``"time limit"`` where that cut trials or the last fit short, else ``"finished"``.
+    message : str
+        Why the search ended, in a sentence.
+    """
+
+    trials: tuple[Trial, ...]
+    chosen: Trial
+    fit: FitResult
+    seconds: float
+    status: FitStatus
+    message: str
+
+    def __str__(self) -> str:
+        rows = [f"{'width':<18} {'k':>2} {'grid':>5} {'error':>10} {'score':>10} {'seconds':>8}"]
+        for trial in self.trials:
+            marks = ("  fits" if trial.fits else "") + ("  chosen" if trial is self.chosen else "")
+            rows.append(
+                f"{list(trial.width)!s:<18} {trial.k:2d} {trial.grid:5d} {trial.error:10.3e} {trial.score:10.3e} "
+                f"{trial.seconds:8.2f}{marks}"
+            )
+        rows.append(f"Fitted to all samples: loss {self.fit.loss:.3e}, {self.seconds:.2f} s in all.")
+        return "\n".join([*rows, self.message])
