@@ -23,6 +23,7 @@ from numkan.model.network import Network
 from numkan.train import FitResult, FitStatus, Stage, run, start
 from numkan.train.commit import scratch_copy
 from numkan.train.samples import batches, check_samples, split
+from tests.clocks import wind
 from tests.network_cases import TANH
 
 QUICK = {"method": "lbfgs", "steps": 4, "grids": None, "validation": None}
@@ -625,7 +626,7 @@ def test_signals_are_the_main_thread_s_affair():
     assert signal.getsignal(signal.SIGINT) is handler
 
 
-def test_a_time_limit_ends_the_fit_at_the_next_step():
+def test_a_time_limit_ends_the_fit_at_the_next_step(monkeypatch):
     x, y = data()
     model = small()
     result = model.fit(x, y, **{**QUICK, "grids": [3, 6], "steps": 10_000}, time_limit=0.0)
@@ -633,12 +634,15 @@ def test_a_time_limit_ends_the_fit_at_the_next_step():
     assert result.success
     assert result.loss == model.loss(x, y)
 
+    clock = wind(monkeypatch)
+
     def wait(told: Any) -> None:
-        time.sleep(0.3 if told.stage == 0 and told.step == 4 else 0)
+        clock.sleep(0.3 if told.stage == 0 and told.step == 4 else 0)
 
     late = small().fit(x, y, **{**QUICK, "grids": [3, 6]}, time_limit=0.25, callback=wait)
     assert late.status == "time limit"
     assert "0.25 s" in late.message
+    assert late.steps == 4
     assert late.stages[-1].grid == 3
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import sys
 from typing import Any
 
 import numpy as np
@@ -14,6 +13,7 @@ from numkan import KAN, search
 from numkan.search import SearchResult, Trial
 from numkan.train.budget import step_work, steps_within
 from numkan.train.plan import make_plan
+from tests.clocks import wind
 
 pytestmark = pytest.mark.jit  # in plain Python normal equations take minutes
 
@@ -163,27 +163,6 @@ def hard(n: int, n_in: int = 4) -> tuple[Any, Any]:
     return x, np.sin(3 * x[:, 0] * x[:, 1]) * np.cos(2 * x[:, 2] * x[:, 3]) + x[:, 0]
 
 
-class Clock:
-    """Stands for the module `time`; it goes faster and faster."""
-
-    def __init__(self) -> None:
-        self.now = self.tick = 1.0
-        self.looks = 0
-
-    def perf_counter(self) -> float:
-        self.looks += 1
-        self.tick *= 1.01
-        self.now += self.tick
-        return self.now
-
-
-def let_time_fly(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    clock = Clock()
-    for name in ("numkan.search", "numkan.train.budget", "numkan.train.run", "numkan.train.second_order"):
-        monkeypatch.setattr(sys.modules[name], "time", clock)
-    return clock
-
-
 def test_the_clock_decides_nothing_without_a_time_limit(monkeypatch):
     x, y = hard(120)
 
@@ -192,7 +171,7 @@ def test_the_clock_decides_nothing_without_a_time_limit(monkeypatch):
         return model.params.tobytes(), [(trial.width, trial.error) for trial in result.trials], result.message
 
     before = found()
-    clock = let_time_fly(monkeypatch)
+    clock = wind(monkeypatch, tick=1.0, growth=1.01)
     assert found() == before
     assert clock.looks > 0
     assert before[2] == "Finished: no shape fits, and the work that `effort` allows is used up."
@@ -235,7 +214,7 @@ def test_what_a_trial_may_cost_stays_within_the_budget(n, n_in, n_out, hidden):
 @pytest.mark.parametrize("limit", [100.0, 1000.0])
 def test_a_time_limit_that_cuts_is_told(limit, monkeypatch):
     x, y = hard(200)
-    let_time_fly(monkeypatch)
+    wind(monkeypatch, tick=1.0, growth=1.01)
     model, result = search(x, y, time_limit=limit)
     assert result.status == "time limit"
     assert result.message == f"Stopped: the time limit of {limit:g} s cut trials or the last fit short."
