@@ -1,0 +1,63 @@
+"""Claim: what once failed in the hands of a user holds, each line with what was measured.
+
+Every function ``check_*`` of the modules ``_faults_*.py`` beside this file makes one claim, its docstring, and returns
+what it measured and whether that is as claimed. Exit code 1 where one is not.
+
+    python validation/faults.py                      # all of them
+    python validation/faults.py --only busy          # those with this in the names of their module or function
+"""
+
+from __future__ import annotations
+
+import argparse
+import inspect
+import sys
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+
+from _report import header, table
+
+Check = Callable[[], tuple[str, bool]]
+
+
+def checks(folder: Path, only: str = "") -> dict[str, Check]:
+    """Return the checks of the modules in a folder, by the names of both."""
+    found: dict[str, Check] = {}
+    for path in sorted(folder.glob("_faults_*.py")):
+        module = import_module(path.stem)
+        for name, value in inspect.getmembers(module, inspect.isfunction):
+            if name.startswith("check_") and value.__module__ == module.__name__:
+                found[f"{path.stem.removeprefix('_faults_')}: {name.removeprefix('check_')}"] = value
+    return {name: check for name, check in found.items() if only in name}
+
+
+def run(check: Check) -> tuple[str, bool]:
+    """Return what a check has measured, and whether it holds; an error is told and does not."""
+    try:
+        return check()
+    except Exception as error:
+        return f"{type(error).__name__}: {error}", False
+
+
+def main(folder: Path = Path(__file__).parent) -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", default="", metavar="NAME", help="checks whose name has this in it")
+    chosen = checks(folder, parser.parse_args().only)
+    if not chosen:
+        parser.error("argument --only: no check has a name with that in it")
+    rows, failed = [], 0
+    for name, check in chosen.items():
+        print(f"{name} ...", file=sys.stderr, flush=True)
+        measured, holds = run(check)
+        failed += not holds
+        rows.append([" ".join((check.__doc__ or name).split()), measured, "ok" if holds else "FAILED"])
+    print(header(["numkan", "numpy", "numba", "scipy", "threadpoolctl"]))
+    print()
+    print(table(["claim", "measured", ""], rows))
+    print(f"\n{failed} of {len(rows)} failed")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
