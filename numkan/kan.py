@@ -41,6 +41,8 @@ extrapolate, init, seed, dtype
         shape.
     width, depth, grid, k, dtype, n_in, n_out, n_params
         What the network is.
+    extrapolate : str or tuple of str
+        Policy outside the grids, of all layers, or of each where they differ. Assignable, as either.
     params : ndarray, shape (n_params,)
         All trainable parameters; a copy when read, and assignable as a whole.
 
@@ -48,6 +50,9 @@ extrapolate, init, seed, dtype
     ------
     ValueError, TypeError
         One sentence that names the argument, its rule and its value.
+    AttributeError
+        If an attribute is set that there is not, such as a misspelled one. A subclass that has some of its own declares
+        them in its body, for instance ``history: list[float]``.
 
     References
     ----------

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
+from numkan._attributes import KnownAttributes
 from numkan._check import (
     FloatArray,
     as_float_array,
@@ -34,7 +35,7 @@ from numkan.spline.pieces import EXTRAPOLATIONS, Pieces, local_pieces
 __all__ = ["KANLayer"]
 
 
-class KANLayer:
+class KANLayer(KnownAttributes):
     r"""A layer of a Kolmogorov-Arnold network.
 
     .. math::

@@ -10,6 +10,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import DTypeLike
 
+from numkan._attributes import KnownAttributes
 from numkan._check import (
     FloatArray,
     as_float_array,
@@ -17,6 +18,7 @@ from numkan._check import (
     check_dtype,
     check_integer,
     check_length,
+    check_option,
     check_seed,
     is_list,
 )
@@ -25,11 +27,12 @@ from numkan.base import Function
 from numkan.layer.layer import KANLayer
 from numkan.layer.packed import PackedLayer
 from numkan.layer.work import aligned_empty
+from numkan.spline.pieces import EXTRAPOLATIONS
 
 __all__ = ["Stack", "per_layer"]
 
 
-class Stack:
+class Stack(KnownAttributes):
     """Layers whose parameters are one vector. :class:`numkan.model.Network` makes a function of them."""
 
     #: What tells the numbers that the constructor drew from all others; None where it is not known.
@@ -189,6 +192,25 @@ class Stack:
         return [layer.k for layer in self.act_fun]
 
     @property
+    def extrapolate(self) -> str | tuple[str, ...]:
+        """Policy outside the grids: one for all layers, or a tuple of one for each where they differ.
+
+        Assign either of these; all layers change, or none.
+        """
+        policies = tuple(layer.extrapolate for layer in self._layers)
+        return policies[0] if len(set(policies)) == 1 else policies
+
+    @extrapolate.setter
+    def extrapolate(self, value: str | Sequence[str]) -> None:
+        if is_list(value):
+            check_length("extrapolate", value, self.depth, "layer")
+            policies = [str(check_option(f"extrapolate[{i}]", one, EXTRAPOLATIONS)) for i, one in enumerate(value)]
+        else:
+            policies = [str(check_option("extrapolate", value, EXTRAPOLATIONS))] * self.depth
+        for layer, policy in zip(self._layers, policies, strict=True):
+            layer.extrapolate = policy
+
+    @property
     def dtype(self) -> np.dtype[Any]:
         """Dtype of all numbers of the model."""
         return self._dtype
@@ -240,11 +262,15 @@ class Stack:
         return out
 
     def __repr__(self) -> str:
-        first = self.act_fun[0]
         return (
             f"{type(self).__name__}(width={self.width}, grid={_short(self.grid)}, k={_short(self.k)}, "
-            f"extrapolate={first.extrapolate!r}, dtype={self.dtype})"
+            f"extrapolate={self.extrapolate!r}, dtype={self.dtype})"
         )
+
+    def _hint(self, name: str) -> str:
+        if hasattr(KANLayer, name):
+            return f" Layers have it: set `{name}` of each layer in `act_fun`."
+        return super()._hint(name)
 
     # --- what its functions begin with ----------------------------------------------------------------------------
 
