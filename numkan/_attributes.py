@@ -1,4 +1,4 @@
-"""Attributes that a class does not have cannot be set: ``model.extrapolat = "nan"`` would change nothing, in silence."""
+"""Attributes that a class does not have cannot be set: a misspelled one would change nothing, in silence."""
 
 from __future__ import annotations
 

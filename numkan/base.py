@@ -16,10 +16,20 @@ import numpy as np
 from numkan._check import FloatArray, as_float_array, check_option
 from numkan._jit import kernel
 
-__all__ = ["BASE_FUNCTIONS", "BaseFunction", "base_function", "fill_silu", "silu", "silu_pair"]
+__all__ = [
+    "BASE_FUNCTIONS",
+    "BaseFunction",
+    "base_and_slope",
+    "base_function",
+    "fill_silu",
+    "given_base",
+    "silu",
+    "silu_pair",
+]
 
-#: How kernels tell base functions apart; GIVEN means that values and slopes come as arrays.
-ZERO, IDENTITY, SILU, GIVEN = range(4)
+#: How kernels tell base functions apart; GIVEN means that values and slopes come as arrays. Kernels cannot raise, and
+#: would take another kind for one of these. So `base_function`, through which every layer gets its own, refuses it.
+ZERO, IDENTITY, SILU, GIVEN = _KINDS = range(4)
 
 #: The base functions that have a name.
 BASE_FUNCTIONS = {"silu": SILU, "identity": IDENTITY, "zero": ZERO}
@@ -42,20 +52,67 @@ def base_function(base_fun: str | tuple[Function, Function] | BaseFunction) -> B
     Raises
     ------
     ValueError
-        If the name is unknown.
+        If the name is unknown, or its kind.
     TypeError
         If it is neither a name nor a pair of callables.
     """
-    if isinstance(base_fun, BaseFunction):
-        return base_fun
     if isinstance(base_fun, str):
-        return BaseFunction(BASE_FUNCTIONS[check_option("base_fun", base_fun, BASE_FUNCTIONS)], base_fun)
+        base_fun = BaseFunction(BASE_FUNCTIONS[check_option("base_fun", base_fun, BASE_FUNCTIONS)], base_fun)
+    if isinstance(base_fun, BaseFunction):
+        if base_fun.kind not in _KINDS:
+            raise _unknown(base_fun)
+        return base_fun
     if isinstance(base_fun, tuple) and len(base_fun) == 2 and all(callable(function) for function in base_fun):
         return BaseFunction(GIVEN, "given", *base_fun)
     raise TypeError(
         "Argument `base_fun` must be 'silu', 'identity', 'zero' or a pair (value, derivative) of functions, "
         f"not {base_fun!r}."
     )
+
+
+def _unknown(base: BaseFunction) -> ValueError:
+    return ValueError(
+        f"Argument `base_fun` must be of a kind that kernels know, not {base.name!r} of kind {base.kind}."
+    )
+
+
+def base_and_slope(base: BaseFunction, x: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return b(x) and b'(x), of the shape and dtype of x."""
+    if base.kind == GIVEN:
+        return given_base(base, x)
+    if base.kind == SILU:
+        flat = np.ascontiguousarray(x).reshape(-1)
+        value, slope = np.empty_like(flat), np.empty_like(flat)
+        fill_silu(flat.dtype)(flat, flat.size, 0, value, slope, True)
+        return value.reshape(x.shape), slope.reshape(x.shape)
+    if base.kind == IDENTITY:
+        return x, np.ones_like(x)
+    if base.kind == ZERO:
+        return np.zeros_like(x), np.zeros_like(x)
+    raise _unknown(base)
+
+
+def given_base(base: BaseFunction, x: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return b(x) and b'(x) where a user's functions compute them, else two empty arrays that no kernel reads."""
+    if base.kind != GIVEN or base.value is None or base.derivative is None:
+        empty = np.empty((0, 0), x.dtype)
+        return empty, empty
+    values = []
+    for role, function in (("value", base.value), ("derivative", base.derivative)):
+        # A user's function sees a copy: whatever it does, the samples stay as they are.
+        try:
+            out = np.asarray(function(x.copy()))
+        except ValueError as error:
+            raise ValueError(
+                f"Argument `base_fun` must have a {role} that maps arrays to arrays, not fail: {error}"
+            ) from error
+        if out.shape != x.shape or out.dtype.kind not in "fiub":
+            raise ValueError(
+                f"Argument `base_fun` must have a {role} that maps an array of shape {x.shape} to real numbers of the "
+                f"same shape, not to shape {out.shape} of dtype {out.dtype}."
+            )
+        values.append(np.ascontiguousarray(out, x.dtype))
+    return values[0], values[1]
 
 
 # --- the exponential, float64 and float32 -------------------------------------------------------------------------

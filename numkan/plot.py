@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from numkan._check import FloatArray, as_float_array, check_integer, check_length
-from numkan.base import silu
+from numkan.base import base_and_slope
 from numkan.layer.layer import KANLayer
 from numkan.model.network import Network
 from numkan.spline.basis import B_batch
@@ -54,9 +54,7 @@ def edge_values(layer: KANLayer, x: FloatArray) -> FloatArray:
     True
     """
     curve = coef2curve(x, layer.grid, layer.coef, layer.k, extrapolate=layer.extrapolate)
-    base: dict[str, Any] = {"silu": silu, "identity": np.positive, "zero": np.zeros_like}
-    value = base[layer.base_fun] if isinstance(layer.base_fun, str) else layer.base_fun[0]
-    b = np.asarray(value(x))[:, :, None]
+    b = base_and_slope(layer._base, x)[0][:, :, None]
     values: FloatArray = layer.mask * (layer.scale_base * b + layer.scale_sp * curve)
     return values
 

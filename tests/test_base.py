@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from fractions import Fraction
 from typing import Any
 
@@ -9,11 +10,27 @@ import numpy as np
 import pytest
 
 import numkan
+from numkan import KAN
 from numkan._jit import kernel
 from numkan._lanes import sample_lanes, silu_op
 from numkan._simd import vector_ops
-from numkan.base import GIVEN, IDENTITY, SILU, ZERO, base_function, fill_silu, silu_pair
+from numkan.base import (
+    BASE_FUNCTIONS,
+    GIVEN,
+    IDENTITY,
+    SILU,
+    ZERO,
+    BaseFunction,
+    base_and_slope,
+    base_function,
+    fill_silu,
+    silu_pair,
+)
 from numkan.layer.silu import silu_kernel
+from numkan.model.least_squares import activations, spline_layer
+from numkan.plot import edge_values
+from numkan.train.samples import check_samples
+from numkan.train.start import units
 from tests.laws import Array
 
 FLOATS = (np.float64, np.float32)
@@ -180,3 +197,47 @@ def test_silu_of_vectors_is_that_of_numbers(dtype: np.dtype[Any]) -> None:
     eps = np.finfo(dtype).eps
     np.testing.assert_allclose(value, want[:, 0], rtol=4 * eps, atol=0)
     np.testing.assert_allclose(slope, want[:, 1], rtol=4 * eps, atol=4 * eps)
+
+
+# --- kinds that there are not -------------------------------------------------------------------------------------
+
+UNKNOWN = BaseFunction(len((ZERO, IDENTITY, SILU, GIVEN)), "tanh")
+
+
+def test_a_name_whose_kind_no_kernel_knows_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(BASE_FUNCTIONS, "tanh", UNKNOWN.kind)
+    for make in (lambda: base_function("tanh"), lambda: base_function(UNKNOWN), lambda: KAN([1, 1], base_fun="tanh")):
+        with pytest.raises(ValueError, match=r"`base_fun` must be of a kind that kernels know, not 'tanh' of kind 4\."):
+            make()
+
+
+def test_an_unknown_kind_raises_wherever_python_tells_kinds_apart() -> None:
+    model, x = KAN([1, 1]), np.zeros((4, 1))
+    layer = model.act_fun[0]
+    layer._base = UNKNOWN
+    described, coef = spline_layer(layer)
+    for call in (
+        lambda: base_and_slope(UNKNOWN, x),
+        lambda: edge_values(layer, x),
+        lambda: activations([described], [coef], x),
+        lambda: units(model, check_samples(model, x, x, "mse", None)),
+        lambda: pickle.loads(pickle.dumps(layer)),
+    ):
+        with pytest.raises(ValueError, match="'tanh' of kind 4"):
+            call()
+
+
+@pytest.mark.parametrize("name", BASE_FUNCTIONS)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_every_named_function_has_its_value_and_slope(name: str, dtype: type) -> None:
+    x = np.linspace(-3, 3, 7, dtype=dtype).reshape(7, 1)
+    value, slope = base_and_slope(base_function(name), x)
+    sigmoid = 1 / (1 + np.exp(-x.astype(float)))
+    want = {
+        "silu": (x * sigmoid, sigmoid * (1 + x * (1 - sigmoid))),
+        "identity": (x, np.ones_like(x)),
+        "zero": (0 * x, 0 * x),
+    }
+    assert value.dtype == slope.dtype == x.dtype
+    np.testing.assert_allclose(value, want[name][0], rtol=0, atol=4 * np.finfo(dtype).eps)
+    np.testing.assert_allclose(slope, want[name][1], rtol=0, atol=4 * np.finfo(dtype).eps)

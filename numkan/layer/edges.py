@@ -29,7 +29,8 @@ from numkan._check import FloatArray
 from numkan._groups import group_ops
 from numkan._jit import kernel
 from numkan._simd import lanes_of, vector_ops
-from numkan.layer.packed import PackedLayer, given_base
+from numkan.base import given_base
+from numkan.layer.packed import PackedLayer
 from numkan.layer.prepare import prepare_kernel
 from numkan.layer.tiles import copy_rows
 

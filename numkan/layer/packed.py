@@ -8,7 +8,7 @@ import numpy as np
 
 from numkan._check import FloatArray
 from numkan._threads import Call, get_threads_at_once, run_together
-from numkan.base import GIVEN, BaseFunction
+from numkan.base import BaseFunction, given_base
 from numkan.layer.backward import Halves, backward_kernel
 from numkan.layer.forward import forward_kernel, tangent_kernel
 from numkan.layer.jacobian import delta_kernel
@@ -17,7 +17,7 @@ from numkan.layer.tiles import into_tiles
 from numkan.layer.work import LONGEST_BLOCK, Sorted, Work, borrowed, spaces_for, workspace
 from numkan.spline.pieces import Pieces, check_inside
 
-__all__ = ["PackedLayer", "given_base"]
+__all__ = ["PackedLayer"]
 
 #: Samples in one call of a kernel: half a second at 64 x 64 edges were a hundred times as many. Whole blocks.
 _LONGEST_CALL = LONGEST_BLOCK
@@ -27,29 +27,6 @@ _THREAD_WORK, _CALL_WORK = 1_300_000, 2_000_000_000
 
 #: What preparing one input of one sample (its piece, w, base function) costs, in multiply-adds, and what backward.
 _PREPARE_WORK, _SLOPES_WORK = 32, 64
-
-
-def given_base(base: BaseFunction, x: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Return b(x) and b'(x) where a user's functions compute them, else two empty arrays that no kernel reads."""
-    if base.kind != GIVEN or base.value is None or base.derivative is None:
-        empty = np.empty((0, 0), x.dtype)
-        return empty, empty
-    values = []
-    for role, function in (("value", base.value), ("derivative", base.derivative)):
-        # A user's function sees a copy: whatever it does, the samples stay as they are.
-        try:
-            out = np.asarray(function(x.copy()))
-        except ValueError as error:
-            raise ValueError(
-                f"Argument `base_fun` must have a {role} that maps arrays to arrays, not fail: {error}"
-            ) from error
-        if out.shape != x.shape or out.dtype.kind not in "fiub":
-            raise ValueError(
-                f"Argument `base_fun` must have a {role} that maps an array of shape {x.shape} to real numbers of the "
-                f"same shape, not to shape {out.shape} of dtype {out.dtype}."
-            )
-        values.append(np.ascontiguousarray(out, x.dtype))
-    return values[0], values[1]
 
 
 class PackedLayer(NamedTuple):

@@ -24,10 +24,10 @@ from numkan._check import FloatArray
 from numkan._jit import kernel
 from numkan._threads import Call, get_threads_at_once, run_together
 from numkan._watch import COUNT, count, enter, leave, new_count, wait
-from numkan.base import GIVEN
+from numkan.base import GIVEN, given_base
 from numkan.layer.forward import chain_kernel, forward_kernel, second_chain
 from numkan.layer.pack import Source, no_source
-from numkan.layer.packed import PackedLayer, given_base
+from numkan.layer.packed import PackedLayer
 from numkan.layer.tiles import copy_rows, from_tiles
 from numkan.layer.work import BLOCK, Sorted, Work, borrowed, spaces_for
 from numkan.spline.pieces import Pieces

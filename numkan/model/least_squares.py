@@ -23,9 +23,8 @@ from scipy.linalg import blas
 
 from numkan._check import FloatArray
 from numkan._simd import lanes_of
-from numkan.base import GIVEN, ZERO, BaseFunction, fill_silu
+from numkan.base import ZERO, BaseFunction, base_and_slope
 from numkan.layer.layer import KANLayer
-from numkan.layer.packed import given_base
 from numkan.model.normal_kernels import (
     STRIDE,
     add_layer,
@@ -97,7 +96,7 @@ class _Basis:
         )
         self.base: tuple[FloatArray, FloatArray] | None = None
         if layer.base.kind != ZERO and layer.base_scale.any():
-            self.base = _base_and_slope(layer.base, x)
+            self.base = base_and_slope(layer.base, x)
 
 
 class _Pass(NamedTuple):
@@ -299,15 +298,3 @@ def spline_layer(layer: KANLayer, *, base: bool = True) -> tuple[SplineLayer, Fl
         live.astype(np.float64),
     )  # fmt: skip
     return described, scale[:, None, :] * layer._coef
-
-
-def _base_and_slope(base: BaseFunction, x: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Return b(x) and b'(x)."""
-    if base.kind == GIVEN:
-        return given_base(base, x)
-    if base.name == "identity":
-        return x, np.ones_like(x)
-    flat = np.ascontiguousarray(x).reshape(-1)
-    value, slope = np.empty_like(flat), np.empty_like(flat)
-    fill_silu(flat.dtype)(flat, flat.size, 0, value, slope, True)
-    return value.reshape(x.shape), slope.reshape(x.shape)

@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 
 from numkan._check import FloatArray, as_samples
+from numkan.base import given_base
 from numkan.layer.jacobian import jacobian_kernel
 from numkan.layer.layer import KANLayer
 from numkan.layer.pack import Receiver, new_packed, over_inputs, pack_tangent
-from numkan.layer.packed import PackedLayer, given_base
+from numkan.layer.packed import PackedLayer
 from numkan.layer.work import lent
 from numkan.model import regrid
 from numkan.model.cuts import chunk_rows, lot_rows, spans

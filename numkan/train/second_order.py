@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from numkan._check import FloatArray
-from numkan.layer.packed import given_base
+from numkan.base import given_base
 from numkan.model.least_squares import LeastSquares
 from numkan.optimize.damped import DampedLeastSquares
 from numkan.optimize.result import Status

@@ -9,10 +9,9 @@ from __future__ import annotations
 import numpy as np
 
 from numkan._check import FloatArray
-from numkan.base import GIVEN, SILU, ZERO, silu
+from numkan.base import base_and_slope
 from numkan.layer.grid import grid_from_samples
 from numkan.layer.layer import KANLayer
-from numkan.layer.packed import given_base
 from numkan.model.evaluate import all_activations
 from numkan.model.network import Network
 from numkan.train.samples import Samples
@@ -129,7 +128,7 @@ def _settle(model: Network, samples: Samples, *, grids: bool) -> None:
 
 def _settle_base(layer: KANLayer, x: FloatArray) -> None:
     """Bring the base part of every edge to ordinary size, and its mean to 0 where that is large."""
-    b = _base_values(layer, x)
+    b = base_and_slope(layer._base, x)[0]
     mean, spread = b.mean(axis=0, dtype=np.float64), b.std(axis=0, dtype=np.float64)
     deviation = np.where(spread > 0, _base_size(spread, x.std(axis=0, dtype=np.float64)), 0)
     for i, (m, d) in enumerate(zip(mean, deviation, strict=True)):
@@ -192,7 +191,7 @@ def units(model: Network, samples: Samples) -> FloatArray:
         sections = layer._sections(unit[at : at + layer.n_params])
         sections["coef"][...] = _unit(size)
         if "scale_base" in sections:
-            b, x = (values.astype(np.float64) for values in (_base_values(layer, acts[depth]), acts[depth]))
+            b, x = (values.astype(np.float64) for values in (base_and_slope(layer._base, acts[depth])[0], acts[depth]))
             by = _base_size(*(np.sqrt(np.square(values).mean(axis=0)) for values in (b, x)))
             sections["scale_base"][...] = _relative_units(size, by)[:, None]
         if "scale_sp" in sections:
@@ -214,15 +213,6 @@ def _relative_units(size: float, by: FloatArray) -> FloatArray:
     """Return the units size / by, for every entry of an array."""
     flat = [_unit(size / value) if 0 < value < np.inf else 1.0 for value in by.reshape(-1).astype(np.float64)]
     return np.array(flat).reshape(by.shape)
-
-
-def _base_values(layer: KANLayer, x: FloatArray) -> FloatArray:
-    kind = layer._base.kind
-    if kind == GIVEN:
-        return given_base(layer._base, x)[0]
-    if kind == SILU:
-        return np.asarray(silu(x))
-    return np.zeros_like(x) if kind == ZERO else x
 
 
 def _unit(size: float) -> float:
