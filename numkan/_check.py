@@ -15,6 +15,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from numkan._real import real_array
+from numkan._shown import shortened, shown
+
 __all__ = [
     "FloatArray",
     "as_float_array",
@@ -27,22 +30,18 @@ __all__ = [
     "check_number",
     "check_option",
     "check_seed",
-    "holds_masked",
     "is_list",
 ]
 
 FloatArray = NDArray[np.floating[Any]]
 
-#: Integers up to 2^53 are exact in float64; beyond, a cast would silently change the value.
-_LARGEST_EXACT_INTEGER = 2**53
-
 
 def check_integer(name: str, value: object, minimum: int) -> int:
     """Return `value` as an int, or say that `name` must be an integer >= `minimum`."""
     if isinstance(value, bool | np.bool_) or not isinstance(value, numbers.Integral):
-        raise TypeError(f"Argument `{name}` must be an integer, not {value!r}.")
+        raise TypeError(f"Argument `{name}` must be an integer, not {shown(value)}.")
     if value < minimum:
-        raise ValueError(f"Argument `{name}` must be at least {minimum}, not {int(value)}.")
+        raise ValueError(f"Argument `{name}` must be at least {minimum}, not {shown(int(value))}.")
     return int(value)
 
 
@@ -56,7 +55,7 @@ def check_number(
 ) -> float:
     """Return `value` as a finite float in [minimum, maximum] (with `exclusive`, without the lower end)."""
     if isinstance(value, bool | np.bool_) or not isinstance(value, numbers.Real):
-        raise TypeError(f"Argument `{name}` must be a real number, not {value!r}.")
+        raise TypeError(f"Argument `{name}` must be a real number, not {shown(value)}.")
     try:
         number = float(value)
     except OverflowError:  # an integer or a fraction beyond float64
@@ -69,7 +68,7 @@ def check_number(
             rule = f"be {'greater than' if exclusive else 'at least'} {minimum:g}"
         else:
             rule = "be finite"
-        raise ValueError(f"Argument `{name}` must {rule}, not {value!r}.")
+        raise ValueError(f"Argument `{name}` must {rule}, not {shown(value)}.")
     return number
 
 
@@ -81,7 +80,7 @@ def check_option(name: str, value: object, options: Collection[str]) -> str:
     near = difflib.get_close_matches(value.lower(), options, n=1, cutoff=0.5) if isinstance(value, str) else []
     hint = f" Did you mean {near[0]!r}?" if near else ""
     error = ValueError if isinstance(value, str) else TypeError
-    raise error(f"Argument `{name}` must be one of {listed}, not {value!r}.{hint}")
+    raise error(f"Argument `{name}` must be one of {listed}, not {shown(value)}.{hint}")
 
 
 def check_seed(name: str, value: object) -> np.random.Generator:
@@ -91,7 +90,7 @@ def check_seed(name: str, value: object) -> np.random.Generator:
     if value is None:
         return np.random.default_rng()
     if isinstance(value, bool | np.bool_) or not isinstance(value, numbers.Integral):
-        raise TypeError(f"Argument `{name}` must be an integer, a numpy.random.Generator or None, not {value!r}.")
+        raise TypeError(f"Argument `{name}` must be an integer, a numpy.random.Generator or None, not {shown(value)}.")
     return np.random.default_rng(check_integer(name, value, 0))
 
 
@@ -99,17 +98,17 @@ def check_dtype(value: DTypeLike) -> np.dtype[Any]:
     """Return float32 or float64 as a native dtype."""
     try:
         dtype = np.dtype(value)
-    except (TypeError, ValueError, SyntaxError):  # what numpy says to `3`, `{}` and "f4,,"
-        raise TypeError(f"Argument `dtype` must be float32 or float64, not {value!r}.") from None
+    except Exception:  # numpy says many things, to `3`, `{}`, "f4,," and what has no repr
+        raise TypeError(f"Argument `dtype` must be float32 or float64, not {shown(value)}.") from None
     if dtype.newbyteorder("=") not in (np.dtype(np.float32), np.dtype(np.float64)):
-        raise ValueError(f"Argument `dtype` must be float32 or float64, not {dtype}.")
+        raise ValueError(f"Argument `dtype` must be float32 or float64, not {shortened(str(dtype))}.")
     return dtype.newbyteorder("=")
 
 
 def check_flag(name: str, value: object) -> bool:
     """Return `value` as a bool, or say that `name` must be one: any text would count as true."""
     if not isinstance(value, bool | np.bool_):
-        raise TypeError(f"Argument `{name}` must be True or False, not {value!r}.")
+        raise TypeError(f"Argument `{name}` must be True or False, not {shown(value)}.")
     return bool(value)
 
 
@@ -132,52 +131,14 @@ def as_float_array(name: str, value: Any, dtype: DTypeLike) -> FloatArray:
     An array that is all that already is returned itself, so do not write into the result. (Kernels are compiled once,
     for writable arrays; a read-only one is copied.)
 
-    Lists, tuples, integers, data frames, and arrays of any order, stride or byte order are welcome. What would lose
-    something silently is not: masked entries, complex parts, objects, strings, and integers beyond 2^53.
+    Lists, tuples, integers, booleans, data frames, objects that are real numbers, and arrays of any order, stride or
+    byte order are welcome, see :mod:`numkan._real`. What would lose something silently is not.
     """
     if type(value) is np.ndarray and value.dtype == dtype and value.flags.carray:
         return value
-    if holds_masked(value):
-        raise TypeError(f"Argument `{name}` must not be a masked array: fill or drop the masked entries first.")
-    try:
-        array = np.asarray(value)
-    except ValueError:
-        raise ValueError(f"Argument `{name}` must have rows of equal length, not a ragged sequence.") from None
-    if array.dtype.kind not in "fiub":
-        raise TypeError(f"Argument `{name}` must hold real numbers, not dtype {array.dtype}.")
-    if array.dtype.kind in "iu" and array.dtype.itemsize == 8 and array.size:
-        _check_exact(name, max(int(array.max()), -int(array.min())))
-    elif array.dtype.kind == "f" and (isinstance(value, list | tuple) or hasattr(value, "columns")):
-        columns = value if isinstance(value, list | tuple) else [np.asarray(value[column]) for column in value]
-        _check_exact(name, _widest_integer(columns))
+    array = real_array(name, value)
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):
         return np.require(array, dtype=np.dtype(dtype), requirements=["C", "A", "W"])
-
-
-def holds_masked(value: Any) -> bool:
-    """Tell whether `value` is a masked array, or a list with one in it, where numpy would drop the mask in silence."""
-    if isinstance(value, list | tuple):
-        return any(isinstance(entry, np.ma.MaskedArray | list | tuple) and holds_masked(entry) for entry in value)
-    return isinstance(value, np.ma.MaskedArray)
-
-
-def _widest_integer(value: Any) -> int:
-    """Return the largest magnitude of an integer in a nested list, or the columns of a frame, with other numbers."""
-    widest = 0
-    for entry in value:
-        if isinstance(entry, list | tuple):
-            widest = max(widest, _widest_integer(entry))
-        elif isinstance(entry, np.ndarray):
-            if entry.dtype.kind in "iu" and entry.size:
-                widest = max(widest, int(entry.max()), -int(entry.min()))
-        elif isinstance(entry, int | np.integer):
-            widest = max(widest, abs(int(entry)))
-    return widest
-
-
-def _check_exact(name: str, widest: int) -> None:
-    if widest > _LARGEST_EXACT_INTEGER:
-        raise ValueError(f"Argument `{name}` must hold integers of at most 2^53 in magnitude, not {widest}.")
 
 
 def as_samples(name: str, value: Any, n_columns: int | None, dtype: DTypeLike) -> FloatArray:
@@ -196,8 +157,11 @@ def as_samples(name: str, value: Any, n_columns: int | None, dtype: DTypeLike) -
     return array
 
 
-def check_finite(name: str, array: FloatArray) -> None:
-    """Say how many entries of `array` are NaN or infinite, and where the first one is."""
+def check_finite(name: str, array: FloatArray, given: Any = None) -> None:
+    """Say how many entries of `array` are NaN or infinite, and where the first one is.
+
+    With `given`, which it was made of, an entry that only its dtype cannot hold is told as it was given.
+    """
     if array.size == 1 and math.isfinite(array.item()):  # ten times as fast, and one sample is in a hurry
         return
     finite = np.isfinite(array)
@@ -206,6 +170,10 @@ def check_finite(name: str, array: FloatArray) -> None:
     count = int(finite.size - np.count_nonzero(finite))
     first = tuple(int(index) for index in np.argwhere(~finite)[0])
     where = first[0] if len(first) == 1 else first
+    if given is not None and array.dtype == np.float32:
+        value = as_float_array(name, given, np.float64).reshape(-1)[np.ravel_multi_index(first, array.shape)]
+        if np.isfinite(value):
+            raise ValueError(f"Argument `{name}` must hold numbers that float32 holds, not {value:g} at {where}.")
     raise ValueError(
         f"Argument `{name}` must be finite, not with {count} NaN or infinite "
         f"{'entry' if count == 1 else 'entries'}, the first ({array[first]}) at {where}."

@@ -15,6 +15,7 @@ import numpy as np
 
 from numkan._check import FloatArray, as_float_array, check_option
 from numkan._jit import kernel
+from numkan._shown import shown
 
 __all__ = [
     "BASE_FUNCTIONS",
@@ -66,7 +67,7 @@ def base_function(base_fun: str | tuple[Function, Function] | BaseFunction) -> B
         return BaseFunction(GIVEN, "given", *base_fun)
     raise TypeError(
         "Argument `base_fun` must be 'silu', 'identity', 'zero' or a pair (value, derivative) of functions, "
-        f"not {base_fun!r}."
+        f"not {shown(base_fun)}."
     )
 
 

@@ -409,6 +409,11 @@ SETTINGS: dict[str, tuple[str, Setting, list[tuple[Any, str]]]] = {
         lambda m, v: m.initialize_grid_from_parent(KAN(v), X),
         [([2, 3, 1], "width [2, 3, 2], not [2, 3, 1]"), ([2, 2], "not [2, 2]")],
     ),
+    "extrapolate": (
+        "extrapolate",
+        lambda m, v: setattr(m, "extrapolate", v),
+        [*option("fad", "fade"), (None, "not None."), (["nan"], "2 entries, one for each layer, not 1")],
+    ),
     "layer, grid_eps": ("grid_eps", lambda m, v: setattr(m.act_fun[0], "grid_eps", v), SHARE),
     "layer, extrapolate": (
         "extrapolate",
@@ -485,7 +490,11 @@ SETTINGS: dict[str, tuple[str, Setting, list[tuple[Any, str]]]] = {
             (GRID[0] * 1j, "complex"),
         ],
     ),
-    "plot_history": ("history", lambda m, v: plot.plot_history(v), [(3, "int"), (None, "NoneType")]),
+    "plot_history": (
+        "history",
+        lambda m, v: plot.plot_history(v),
+        [(3, "int"), (None, "NoneType"), (range(3), "range"), ({"step": 3}, "not 3"), ({"train": "a"}, "not 'a'")],
+    ),
 }
 
 

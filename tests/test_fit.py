@@ -839,7 +839,7 @@ BAD: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"x": [[1, 2], [3]]}, ValueError, r"`x` must have rows of equal length"),
     ({"x": X.astype(complex)}, TypeError, r"`x` must hold real numbers"),
     ({"x": np.ma.masked_array(X)}, TypeError, r"`x` must not be a masked array"),
-    ({"x": X.astype(object)}, TypeError, r"`x` must hold real numbers"),
+    ({"x": X.astype(str)}, TypeError, r"`x` must hold real numbers"),
     ({"y": Y[:5]}, ValueError, r"`y` must have shape \(20, 1\) or \(20,\), not \(5,\)"),
     ({"y": HOLE[:, 1]}, ValueError, r"`y` must be finite"),
     ({"y": Y, "loss": "cross_entropy"}, ValueError, r"`y` must hold integer labels"),

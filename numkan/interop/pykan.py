@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 
 from numkan import KAN
+from numkan._shown import shown
 from numkan.base import Function
 from numkan.interop._needed import needed
 from numkan.interop.pykan_checkpoint import read_checkpoint
@@ -88,7 +89,7 @@ def from_pykan(
         name, other = ("base_fun", "grid_eps") if base_fun is None else ("grid_eps", "base_fun")
         raise ValueError(f"Argument `{name}` must be given together with `{other}`, not left out.")
     if base_fun is not None and not path:
-        raise ValueError(f"Argument `base_fun` must be left out for a model, which has its own, not {base_fun!r}.")
+        raise ValueError(f"Argument `base_fun` must be left out for a model, which has its own, not {shown(base_fun)}.")
     source = read_checkpoint(model, base_fun, grid_eps) if path else source_of_model(model)
     return KAN._of(layers_of(source))
 

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from numkan._check import FloatArray, check_number
+from numkan._shown import shown
 from numkan.base import BASE_FUNCTIONS, Function, base_function
 from numkan.interop._needed import needed, reason
 from numkan.interop.pykan_layers import AFFINE, ARRAYS, Settings, Source, numpy_array
@@ -53,16 +54,20 @@ def _settings(path: Path) -> tuple[Settings, bool]:
             f"Argument `model` must name a checkpoint with plain settings in {path}: {reason(error)}. {instead}"
         ) from error
     if not isinstance(config, dict):
-        raise ValueError(f"Argument `model` must name a checkpoint with settings in {path}, not {config!r}. {instead}")
+        raise ValueError(
+            f"Argument `model` must name a checkpoint with settings in {path}, not {shown(config)}. {instead}"
+        )
     flags = {key: config.get(key) for key in ("sp_trainable", "sb_trainable", "symbolic_enabled")}
     for key, flag in flags.items():
         if not isinstance(flag, bool):
-            raise ValueError(f"Argument `model` must have true or false for {key} in {path}, not {flag!r}. {instead}")
+            raise ValueError(
+                f"Argument `model` must have true or false for {key} in {path}, not {shown(flag)}. {instead}"
+            )
     base_fun = config.get("base_fun_name")
     if not isinstance(base_fun, str) or base_fun not in BASE_FUNCTIONS:
         raise ValueError(
             "Argument `model` must have the base function 'silu', 'identity' or 'zero' in layer 0 and the others, "
-            f"not {base_fun!r} as in {path}. {instead}"
+            f"not {shown(base_fun)} as in {path}. {instead}"
         )
     grid_eps = check_number(f"grid_eps in {path}", config.get("grid_eps"), 0, 1)
     sp, sb, symbolic = (bool(flag) for flag in flags.values())

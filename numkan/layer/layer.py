@@ -21,6 +21,7 @@ from numkan._check import (
     check_seed,
     is_list,
 )
+from numkan._shown import shown
 from numkan.base import Function, base_function
 from numkan.layer.grid import Coverage, coverage, grid_from_samples, refined_grid
 from numkan.layer.initialize import INITIALIZATIONS, draw
@@ -409,7 +410,7 @@ class KANLayer(KnownAttributes):
         samples = as_samples("x", x, self.n_in, self._dtype)
         if len(samples) == 0:
             raise ValueError(f"Argument `x` must have at least one row to lay a grid over, not shape {samples.shape}.")
-        check_finite("x", samples)
+        check_finite("x", samples, x)
         return samples
 
     def _replace(self, knots: FloatArray, coef: FloatArray) -> None:
@@ -444,7 +445,7 @@ def _first_grid(
 ) -> FloatArray:
     """Return the uniform grid of a new layer, the same for every input."""
     if not is_list(grid_range) or len(grid_range) != 2:
-        raise TypeError(f"Argument `grid_range` must be a pair of numbers, not {grid_range!r}.")
+        raise TypeError(f"Argument `grid_range` must be a pair of numbers, not {shown(grid_range)}.")
     low, high = (check_number("grid_range", end) for end in grid_range)
     if not low < high:
         raise ValueError(f"Argument `grid_range` must be increasing, not ({low:g}, {high:g}).")

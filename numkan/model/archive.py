@@ -22,6 +22,7 @@ from typing import IO, Any, TypeVar
 import numpy as np
 
 from numkan._check import FloatArray, check_integer
+from numkan._shown import shortened, shown
 from numkan.base import Function, base_function
 from numkan.layer.layer import KANLayer
 from numkan.model.network import Network
@@ -62,7 +63,7 @@ _MAGIC = b"\x93NUMPY\x01\x00"  # how a .npy of format 1.0 begins
 def _check_path(path: object) -> str | os.PathLike[str]:
     """Return a path; to `open`, a number would be a file descriptor, which it then closes."""
     if not isinstance(path, str | os.PathLike):
-        raise TypeError(f"Argument `path` must be a str or a path, not {path!r}.")
+        raise TypeError(f"Argument `path` must be a str or a path, not {shown(path)}.")
     return path
 
 
@@ -160,17 +161,18 @@ def load(
             layers, given = _read_layers(file)
         except _BROKEN as error:
             raise ValueError(
-                f"Argument `path` must name a model that numkan saved, not {os.fspath(path)!r}: {error}"
+                f"Argument `path` must name a model that numkan saved, not {os.fspath(path)!r}: "
+                f"{shortened(str(error), 300)}"
             ) from error
     if given and (base_fun is None or isinstance(base_fun, str)):
         raise ValueError(
             "Argument `base_fun` must be the pair (value, derivative) of functions that the saved model was made with, "
-            f"not {base_fun!r}: functions are not in the file."
+            f"not {shown(base_fun)}: functions are not in the file."
         )
     if base_fun is not None and not given:
         raise ValueError(
             f"Argument `base_fun` must be left out for this file, which names the base function "
-            f"({layers[0].base_fun!r}), not {base_fun!r}."
+            f"({layers[0].base_fun!r}), not {shown(base_fun)}."
         )
     for layer in given:
         layer._base = base_function(base_fun)  # type: ignore[arg-type]
@@ -239,20 +241,20 @@ def _check_config(config: Any) -> tuple[np.dtype[Any], list[dict[str, Any]]]:
     if not isinstance(config, dict) or config.get("program") != "numkan":
         raise ValueError("it was not written by numkan.")
     if config.get("format") != FORMAT:
-        raise ValueError(f"its format is {config.get('format')!r}, and this version of numkan reads {FORMAT}.")
+        raise ValueError(f"its format is {shown(config.get('format'))}, and this version of numkan reads {FORMAT}.")
     if config.get("dtype") not in ("float32", "float64"):
-        raise ValueError(f"its dtype is {config.get('dtype')!r}.")
+        raise ValueError(f"its dtype is {shown(config.get('dtype'))}.")
     layers = config.get("layers")
     if not isinstance(layers, list) or not layers:
         raise ValueError("its config has no layers.")
     for layer in layers:
         if not isinstance(layer, dict) or sorted(layer) != sorted(_SETTINGS):
-            raise ValueError(f"a layer has the settings {layer!r}, not {', '.join(_SETTINGS)}.")
+            raise ValueError(f"a layer has the settings {shown(layer)}, not {', '.join(_SETTINGS)}.")
         for name, minimum in (("n_in", 1), ("n_out", 1), ("G", 1), ("k", 0)):
             check_integer(name, layer[name], minimum)
         for name in ("sp_trainable", "sb_trainable"):
             if not isinstance(layer[name], bool):
-                raise TypeError(f"Argument `{name}` must be true or false, not {layer[name]!r}.")
+                raise TypeError(f"Argument `{name}` must be true or false, not {shown(layer[name])}.")
     for before, after in pairwise(layers):
         if before["n_out"] != after["n_in"]:
             raise ValueError(f"a layer with {before['n_out']} outputs is followed by one with {after['n_in']} inputs.")

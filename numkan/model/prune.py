@@ -180,7 +180,7 @@ def _moments(model: Network, x: Any) -> list[_Moments]:
     samples = model._samples(x)
     if len(samples) < 2:
         raise ValueError(f"Argument `x` must have at least 2 rows to judge edges on, not {len(samples)}.")
-    check_finite("x", samples)
+    check_finite("x", samples, x)
     layers = model._pack()
     check_domain(layers, samples)
     acts = all_activations(layers, samples)

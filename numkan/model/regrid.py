@@ -34,15 +34,16 @@ def update_grid_from_samples(self: Stack, x: Any, margin: float = 0.0, cond: flo
         determined, and leaves it as it was. By default only what rounding hides; training uses a larger share, so
         that a curve does not swing between a few samples in the tail of a grid.
     """
-    x = self._samples(x)
+    samples = self._samples(x)
+    check_finite("x", samples, x)
     cond = check_number("cond", cond, 0.0)
     _check_coef(self)
     updated = [copy.deepcopy(layer) for layer in self.act_fun]
     for depth, layer in enumerate(updated):
-        layer.update_grid_from_samples(x, margin, cond)
+        layer.update_grid_from_samples(samples, margin, cond)
         if depth + 1 < len(updated):
-            x = forward([layer.pack()], x)
-            check_finite(f"activations[{depth + 1}]", x)
+            samples = forward([layer.pack()], samples)
+            check_finite(f"activations[{depth + 1}]", samples)
     self._replace(updated)
 
 
@@ -57,7 +58,7 @@ def initialize_grid_from_parent(self: Stack, parent: Stack, x: Any) -> None:
         raise ValueError(f"Argument `parent` must have width {self.width}, not {parent.width}.")
     _check_coef(parent, "parent.")
     samples = self._samples(x)
-    check_finite("x", samples)
+    check_finite("x", samples, x)
     layers, seen = parent._pack(), parent._samples(x)
     check_domain(layers, seen)
     acts = [samples, *all_activations(layers, seen)[1:-1]]

@@ -23,6 +23,7 @@ from numkan._check import (
     is_list,
 )
 from numkan._interrupt import uninterrupted
+from numkan._shown import shown
 from numkan.base import Function
 from numkan.layer.layer import KANLayer
 from numkan.layer.packed import PackedLayer
@@ -283,9 +284,11 @@ class Stack(KnownAttributes):
 
 def _check_width(width: Sequence[int]) -> list[int]:
     if not is_list(width):
-        raise TypeError(f"Argument `width` must be a list of integers, not {width!r}.")
+        raise TypeError(f"Argument `width` must be a list of integers, not {shown(width)}.")
     if len(width) < 2:
-        raise ValueError(f"Argument `width` must have at least 2 entries, inputs and outputs, not {list(width)}.")
+        raise ValueError(
+            f"Argument `width` must have at least 2 entries, inputs and outputs, not {shown(list(width))}."
+        )
     return [check_integer(f"width[{place}]", n, 1) for place, n in enumerate(width)]
 
 

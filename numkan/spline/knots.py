@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
-from numkan._check import FloatArray, as_float_array, check_finite, check_integer, holds_masked
+from numkan._check import FloatArray, as_float_array, check_finite, check_integer
+from numkan._real import as_plain_array
 
 __all__ = ["check_grid", "check_grid_row", "common_dtype", "extend_grid", "greville", "interior_knots"]
 
@@ -24,11 +25,9 @@ def common_dtype(*arrays: Any) -> np.dtype[Any]:
     (dtype('float32'), dtype('float64'))
     """
     for array in arrays:
-        if holds_masked(array):  # as_float_array has the sentence for it
-            return np.dtype(np.float64)
         try:
-            dtype = np.asarray(array).dtype
-        except ValueError:  # unequal rows: as_float_array has the sentence for it
+            dtype = as_plain_array("", array).dtype
+        except (TypeError, ValueError):  # as_float_array has the sentence for it, with the argument's name
             return np.dtype(np.float64)
         if dtype.newbyteorder("=") != np.float32:
             return np.dtype(np.float64)
@@ -56,7 +55,7 @@ def check_grid(name: str, grid: Any, k: int, dtype: DTypeLike) -> FloatArray:
     """
     knots = np.array(as_float_array(name, grid, dtype), order="C", copy=True)
     _check_shape(name, knots, k)
-    check_finite(name, knots)
+    check_finite(name, knots, grid)
     decreasing = knots[:, 1:] < knots[:, :-1]
     if decreasing.any():
         row, place = (int(index) for index in np.argwhere(decreasing)[0])

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from numkan._check import check_flag, check_integer, check_number, check_option, check_seed
+from numkan._shown import shown
 from numkan.model.network import Network
 from numkan.model.regularization import Penalties
 from numkan.train.history import FitResult, FitState
@@ -115,7 +116,7 @@ def fit(
         Called as ``callback(state)`` after every accepted step, with a :class:`numkan.train.FitState`; the model is at
         that step. To stop the fit, raise StopIteration in it.
     progress : bool
-        Whether to show a bar, if tqdm is installed.
+        Whether to show a bar, which needs tqdm.
     time_limit : float, optional
         Seconds, checked at every step. Where some samples are held out, the ladder has half of them at most.
     random_state : int, numpy.random.Generator or None
@@ -156,7 +157,7 @@ def fit(
     (True, [6, 6], [3, 6])
     """
     if callback is not None and not callable(callback):
-        raise TypeError(f"Argument `callback` must be callable or None, not {callback!r}.")
+        raise TypeError(f"Argument `callback` must be callable or None, not {shown(callback)}.")
     settings = Settings(
         penalties=Penalties(lamb, lamb_l1, lamb_entropy, lamb_coef, lamb_coefdiff),
         update_grid=check_flag("update_grid", update_grid),
@@ -210,10 +211,12 @@ def _divide(
     """Return training samples, and validation samples where there are to be some."""
     if isinstance(validation, str):
         if validation != "auto":
-            raise ValueError(f"Argument `validation` must be 'auto', None, a fraction or (x, y), not {validation!r}.")
+            raise ValueError(
+                f"Argument `validation` must be 'auto', None, a fraction or (x, y), not {shown(validation)}."
+            )
         validation = holdout(validation, grids, len(samples))
     if validation is None:
         return samples, None
     if isinstance(validation, float | np.floating | int | np.integer) and not isinstance(validation, bool):
-        return split(samples, float(validation), rng)
+        return split(samples, validation, rng)
     return samples, validation_samples(model, validation, loss)

@@ -10,6 +10,7 @@ import numpy as np
 from numba import config
 
 from numkan._check import check_integer, check_number, check_option, is_list
+from numkan._shown import shown
 from numkan.model.network import Network
 
 __all__ = ["METHODS", "Plan", "holdout", "make_plan"]
@@ -201,7 +202,7 @@ def _ladder(model: Network, n: int, grids: Any, chosen: dict[str, str]) -> tuple
     if isinstance(grids, int | np.integer) and not isinstance(grids, bool):
         grids = [grids]
     if not is_list(grids):
-        raise TypeError(f"Argument `grids` must be None, 'auto', an integer or a list of integers, not {grids!r}.")
+        raise TypeError(f"Argument `grids` must be None, 'auto', an integer or a list of integers, not {shown(grids)}.")
     if len(grids) == 0:
         raise ValueError("Argument `grids` must have at least one entry, not 0.")
     return tuple(check_integer(f"grids[{place}]", G, 1) for place, G in enumerate(grids))

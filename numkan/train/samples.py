@@ -40,11 +40,11 @@ class Samples:
 
 def check_samples(model: Network, x: Any, y: Any, loss: str, sample_weight: Any, name: str = "x") -> Samples:
     """Return canonical samples; they must be finite, and at least one."""
-    x = as_samples(name, x, model.n_in, model.dtype)
-    if len(x) == 0:
-        raise ValueError(f"Argument `{name}` must have at least one row to fit, not shape {x.shape}.")
-    check_finite(name, x)
-    return Samples(x, targets(y, len(x), model.n_out, model.dtype, loss, sample_weight))
+    samples = as_samples(name, x, model.n_in, model.dtype)
+    if len(samples) == 0:
+        raise ValueError(f"Argument `{name}` must have at least one row to fit, not shape {samples.shape}.")
+    check_finite(name, samples, x)
+    return Samples(samples, targets(y, len(samples), model.n_out, model.dtype, loss, sample_weight))
 
 
 def validation_samples(model: Network, validation: Any, loss: str) -> Samples:
@@ -62,7 +62,7 @@ def validation_samples(model: Network, validation: Any, loss: str) -> Samples:
         raise type(error)(text.replace("`x`", "`validation[0]`")) from None
 
 
-def split(samples: Samples, fraction: float, rng: np.random.Generator) -> tuple[Samples, Samples]:
+def split(samples: Samples, fraction: Any, rng: np.random.Generator) -> tuple[Samples, Samples]:
     """Return training and validation samples, at least one of each, drawn at random; order is kept in both."""
     fraction = check_number("validation", fraction, 0.0, 1.0, exclusive=True)
     n = len(samples)
