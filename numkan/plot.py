@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from numkan._check import FloatArray, as_float_array, check_integer, check_length
+from numkan._shown import shown
 from numkan.base import base_and_slope
 from numkan.layer.layer import KANLayer
 from numkan.model.network import Network
@@ -108,7 +109,7 @@ def _names(argument: str, given: Sequence[str] | None, letter: str, count: int) 
     if given is None:
         return [f"${letter}_{{{place}}}$" for place in range(count)]
     if isinstance(given, str) or not isinstance(given, Iterable):
-        raise TypeError(f"Argument `{argument}` must be a list of names, not {given!r}.")
+        raise TypeError(f"Argument `{argument}` must be a list of names, not {shown(given)}.")
     given = list(given)
     check_length(argument, given, count, "node")
     return [str(name) for name in given]
@@ -219,7 +220,7 @@ def plot_history(history: Any, ax: Axes | None = None) -> Axes:
         Lines labelled ``train`` and ``validation``; a vertical line where the number of grid intervals changed.
     """
     history = getattr(history, "history", history)
-    if not (isinstance(history, Mapping) or hasattr(history, "step")):
+    if not (isinstance(history, Mapping) or (hasattr(history, "step") and hasattr(history, "train"))):
         raise TypeError(f"Argument `history` must be a fit's result or its history, not {type(history).__name__}.")
     step, train, validation, grid = (_column(history, name) for name in ("step", "train", "validation", "grid"))
     ax = _new_axes(6.0, 3.6) if ax is None else ax
@@ -249,7 +250,10 @@ def _column(history: Any, name: str) -> FloatArray:
     values = history.get(name) if isinstance(history, Mapping) else getattr(history, name, None)
     if values is None:
         return np.empty(0)
-    return np.array([np.nan if value is None else value for value in values], np.float64)
+    try:
+        return np.array([np.nan if value is None else value for value in values], np.float64)
+    except (TypeError, ValueError):
+        raise TypeError(f"Argument `history` must have a list of numbers as `{name}`, not {shown(values)}.") from None
 
 
 # --- a basis ------------------------------------------------------------------------------------------------------

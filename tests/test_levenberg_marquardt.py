@@ -298,6 +298,11 @@ def test_no_steps_and_a_start_at_the_minimum():
         ({"problem": 3}, TypeError, "`problem` must be callable"),
         ({"problem": lambda x: x}, TypeError, r"`problem` must return \(residuals, Jacobian\)"),
         ({"problem": lambda x: (x, np.eye(3))}, ValueError, r"`problem` must return residuals \(m,\)"),
+        ({"problem": lambda x: (x, np.eye(2) * 1j)}, TypeError, "`problem` must return a real Jacobian, not an array"),
+        ({"problem": lambda x: (x, [[1.0], [1.0, 2.0]])}, TypeError, "`problem` must return a real Jacobian, not "),
+        ({"problem": lambda x: (x, [[10**400, 1.0]] * 2)}, TypeError, "`problem` must return a real Jacobian, not "),
+        ({"problem": lambda x: (x, None)}, TypeError, "`problem` must return a real Jacobian, not None"),
+        ({"problem": lambda x: (["a", "b"], np.eye(2))}, TypeError, r"`problem` must return real residuals, not \['a'"),
         ({"problem": lambda x: (x + np.nan, np.eye(2))}, ValueError, "`x0` must be a point of finite loss"),
         ({"problem": lambda x: (x, np.full((2, 2), np.nan))}, ValueError, "`x0` must be a point of finite Jacobian"),
         ({"x0": [[1.0]]}, ValueError, "`x0`"),
@@ -311,7 +316,7 @@ def test_no_steps_and_a_start_at_the_minimum():
 )
 def test_bad_input_is_one_sentence(change, error, match):
     arguments = {"problem": ROSENBROCK.residuals_and_jacobian, "x0": ROSENBROCK.start, **change}
-    with pytest.raises(error, match=f"^Argument {match}"):
+    with pytest.raises(error, match=rf"^Argument {match}"):
         levenberg_marquardt(**arguments)
 
 
@@ -321,4 +326,34 @@ def test_normal_equations_of_the_wrong_shape_are_an_error():
             return 0.0, x, np.eye(3)
 
     with pytest.raises(ValueError, match=r"^Argument `problem` must have normal equations of shapes"):
+        levenberg_marquardt(Wrong(ROSENBROCK), ROSENBROCK.start)
+
+
+@pytest.mark.parametrize(
+    ("answer", "match"),
+    [
+        (0.0, r"must return \(f, J\^T r, J\^T J\), not float"),
+        ((0.0, "a", np.eye(2)), r"must return a real J\^T r, not 'a'"),
+        (
+            (0.0, np.zeros(2), np.eye(2) * 1j),
+            r"must return a real J\^T J, not an array of shape \(2, 2\)",
+        ),
+    ],
+)
+def test_normal_equations_that_are_no_numbers_are_an_error(answer, match):
+    class Wrong(Equations):
+        def normal_equations(self, x):
+            return answer
+
+    with pytest.raises(TypeError, match=rf"^Argument `problem` {match}"):
+        levenberg_marquardt(Wrong(ROSENBROCK), ROSENBROCK.start)
+
+
+@pytest.mark.parametrize("loss", ["a", 1j, None, [1.0], np.ones(1)])
+def test_a_loss_that_is_no_number_is_an_error(loss):
+    class Wrong(Equations):
+        def loss(self, x):
+            return loss
+
+    with pytest.raises(TypeError, match=r"^Argument `problem` must return the loss as one real number, not "):
         levenberg_marquardt(Wrong(ROSENBROCK), ROSENBROCK.start)

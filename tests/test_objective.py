@@ -85,11 +85,23 @@ def test_bad_values_are_named_in_one_sentence(options, message):
         ({"fun_and_grad": lambda x: 1.0}, r"Argument `fun_and_grad` must return \(loss, gradient\), not float."),
         (
             {"fun_and_grad": lambda x: (np.ones(1), x)},
-            r"Argument `fun_and_grad` must return the loss as one real number, not array\(\[1.\]\).",
+            r"Argument `fun_and_grad` must return the loss as one real number, not an array of shape \(1,\) and .*",
         ),
         (
             {"fun_and_grad": lambda x: (1.0, x * 1j)},
-            "Argument `fun_and_grad` must return a real gradient, not one of dtype complex128.",
+            r"Argument `fun_and_grad` must return a real gradient, not an array of shape \(2,\) and dtype complex128.",
+        ),
+        (
+            {"fun_and_grad": lambda x: (1.0, [[1.0], [1.0, 2.0]])},
+            r"Argument `fun_and_grad` must return a real gradient, not \[\[1.0\], \[1.0, 2.0\]\].",
+        ),
+        (
+            {"fun_and_grad": lambda x: (1.0, [10**400, "1"])},
+            r"Argument `fun_and_grad` must return a real gradient, not \[1000+\.\.\.0+, '1'\].",
+        ),
+        (
+            {"fun_and_grad": lambda x: ("1", x)},
+            "Argument `fun_and_grad` must return the loss as one real number, not '1'.",
         ),
         ({"callback": 3}, "Argument `callback` must be callable or None, not 3."),
     ],

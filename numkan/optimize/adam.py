@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from numkan._check import FloatArray, check_integer, check_number, check_option
+from numkan._shown import shown
 from numkan.optimize.kernels import adam_update
 from numkan.optimize.objective import FunAndGrad, Objective, sealed, start_vector
 from numkan.optimize.result import Status, drive
@@ -109,7 +110,7 @@ class Adam:
         self._beta2 = _check_decay("beta2", beta2)
         self._eps = check_number("eps", eps, 0.0, exclusive=True)
         if schedule is not None and not callable(schedule):
-            raise TypeError(f"Argument `schedule` must be callable or None, not {schedule!r}.")
+            raise TypeError(f"Argument `schedule` must be callable or None, not {shown(schedule)}.")
         self._schedule = schedule
         self._objective = Objective(fun_and_grad)
         self._begin(start_vector("x0", x0), None, 0, "x0")

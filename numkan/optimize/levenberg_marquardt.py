@@ -18,7 +18,8 @@ import numpy as np
 
 from numkan._blas import one_blas_thread
 from numkan._check import FloatArray, check_integer, check_number
-from numkan.optimize.objective import largest, sealed, start_vector
+from numkan._shown import shown
+from numkan.optimize.objective import answered_array, answered_number, largest, sealed, start_vector
 from numkan.optimize.result import Status, drive
 from numkan.optimize.trust import JacobianModel, LinearModel, NormalModel, TrustStep, step_within
 
@@ -102,7 +103,10 @@ class _Dense:
         answer = self._call(sealed(x))
         if not isinstance(answer, tuple | list) or len(answer) != 2:
             raise TypeError(f"Argument `problem` must return (residuals, Jacobian), not {type(answer).__name__}.")
-        residuals, jacobian = (np.array(part, dtype=np.float64) for part in answer)
+        residuals, jacobian = (
+            np.array(answered_array("problem", what, part), np.float64)
+            for what, part in zip(("real residuals", "a real Jacobian"), answer, strict=True)
+        )
         if residuals.ndim != 1 or jacobian.shape != (residuals.size, x.size):
             raise ValueError(
                 f"Argument `problem` must return residuals (m,) and a Jacobian (m, {x.size}), "
@@ -118,11 +122,16 @@ class _Normal:
         self._problem = problem
 
     def loss(self, x: FloatArray) -> float:
-        return float(self._problem.loss(sealed(x)))
+        return answered_number("problem", self._problem.loss(sealed(x)))
 
     def point(self, x: FloatArray, fun: float) -> _Point:
         answer = self._problem.normal_equations(sealed(x))
-        gradient, normal = np.array(answer[1], np.float64), np.array(answer[2], np.float64)
+        if not isinstance(answer, tuple | list) or len(answer) != 3:
+            raise TypeError(f"Argument `problem` must return (f, J^T r, J^T J), not {type(answer).__name__}.")
+        gradient, normal = (
+            np.array(answered_array("problem", what, part), np.float64)
+            for what, part in zip(("a real J^T r", "a real J^T J"), answer[1:], strict=True)
+        )
         if gradient.shape != x.shape or normal.shape != (x.size, x.size):
             raise ValueError(
                 f"Argument `problem` must have normal equations of shapes ({x.size},) and ({x.size}, {x.size}), "
@@ -170,7 +179,7 @@ class LevenbergMarquardt:
         radius = check_number("radius", radius, 0.0, exclusive=True)
         if not (callable(problem) or isinstance(problem, NormalEquations)):
             raise TypeError(
-                f"Argument `problem` must be callable or have `loss` and `normal_equations`, not {problem!r}."
+                f"Argument `problem` must be callable or have `loss` and `normal_equations`, not {shown(problem)}."
             )
         self._problem = _Normal(problem) if isinstance(problem, NormalEquations) else _Dense(problem)
         self.nfev = 0

@@ -8,9 +8,20 @@ from typing import Any
 import numpy as np
 
 from numkan._check import FloatArray, as_float_array, check_finite
+from numkan._real import as_plain_array, real_array
+from numkan._shown import shown
 from numkan.optimize.kernels import inner
 
-__all__ = ["FunAndGrad", "Objective", "dot", "largest", "sealed", "start_vector"]
+__all__ = [
+    "FunAndGrad",
+    "Objective",
+    "answered_array",
+    "answered_number",
+    "dot",
+    "largest",
+    "sealed",
+    "start_vector",
+]
 
 FunAndGrad = Callable[[FloatArray], tuple[Any, Any]]
 
@@ -44,6 +55,23 @@ def sealed(array: FloatArray) -> FloatArray:
     return view
 
 
+def answered_number(argument: str, answer: Any) -> float:
+    """Return the loss that the callable which is an argument has answered."""
+    value = answered_array(argument, "the loss as one real number", answer)
+    if value.ndim or value.dtype.kind == "b":
+        raise TypeError(f"Argument `{argument}` must return the loss as one real number, not {shown(answer)}.")
+    return float(value)
+
+
+def answered_array(argument: str, what: str, answer: Any) -> FloatArray:
+    """Return an array of real numbers, of any dtype, that the callable which is an argument has answered."""
+    try:
+        array = as_plain_array(argument, answer)
+        return array if array.dtype.kind in "fiub" else real_array(argument, array)
+    except (TypeError, ValueError):
+        raise TypeError(f"Argument `{argument}` must return {what}, not {shown(answer)}.") from None
+
+
 class Objective:
     """A callable ``fun_and_grad`` with its evaluations counted and its answers checked.
 
@@ -53,7 +81,7 @@ class Objective:
 
     def __init__(self, fun_and_grad: FunAndGrad) -> None:
         if not callable(fun_and_grad):
-            raise TypeError(f"Argument `fun_and_grad` must be callable, not {fun_and_grad!r}.")
+            raise TypeError(f"Argument `fun_and_grad` must be callable, not {shown(fun_and_grad)}.")
         self._fun_and_grad = fun_and_grad
         self.nfev = 0
 
@@ -63,17 +91,14 @@ class Objective:
         answer = self._fun_and_grad(sealed(x))
         if not isinstance(answer, tuple | list) or len(answer) != 2:
             raise TypeError(f"Argument `fun_and_grad` must return (loss, gradient), not {type(answer).__name__}.")
-        fun, grad = np.asarray(answer[0]), np.asarray(answer[1])
-        if fun.ndim != 0 or fun.dtype.kind not in "fiu":
-            raise TypeError(f"Argument `fun_and_grad` must return the loss as one real number, not {answer[0]!r}.")
-        if grad.dtype.kind not in "fiu":
-            raise TypeError(f"Argument `fun_and_grad` must return a real gradient, not one of dtype {grad.dtype}.")
+        fun = answered_number("fun_and_grad", answer[0])
+        grad = answered_array("fun_and_grad", "a real gradient", answer[1])
         if grad.shape != x.shape:
             raise ValueError(
                 f"Argument `fun_and_grad` must return a gradient of shape {x.shape}, not one of shape {grad.shape}."
             )
         with np.errstate(over="ignore"):  # a float64 gradient may overflow on its way to float32
-            return float(fun), np.array(grad, dtype=x.dtype, order="C")
+            return fun, np.array(grad, dtype=x.dtype, order="C")
 
     def at_start(self, name: str, x: FloatArray) -> tuple[float, FloatArray]:
         """Evaluate where a run begins; there, and only there, NaN and infinity are an error."""

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from numkan._check import FloatArray
+from numkan._shown import shown
 
 __all__ = ["Status", "StepState", "Stepper", "drive"]
 
@@ -91,7 +92,7 @@ def drive(stepper: Stepper, steps: int, callback: Callable[[Any], object] | None
     success, status, message`` and ``history``, the losses of the start and of every accepted step.
     """
     if callback is not None and not callable(callback):
-        raise TypeError(f"Argument `callback` must be callable or None, not {callback!r}.")
+        raise TypeError(f"Argument `callback` must be callable or None, not {shown(callback)}.")
     # scipy.optimize takes long to import, and only its result class is used.
     from scipy.optimize import OptimizeResult
 
