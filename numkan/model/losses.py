@@ -18,10 +18,13 @@ import numpy as np
 
 from numkan._check import FloatArray, as_float_array, check_finite, check_option
 from numkan._jit import kernel
+from numkan._real import as_plain_array
 
 __all__ = ["LOSSES", "Targets", "lose", "targets"]
 
 LOSSES = ("mse", "cross_entropy")
+
+_RELABEL = "Use numpy.unique(y, return_inverse=True)[1], which numbers classes of any kind from 0."
 
 _NO_LABELS = np.empty(0, np.int64)
 
@@ -165,7 +168,7 @@ def targets(y: Any, n: int, n_out: int, dtype: np.dtype[Any], loss: str, sample_
         weight = as_float_array("sample_weight", sample_weight, dtype)
         if weight.shape != (n,):
             raise ValueError(f"Argument `sample_weight` must have shape ({n},), not {weight.shape}.")
-        check_finite("sample_weight", weight)
+        check_finite("sample_weight", weight, sample_weight)
         total = float(weight.sum(dtype=np.float64))
         if weight.min() < 0 or total <= 0:
             rule = "not be negative" if weight.min() < 0 else "have a positive sum"
@@ -178,24 +181,41 @@ def targets(y: Any, n: int, n_out: int, dtype: np.dtype[Any], loss: str, sample_
 
 def _numbers(y: Any, n: int, n_out: int, dtype: np.dtype[Any]) -> FloatArray:
     array = as_float_array("y", y, dtype)
-    if array.ndim == 1 and n_out == 1:
+    if array.ndim == 1 and n_out == 1 and len(array) == n:
         array = array[:, None]
     if array.shape != (n, n_out):
         short = f" or ({n},)" if n_out == 1 else ""
-        raise ValueError(f"Argument `y` must have shape ({n}, {n_out}){short}, not {np.shape(y)}.")
-    check_finite("y", array)
+        labels = array.shape == (n,) and bool((np.rint(array) == array).all())
+        hint = " Use loss='cross_entropy' for integer labels." if labels else ""
+        raise ValueError(f"Argument `y` must have shape ({n}, {n_out}){short}, not {array.shape}.{hint}")
+    check_finite("y", array, y)
     return array
 
 
 def _labels(y: Any, n: int, n_out: int) -> Any:
+    given = as_plain_array("y", y)
+    if given.dtype.kind == "U" or (given.dtype.kind == "O" and any(isinstance(entry, str) for entry in given.flat)):
+        raise TypeError(f"Argument `y` must hold integer labels, not texts of dtype {given.dtype}. {_RELABEL}")
     values = as_float_array("y", y, np.float64)
     if values.shape != (n,):
-        raise ValueError(f"Argument `y` must have shape ({n},) of integer labels, not {values.shape}.")
+        hint = " Use y.argmax(axis=1) for rows that are 1 at the class." if values.shape == (n, n_out) else ""
+        raise ValueError(f"Argument `y` must have shape ({n},) of integer labels, not {values.shape}.{hint}")
     check_finite("y", values)
     labels = values.astype(np.int64)
     if (labels != values).any():
         raise ValueError(f"Argument `y` must hold integer labels, not {values[labels != values][0]:g}.")
     outside = (labels < 0) | (labels >= n_out)
     if outside.any():
-        raise ValueError(f"Argument `y` must hold labels in [0, {n_out}), not {labels[outside][0]}.")
+        hint = _label_hint(np.unique(labels), n_out)
+        raise ValueError(f"Argument `y` must hold labels in [0, {n_out}), not {labels[outside][0]}. {hint}")
     return labels
+
+
+def _label_hint(classes: Any, n_out: int) -> str:
+    """Return what to do about sorted labels, each once, that are not all in [0, n_out)."""
+    if classes[0] < 0 or classes[-1] - classes[0] >= len(classes):
+        return _RELABEL
+    first = "y - 1" if classes[0] == 1 else "y"
+    if len(classes) > n_out:
+        return f"Use {first} with a network of {len(classes)} outputs, one for each class."
+    return "Use y - 1: labels begin at 0." if classes[0] == 1 else _RELABEL
