@@ -9,6 +9,7 @@ from numkan.base import Function
 from numkan.model.archive import load, save
 from numkan.model.network import Network
 from numkan.model.prune import edge_scores, prune
+from numkan.model.score import predict, score
 from numkan.train.fit import fit
 
 __all__ = ["KAN"]
@@ -76,7 +77,9 @@ extrapolate, init, seed, dtype
 
     edge_scores = edge_scores
     fit = fit
+    predict = predict
     prune = prune
+    score = score
 
     # --- files ----------------------------------------------------------------------------------------------------
 

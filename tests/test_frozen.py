@@ -23,6 +23,7 @@ def test_a_frozen_model_gives_the_models_bits_and_stays_when_the_model_changes(b
         assert_identical(same(x), want)
         assert_identical(same(x[2:3]), want[2:3])
         assert_identical(same(x.tolist()), want)
+        assert_identical(same.predict(x.tolist()), want)
         assert same(x[:0]).shape == (0, 2)
         assert same(x).dtype == dtype
     for layer in model.act_fun:
@@ -37,7 +38,7 @@ def test_a_frozen_model_gives_the_models_bits_and_stays_when_the_model_changes(b
 
 def test_a_frozen_model_cannot_be_changed() -> None:
     frozen = small().frozen()
-    for name in ("predict", "n_in", "dtype", "other"):
+    for name in ("predict", "_predictor", "n_in", "dtype", "other"):
         with pytest.raises((AttributeError, TypeError)):
             setattr(frozen, name, 1)
     with pytest.raises((AttributeError, TypeError)):

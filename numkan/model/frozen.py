@@ -25,10 +25,14 @@ class FrozenKAN:
     of the model, bit for bit.
     """
 
-    predict: Predictor = field(repr=False)
+    _predictor: Predictor = field(repr=False)
     n_in: int
     dtype: np.dtype[Any]
 
     def __call__(self, x: Any) -> FloatArray:
         """Return the outputs (n, n_out) at x (n, n_in)."""
-        return self.predict(as_samples("x", x, self.n_in, self.dtype))
+        return self._predictor(as_samples("x", x, self.n_in, self.dtype))
+
+    def predict(self, x: Any) -> FloatArray:
+        """Return the outputs (n, n_out) at x (n, n_in), as a call does."""
+        return self(x)
