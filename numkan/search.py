@@ -12,6 +12,7 @@ import numpy as np
 
 from numkan._blas import one_blas_thread
 from numkan._check import as_float_array, check_integer, check_option, check_seed, is_list
+from numkan._shown import shown
 from numkan.kan import KAN
 from numkan.train.budget import Budget, fit_work, start_work, steps_within
 from numkan.train.history import FitResult, FitStatus
@@ -321,11 +322,12 @@ def _check_widths(widths: Any, n_in: int, n_out: int) -> list[tuple[int, ...]]:
     if widths is None:
         return [(n_in, *hidden, n_out) for hidden in _SHAPES]
     if not is_list(widths) or len(widths) == 0 or not all(is_list(width) for width in widths):
-        raise TypeError(f"Argument `widths` must be a list of lists of integers, not {widths!r}.")
+        raise TypeError(f"Argument `widths` must be a list of lists of integers, not {shown(widths)}.")
     checked = []
     for place, width in enumerate(widths):
         sizes = tuple(check_integer(f"widths[{place}]", size, 1) for size in width)
         if len(sizes) < 2 or (sizes[0], sizes[-1]) != (n_in, n_out):
-            raise ValueError(f"Argument `widths[{place}]` must go from {n_in} inputs to {n_out} outputs, not {sizes}.")
+            rule = f"go from {n_in} inputs to {n_out} outputs"
+            raise ValueError(f"Argument `widths[{place}]` must {rule}, not {shown(sizes)}.")
         checked.append(sizes)
     return checked

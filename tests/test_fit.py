@@ -263,10 +263,17 @@ def test_the_result_prints_as_a_table_of_the_stages():
     x, y = data()
     result = small().fit(x, y, **{**QUICK, "grids": [2, 4]})
     lines = str(result).splitlines()
-    assert len(lines) == 4
+    assert len(lines) == 5
     assert lines[0].split() == ["grid", "steps", "loss", "validation", "seconds", "ended"]
     assert lines[2].split()[:2] == ["4", "4"]
-    assert lines[3] == result.message
+    assert lines[3:] == ["Losses are mean squares.", result.message]
+
+
+def test_the_table_of_classes_has_cross_entropies():
+    x, _ = data()
+    result = KAN([2, 2], grid=2).fit(x, (x[:, 0] > 0).astype(int), **QUICK, loss="cross_entropy")
+    assert result.loss_name == "cross_entropy"
+    assert str(result).splitlines()[-2] == "Losses are mean cross-entropies."
 
 
 def test_penalties_are_in_the_objective_and_not_in_the_loss():
@@ -464,7 +471,8 @@ def test_a_finer_grid_that_does_not_help_ends_the_ladder_and_is_not_kept():
     options = {**QUICK, "steps": 15, "grids": [2, 12, 24], "validation": data(60, seed=5)}
     result = model.fit(x, y + 0.5 * rng.normal(size=24), **options)
     assert [stage.grid for stage in result.stages] == [2, 12]
-    assert result.status == "early stopping"
+    assert (result.success, result.status) == (True, "early stopping")
+    assert result.message == "Finished: the validation loss gets no better."
     assert model.grid == [2, 2]
 
 
@@ -817,10 +825,14 @@ def test_progress_goes_to_tqdm_step_by_step(validation, monkeypatch):
     assert not bars
 
 
-def test_progress_is_quiet_where_tqdm_is_not_installed(monkeypatch, capsys):
+def test_progress_without_tqdm_says_so_in_one_line(monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "tqdm.auto", None)
     x, y = data()
     assert small().fit(x, y, **QUICK, progress=True).success
+    out, err = capsys.readouterr()
+    assert (out, err.count("\n")) == ("", 1)
+    assert "python -m pip install tqdm" in err
+    assert small().fit(x, y, **QUICK).success
     assert capsys.readouterr() == ("", "")
 
 

@@ -266,13 +266,14 @@ def test_the_result_prints_as_a_table_of_what_was_tried():
     x, y = data(120)
     _, result = search(x, y + 0.1 * np.random.default_rng(0).standard_normal(120), effort=0.05)
     lines = str(result).splitlines()
-    assert len(lines) == len(result.trials) + 3
+    assert len(lines) == len(result.trials) + 4
     assert lines[0].split() == ["width", "k", "grid", "error", "score", "seconds"]
-    for line, trial in zip(lines[1:-2], result.trials, strict=True):
+    for line, trial in zip(lines[1:-3], result.trials, strict=True):
         assert line.startswith(str(list(trial.width)))
         assert line.endswith("chosen") == (trial is result.chosen)
         assert ("  fits" in line) == trial.fits
-    assert lines[-2].startswith(f"Fitted to all samples: loss {result.fit.loss:.3e}, ")
+    assert lines[-3] == "Errors and scores are root mean squares."
+    assert lines[-2].startswith(f"Fitted to all samples: mean square {result.fit.loss:.3e}, ")
     assert lines[-1] == result.message
     assert isinstance(result, SearchResult)
     assert all(isinstance(trial, Trial) for trial in result.trials)

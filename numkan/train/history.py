@@ -114,6 +114,8 @@ class FitResult:
         That the starts took.
     weights : tuple of ndarray, shapes (n_measures, n_in, n_out)
         Weights of the penalties of every layer's edges, see :mod:`numkan.train.evidence`.
+    loss_name : str
+        What all losses are: ``"mse"``, mean squares, or ``"cross_entropy"``.
     """
 
     success: bool
@@ -134,6 +136,7 @@ class FitResult:
     starts: tuple[float, ...] = ()
     start_seconds: float = 0.0
     weights: tuple[FloatArray, ...] = ()
+    loss_name: str = "mse"
 
     def __str__(self) -> str:
         rows = [f"{'grid':>5} {'steps':>6} {'loss':>10} {'validation':>10} {'seconds':>8}  ended"]
@@ -146,7 +149,10 @@ class FitResult:
             rows.insert(0, f"best of {len(self.starts)} starts: {min(self.starts):.3e}, {self.start_seconds:.2f} s")
         if math.isfinite(self.noise):
             rows.append(f"noise: {self.noise:.3e}, effective degrees of freedom: {self.freedom:.1f}")
-        return "\n".join([*rows, self.message])
+        units = "Losses are mean squares" if self.loss_name == "mse" else "Losses are mean cross-entropies"
+        if self.starts or math.isfinite(self.noise):
+            units += "; starts and noise are root mean squares"
+        return "\n".join([*rows, f"{units}.", self.message])
 
 
 class Recorder:

@@ -1,8 +1,9 @@
-"""A progress bar where it was asked for and tqdm is installed; nothing otherwise."""
+"""A progress bar where it was asked for; a line that says what is missing where tqdm is not installed."""
 
 from __future__ import annotations
 
 import math
+import sys
 from typing import Any
 
 __all__ = ["Progress"]
@@ -17,6 +18,7 @@ class Progress:
             try:
                 from tqdm.auto import tqdm  # optional: imported only where it is used
             except ImportError:
+                print("numkan: no progress bar without tqdm. Install it: python -m pip install tqdm", file=sys.stderr)
                 return
             self._bar = tqdm(total=total, unit="step")
 

@@ -138,7 +138,7 @@ class Training:
             self._stage = len(self._stages)
             self._run_stage(grid)
             if self._got_no_better():
-                return FitStatus.EARLY, "Stopped early: the validation loss gets no better."
+                return FitStatus.EARLY, "Finished: the validation loss gets no better."
         return FitStatus.FINISHED, "Finished: all stages are done."
 
     def _run_stage(self, grid: int) -> None:
@@ -362,6 +362,7 @@ class Training:
             stages=tuple(self._stages),
             history=self._recorder.history(),
             chosen=dict(self._plan.chosen),
+            loss_name=self._samples.goal.loss,
         )
 
 

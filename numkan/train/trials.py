@@ -57,5 +57,6 @@ class SearchResult:
                 f"{list(trial.width)!s:<18} {trial.k:2d} {trial.grid:5d} {trial.error:10.3e} {trial.score:10.3e} "
                 f"{trial.seconds:8.2f}{marks}"
             )
-        rows.append(f"Fitted to all samples: loss {self.fit.loss:.3e}, {self.seconds:.2f} s in all.")
+        rows.append("Errors and scores are root mean squares.")
+        rows.append(f"Fitted to all samples: mean square {self.fit.loss:.3e}, {self.seconds:.2f} s in all.")
         return "\n".join([*rows, self.message])
