@@ -62,7 +62,7 @@ def test_every_file_that_a_document_names_exists(document):
 
 def test_the_readme_is_short_and_its_lines_are_not_long():
     lines = README.splitlines()
-    assert len(lines) <= 240
+    assert len(lines) <= 200
     assert max(len(line) for line in lines if not line.startswith("|")) <= 120
 
 
