@@ -15,6 +15,7 @@ import hashlib
 import os
 import re
 import shutil
+import stat
 import sys
 import tempfile
 import warnings
@@ -155,6 +156,11 @@ def _read(path: Path) -> bytes | None:
         return None
     _mark_used(path.parent)
     return data[start:]
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    """Open without waiting, as one would for the writer of a pipe."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def _write(path: Path, data: bytes) -> None:
