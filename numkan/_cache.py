@@ -114,7 +114,10 @@ class KernelCache:
         if path is None:
             return
         # The annotated source serves `inspect_types` only; spelling it out would take longer than all the rest.
-        payload = serialize.dumps(compiled._replace(type_annotation="")._reduce())
+        try:
+            payload = serialize.dumps(compiled._replace(type_annotation="")._reduce())
+        except RuntimeError:  # no machine code: an exception (no memory, say) hit the callback that LLVM hands it to
+            return
         try:
             _write(path, _MAGIC + hashlib.sha256(payload).digest() + payload)
         except OSError as error:
@@ -144,7 +147,9 @@ def _holds_addresses(compiled: Any) -> bool:
 def _read(path: Path) -> bytes | None:
     """Return the payload of a file whose checksum is right. A damaged file is removed, with a warning."""
     try:
-        data = path.read_bytes()
+        with open(path, "rb", opener=_open_at_once) as file:
+            is_regular = stat.S_ISREG(os.fstat(file.fileno()).st_mode)
+            data = file.read() if is_regular else b""
     except FileNotFoundError:
         return None
     except OSError as error:

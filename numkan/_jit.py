@@ -13,6 +13,7 @@ from numba.core.compiler import Compiler
 from numba.core.registry import CPUDispatcher
 
 from numkan._cache import KernelCache
+from numkan._interrupt import uninterrupted
 from numkan._key import overload_key
 
 __all__ = ["kernel"]
@@ -78,7 +79,19 @@ class _KernelCompiler(_CalleeCompiler):
     library = _KernelLibrary
 
 
-class _Callee(CPUDispatcher):  # type: ignore[misc]
+class _Dispatcher(CPUDispatcher):  # type: ignore[misc]
+    """Numba's dispatcher, but no signal ends compiling in its middle.
+
+    LLVM calls back into Python to hand over machine code; what is raised there is lost, and the machine code too.
+    """
+
+    def compile(self, sig: Any) -> Any:
+        """Compile for a signature; handlers of signals run afterwards."""
+        with uninterrupted():
+            return super().compile(sig)
+
+
+class _Callee(_Dispatcher):
     """The forms of a kernel that other kernels call."""
 
     def add_overload(self, cres: Any) -> None:
@@ -88,7 +101,7 @@ class _Callee(CPUDispatcher):  # type: ignore[misc]
         self.overloads[tuple(cres.signature.args)] = cres
 
 
-class _Kernel(CPUDispatcher):  # type: ignore[misc]
+class _Kernel(_Dispatcher):
     """The forms of a kernel that Python calls, and those that other kernels call."""
 
     def __init__(self, function: FunctionType, options: dict[str, Any]) -> None:
