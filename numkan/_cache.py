@@ -36,7 +36,7 @@ from numba.core.compiler import CompileResult
 from numkan._cache_folder import private_folder
 from numkan._key import overload_key
 
-__all__ = ["KernelCache", "NumkanCacheWarning"]
+__all__ = ["KernelCache", "NumkanCacheWarning", "kept_in"]
 
 _MAGIC = b"numkan kernel 1\n"
 _DIGEST_SIZE = hashlib.sha256().digest_size
@@ -139,6 +139,12 @@ class KernelCache:
 def _holds_addresses(compiled: Any) -> bool:
     """Return whether machine code is of use to this process only, as Numba's own cache says it."""
     return bool(compiled.lifted or compiled.library.has_dynamic_globals)
+
+
+def kept_in() -> str:
+    """Say where compiled kernels are kept, if they are."""
+    folder = _folder()
+    return f"once: later runs load them from {folder.parent}" if folder else "in every run: they cannot be kept on disk"
 
 
 # --- files --------------------------------------------------------------------------------------------------------

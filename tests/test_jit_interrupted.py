@@ -1,8 +1,10 @@
-"""Signals that come while a kernel compiles wait for its end."""
+"""What happens while a kernel compiles: signals wait for its end, and a long wait is explained once."""
 
 from __future__ import annotations
 
+import io
 import signal
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -52,6 +54,9 @@ def result(f: Any) -> list[float]:
 
 def kernels(root: Any) -> list[Any]:
     return list(root.rglob("*.kernel"))
+
+
+# --- signals ------------------------------------------------------------------------------------------------------
 
 
 class Interrupting:
@@ -134,3 +139,62 @@ def test_within_another_one_signals_come_after_the_inner_one(ctrl_c):
         nested()
     assert done == ["inner"]
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+# --- the notice ---------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def notice(monkeypatch: pytest.MonkeyPatch) -> _jit._Notice:
+    fresh = _jit._Notice()
+    monkeypatch.setattr(_jit, "notice", fresh)
+    return fresh
+
+
+def test_a_long_time_of_compiling_is_explained_in_one_line_once(notice, cache_root, capsys):
+    result(doubled())
+    assert capsys.readouterr() == ("", "")
+    notice.patience = 0.0
+    result(doubled())  # loads
+    assert capsys.readouterr() == ("", "")
+    for dtype in (np.float32, np.int64):
+        doubled()(np.ones(3, dtype), np.ones(3, dtype))
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert (
+        said.err == f"numkan compiles kernels for this machine (once: later runs load them from {cache_root}/numkan).\n"
+    )
+
+
+def test_time_is_added_up_over_kernels_and_counted_once_where_one_calls_another(notice, monkeypatch):
+    now = 10.0
+    monkeypatch.setattr(_jit.time, "perf_counter", lambda: now)
+    with notice.compiling():
+        now += 1.0
+        with notice.compiling():
+            now += 1.0
+    now += 100.0
+    assert notice.is_due
+    with notice.compiling():
+        now += 0.9
+    assert notice.is_due
+    with notice.compiling():
+        now += 0.2
+        with notice.compiling():
+            assert not notice.is_due
+
+
+def closed() -> io.StringIO:
+    stream = io.StringIO()
+    stream.close()
+    return stream
+
+
+@pytest.mark.parametrize("stream", [None, closed()])
+def test_without_a_stderr_nothing_is_said_and_nothing_fails(stream, notice, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "stderr", stream)
+    notice.patience = 0.0
+    with notice.compiling():
+        pass
+    assert not notice.is_due
+    assert capsys.readouterr() == ("", "")
