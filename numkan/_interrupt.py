@@ -1,20 +1,30 @@
-"""Signals at the right moment: what is not to end in its middle is done first."""
+"""What is done whole or not at all, whatever signal handlers and other threads raise."""
 
 from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
+from operator import call
 from typing import Any
 
-__all__ = ["uninterrupted"]
+__all__ = ["at_once", "uninterrupted"]
 
 _SIGNALS = tuple(signal.valid_signals())
 
 #: The handlers of the signals that are held back now, and those of these signals that have come.
 _handlers: dict[int, Any] = {}
 _arrived: list[int] = []
+
+
+def at_once(changes: Iterable[Callable[[], object]]) -> None:
+    """Make changes, each a call of a function written in C: all of them, or none.
+
+    Signal handlers run between two instructions of Python code, and there are none from the first change to the last.
+    """
+    deque(map(call, tuple(changes)), maxlen=0)
 
 
 @contextmanager
