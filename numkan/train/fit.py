@@ -10,6 +10,7 @@ import numpy as np
 from numkan._check import check_flag, check_integer, check_number, check_option, check_seed
 from numkan.model.network import Network
 from numkan.model.regularization import Penalties
+from numkan.train.exclusive import one_at_a_time
 from numkan.train.history import FitResult, FitState
 from numkan.train.plan import holdout, make_plan
 from numkan.train.run import Settings, Training
@@ -22,6 +23,7 @@ __all__ = ["fit"]
 _RESTARTS = 30
 
 
+@one_at_a_time
 def fit(
     self: Network,
     x: Any,
