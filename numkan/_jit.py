@@ -203,7 +203,8 @@ def kernel(function: Callable[..., Any], *, inline: bool = False) -> Callable[..
     Returns
     -------
     callable
-        Numba's dispatcher; with ``NUMBA_DISABLE_JIT=1`` the function itself.
+        Numba's dispatcher; with ``NUMBA_DISABLE_JIT=1`` the function itself. The last bits of a result may differ
+        between the two, and between kernels with and without ``NUMBA_BOUNDSCHECK=1``: sums are contracted differently.
 
     Examples
     --------

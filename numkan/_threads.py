@@ -59,6 +59,9 @@ def get_threads_at_once() -> int:
 def set_threads(n: int) -> None:
     """Let numkan use `n` threads from now on. The numbers it returns do not depend on `n`, only the time does.
 
+    (They do depend, in the last bit, on what changes the machine code: the processor, the version of Numba, and its
+    settings ``NUMBA_DISABLE_JIT`` and ``NUMBA_BOUNDSCHECK``.)
+
     Parameters
     ----------
     n : int
