@@ -11,7 +11,12 @@ import subprocess
 import sys
 import tempfile
 
-__all__ = ["check_alarms_tear_no_commit", "check_ctrl_c_while_kernels_compile"]
+__all__ = [
+    "check_alarms_tear_no_commit",
+    "check_ctrl_c_while_kernels_compile",
+    "check_kills_while_saving_lose_no_model",
+    "check_mapped_files_are_not_copied",
+]
 
 
 def _run(program: str, *arguments: str, seconds: float = 300.0, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -133,3 +138,96 @@ def check_ctrl_c_while_kernels_compile() -> tuple[str, bool]:
         f"other errors: {others or 'none'}; {'the same' if same else 'other'} bits in a second process"
     )
     return measured, sent >= 10 and sent == answered and not others and not lost_in_callbacks and same
+
+
+_MAPPED = """
+import ctypes, json, sys, threading, time
+import numpy as np
+from numkan import KAN
+
+folder, n = sys.argv[1], 2_000_000
+x = np.random.default_rng(0).uniform(-1, 1, (n, 2))
+kinds = {
+    "read-only": x,
+    "float32": x.astype("f4"),
+    "other byte order": x.astype(">f8"),
+    "Fortran order": np.asfortranarray(x),
+}
+for name, array in kinds.items():
+    np.save(f"{folder}/{name}.npy", array)
+model = KAN([2, 5, 1], seed=0)
+want = model(x[:1000])
+for array in kinds.values():
+    model(array[:1000])
+model(x)  # the pool and its memory are there
+del x, kinds, array
+
+def anonymous():
+    lines = open("/proc/self/status").read().split("\\n")
+    return next(int(line.split()[1]) for line in lines if line.startswith("RssAnon")) / 1024
+
+taken = {}
+for name in ("read-only", "float32", "other byte order", "Fortran order"):
+    mapped = np.load(f"{folder}/{name}.npy", mmap_mode="r")
+    ctypes.CDLL(None).malloc_trim(0)
+    before, peak, is_over = anonymous(), 0.0, False
+    def watch():
+        global peak
+        while not is_over:
+            peak = max(peak, anonymous())
+            time.sleep(0.002)
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    y = model(mapped)
+    is_over = True
+    watcher.join()
+    assert y.shape == (n, 1) and (name == "float32" or y[:1000].tobytes() == want.tobytes())
+    taken[name] = peak - before - y.nbytes / 2**20
+    del y
+print(json.dumps(taken))
+"""
+
+
+def check_mapped_files_are_not_copied() -> tuple[str, bool]:
+    """Predictions at mapped files of any kind, 2 million rows or 31 MB, take 20 MB at most beside their outputs."""
+    with tempfile.TemporaryDirectory() as folder:
+        done = _run(_MAPPED, folder)
+    taken = json.loads(done.stdout)
+    return ", ".join(f"{name} {size:.0f} MB" for name, size in taken.items()), max(taken.values()) <= 20
+
+
+_KILLED = """
+import json, os, random, signal, sys, time
+from numkan import KAN
+
+path = os.path.join(sys.argv[1], "m.npz")
+models = [KAN([2, 5, 1], seed=seed) for seed in (0, 1)]
+for model in models:
+    model.save(path)
+wanted = {model.params.tobytes() for model in models}
+clock, broken = random.Random(0), 0
+for _ in range(100):
+    child = os.fork()
+    if child == 0:
+        while True:
+            for model in models:
+                model.save(path)
+    time.sleep(clock.uniform(0.001, 0.03))
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    broken += KAN.load(path).params.tobytes() not in wanted
+left = [name for name in os.listdir(sys.argv[1]) if name != "m.npz"]
+for name in left:
+    os.utime(os.path.join(sys.argv[1], name), (0, 0))  # a day later
+models[0].save(path)
+print(json.dumps([broken, len(left), len(os.listdir(sys.argv[1])) - 1]))
+"""
+
+
+def check_kills_while_saving_lose_no_model() -> tuple[str, bool]:
+    """Kills at any moment of saving leave a whole model, and the next saving a day later leaves nothing else."""
+    with tempfile.TemporaryDirectory() as folder:
+        done = _run(_KILLED, folder)
+    broken, left, stay = json.loads(done.stdout)
+    measured = f"100 kills: {broken} broken files, {left} unfinished ones left behind, {stay} of them a day later"
+    return measured, broken == 0 and left > 0 and stay == 0
