@@ -15,6 +15,7 @@ import hashlib
 import os
 import re
 import shutil
+import stat
 import sys
 import tempfile
 import warnings
@@ -35,7 +36,7 @@ from numba.core.compiler import CompileResult
 from numkan._cache_folder import private_folder
 from numkan._key import overload_key
 
-__all__ = ["KernelCache", "NumkanCacheWarning"]
+__all__ = ["KernelCache", "NumkanCacheWarning", "kept_in"]
 
 _MAGIC = b"numkan kernel 1\n"
 _DIGEST_SIZE = hashlib.sha256().digest_size
@@ -113,7 +114,10 @@ class KernelCache:
         if path is None:
             return
         # The annotated source serves `inspect_types` only; spelling it out would take longer than all the rest.
-        payload = serialize.dumps(compiled._replace(type_annotation="")._reduce())
+        try:
+            payload = serialize.dumps(compiled._replace(type_annotation="")._reduce())
+        except RuntimeError:  # no machine code: an exception (no memory, say) hit the callback that LLVM hands it to
+            return
         try:
             _write(path, _MAGIC + hashlib.sha256(payload).digest() + payload)
         except OSError as error:
@@ -137,13 +141,21 @@ def _holds_addresses(compiled: Any) -> bool:
     return bool(compiled.lifted or compiled.library.has_dynamic_globals)
 
 
+def kept_in() -> str:
+    """Say where compiled kernels are kept, if they are."""
+    folder = _folder()
+    return f"once: later runs load them from {folder.parent}" if folder else "in every run: they cannot be kept on disk"
+
+
 # --- files --------------------------------------------------------------------------------------------------------
 
 
 def _read(path: Path) -> bytes | None:
     """Return the payload of a file whose checksum is right. A damaged file is removed, with a warning."""
     try:
-        data = path.read_bytes()
+        with open(path, "rb", opener=_open_at_once) as file:
+            is_regular = stat.S_ISREG(os.fstat(file.fileno()).st_mode)
+            data = file.read() if is_regular else b""
     except FileNotFoundError:
         return None
     except OSError as error:
@@ -155,6 +167,11 @@ def _read(path: Path) -> bytes | None:
         return None
     _mark_used(path.parent)
     return data[start:]
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    """Open without waiting, as one would for the writer of a pipe."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def _write(path: Path, data: bytes) -> None:

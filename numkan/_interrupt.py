@@ -1,33 +1,74 @@
-"""Ctrl-C at the right moment: a few statements that are done all together or not at all."""
+"""What is done whole or not at all, whatever signal handlers and other threads raise."""
 
 from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from operator import call
 from typing import Any
 
-__all__ = ["uninterrupted"]
+__all__ = ["at_once", "uninterrupted"]
+
+_SIGNALS = tuple(signal.valid_signals())
+
+#: The handlers of the signals that are held back now, and those of these signals that have come.
+_handlers: dict[int, Any] = {}
+_arrived: list[int] = []
+
+
+def at_once(changes: Iterable[Callable[[], object]]) -> None:
+    """Make changes, each a call of a function written in C: all of them, or none.
+
+    Signal handlers run between two instructions of Python code, and there are none from the first change to the last.
+    """
+    deque(map(call, tuple(changes)), maxlen=0)
 
 
 @contextmanager
 def uninterrupted() -> Iterator[None]:
-    """Hold Ctrl-C back for the few statements inside; it is raised right after them."""
-    held: list[int] = []
+    """Hold back Ctrl-C and all other signals that Python handles; their handlers run right after what is inside.
 
-    def hold(number: int, frame: Any) -> None:
-        held.append(number)
-
-    # Signals arrive in the main thread only, and handlers that Python did not install cannot be put back.
-    previous = signal.getsignal(signal.SIGINT)
-    if threading.current_thread() is not threading.main_thread() or previous is None:
+    Where one is within another, they run after the inner one already.
+    """
+    if threading.get_ident() != threading.main_thread().ident:  # handlers run in the main thread only
         yield
         return
-    signal.signal(signal.SIGINT, hold)
+    is_outermost = not _handlers
     try:
+        if is_outermost:
+            _hold_back()
         yield
     finally:
-        signal.signal(signal.SIGINT, previous)
-        if held:
-            signal.raise_signal(signal.SIGINT)
+        handlers = _handlers.copy()
+        if is_outermost:
+            _let_through()
+        with ExitStack() as calls:  # where one of them raises, the next one is called all the same
+            while _arrived:
+                number = _arrived.pop()
+                calls.callback(handlers[number], number, None)
+
+
+def _hold(number: int, frame: Any) -> None:
+    if number not in _arrived:
+        _arrived.append(number)
+
+
+def _hold_back() -> None:
+    for number in _SIGNALS:
+        handler = signal.getsignal(number)
+        if callable(handler):  # not where the signal is ignored, or the system or foreign code deals with it
+            _handlers[number] = handler
+            signal.signal(number, _hold)
+
+
+def _let_through() -> None:
+    try:
+        for number in tuple(_handlers):
+            signal.signal(number, _handlers[number])
+            del _handlers[number]
+    finally:
+        if _handlers:  # a signal came whose handler was in its place again, and raised
+            _let_through()

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from types import FunctionType
 from typing import Any, cast
 
@@ -12,10 +15,49 @@ from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import Compiler
 from numba.core.registry import CPUDispatcher
 
-from numkan._cache import KernelCache
+from numkan._cache import KernelCache, kept_in
+from numkan._interrupt import uninterrupted
 from numkan._key import overload_key
 
-__all__ = ["kernel"]
+__all__ = ["kernel", "notice"]
+
+
+class _Notice:
+    """One line on stderr, once a process, where it has compiled for some seconds in all and may seem to hang.
+
+    Whoever compiles holds Numba's compiler lock, so this needs none.
+    """
+
+    patience = 3.0  # seconds
+
+    def __init__(self) -> None:
+        self._seconds, self._depth, self._began = 0.0, 0, 0.0
+        self.is_due = True
+
+    @contextmanager
+    def compiling(self) -> Iterator[None]:
+        """Count the time that is spent inside; kernels compile those that they call, within their own time."""
+        if self._depth == 0:
+            self._began = time.perf_counter()
+        self._depth += 1
+        try:
+            self._look()
+            yield
+            self._look()
+        finally:
+            self._depth -= 1
+            if self._depth == 0:
+                self._seconds += time.perf_counter() - self._began
+
+    def _look(self) -> None:
+        if self.is_due and self._seconds + time.perf_counter() - self._began >= self.patience:
+            self.is_due = False
+            if sys.stderr is not None:  # as under pythonw
+                with suppress(OSError, ValueError):  # a pipe that is broken, a file that is closed
+                    print(f"numkan compiles kernels for this machine ({kept_in()}).", file=sys.stderr, flush=True)
+
+
+notice = _Notice()
 
 
 class _CalleeLibrary(JITCodeLibrary):  # type: ignore[misc]
@@ -46,6 +88,11 @@ class _CalleeCompiler(Compiler):  # type: ignore[misc]
 
     named_by_key = True
     library = _CalleeLibrary
+
+    def compile_extra(self, function: Any) -> Any:
+        """Compile, and say so where all compiling of this process has taken long."""
+        with notice.compiling():
+            return super().compile_extra(function)
 
     def define_pipelines(self) -> Any:
         """Name the function, and say where its code goes: this is the first hook that knows the argument types."""
@@ -78,7 +125,19 @@ class _KernelCompiler(_CalleeCompiler):
     library = _KernelLibrary
 
 
-class _Callee(CPUDispatcher):  # type: ignore[misc]
+class _Dispatcher(CPUDispatcher):  # type: ignore[misc]
+    """Numba's dispatcher, but no signal ends compiling in its middle.
+
+    LLVM calls back into Python to hand over machine code; what is raised there is lost, and the machine code too.
+    """
+
+    def compile(self, sig: Any) -> Any:
+        """Compile for a signature; handlers of signals run afterwards."""
+        with uninterrupted():
+            return super().compile(sig)
+
+
+class _Callee(_Dispatcher):
     """The forms of a kernel that other kernels call."""
 
     def add_overload(self, cres: Any) -> None:
@@ -88,7 +147,7 @@ class _Callee(CPUDispatcher):  # type: ignore[misc]
         self.overloads[tuple(cres.signature.args)] = cres
 
 
-class _Kernel(CPUDispatcher):  # type: ignore[misc]
+class _Kernel(_Dispatcher):
     """The forms of a kernel that Python calls, and those that other kernels call."""
 
     def __init__(self, function: FunctionType, options: dict[str, Any]) -> None:
@@ -144,7 +203,8 @@ def kernel(function: Callable[..., Any], *, inline: bool = False) -> Callable[..
     Returns
     -------
     callable
-        Numba's dispatcher; with ``NUMBA_DISABLE_JIT=1`` the function itself.
+        Numba's dispatcher; with ``NUMBA_DISABLE_JIT=1`` the function itself. The last bits of a result may differ
+        between the two, and between kernels with and without ``NUMBA_BOUNDSCHECK=1``: sums are contracted differently.
 
     Examples
     --------

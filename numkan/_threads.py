@@ -12,6 +12,7 @@ import atexit
 import itertools
 import os
 import threading
+from _thread import start_new_thread
 from collections.abc import Callable
 from queue import SimpleQueue
 from typing import Any, NamedTuple
@@ -27,6 +28,9 @@ _AWAKE = 3e-4
 #: Seconds that a helper who is awake leaves the interpreter to the caller, who is on the way into its own first task:
 #: to ask for it meanwhile means to be put to sleep, and to begin four times as late.
 _HEAD_START = 2e-5
+
+#: So many offers wait for each helper at most: more of them wait for a helper that died, or is busy for long.
+_MOST_WAITING = 16
 
 _lock = threading.Lock()
 _pool: _Pool | None = None
@@ -54,6 +58,9 @@ def get_threads_at_once() -> int:
 
 def set_threads(n: int) -> None:
     """Let numkan use `n` threads from now on. The numbers it returns do not depend on `n`, only the time does.
+
+    (They do depend, in the last bit, on what changes the machine code: the processor, the version of Numba, and its
+    settings ``NUMBA_DISABLE_JIT`` and ``NUMBA_BOUNDSCHECK``.)
 
     Parameters
     ----------
@@ -187,7 +194,7 @@ class _Pool:
         self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
         self._offers, unused = new_count(), new_count()
         self.call = Call(self._offers, unused, unused, 0, 0)  # what a caller's part says
-        self._threads: list[threading.Thread] = []
+        self.n_started = 0
 
     def offer(self, job: _Job, helpers: int) -> None:
         """Ask so many helpers to join in; those who are busy will come too late.
@@ -195,22 +202,30 @@ class _Pool:
         Those who are awake hear of what is done together from the caller's kernel.
         """
         job.offers = self._offers
-        while len(self._threads) < min(helpers, self._size):
-            thread = threading.Thread(target=self._serve, name=f"numkan {len(self._threads)}", daemon=True)
-            try:
-                thread.start()
-            except RuntimeError:  # the system has no more, or the interpreter is about to end
-                break
-            self._threads.append(thread)
-        for _ in range(min(helpers, len(self._threads))):
-            self._jobs.put(job)
+        self._start(min(helpers, self._size))
+        for _ in range(min(helpers, self.n_started)):
+            if self._jobs.qsize() < _MOST_WAITING * self.n_started:
+                self._jobs.put(job)
         self._offers[STAY_AWAY] = 0 if job.together else self._head_start
         if not job.together:
             self._offers[COUNT] += 1  # may be lost where a kernel counts too: who is awake then comes later
 
+    def _start(self, wanted: int) -> None:
+        """Start threads until there have been so many.
+
+        `threading.Thread.start` would wait until the thread runs: for ever, where memory is short and the thread dies
+        on its first steps. Here nobody waits, and what such a thread does not do is done by the others.
+        """
+        while self.n_started < wanted:
+            try:
+                start_new_thread(self._serve, ())
+            except (RuntimeError, MemoryError):  # the system has no more, or the interpreter is about to end
+                return
+            self.n_started += 1
+
     def end(self) -> None:
         """Let the threads end when they have done what they are at."""
-        for _ in self._threads:
+        for _ in range(self.n_started):
             self._jobs.put(None)
         self._offers[COUNT] += 1
 

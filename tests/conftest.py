@@ -34,6 +34,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 item.add_marker(pytest.mark.skip(reason="the JIT is off"))
 
 
+@pytest.fixture(autouse=True, scope="session")
+def _compiling_in_silence() -> None:
+    """Whether three seconds of compiling are over in a test that looks at stderr depends on the clock."""
+    from numkan._jit import notice
+
+    notice.is_due = False
+
+
 _full_collections = 0
 
 

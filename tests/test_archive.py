@@ -5,10 +5,13 @@ from __future__ import annotations
 import io
 import json
 import os
+import stat
 import subprocess
 import sys
+import tempfile
 import tracemalloc
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -183,6 +186,116 @@ def test_a_link_stays_a_link_and_its_file_is_replaced(tmp_path):
     KAN.load(tmp_path / "real.npz")
 
 
+# --- whose place a file takes -------------------------------------------------------------------------------------
+
+posix = pytest.mark.skipif(os.name == "nt", reason="POSIX permissions")
+
+
+@posix
+@pytest.mark.parametrize("mode", [0o600, 0o644, 0o640, 0o755])
+def test_an_older_file_keeps_its_mode(tmp_path, mode):
+    path = tmp_path / "m.npz"
+    KAN([1, 1]).save(path)
+    path.chmod(mode)
+    KAN([2, 1]).save(path)
+    assert stat.S_IMODE(path.stat().st_mode) == mode
+    assert KAN.load(path).n_in == 2
+
+
+@posix
+def test_a_private_file_is_private_while_it_is_written(tmp_path, monkeypatch):
+    path, modes, write = tmp_path / "m.npz", [], archive._write_members
+    KAN([1, 1]).save(path)
+    path.chmod(0o600)
+
+    def watched(model, file):
+        modes.append(stat.S_IMODE(os.fstat(file.fileno()).st_mode))
+        write(model, file)
+
+    monkeypatch.setattr(archive, "_write_members", watched)
+    KAN([2, 1]).save(path)
+    assert modes == [0o600]
+
+
+@posix
+def test_a_new_file_has_the_mode_of_any_new_file(tmp_path):
+    (tmp_path / "other").touch()
+    KAN([1, 1]).save(tmp_path / "m.npz")
+    assert (tmp_path / "m.npz").stat().st_mode == (tmp_path / "other").stat().st_mode
+
+
+READ_ONLY = """
+import os, sys
+from numkan import KAN
+path, model = sys.argv[1], KAN([2, 1])
+model.save(path)  # all is imported that saving needs
+os.chmod(path, 0o400)
+before = open(path, "rb").read()
+if os.getuid() == 0:  # who may write anywhere
+    for own in (path, os.path.dirname(path)):
+        os.chown(own, 65534, 65534)
+    os.setuid(65534)
+try:
+    model.save(path)
+except PermissionError:
+    sys.exit(7 if open(path, "rb").read() == before else 1)
+"""
+
+
+@posix
+def test_a_read_only_file_is_refused_as_open_would():
+    with tempfile.TemporaryDirectory() as folder:  # pytest's own folders are closed to other users
+        done = subprocess.run([sys.executable, "-c", READ_ONLY, os.path.join(folder, "m.npz")])
+        assert done.returncode == 7
+        assert os.listdir(folder) == ["m.npz"]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_pipes_and_devices_stay_what_they_are(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "null").symlink_to(os.devnull)
+    for name, is_such in (("pipe", Path.is_fifo), ("null", Path.is_char_device)):
+        with pytest.raises(ValueError, match=r"Argument `path` must name a file, not .* a pipe or a device"):
+            KAN([1, 1]).save(tmp_path / name)
+        assert is_such(tmp_path / name)
+    with pytest.raises(OSError, match="directory"):
+        KAN([1, 1]).save(tmp_path)
+    assert sorted(os.listdir(tmp_path)) == ["null", "pipe"]
+
+
+def test_a_name_may_be_as_long_as_the_system_allows(tmp_path):
+    path = tmp_path / ("m" * 251 + ".npz")
+    KAN([1, 1]).save(path)
+    KAN([1, 1]).save(path)
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.skipif(not hasattr(os, "O_DIRECTORY"), reason="folders cannot be synchronised")
+def test_the_folder_is_synchronised_after_the_file_has_its_name(tmp_path, monkeypatch):
+    path, synced, fsync = tmp_path / "m.npz", [], os.fsync
+
+    def watched(handle):
+        synced.append((stat.S_ISDIR(os.fstat(handle).st_mode), path.exists()))
+        fsync(handle)
+
+    monkeypatch.setattr(os, "fsync", watched)
+    KAN([1, 1]).save(path)
+    assert synced == [(False, False), (True, True)]
+
+
+def test_what_a_killed_process_left_behind_is_removed_a_day_later(tmp_path):
+    path = tmp_path / "m.npz"
+    subprocess.run([sys.executable, "-c", KILLED, path, "sync"])
+    (left,) = tmp_path.iterdir()
+    KAN([1, 1]).save(path)
+    assert left.exists()  # another process may be writing it
+    (tmp_path / "mine.tmp").touch()
+    for old in (left, tmp_path / "mine.tmp"):
+        os.utime(old, (0, 0))
+    KAN([1, 1]).save(path)
+    assert sorted(os.listdir(tmp_path)) == ["m.npz", "mine.tmp"]
+
+
 # --- files that numkan did not write ------------------------------------------------------------------------------
 
 
@@ -299,6 +412,44 @@ def test_a_member_that_is_there_twice_is_refused(tmp_path, contents):
     with pytest.warns(UserWarning, match="Duplicate name"):
         write(tmp_path / "bad.npz", [*contents.items(), ("layer_0.coef.npy", contents["layer_0.coef.npy"])])
     assert_refused(tmp_path / "bad.npz", "is there twice")
+
+
+@pytest.mark.parametrize("zip64", [False, True])
+def test_very_many_members_are_refused_before_they_are_read(tmp_path, monkeypatch, zip64):
+    monkeypatch.setattr(zipfile, "ZIP_FILECOUNT_LIMIT", 10 if zip64 else 65_535)
+    write(tmp_path / "bad.npz", ((f"{place}" * 40, b"") for place in range(10_000)))
+
+    def read(archive):
+        raise AssertionError("the members are read")
+
+    monkeypatch.setattr(zipfile.ZipFile, "_RealGetContents", read)
+    assert_refused(tmp_path / "bad.npz", "its list of members has more than")
+
+
+def test_a_deeper_network_than_can_be_read_is_not_written(tmp_path, monkeypatch):
+    monkeypatch.setattr(archive, "_MOST_LAYERS", 2)
+    KAN([1, 1, 1], grid=1, k=0).save(tmp_path / "m.npz")
+    with pytest.raises(ValueError, match="of 3 layers cannot be saved: a file holds 2 at most"):
+        KAN([1, 1, 1, 1], grid=1, k=0).save(tmp_path / "deep.npz")
+    assert os.listdir(tmp_path) == ["m.npz"]
+
+
+def test_the_deepest_network_that_is_written_can_be_read():
+    name = f"layer_{archive._MOST_LAYERS - 1}.scale_base.npy"
+    entry = zipfile.ZipInfo(name)
+    longest = len(entry.filename) + zipfile.sizeCentralDir + 28  # with 64 bits for two sizes and a place
+    assert longest * (1 + 5 * archive._MOST_LAYERS) <= archive._LONGEST_DIRECTORY
+
+
+def test_a_message_does_not_hold_a_long_name_of_a_member(tmp_path, contents):
+    contents["layer_0.coef.npy" + "y" * 60_000] = contents.pop("layer_0.coef.npy")
+    write(tmp_path / "bad.npz", contents.items())
+    data = (tmp_path / "bad.npz").read_bytes()
+    (tmp_path / "worse.npz").write_bytes(data.replace(b"layer_0.coef", b"layer_0.goef", 1))
+    for name in ("bad.npz", "worse.npz"):
+        with pytest.raises(ValueError, match=r"Argument `path` must name a model") as caught:
+            KAN.load(tmp_path / name)
+        assert len(str(caught.value)) < 600 + len(str(tmp_path))
 
 
 def test_a_compressed_member_is_refused_before_it_grows(tmp_path, contents):

@@ -18,7 +18,6 @@ from numba import config
 import numkan
 from numkan import KAN
 from numkan._interrupt import uninterrupted
-from numkan.layer.layer import KANLayer
 from numkan.model.network import Network
 from numkan.train import FitResult, FitStatus, Stage, run, start
 from numkan.train.commit import scratch_copy
@@ -599,26 +598,6 @@ def test_ctrl_c_at_any_moment_leaves_the_last_accepted_step(monkeypatch, ctrl_c)
         assert state(model) in states[-2:]
         assert np.isfinite(model(x)).all()
     assert interrupted
-
-
-@pytest.mark.parametrize(("target", "name"), [(KANLayer, "_replace"), (Network, "_become")])
-def test_a_change_of_grids_is_whole_even_if_ctrl_c_comes_in_its_middle(target, name, monkeypatch, ctrl_c):
-    x, y = data()
-    model = small()
-    states = recorded(model, monkeypatch)
-    wrapped, calls = getattr(target, name), []
-
-    def interrupted(self: Any, *numbers: Any) -> None:
-        if self is model or self is model.act_fun[-1]:
-            calls.append(self)
-            signal.raise_signal(signal.SIGINT)
-        wrapped(self, *numbers)
-
-    monkeypatch.setattr(target, name, interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        model.fit(x, y, **{**QUICK, "grids": [3 if name == "_replace" else 5]})
-    assert len(calls) == 1
-    assert state(model) == states[-1] != states[0]
 
 
 def test_signals_are_the_main_thread_s_affair():

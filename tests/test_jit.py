@@ -374,6 +374,17 @@ def test_unreadable_files_are_passed_over(cache_root):
     assert len(caught) == 1
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_a_pipe_in_the_place_of_a_file_is_not_waited_for(cache_root):
+    result(scale(2))
+    (path,) = files(cache_root)
+    path.unlink()
+    os.mkfifo(path)
+    with pytest.warns(NumkanCacheWarning, match="is damaged: it is compiled anew"):
+        assert result(scale(2)) == [2, 4, 6]
+    assert files(cache_root) == [path]
+
+
 # --- folders ------------------------------------------------------------------------------------------------------
 
 

@@ -43,14 +43,14 @@ def test_every_task_is_done_once(n_tasks: int, count: int, serial: bool) -> None
 def test_tasks_run_on_several_threads_at_once() -> None:
     set_threads(3)
     barrier = threading.Barrier(3)
-    names = set()
+    threads = set()
 
     def task(index: int) -> None:
         barrier.wait(timeout=30)  # passes only if three tasks are under way
-        names.add(threading.current_thread().name)
+        threads.add(threading.get_ident())
 
     run_tasks(task, 3)
-    assert len(names) == 3
+    assert len(threads) == 3
 
 
 def test_serial_tasks_stay_on_the_calling_thread() -> None:
@@ -178,18 +178,28 @@ def test_ctrl_c_that_comes_again_and_again_leaves_no_helper_at_work(monkeypatch:
 
 
 def test_without_threads_to_be_had_the_caller_does_it_all(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(thread: threading.Thread) -> None:
+    def refuse(*arguments: Any) -> None:
         raise RuntimeError("can't start new thread")
 
     set_threads(2)
     with monkeypatch.context() as patched:
-        patched.setattr(threading.Thread, "start", refuse)
+        patched.setattr(_threads, "start_new_thread", refuse)
         done: list[int] = []
         run_tasks(done.append, 9)
         assert done == list(range(9))
         assert _threads._pool._jobs.empty()
     barrier = threading.Barrier(2)
     run_tasks(lambda index: barrier.wait(timeout=30), 2)  # passes only if both tasks are under way
+
+
+def test_threads_that_die_at_once_leave_all_to_the_caller_and_nothing_piles_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    set_threads(3)
+    monkeypatch.setattr(_threads, "start_new_thread", lambda *arguments: 0)
+    done: list[int] = []
+    for _ in range(200):
+        run_tasks(done.append, 3)
+    assert sorted(done) == sorted([0, 1, 2] * 200)
+    assert 0 < _threads._pool._jobs.qsize() < 50
 
 
 def test_a_job_that_a_helper_comes_too_late_for_holds_nothing() -> None:
@@ -241,9 +251,10 @@ def test_an_error_holds_nothing_when_it_has_been_dealt_with() -> None:
 def test_threads_of_an_earlier_count_end() -> None:
     set_threads(4)
     run_tasks(lambda index: time.sleep(0.001), 50)
+    held = weakref.ref(_threads._pool)  # by each of its threads
     set_threads(1)
     deadline = time.monotonic() + 30
-    while any(thread.name.startswith("numkan") for thread in threading.enumerate()):
+    while held() is not None:
         assert time.monotonic() < deadline
         time.sleep(0.01)
 
@@ -437,11 +448,11 @@ def test_a_part_that_is_over_counts_itself_and_looks_out_for_the_next_offer() ->
 
 
 def test_without_threads_to_be_had_the_caller_does_its_part_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(thread: threading.Thread) -> None:
+    def refuse(*arguments: Any) -> None:
         raise RuntimeError("can't start new thread")
 
     set_threads(2)
-    monkeypatch.setattr(threading.Thread, "start", refuse)
+    monkeypatch.setattr(_threads, "start_new_thread", refuse)
     numbers = np.zeros(1, np.int64)
     run_together(lambda call: _count_together(numbers, call), 2)
     assert numbers[0] == 1
@@ -500,7 +511,7 @@ def outputs_and_gradient(model: KAN, x: Any, y: Any) -> bytes:
 
 
 def count_of_helpers() -> int:
-    return 0 if _threads._pool is None else len(_threads._pool._threads)
+    return 0 if _threads._pool is None else _threads._pool.n_started
 
 
 @pytest.mark.jit

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -21,6 +23,7 @@ from numkan._check import (
     check_seed,
     is_list,
 )
+from numkan._interrupt import at_once
 from numkan._shown import shown
 from numkan.base import Function, base_function
 from numkan.layer.grid import Coverage, coverage, grid_from_samples, refined_grid
@@ -192,11 +195,6 @@ class KANLayer(KnownAttributes):
         """Copy all numbers into `storage` and `fixed`, and let them live there."""
         storage[:], fixed[:] = self._storage, self._fixed
         self._bind(storage, fixed)
-
-    def _become(self, other: KANLayer) -> None:
-        """Take over all that another layer is, which is not used any more."""
-        self._retire()
-        self.__dict__.update(other.__dict__)
 
     def _set_grid(self, knots: FloatArray) -> None:
         knots.flags.writeable = False
@@ -414,9 +412,20 @@ class KANLayer(KnownAttributes):
         return samples
 
     def _replace(self, knots: FloatArray, coef: FloatArray) -> None:
-        """Take new knots and coefficients at once; everything that can fail has been done."""
-        self._set_grid(np.array(knots))
-        self.coef[...] = coef
+        """Take new knots and coefficients, both or none."""
+        at_once(self._changes(knots, coef))
+
+    def _changes(self, knots: FloatArray, coef: FloatArray) -> list[Callable[[], object]]:
+        """Return the changes, for :func:`at_once`, that give the layer new knots and coefficients of the same shapes.
+
+        Views of the coefficients stay live.
+        """
+        knots = np.array(knots)
+        knots.flags.writeable = False
+        return [
+            partial(self.__dict__.update, _grid=knots, _pieces=None),
+            partial(self.coef.__setitem__, ..., np.asarray(coef, self._dtype)),
+        ]
 
     def refine(self, grid: int) -> KANLayer:
         """Return a new layer with `grid` intervals and the same function; see :mod:`numkan.layer.refine`."""

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from numkan._check import FloatArray, as_samples
+from numkan.model.blocks import Predictor, is_long_and_copied, predict_by_block
 
-__all__ = ["FrozenKAN", "Predictor"]
-
-#: A function of canonical samples (n, n_in) that gives outputs (n, n_out).
-Predictor = Callable[[FloatArray], FloatArray]
+__all__ = ["FrozenKAN"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -28,9 +25,12 @@ class FrozenKAN:
     _predictor: Predictor = field(repr=False)
     n_in: int
     dtype: np.dtype[Any]
+    by_block: bool = field(default=False, repr=False)  # whether long arrays that are copied may be so block by block
 
     def __call__(self, x: Any) -> FloatArray:
         """Return the outputs (n, n_out) at x (n, n_in)."""
+        if self.by_block and is_long_and_copied(x, self.n_in, self.dtype):
+            return predict_by_block(self._predictor, x, self.n_in, self.dtype)
         return self._predictor(as_samples("x", x, self.n_in, self.dtype))
 
     def predict(self, x: Any) -> FloatArray:

@@ -15,9 +15,9 @@ from numkan._threads import run_tasks
 from numkan.layer.column_pack import pack_kernel
 from numkan.layer.direct_pack import pack_direct
 from numkan.layer.work import aligned_empty, borrowed
+from numkan.model.blocks import Predictor
 from numkan.model.column_kernels import gradient_columns, predict_columns
 from numkan.model.direct_kernels import gradient_direct, predict_direct
-from numkan.model.frozen import Predictor
 from numkan.model.losses import Targets
 from numkan.model.merged_plan import MergedPlan, Sizes
 from numkan.model.single_kernels import gradient_single_sample, predict_single_sample

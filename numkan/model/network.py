@@ -18,6 +18,7 @@ from numkan.layer.pack import Receiver, new_packed, over_inputs, pack_tangent
 from numkan.layer.packed import PackedLayer
 from numkan.layer.work import lent
 from numkan.model import regrid
+from numkan.model.blocks import Predictor, is_long_and_copied, predict_by_block
 from numkan.model.cuts import chunk_rows, lot_rows, spans
 from numkan.model.evaluate import (
     activations,
@@ -27,7 +28,7 @@ from numkan.model.evaluate import (
     forward,
     loss_and_gradients,
 )
-from numkan.model.frozen import FrozenKAN, Predictor
+from numkan.model.frozen import FrozenKAN
 from numkan.model.losses import Targets, targets
 from numkan.model.merged import Merged
 from numkan.model.merged_plan import merged_plan
@@ -64,8 +65,18 @@ class Network(Stack):
             yield [layer._ready(place) for layer, place in zip(self._layers, places, strict=True)]
 
     def __call__(self, x: Any) -> FloatArray:
-        """Return the outputs (n, n_out) at x (n, n_in), in the model's dtype."""
+        """Return the outputs (n, n_out) at x (n, n_in), in the model's dtype.
+
+        A long array of another dtype or layout, or a read-only one (such as a mapped file), is copied block by block.
+        """
+        if is_long_and_copied(x, self._n_in, self._dtype) and self._may_be_cut:
+            return predict_by_block(self._predict, x, self._n_in, self._dtype)
         return self._predict(self._samples(x))
+
+    @property
+    def _may_be_cut(self) -> bool:
+        """Whether samples may come in blocks: not to the policy "raise", whose error counts what is outside."""
+        return all(layer.extrapolate != "raise" for layer in self._layers)
 
     def _predict(self, x: FloatArray) -> FloatArray:
         merged = self._merged()
@@ -90,7 +101,7 @@ class Network(Stack):
 
     def frozen(self) -> FrozenKAN:
         """Return an immutable predictor with the model's numbers of this moment: the fast way to many small calls."""
-        return FrozenKAN(self._predictor(), self.n_in, self.dtype)
+        return FrozenKAN(self._predictor(), self.n_in, self.dtype, self._may_be_cut)
 
     def activations(self, x: Any) -> list[FloatArray]:
         """Return [x, inputs of layer 1, ..., outputs], all of them new arrays; nothing is kept on the model.

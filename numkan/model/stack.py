@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import hashlib
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, Self
 
 import numpy as np
@@ -22,7 +23,7 @@ from numkan._check import (
     check_seed,
     is_list,
 )
-from numkan._interrupt import uninterrupted
+from numkan._interrupt import at_once
 from numkan._shown import shown
 from numkan.base import Function
 from numkan.layer.layer import KANLayer
@@ -104,19 +105,35 @@ class Stack(KnownAttributes):
         self._layers = tuple(layers)
 
     def _become(self, other: Stack) -> None:
-        """Take over another network's grids and numbers, of any shape; views of this one's parameters turn read-only.
+        """Take over another network's grids and numbers, of any shape: all of them, or none.
 
-        The layers stay the objects that they are, so who holds one still holds a layer of this network.
+        The layers stay the objects that they are, so who holds one still holds a layer of this network. Views of its
+        parameters turn read-only.
         """
-        for layer, new in zip(self._layers, other.copy()._layers, strict=True):
-            layer._become(new)
-        self._take(self._layers)
+        fresh = other.copy()
+        mine = {name: value for name, value in vars(fresh).items() if name not in ("_layers", "_drawn")}
+        shown = [view for layer in self._layers for view in layer._shown]
+        at_once(
+            [
+                *(
+                    partial(vars(layer).update, vars(new))
+                    for layer, new in zip(self._layers, fresh._layers, strict=True)
+                ),
+                partial(vars(self).update, mine),
+                *(partial(view.setflags, write=False) for view in shown),
+            ]
+        )
 
-    def _replace(self, layers: Sequence[KANLayer]) -> None:
-        """Take the grids and coefficients of layers of the same shapes: all of them, or none."""
-        with uninterrupted():
-            for layer, new in zip(self.act_fun, layers, strict=True):
-                layer._replace(new.grid, new.coef)
+    def _replace(self, layers: Sequence[KANLayer], params: FloatArray | None = None) -> None:
+        """Take the grids of layers of the same shapes, with their coefficients or all parameters: all, or none."""
+        changes = [
+            change
+            for layer, new in zip(self._layers, layers, strict=True)
+            for change in layer._changes(new.grid, new.coef)
+        ]
+        if params is not None:
+            changes.append(partial(self._theta.__setitem__, ..., params))
+        at_once(changes)
 
     @classmethod
     def _of(cls, layers: list[KANLayer]) -> Self:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from numkan._check import FloatArray
-from numkan._interrupt import uninterrupted
 from numkan.layer.layer import KANLayer
 from numkan.model.network import Network
 
@@ -36,12 +35,9 @@ def commit_params(model: Network, theta: FloatArray) -> None:
 def commit_grids(model: Network, work: Network) -> None:
     """Take over grids and parameters; views of the model's parameters stay live unless their shape changes."""
     if work.grid == model.grid:
-        with uninterrupted():
-            model._replace(work.act_fun)
-            model._theta[:] = work._theta
+        model._replace(work.act_fun, work._theta)
         return
     fresh = work.copy()
     for layer, new in zip(model.act_fun, fresh.act_fun, strict=True):
         new.extrapolate = layer.extrapolate
-    with uninterrupted():
-        model._become(fresh)
+    model._become(fresh)

@@ -11,6 +11,7 @@ from numkan._check import check_flag, check_integer, check_number, check_option,
 from numkan._shown import shown
 from numkan.model.network import Network
 from numkan.model.regularization import Penalties
+from numkan.train.exclusive import one_at_a_time
 from numkan.train.history import FitResult, FitState
 from numkan.train.plan import holdout, make_plan
 from numkan.train.run import Settings, Training
@@ -23,6 +24,7 @@ __all__ = ["fit"]
 _RESTARTS = 30
 
 
+@one_at_a_time
 def fit(
     self: Network,
     x: Any,
@@ -121,8 +123,8 @@ def fit(
         Seconds, checked at every step. Where some samples are held out, the ladder has half of them at most.
     random_state : int, numpy.random.Generator or None
         Source of the random numbers (starts, validation samples, mini-batches). The same one gives the same bits on one
-        machine with one build of BLAS, whatever the number of threads of numkan and of BLAS, and however busy the
-        machine is (unless `time_limit` is given).
+        machine with one build of BLAS and the same settings of Numba, whatever the number of threads of numkan and of
+        BLAS, and however busy the machine is (unless `time_limit` is given).
 
     Returns
     -------
@@ -134,11 +136,15 @@ def fit(
     ValueError, TypeError
         If an argument is not as said; the model is as it was. A loss that becomes NaN or infinite is no error: the fit
         ends with the best parameters met, and the result says where it began.
+    RuntimeError
+        If another call of `fit`, in another thread or around this one, is fitting the model.
 
     Notes
     -----
-    Ctrl-C leaves the model at the last accepted step, and is raised on. A fit can be gone on with: call it again (the
-    memory of the optimizer begins empty).
+    Ctrl-C, like any other exception that a signal handler raises, is raised on and leaves the model at the last
+    accepted step; or behind it with its grids already laid anew for the next steps, which may change the loss by
+    a fraction of a percent. While a kernel compiles, signals wait for its end, some seconds at most. A fit can be gone
+    on with: call it again (the memory of the optimizer begins empty).
 
     BLAS has one thread while a fit runs, in `callback` too, and in other threads of Python; then it has again what it
     had. (Accelerate, on macOS, cannot be told.)

@@ -1,7 +1,7 @@
 """One fit, from the first grid to the last step.
 
 All work is done on a copy of the model. A step is accepted by one copy of memory into the caller's model; whatever
-interrupts training finds that model at the last accepted step.
+interrupts training finds that model at the last accepted step, or on the grids that were laid anew after it.
 """
 
 from __future__ import annotations
