@@ -43,9 +43,9 @@ class CellOps(NamedTuple):
 
 
 @cache
-def cell_ops(dtype: np.dtype[Any], *, single: bool = False) -> CellOps:
-    """Return the operations for a dtype; single: for numbers, where kernels are compiled for vectors too."""
-    if single or as_python():
+def cell_ops(dtype: np.dtype[Any]) -> CellOps:
+    """Return the operations for a dtype."""
+    if as_python():
         return CellOps(*_scalar_ops(dtype))
     return CellOps(*_cell_intrinsics(dtype))
 

@@ -98,13 +98,6 @@ class Emitter:
         mask = ir.Constant(ir.VectorType(ir.IntType(32), len(places)), list(places))
         return self.builder.shuffle_vector(a, b, mask)
 
-    def lookup(self, tables: Sequence[Any], index: Any) -> Any:
-        """Look up in one register or two."""
-        if len(tables) == 1:
-            return self.call(f"llvm.x86.avx512.permvar.{'s' if self.single else 'd'}f.512", tables[0], index)
-        name = f"llvm.x86.avx512.vpermi2var.{'ps' if self.single else 'pd'}.512"
-        return self.call(name, tables[0], index, tables[1])
-
     def bounded(self, x: Any, limit: Any) -> Any:
         """Return x within +-limit; NaN fails both comparisons and stays."""
         low = self.builder.fneg(limit)

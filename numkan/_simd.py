@@ -41,6 +41,7 @@ __all__ = [
     "has_wide_vectors",
     "lanes_of",
     "rounded_ops",
+    "sample_lanes",
     "sum_of_lanes",
     "vector_ops",
     "vector_pointer",
@@ -97,6 +98,11 @@ def lanes_of(dtype: np.dtype[Any]) -> int:
     if as_python():
         return _CHECKED_LANES
     return vector_width() // (8 * dtype.itemsize)
+
+
+def sample_lanes(dtype: np.dtype[Any]) -> int:
+    """Return how many samples a vector holds where samples are the lanes: one in kernels that run as Python."""
+    return 1 if as_python() else lanes_of(dtype)
 
 
 def vector_ops(lanes: int) -> VectorOps:

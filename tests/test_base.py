@@ -12,8 +12,7 @@ import pytest
 import numkan
 from numkan import KAN
 from numkan._jit import kernel
-from numkan._lanes import sample_lanes, silu_op
-from numkan._simd import vector_ops
+from numkan._simd import sample_lanes, vector_ops
 from numkan.base import (
     BASE_FUNCTIONS,
     GIVEN,
@@ -26,7 +25,7 @@ from numkan.base import (
     fill_silu,
     silu_pair,
 )
-from numkan.layer.silu import silu_kernel
+from numkan.layer.silu import silu_kernel, silu_op
 from numkan.model.least_squares import activations, spline_layer
 from numkan.plot import edge_values
 from numkan.train.samples import check_samples

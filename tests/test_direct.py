@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from typing import Any
 
 import numpy as np
@@ -11,19 +14,19 @@ from numba import config
 from numkan import KAN
 from numkan._cells import cell_ops
 from numkan._jit import kernel
-from numkan._lanes import has_lookups, sample_lanes
-from numkan._simd import vector_ops
-from numkan.layer.direct import _SLACK, BLOCK, MOST_SUMS, direct_tables
+from numkan._simd import sample_lanes, vector_ops
+from numkan.layer.direct import _SLACK, BLOCK, MAX_SUMS, direct_tables
 from numkan.layer.direct_forward import cells_kernel, locate_direct
-from numkan.layer.places import ENTRIES, FUNCTION_VALUES, INPUTS, OUTPUTS, VALUES
-from numkan.model import merged
+from numkan.layer.layout import BUFFER, INPUTS, N_PIECES, VALUES
+from numkan.model import direct_network
+from numkan.model.direct_network import _workspace
+from numkan.model.evaluate import forward
 from numkan.model.losses import targets
-from numkan.model.merged import _workspace
 from numkan.spline import extend_grid
 from numkan.spline.pieces import EXTRAPOLATIONS, function_lanes, local_pieces
-from tests.merged_cases import DEGREES, FLOATS, check_form, check_single, form_of, model_of, plan_of
+from tests.direct_cases import DEGREES, FLOATS, check_form, is_direct, model_of, plan_of
 
-GRID = 30  # too many pieces for registers
+GRID = 30
 
 CONTINUOUS = [(k, dtype) for k, dtype in DEGREES if k > 0]
 
@@ -34,7 +37,7 @@ def direct_model(width: list[int], grid: Any = GRID, k: Any = 3, even: bool = Fa
     if even:
         for layer, other in zip(model.act_fun, KAN(width, grid=grid, k=k, **options).act_fun, strict=True):
             layer.grid = other.grid
-    assert form_of(model) == "direct"
+    assert is_direct(model)
     return model
 
 
@@ -44,14 +47,15 @@ def direct_model(width: list[int], grid: Any = GRID, k: Any = 3, even: bool = Fa
 def pieces_found(model: KAN, x: Any) -> Any:
     """The pieces that the kernel finds for points (n,) of the first input of the first layer."""
     plan = plan_of(model)
-    work, index = _workspace(plan).scratch
+    space = _workspace(plan)
+    work, index = space.work, space.index
     lanes = sample_lanes(model.dtype)
     at = plan.offsets[VALUES]
     full = -(-len(x) // lanes) * lanes
     work[at : at + len(x)] = x
     with np.errstate(all="ignore"):  # the JIT off
-        locate_direct(plan.dtype)(plan.tables, plan.places, 0, plan.offsets, full, work, index, True)
-    first = plan.places[0, INPUTS] * BLOCK
+        locate_direct(plan.dtype)(plan.tables, plan.layout, 0, plan.offsets, full, work, index, True)
+    first = plan.layout[0, INPUTS] * BLOCK
     return index[first : first + len(x)].copy()
 
 
@@ -109,12 +113,12 @@ def test_just_below_a_break_both_forms_are_one_function(k: int, domain: tuple[fl
 
 def test_knots_that_lie_close_take_the_other_form() -> None:
     model = KAN([2, 3, 1], grid=GRID)
-    assert form_of(model) == "direct"
+    assert is_direct(model)
     grid = model.act_fun[1].grid.copy()
     middle = grid.shape[1] // 2
     grid[:, middle - 2 : middle + 3] = grid[:, middle, None] + 1e-9 * np.arange(-2, 3)
     model.act_fun[1].grid = grid
-    assert form_of(model) is None
+    assert not is_direct(model)
     assert np.isfinite(model(np.zeros((3, 2)))).all()
 
 
@@ -124,7 +128,6 @@ def test_cells_are_what_numpy_says(dtype: type) -> None:
     step = sample_lanes(kind)
     _, load, store, splat, *_ = vector_ops(step)
     cell, store_cell, bounded, _ = cell_ops(kind)
-    single = cell_ops(kind, single=True)
     left, rate, top = dtype(-0.3), dtype(7.7), dtype(12)
     x = np.concatenate([np.random.default_rng(0).uniform(-2, 3, 60), [np.nan, np.inf, -np.inf, 0]]).astype(dtype)
 
@@ -141,7 +144,6 @@ def test_cells_are_what_numpy_says(dtype: type) -> None:
     np.testing.assert_array_equal(cells, np.floor(np.clip(place, 0, top)))
     far = np.finfo(dtype).max
     np.testing.assert_array_equal(finite, np.clip(x, -far, far))
-    assert [int(single.cell(value, left, rate, top)) for value in x] == cells.tolist()
 
 
 @pytest.mark.parametrize("dtype", FLOATS, ids=lambda dtype: dtype.__name__)
@@ -151,21 +153,16 @@ def test_local_variables_of_cells_are_those_of_the_pieces_bit_for_bit(policy: st
     step = sample_lanes(kind)
     _, load, store, *_ = vector_ops(step)
     cell, _, _, local = cell_ops(kind)
-    one_cell, _, _, one_local = cell_ops(kind, single=True)
-    read, read_one = cells_kernel(step), cells_kernel(1)
+    read = cells_kernel(step)
 
     @kernel
-    def run(x, tables, found, inverses, alone):  # type: ignore[no-untyped-def]
+    def run(x, tables, found, inverses):  # type: ignore[no-untyped-def]
         cells, spans = read(tables, 0)
         for s in range(0, x.shape[0], step):
             own = load(x, s)
             w, inverse = local(own, cell(own, cells[0], cells[1], cells[2]), spans)
             store(found, s, w)
             store(inverses, s, inverse)
-        cells_of_one, spans_of_one = read_one(tables, 0)
-        for s in range(x.shape[0]):
-            number = one_cell(x[s], cells_of_one[0], cells_of_one[1], cells_of_one[2])
-            alone[s], _ = one_local(x[s], number, spans_of_one)
 
     for k, G, (low, high) in ((3, 37, (-1, 1)), (2, 37, (0, 1)), (5, 8, (10, 13)), (3, 1, (-1, 1)), (1, 1, (0, 1))):
         edges = np.array([np.linspace(low, high, G + 1), np.linspace(low - 1, high, G + 1)])
@@ -179,16 +176,15 @@ def test_local_variables_of_cells_are_those_of_the_pieces_bit_for_bit(policy: st
             points = np.random.default_rng(0).uniform(low - 1, high, 100)
             x = np.concatenate([breaks, points, [-5, 3000, np.inf, -np.inf, np.nan]])
             x = np.resize(x.astype(dtype), 160)
-            found, inverses, alone = np.zeros((3, len(x)), dtype)
+            found, inverses = np.zeros((2, len(x)), dtype)
             with np.errstate(all="ignore"):
-                run(x, numbers, found, inverses, alone)
+                run(x, numbers, found, inverses)
                 place = (x - numbers[0]) * numbers[1]
                 place = np.floor(np.clip(np.where(np.isnan(place), 0, place), 0, numbers[2]))
                 piece = place.astype(int) + (x >= breaks[0]) + (x >= breaks[-1])
                 finite = np.clip(x, -np.finfo(dtype).max, np.finfo(dtype).max)
                 np.testing.assert_array_equal(found, (finite - pieces.centre[i, piece]) * pieces.inverse[i, piece])
             np.testing.assert_array_equal(inverses, pieces.inverse[i, piece])
-            np.testing.assert_array_equal(alone, found)
 
 
 @pytest.mark.parametrize("dtype", FLOATS, ids=lambda dtype: dtype.__name__)
@@ -223,12 +219,12 @@ def test_both_forms_are_one_function_for_rows_of_every_length(width: list[int], 
         check_form(model, x, rng.normal(size=(n, width[-1])), weight=rng.uniform(0, 1, n))
 
 
-@pytest.mark.parametrize("n_pieces", [MOST_SUMS, MOST_SUMS + 1])
+@pytest.mark.parametrize("n_pieces", [MAX_SUMS, MAX_SUMS + 1])
 def test_both_forms_are_one_function_where_there_are_more_pieces_than_samples(n_pieces: int) -> None:
     model = direct_model([2, 1], n_pieces - 4, dtype=np.float32)
     plan = plan_of(model)
-    assert plan.places[0, ENTRIES] == n_pieces
-    assert plan.offsets[OUTPUTS] - plan.offsets[FUNCTION_VALUES] >= MOST_SUMS * function_lanes(plan.k)
+    assert plan.layout[0, N_PIECES] == n_pieces
+    assert plan.sizes.work - plan.offsets[BUFFER] >= MAX_SUMS * function_lanes(plan.k)
     rng = np.random.default_rng(7)
     check_form(model, rng.uniform(-1.2, 1.2, (40, 2)).astype(np.float32), rng.normal(size=(40, 1)))
 
@@ -256,23 +252,83 @@ def test_masked_edges_have_a_gradient_of_zero_where_others_have_none(n_out: int)
 
 def test_which_networks_take_the_form() -> None:
     fine, wide = {"grid": 100}, {"grid": 30, "dtype": np.float32}
-    assert form_of(KAN([4, 16, 16, 1], **fine)) == "direct"
-    assert form_of(KAN([2, 64, 1], **wide)) == "direct"
-    assert form_of(KAN([2, 65, 1], **wide)) is None  # rows longer than is worth it
-    assert form_of(KAN([64, 64, 64], grid=200, dtype=np.float32)) is None  # more than the cache
-    assert form_of(KAN([2, 3], grid=100, k=0)) is None  # edges that jump
-    assert form_of(KAN([2000, 1], grid=5)) is None  # scratch memory of many inputs
-    assert form_of(KAN([4, 16, 1], grid=5)) == "direct"  # two registers a table, and rows of whole vectors
+    assert is_direct(KAN([2, 5, 1], grid=5))
+    assert is_direct(KAN([4, 16, 16, 1], **fine))
+    assert is_direct(KAN([2, 64, 1], **wide))
+    assert not is_direct(KAN([2, 65, 1], **wide))  # rows too long
+    assert not is_direct(KAN([64, 64, 64], grid=200, dtype=np.float32))  # polynomials too large for the cache
+    assert not is_direct(KAN([2, 3], grid=100, k=0))  # steps
+    assert not is_direct(KAN([2, 3, 1], k=[2, 3]))  # two degrees
+    assert not is_direct(KAN([2, 3, 1], base_fun=(np.tanh, lambda x: 1 / np.cosh(x) ** 2)))
+    assert not is_direct(KAN([2000, 1], grid=5))  # too much scratch memory
     for policy in EXTRAPOLATIONS:
-        taken = form_of(KAN([2, 3, 1], extrapolate=policy, **fine))
-        assert taken == (None if policy in ("nan", "raise") else "direct")
-    if not has_lookups():
-        assert form_of(KAN([2, 5, 1], grid=5)) == "direct"
+        assert is_direct(KAN([2, 3, 1], extrapolate=policy, **fine)) == (policy not in ("nan", "raise"))
+
+
+def test_a_model_whose_parameters_grids_or_policy_change_is_packed_anew() -> None:
+    model, x = KAN([2, 3, 1], grid=3), np.random.default_rng(5).uniform(-1, 1, (6, 2))
+    plan = plan_of(model)
+    before = model(x)
+    model.act_fun[1].coef[...] += 1
+    assert plan_of(model) is plan  # it does not depend on coefficients
+    moved = model(x)
+    assert (moved != before).all()
+    model.act_fun[0].grid = model.act_fun[0].grid * 1.5
+    assert plan_of(model) is not plan
+    assert (model(x) != moved).any()
+    np.testing.assert_allclose(model(x), forward(model._pack(), x), rtol=1e-12)
+    model.act_fun[0].extrapolate = "nan"
+    assert not is_direct(model)
+
+
+def test_a_plan_for_an_array_that_another_thread_has_replaced_is_made_anew() -> None:
+    model = model_of([2, 5, 1], 4)
+    model._planned = ([layer.pieces for layer in model.act_fun], model.params, None)
+    direct = model._direct()
+    assert direct is not None
+    assert model._direct() is direct
+
+
+@pytest.mark.parametrize("trained", [(True, False), (False, True), (False, False)])
+def test_what_is_not_trained_counts_and_has_no_gradient(trained: tuple[bool, bool]) -> None:
+    model = direct_model([2, 5, 1], 4, sb_trainable=trained[0], sp_trainable=trained[1])
+    rng = np.random.default_rng(4)
+    check_form(model, rng.uniform(-1, 1, (9, 2)), rng.normal(size=9))
+
+
+def test_no_samples_have_no_outputs() -> None:
+    model = direct_model([2, 3, 2])
+    assert model(np.empty((0, 2))).shape == model.frozen()(np.empty((0, 2))).shape == (0, 2)
+
+
+def test_nan_and_infinity_stay_in_their_rows() -> None:
+    model = direct_model([2, 3, 1], 4)
+    x = np.random.default_rng(7).uniform(-1, 1, (20, 2))
+    want = model(x)
+    x[3, 0], x[11, 1] = np.nan, np.inf
+    with np.errstate(invalid="ignore", over="ignore"):  # the JIT off: infinity times 0, and times 2
+        got = model(x)
+    assert np.isnan(got[3]).all()
+    keep = np.delete(np.arange(20), [3, 11])
+    np.testing.assert_array_equal(got[keep], want[keep])
+
+
+@pytest.mark.jit
+def test_a_loss_alone_compiles_no_gradient(tmp_path: Any) -> None:
+    code = """
+import numpy as np
+from numkan import KAN
+from numkan.layer.direct_unpack import unpack_direct
+KAN([2, 3, 1]).loss(np.zeros((9, 2)), np.zeros(9))
+assert not unpack_direct(np.dtype(np.float64)).signatures
+"""
+    environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
+    subprocess.run([sys.executable, "-c", code], env=environment, check=True, timeout=300)
 
 
 @pytest.mark.jit
 @pytest.mark.parametrize("dtype", FLOATS, ids=lambda dtype: dtype.__name__)
-def test_samples_enough_for_many_lots_sum_to_the_same_gradient(dtype: type) -> None:
+def test_samples_enough_for_many_partial_sums_sum_to_the_same_gradient(dtype: type) -> None:
     model = direct_model([4, 9, 9, 1], dtype=dtype)
     rng = np.random.default_rng(6)
     x = rng.uniform(-1, 1, (60_001, 4)).astype(dtype)
@@ -281,7 +337,7 @@ def test_samples_enough_for_many_lots_sum_to_the_same_gradient(dtype: type) -> N
 
 @pytest.mark.jit
 def test_sums_over_many_samples_forget_nothing_in_float32(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(merged, "_MOST_LOTS", 1)
+    monkeypatch.setattr(direct_network, "_MAX_PARTIAL_SUMS", 1)
     x = np.random.default_rng(5).uniform(-1, 1, (1_000_000, 1)).astype(np.float32)
     numbers = KAN([1, 2, 1], grid=40, seed=0, dtype=np.float32).params
     grads = []
@@ -319,26 +375,17 @@ def test_rows_have_the_same_bits_whatever_stands_beside_them(dtype: type) -> Non
     np.testing.assert_array_equal(model.frozen()(x), whole)
 
 
-# --- one sample ---------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(("k", "dtype"), CONTINUOUS, ids=lambda value: str(getattr(value, "__name__", value)))
-def test_one_sample_has_the_same_bits_for_every_degree(k: int, dtype: type) -> None:
-    rng = np.random.default_rng(k)
-    for width, even in (([2, 16, 17, 1], True), ([3, 5, 4], False), ([17, 9, 32], True), ([1, 1], False)):
-        model = direct_model(width, k=k, even=even, seed=k, dtype=dtype)
-        for row in rng.uniform(-1.5, 1.5, (1 if config.DISABLE_JIT else 4, width[0])):
-            check_single(model, row, rng.normal(size=(1, width[-1])), weight=rng.uniform(0.1, 2, 1))
-
-
 @pytest.mark.parametrize("dtype", FLOATS, ids=lambda dtype: dtype.__name__)
 @pytest.mark.parametrize("policy", ["continue", "fade", "linear", "clamp"])
-def test_one_sample_has_the_same_bits_for_every_policy_base_and_loss(policy: str, dtype: type) -> None:
+def test_one_row_has_the_bits_that_it_has_in_a_batch(policy: str, dtype: type) -> None:
     far = float(np.finfo(dtype).max)
     rows = [[0.2, 0.3], [-3, 3], [np.nan, 0.3], [0.2, np.inf], [-np.inf, 0.1], [far, -far], [0, -0.0], [1e-30, 1]]
-    for base, trained in (("silu", (True, True)), ("identity", (True, False)), ("zero", (False, True))):
-        options = {"sb_trainable": trained[0], "sp_trainable": trained[1], "extrapolate": policy, "base_fun": base}
-        model = direct_model([2, 5, 3], dtype=dtype, even=base == "silu", **options)
-        for row in rows:
-            check_single(model, row, [[0.1, -2.0, 0.0]], weight=[0.3])
-            check_single(model, row, [2], "cross_entropy")
+    x = np.array(rows, dtype)
+    for base in ("silu", "identity", "zero"):
+        model = direct_model([2, 5, 3], dtype=dtype, even=base == "silu", extrapolate=policy, base_fun=base)
+        with np.errstate(all="ignore"):  # the JIT off
+            want, frozen = model(x), model.frozen()
+            for row, outputs in zip(x, want, strict=True):
+                for got in (model(row[None])[0], frozen(row[None])[0]):
+                    assert np.array_equal(got.view(np.uint8), outputs.view(np.uint8)) or np.isnan(outputs).any()
+                    np.testing.assert_array_equal(got, outputs)

@@ -12,7 +12,6 @@ import pytest
 from llvmlite import ir
 
 from numkan._emit import Emitter
-from numkan._simd import has_wide_vectors
 
 FLOATS = [np.dtype(np.float32), np.dtype(np.float64)]
 BYTES = [16, 32, 64]  # of a vector; LLVM makes two of one that the host has not
@@ -78,18 +77,6 @@ def test_silu_and_its_slope_have_their_values_and_limits(size: int, dtype: np.dt
     np.testing.assert_allclose(slope[:5], want, rtol=8 * np.finfo(dtype).eps, atol=8 * np.finfo(dtype).eps)
     np.testing.assert_array_equal(value[5:], [np.inf, 0, np.nan])
     np.testing.assert_array_equal(slope[6:], [0, np.nan])
-
-
-@pytest.mark.skipif(not has_wide_vectors(), reason="the host has no 512-bit vectors")
-@pytest.mark.parametrize("dtype", FLOATS, ids=str)
-@pytest.mark.parametrize("registers", [1, 2])
-def test_lookups_read_one_register_or_two(registers: int, dtype: np.dtype[Any]) -> None:
-    lanes = 64 // dtype.itemsize
-    rng = np.random.default_rng(registers)
-    tables = rng.normal(size=(registers, lanes)).astype(dtype)
-    index = rng.integers(0, registers * lanes, lanes).astype(f"i{dtype.itemsize}")
-    got = run(dtype, lambda emit, index, *tables: emit.lookup(tables, index), index, *tables)
-    np.testing.assert_array_equal(got, tables.reshape(-1)[index])
 
 
 @pytest.mark.parametrize("dtype", FLOATS, ids=str)

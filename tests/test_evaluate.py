@@ -33,7 +33,7 @@ def test_no_coefficient_is_read_before_it_is_packed(n: int, n_threads: int, monk
     """The memory that they are packed into often holds those of the call before."""
     model = KAN([18, 70, 40, 3], grid=3, seed=0)
     x, y = points(n, 18), targets(n, 3)
-    assert model._merged() is None
+    assert model._direct() is None
     layers = model._pack()
     want, loss = layers[2].forward(layers[1].forward(layers[0].forward(x))), model.loss(x, y)
     grad = model.loss_and_grad(x, y)[1]

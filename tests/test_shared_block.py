@@ -295,16 +295,16 @@ def test_there_are_no_more_threads_than_cores_or_than_have_enough_to_do(monkeypa
     assert used == [4, 1], "a stretch for each layer, whose own work is what counts"
 
 
-def unmerged(model: KAN) -> KAN:
+def sorted_form(model: KAN) -> KAN:
     """Return the model as it is where it is too large to be one call."""
     model._planned = ([layer.pieces for layer in model.act_fun], model._numbers, None)
-    assert model._merged() is None
+    assert model._direct() is None
     return model
 
 
 def test_many_callers_share_one_model() -> None:
     set_threads(2)
-    model, x = unmerged(patchy([18, 34], grid=3, dtype=np.float32)), points(40, 18, np.float32)
+    model, x = sorted_form(patchy([18, 34], grid=3, dtype=np.float32)), points(40, 18, np.float32)
     want, got = model.act_fun[0](x), []
     callers = [threading.Thread(target=lambda: got.extend(model(x) for _ in range(5))) for _ in range(4)]
     for caller in callers:
@@ -324,7 +324,7 @@ def test_many_callers_share_one_model() -> None:
 def test_a_network_at_a_block_that_is_shared_has_the_same_bits_on_any_number_of_threads(
     dtype: Any, width: list[int]
 ) -> None:
-    model = unmerged(patchy(width, grid=3, dtype=dtype))
+    model = sorted_form(patchy(width, grid=3, dtype=dtype))
     n = 39
     x, y = points(n, width[0], dtype), targets(n, width[-1], dtype)
     assert cuts.stay_whole(model._pack(), n)
@@ -347,7 +347,7 @@ def test_a_network_at_a_block_that_is_shared_has_the_same_bits_on_any_number_of_
 @pytest.mark.jit
 def test_what_is_sorted_for_chains_is_kept_for_the_gradient_alone() -> None:
     set_threads(2)
-    model, x = unmerged(patchy([520, 33, 2], grid=3)), points(9, 520)
+    model, x = sorted_form(patchy([520, 33, 2], grid=3)), points(9, 520)
     model.loss(x, targets(9, 2))
     assert list(work._local.__dict__["lot of a loss"][1].keep) == []
     model.loss_and_grad(x, targets(9, 2))
@@ -357,7 +357,7 @@ def test_what_is_sorted_for_chains_is_kept_for_the_gradient_alone() -> None:
 @pytest.mark.jit
 def test_a_batch_that_is_not_shared_leaves_the_memory_of_one_that_is() -> None:
     set_threads(2)
-    model = unmerged(patchy([2, 33], grid=3, k=1))
+    model = sorted_form(patchy([2, 33], grid=3, k=1))
     model(points(9, 2))
     kept = work._local.sharing
     model(points(work.LONGEST_BLOCK + 1, 2))
@@ -374,7 +374,7 @@ def test_a_last_lot_that_is_shorter_is_shared_too(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(cuts, "_LOT_NUMBERS", 1)
     monkeypatch.setattr(cuts, "_CHUNK_WORK", 1)
     set_threads(2)
-    model, n = unmerged(patchy([2, 33], grid=3, k=1)), BLOCK + 9
+    model, n = sorted_form(patchy([2, 33], grid=3, k=1)), BLOCK + 9
     layers = model._pack()
     assert cuts.lot_rows(layers) == BLOCK
     assert cuts.stay_whole(layers, BLOCK)
@@ -400,7 +400,7 @@ def test_samples_stay_whole_where_they_fit_a_block_and_nearly_all_the_work_is_in
 
 def test_a_point_outside_is_named_where_layers_are_shared() -> None:
     set_threads(2)
-    model = unmerged(patchy([3, 32, 64], grid=3, extrapolate="raise"))
+    model = sorted_form(patchy([3, 32, 64], grid=3, extrapolate="raise"))
     x = np.zeros((9, 3))
     x[5, 2] = 7
     with pytest.raises(ValueError, match=r"^Argument `x` .*\(7\.0\) at \(5, 2\)"):

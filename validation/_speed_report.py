@@ -140,10 +140,6 @@ def scaling_text(part: dict[str, Any]) -> str:
         f"degree k + 2, rows their number), over that of the first value. {paragraph(part['about'])}"
     )
     if not _vectors(part):
-        about += (
-            " On coarse grids in float32 the small network looks its edges up in vector registers, which is faster "
-            "than any table in memory; on all other grids every sample reads its polynomials where they lie."
-        )
         about += f"\n\n{FINE_GRIDS_ARE}"
     goals = scaling(part)
     title = f"## Scaling{_vectors(part)}: {count(goals)}"

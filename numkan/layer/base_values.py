@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from numkan._jit import kernel
-from numkan._lanes import sample_lanes
+from numkan._simd import sample_lanes
 from numkan.base import GIVEN, IDENTITY, SILU
 from numkan.layer.silu import silu_kernel
 from numkan.spline.pieces import bounded

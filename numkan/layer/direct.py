@@ -1,27 +1,22 @@
-r"""The direct form of layers: outputs are lanes, and a sample reads its polynomials where they lie.
+r"""The direct form of layers: polynomials of all pieces lie in memory, and a sample reads those of its piece.
 
-As in the column form (``columns.py``), the k + 1 functions on a piece j and the coefficients of an edge are merged into
-one polynomial,
+The k + 1 basis functions on a piece j and the coefficients of an edge are merged into one polynomial in a local
+variable w,
 
-.. math:: \phi_{io}(x) = E_{io}\, b(x) + \sum_{m=0}^{k} A_{iojm}\, w^m.
+.. math:: \phi_{io}(x) = E_{io}\, b(x) + \sum_{m=0}^{k} A_{iojm}\, w^m, \qquad w = (x - c_{ij})\, r_{ij},
 
-Tables of many pieces do not fit into registers. So they stay in memory, as rows of outputs, k + 1 rows of a piece next
-to each other: a sample finds its piece by arithmetic and goes there, nothing is sorted, and a finer grid costs no more
-than a coarse one as long as the tables stay in the cache.
+once for every call. The k + 1 rows of a piece, one entry for each output, lie next to each other. A sample finds its
+piece by arithmetic and reads these rows; outputs are the lanes of a vector. A finer grid costs no more than a coarse
+one as long as the polynomials stay in the cache. A layer of one output has samples as lanes instead: they gather their
+polynomials.
 
-Where the breaks between pieces are equally spaced, a point's piece is a difference, a product and a cut, and so is its
-w (``spline/even.py``). The piece is that of the point at every break, and may be the next one for a point a few
-roundings below a break, where that makes a difference of a rounding at most. The outermost breaks, where a policy
-begins, are compared. Elsewhere the same arithmetic gives a cell of the look-up of ``spline/pieces.py``, and its breaks
-are compared, so that pieces are exact.
+Where the breaks between pieces are equally spaced, the number of a point's piece is a difference, a product and a
+floor, and so is its w (``spline/even.py``). A point at a break lies in the piece on the right. A point a few roundings
+below a break may be given to the piece on the right too, where the two polynomials differ by a rounding there. The
+outermost breaks, where the extrapolation policy begins, are compared. On other grids the same arithmetic finds a cell
+of the look-up of ``spline/pieces.py``, whose breaks are compared, so that pieces are exact.
 
-In the scratch memory (``places.py``) VALUES are columns of the points of one layer, W has pairs (w, b) for all inputs,
-SLOPE pairs (b', dw/dx). Outputs, and BARS by them, are rows of whole vectors, or one column where there is one output;
-OTHER_BARS are columns of the inputs' cotangents, before they are turned into the rows of the layer below.
-FUNCTION_VALUES are the functions of one input, a row for every sample; or, where there is one output and there are not
-too many pieces, their sums, a row for every piece; or what the slopes of one input are made with, a column for each;
-when edges are packed, the coefficients of one input. A sample alone has w and b apart, in W and B, b' alone, and its
-numbers one after the other.
+The memory of a network in this form is described in ``layout.py``.
 """
 
 from __future__ import annotations
@@ -31,73 +26,79 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from numkan._check import FloatArray
-from numkan._lanes import sample_lanes
-from numkan._turn import row_numbers
+from numkan._simd import sample_lanes
+from numkan._transpose import row_stride
 from numkan.spline.even import even_centres
 from numkan.spline.pieces import Pieces
 
 __all__ = [
     "BLOCK",
-    "CELL_NUMBERS",
-    "MOST_SUMS",
+    "CELL_STRIDE",
+    "MAX_SUMS",
     "DirectTables",
     "direct_tables",
-    "direct_width",
-    "piece_numbers",
-    "tile_columns",
+    "few_columns",
+    "padded",
+    "piece_stride",
+    "row_width",
 ]
 
-#: Samples: as many as share what the first-level cache has of an input's polynomials.
+#: Samples in a block: they share the polynomials of an input that the first-level cache holds.
 BLOCK = 512
 
-#: Of one output's gradient the sums go by piece where there are so many pieces at most: there is more to put together
-#: than to sum up where a block has far fewer samples.
-MOST_SUMS = BLOCK
+#: The gradient of one output is summed by piece on grids of at most this many pieces. On finer ones a block has too few
+#: samples for each piece, and adding up the pieces would take longer than the sums.
+MAX_SUMS = BLOCK
 
-#: What is said of the cells of one input: left, rate, top; and the spans of ``_cells.py``, or zeros.
-CELL_NUMBERS = 3 + 11
+#: Length of the table of an input's cells: left, rate, top, and the spans of ``_cells.py``, or zeros.
+CELL_STRIDE = 3 + 11
 
-#: Of breaks that are not equally spaced, so many are compared in a cell at most.
+#: Breaks that are compared in a cell of a grid that is not equally spaced.
 _BREAKS_PER_CELL = 2
 
-#: A break may be taken for so many roundings of the largest of its grid less than it is. Two pieces differ there by the
-#: k-th power of the distance, in units of that between breaks, which has to be a rounding: it never is where k = 1.
+#: Tolerance, in ulps of a grid's largest knot, by which a computed break may lie below the true one. The two adjacent
+#: polynomials differ there by O(d^k), d in units of the knot spacing. That must be below one ulp, so the shortcut is
+#: never taken at k = 1.
 _SLACK = 16
 
 
 class DirectTables(NamedTuple):
-    """What is read about the grids of one layer."""
+    """The tables of the grids of one layer."""
 
     local: Any  # (n_in, n_pieces, 4): centre and inverse, w = (x - centre) * inverse
     matrices: Any  # (n_in, n_pieces, k + 1, lanes): power m, highest first, of function first + r, as in `Pieces`
-    cells: Any  # (n_in, CELL_NUMBERS)
-    hints: Any  # (n_in, n_cells, 4): pieces before a cell, and its breaks; (n_in, 0, 4) where cells are pieces
+    cells: Any  # (n_in, CELL_STRIDE)
+    hints: Any  # (n_in, n_cells, 4): pieces before a cell, and its breaks; (n_in, 0, 4) where each cell is a piece
     first: Any  # (n_in, k + 1, n_pieces) integers: first + r
 
 
-def direct_width(n_out: int, dtype: np.dtype[Any]) -> int:
-    """Return the numbers in a row of outputs: one, or whole vectors."""
+def padded(n: Any, dtype: np.dtype[Any]) -> Any:
+    """Return n rounded up to whole vectors."""
     lanes = sample_lanes(dtype)
-    return 1 if n_out == 1 else -(-n_out // lanes) * lanes
+    return -(-n // lanes) * lanes
 
 
-def tile_columns(dtype: np.dtype[Any]) -> tuple[int, int]:
-    """Return how many outputs are in hand at once, where there are enough, and where there are fewer."""
-    lanes = sample_lanes(dtype)
-    return (2 * lanes if lanes > 1 else 1), lanes
+def row_width(n_out: int, dtype: np.dtype[Any]) -> int:
+    """Return the length of a row of outputs: one, or whole vectors."""
+    return 1 if n_out == 1 else int(padded(n_out, dtype))
 
 
-def piece_numbers(k: int, width: Any) -> Any:
-    """Return the numbers from the polynomials of one piece to those of the next."""
-    return np.where(width == 1, row_numbers(k + 1), (k + 1) * width)
+def few_columns(dtype: np.dtype[Any]) -> int:
+    """Return the number of outputs that parameters are packed for at once; the rest are packed one by one."""
+    return min(4, sample_lanes(dtype))
+
+
+def piece_stride(k: int, width: Any) -> Any:
+    """Return the distance from the polynomials of one piece to those of the next."""
+    return np.where(width == 1, row_stride(k + 1), (k + 1) * width)
 
 
 def direct_tables(pieces: Pieces, k: int) -> DirectTables | None:
     """Return the tables of a layer's grids, or None if breaks lie too close for the look-up."""
     (n_in, n_pieces), dtype = pieces.first.shape, pieces.ends.dtype
-    local = np.zeros((n_in, n_pieces, row_numbers(2)), dtype)
+    local = np.zeros((n_in, n_pieces, row_stride(2)), dtype)
     local[..., 0], local[..., 1] = pieces.centre, pieces.inverse
-    cells, hints = _lattice(pieces, k), np.zeros((n_in, 0, row_numbers(3)), dtype)
+    cells, hints = _lattice(pieces, k), np.zeros((n_in, 0, row_stride(3)), dtype)
     if cells is None:
         if pieces.per_cell.max() > _BREAKS_PER_CELL:
             return None
@@ -107,7 +108,7 @@ def direct_tables(pieces: Pieces, k: int) -> DirectTables | None:
 
 
 def _lattice(pieces: Pieces, k: int) -> Any:
-    """Return the cells (n_in, CELL_NUMBERS) that are pieces, or None if breaks are not equally spaced."""
+    """Return the cells (n_in, CELL_STRIDE) that are pieces, or None if breaks are not equally spaced."""
     breaks = pieces.ends[:, :-1]
     cells, spans = _cells(breaks, k), _spans(pieces)
     if cells is None or spans is None:
@@ -151,9 +152,9 @@ def _spans(pieces: Pieces) -> Any:
 def _hints(pieces: Pieces) -> tuple[Any, Any]:
     """Return the cells of the look-up, and what it says about each of them."""
     n_in, n_cells = pieces.hint.shape
-    cells = np.zeros((n_in, CELL_NUMBERS), pieces.ends.dtype)
+    cells = np.zeros((n_in, CELL_STRIDE), pieces.ends.dtype)
     cells[:, 0], cells[:, 1], cells[:, 2] = pieces.origin, pieces.cells_per_unit, n_cells - 1
-    hints = np.zeros((n_in, n_cells, row_numbers(3)), pieces.ends.dtype)
+    hints = np.zeros((n_in, n_cells, row_stride(3)), pieces.ends.dtype)
     hints[..., 0] = pieces.hint
     ends = np.pad(pieces.ends, ((0, 0), (0, 1)), constant_values=np.nan)
     for number in range(_BREAKS_PER_CELL):

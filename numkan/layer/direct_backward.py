@@ -17,27 +17,25 @@ from typing import Any
 import numpy as np
 
 from numkan._jit import kernel
-from numkan._lanes import sample_lanes
-from numkan._simd import rounded_ops
-from numkan._turn import pair_ops
-from numkan.layer.direct import BLOCK, MOST_SUMS, tile_columns
-from numkan.layer.places import (
-    BARS,
-    ENTRIES,
+from numkan._simd import rounded_ops, sample_lanes
+from numkan._transpose import pair_ops
+from numkan.layer.direct import BLOCK, MAX_SUMS
+from numkan.layer.layout import (
+    BUFFER,
+    COTANGENTS,
     FIRST,
-    FUNCTION_VALUES,
     GRADS,
     INPUTS,
     MATRICES,
     N_BASIS,
     N_IN,
-    N_ROWS,
+    N_PIECES,
+    POINTS,
     WIDTH,
-    W,
 )
 from numkan.spline.pieces import function_lanes
 
-__all__ = ["products_direct"]
+__all__ = ["gradient_of_layer"]
 
 
 @cache
@@ -69,11 +67,11 @@ def _fill_functions_kernel(k: int, dtype: np.dtype[Any]) -> Any:
     functions, numbers, powers = _functions_kernel(k, lanes), function_lanes(k), k + 1
 
     @kernel
-    def fill_functions(tables, places, layer, offsets, count, work, index, i):  # type: ignore[no-untyped-def]
+    def fill_functions(tables, layout, layer, offsets, count, work, index, i):  # type: ignore[no-untyped-def]
         """Fill a row of functions for every sample."""
-        column, matrices = (places[layer, INPUTS] + i) * BLOCK, places[layer, MATRICES]
-        matrices += i * places[layer, ENTRIES] * powers * numbers
-        pairs, rows = np.uint64(offsets[W] + 2 * column), offsets[FUNCTION_VALUES]
+        column, matrices = (layout[layer, INPUTS] + i) * BLOCK, layout[layer, MATRICES]
+        matrices += i * layout[layer, N_PIECES] * powers * numbers
+        pairs, rows = np.uint64(offsets[POINTS] + 2 * column), offsets[BUFFER]
         for s in range(count):
             matrix = matrices + np.int64(index[np.uint64(column + s)]) * powers * numbers
             w = splat(work[pairs + np.uint64(2 * s)])
@@ -97,25 +95,25 @@ def _one_output_kernel(k: int, dtype: np.dtype[Any]) -> Any:
     zero = dtype.type(0)
 
     @kernel
-    def add_one(tables, firsts, places, layer, offsets, count, work, index, grads, i):  # type: ignore[no-untyped-def]
+    def add_one(tables, firsts, layout, layer, offsets, count, work, index, grads, i):  # type: ignore[no-untyped-def]
         """Add to the column of grads, that of the functions and then b's number."""
-        column, entries, sums = (places[layer, INPUTS] + i) * BLOCK, places[layer, ENTRIES], offsets[FUNCTION_VALUES]
-        matrices, pairs = places[layer, MATRICES] + i * entries * powers * numbers, offsets[W] + 2 * column
+        column, entries, sums = (layout[layer, INPUTS] + i) * BLOCK, layout[layer, N_PIECES], offsets[BUFFER]
+        matrices, pairs = layout[layer, MATRICES] + i * entries * powers * numbers, offsets[POINTS] + 2 * column
         work[sums : sums + entries * numbers] = zero
-        to = places[layer, GRADS] + i * places[layer, N_ROWS]
-        on_b = load_one(grads, to + places[layer, N_BASIS])
+        to = layout[layer, GRADS] + i * (layout[layer, N_BASIS] + 1)
+        on_b = load_one(grads, to + layout[layer, N_BASIS])
         for s in range(count):
-            piece, pair, bar = np.int64(index[np.uint64(column + s)]), pairs + 2 * s, offsets[BARS] + s
+            piece, pair, bar = np.int64(index[np.uint64(column + s)]), pairs + 2 * s, offsets[COTANGENTS] + s
             w, y_bar = splat(work[np.uint64(pair)]), splat(work[np.uint64(bar)])
             on_b = fma_one(load_one(work, pair + 1), load_one(work, bar), on_b)
             for r in range(0, powers, lanes):
                 value, at = functions(tables, matrices + piece * powers * numbers + r, w), sums + piece * numbers + r
                 store(work, at, fma(value, y_bar, load(work, at)))
-        first = places[layer, FIRST] + i * powers * entries
+        first = layout[layer, FIRST] + i * powers * entries
         for p in range(entries):
             for r in range(powers):
                 grads[to + firsts[first + p] + r] += work[sums + p * numbers + r]
-        store_one(grads, to + places[layer, N_BASIS], on_b)
+        store_one(grads, to + layout[layer, N_BASIS], on_b)
 
     return add_one
 
@@ -127,13 +125,13 @@ def _products_kernel(k: int, dtype: np.dtype[Any], columns: int) -> Any:
     numbers, powers, splat_pair = function_lanes(k), k + 1, pair_ops(dtype, columns).splat_pair
 
     @kernel
-    def add_products(firsts, places, layer, offsets, count, work, index, grads, i, v):  # type: ignore[no-untyped-def]
+    def add_products(firsts, layout, layer, offsets, count, work, index, grads, i, v):  # type: ignore[no-untyped-def]
         """Add to the rows of grads, those of the functions and then that of b, for the outputs from v on."""
-        width, column = places[layer, WIDTH], (places[layer, INPUTS] + i) * BLOCK
-        bars, row_of_b = offsets[BARS] + v, places[layer, N_BASIS] * width
-        table = places[layer, GRADS] + i * places[layer, N_ROWS] * width + v
-        first = places[layer, FIRST] + i * powers * places[layer, ENTRIES]
-        pairs, functions = offsets[W] + 2 * column, offsets[FUNCTION_VALUES]
+        width, column = layout[layer, WIDTH], (layout[layer, INPUTS] + i) * BLOCK
+        bars, row_of_b = offsets[COTANGENTS] + v, layout[layer, N_BASIS] * width
+        table = layout[layer, GRADS] + i * (layout[layer, N_BASIS] + 1) * width + v
+        first = layout[layer, FIRST] + i * powers * layout[layer, N_PIECES]
+        pairs, functions = offsets[POINTS] + 2 * column, offsets[BUFFER]
         on_b = load(grads, table + row_of_b)
         for s in range(count):
             at = table + np.int64(firsts[np.uint64(first) + np.uint64(index[np.uint64(column + s)])]) * width
@@ -150,28 +148,25 @@ def _products_kernel(k: int, dtype: np.dtype[Any], columns: int) -> Any:
 
 
 @cache
-def products_direct(k: int, dtype: np.dtype[Any]) -> Any:
+def gradient_of_layer(k: int, dtype: np.dtype[Any]) -> Any:
     """Return the kernel of the gradients of a layer."""
-    wide, narrow = tile_columns(dtype)
+    lanes = sample_lanes(dtype)
     fill_functions, add_one = _fill_functions_kernel(k, dtype), _one_output_kernel(k, dtype)
-    add_wide, add_narrow, add_single = (_products_kernel(k, dtype, columns) for columns in (wide, narrow, 1))
+    add_many, add_single = _products_kernel(k, dtype, lanes), _products_kernel(k, dtype, 1)
 
     @kernel
-    def add_gradients(tables, firsts, places, layer, offsets, count, work, index, grads):  # type: ignore[no-untyped-def]
+    def add_gradient(tables, firsts, layout, layer, offsets, count, work, index, grads):  # type: ignore[no-untyped-def]
         """Add to grads, (n_in, G + k + 1, width) for each layer; no sum meets another input, or another output."""
-        width = places[layer, WIDTH]
-        whole = width // wide * wide
-        for i in range(places[layer, N_IN]):
-            if width == 1 and places[layer, ENTRIES] <= MOST_SUMS:
-                add_one(tables, firsts, places, layer, offsets, count, work, index, grads, i)
+        width = layout[layer, WIDTH]
+        for i in range(layout[layer, N_IN]):
+            if width == 1 and layout[layer, N_PIECES] <= MAX_SUMS:
+                add_one(tables, firsts, layout, layer, offsets, count, work, index, grads, i)
                 continue
-            fill_functions(tables, places, layer, offsets, count, work, index, i)
+            fill_functions(tables, layout, layer, offsets, count, work, index, i)
             if width == 1:
-                add_single(firsts, places, layer, offsets, count, work, index, grads, i, 0)
+                add_single(firsts, layout, layer, offsets, count, work, index, grads, i, 0)
                 continue
-            for v in range(0, whole, wide):
-                add_wide(firsts, places, layer, offsets, count, work, index, grads, i, v)
-            for v in range(whole, width, narrow):
-                add_narrow(firsts, places, layer, offsets, count, work, index, grads, i, v)
+            for v in range(0, width, lanes):
+                add_many(firsts, layout, layer, offsets, count, work, index, grads, i, v)
 
-    return add_gradients
+    return add_gradient

@@ -9,28 +9,27 @@ import numpy as np
 
 from numkan._cells import cell_ops
 from numkan._jit import kernel
-from numkan._lanes import sample_lanes
-from numkan._simd import rounded_ops, vector_ops
-from numkan._turn import pair_ops, pick_op, row_numbers
+from numkan._simd import rounded_ops, sample_lanes, vector_ops
+from numkan._transpose import gather_op, pair_ops, row_stride
 from numkan.base import IDENTITY, SILU
-from numkan.layer.direct import BLOCK, CELL_NUMBERS, tile_columns
-from numkan.layer.places import (
+from numkan.layer.direct import BLOCK, CELL_STRIDE
+from numkan.layer.layout import (
     CELLS,
     EDGES,
-    ENTRIES,
     HINTS,
     INPUTS,
     KIND,
     LOCAL,
     N_CELLS,
     N_IN,
+    N_PIECES,
     OUTPUTS,
-    PIECE,
+    PIECE_STRIDE,
+    POINTS,
     SCALES,
-    SLOPE,
+    SLOPES,
     VALUES,
     WIDTH,
-    W,
 )
 from numkan.layer.silu import silu_kernel
 
@@ -60,7 +59,7 @@ def cells_kernel(lanes: int) -> Any:
 def _look_up_kernel(dtype: np.dtype[Any]) -> Any:
     """Return the kernel that finds the pieces of one input where cells are not pieces."""
     step, load, *_, reached = vector_ops(sample_lanes(dtype))
-    (cell, store_cell, *_), pick = cell_ops(dtype), pick_op(dtype, 3)
+    (cell, store_cell, *_), gather = cell_ops(dtype), gather_op(dtype, 3)
 
     @kernel
     def look_up(tables, hints, cells, full, work, at, index, to):  # type: ignore[no-untyped-def]
@@ -70,7 +69,7 @@ def _look_up_kernel(dtype: np.dtype[Any]) -> Any:
             store_cell(index, to + s, cell(load(work, at + s), left, rate, top))
         for s in range(0, full, step):
             x = load(work, at + s)
-            piece, end, other_end = pick(tables, hints, index, to + s)
+            piece, end, other_end = gather(tables, hints, index, to + s)
             store_cell(index, to + s, reached(reached(piece, x, end), x, other_end))
 
     return look_up
@@ -102,31 +101,31 @@ def locate_direct(dtype: np.dtype[Any]) -> Any:
     lanes = sample_lanes(dtype)
     step, load, _, splat, fma, mul, _, reached = vector_ops(lanes)
     cell, store_cell, bounded, span = cell_ops(dtype)
-    read_cells, look_up, pick = cells_kernel(lanes), _look_up_kernel(dtype), pick_op(dtype, 2)
+    read_cells, look_up, gather = cells_kernel(lanes), _look_up_kernel(dtype), gather_op(dtype, 2)
     fill_base, store_pairs = _base_kernel(dtype), pair_ops(dtype, 1).store_pairs
-    local_numbers, hint_numbers, minus = row_numbers(2), row_numbers(3), dtype.type(-1)
+    local_numbers, hint_numbers, minus = row_stride(2), row_stride(3), dtype.type(-1)
 
     @kernel
-    def locate(tables, places, layer, offsets, full, work, index, slopes):  # type: ignore[no-untyped-def]
+    def locate(tables, layout, layer, offsets, full, work, index, slopes):  # type: ignore[no-untyped-def]
         """Fill the columns of piece, of pairs (w, b) and, with `slopes`, (b', dw/dx) from those of the layer's inputs.
 
         full: samples, whole vectors. b and b' lie in the second half of their pairs first: what is written up to sample
         s, 2 s numbers, never reaches the number BLOCK + s, which is read next.
         """
-        kind, n_cells = places[layer, KIND], places[layer, N_CELLS]
-        for i in range(places[layer, N_IN]):
-            column = (places[layer, INPUTS] + i) * BLOCK
-            at, pairs, rates = offsets[VALUES] + i * BLOCK, offsets[W] + 2 * column, offsets[SLOPE] + 2 * column
-            cells, spans = read_cells(tables, places[layer, CELLS] + i * CELL_NUMBERS)
-            local = places[layer, LOCAL] + i * places[layer, ENTRIES] * local_numbers
+        kind, n_cells = layout[layer, KIND], layout[layer, N_CELLS]
+        for i in range(layout[layer, N_IN]):
+            column = (layout[layer, INPUTS] + i) * BLOCK
+            at, pairs, rates = offsets[VALUES] + i * BLOCK, offsets[POINTS] + 2 * column, offsets[SLOPES] + 2 * column
+            cells, spans = read_cells(tables, layout[layer, CELLS] + i * CELL_STRIDE)
+            local = layout[layer, LOCAL] + i * layout[layer, N_PIECES] * local_numbers
             if n_cells > 0:
-                hints = places[layer, HINTS] + i * n_cells * hint_numbers
+                hints = layout[layer, HINTS] + i * n_cells * hint_numbers
                 look_up(tables, hints, cells, full, work, at, index, column)
             fill_base(kind, work, at, full, pairs + BLOCK, rates + BLOCK, slopes)
             for s in range(0, full, step):
                 x = load(work, at + s)
                 if n_cells > 0:
-                    centre, inverse = pick(tables, local, index, column + s)
+                    centre, inverse = gather(tables, local, index, column + s)
                     w = mul(fma(splat(minus), centre, bounded(x)), inverse)
                 else:
                     piece = cell(x, cells[0], cells[1], cells[2])
@@ -164,13 +163,18 @@ def _add_many_kernel(k: int, dtype: np.dtype[Any], columns: int) -> Any:
     add_edges, zero = _edge_kernel(k, dtype, columns), dtype.type(0)
 
     @kernel
-    def add(edges, places, layer, offsets, count, work, index, v):  # type: ignore[no-untyped-def]
+    def add(edges, layout, layer, offsets, count, work, index, v):  # type: ignore[no-untyped-def]
         """Fill the rows of outputs from v on with the edges of all inputs, in order: of two at a time."""
-        n_in, width, piece, out = places[layer, N_IN], places[layer, WIDTH], places[layer, PIECE], offsets[OUTPUTS] + v
-        table, scales, apart = places[layer, EDGES] + v, places[layer, SCALES] + v, places[layer, ENTRIES] * piece
+        n_in, width, piece, out = (
+            layout[layer, N_IN],
+            layout[layer, WIDTH],
+            layout[layer, PIECE_STRIDE],
+            offsets[OUTPUTS] + v,
+        )
+        table, scales, apart = layout[layer, EDGES] + v, layout[layer, SCALES] + v, layout[layer, N_PIECES] * piece
         for i in range(0, n_in, 2):
-            other, column = min(i + 1, n_in - 1), (places[layer, INPUTS] + i) * BLOCK
-            pairs = offsets[W] + 2 * column
+            other, column = min(i + 1, n_in - 1), (layout[layer, INPUTS] + i) * BLOCK
+            pairs = offsets[POINTS] + 2 * column
             where = column, pairs, table + i * apart, piece, width
             where_other = column + BLOCK, pairs + 2 * BLOCK, table + other * apart, piece, width
             scale, scale_other = load(edges, scales + i * width), load(edges, scales + other * width)
@@ -208,19 +212,19 @@ def horner_kernel(n: int, dtype: np.dtype[Any]) -> Any:
 def _add_one_kernel(k: int, dtype: np.dtype[Any]) -> Any:
     """Return the kernel that makes the one output of every sample of a block: samples are lanes."""
     step, load, store, splat, fma, *_ = vector_ops(sample_lanes(dtype))
-    pick, horner, load_pairs = pick_op(dtype, k + 1), horner_kernel(k, dtype), pair_ops(dtype, 1).load_pairs
+    gather, horner, load_pairs = gather_op(dtype, k + 1), horner_kernel(k, dtype), pair_ops(dtype, 1).load_pairs
     zero, one = dtype.type(0), dtype.type(1)
 
     @kernel
-    def add(edges, places, layer, offsets, full, work, index):  # type: ignore[no-untyped-def]
+    def add(edges, layout, layer, offsets, full, work, index):  # type: ignore[no-untyped-def]
         """Fill the column of outputs with the edges of all inputs, in order."""
         out = offsets[OUTPUTS]
-        for i in range(places[layer, N_IN]):
-            column = (places[layer, INPUTS] + i) * BLOCK
-            table = places[layer, EDGES] + i * places[layer, ENTRIES] * places[layer, PIECE]
-            scale, pairs = splat(edges[places[layer, SCALES] + i]), offsets[W] + 2 * column
+        for i in range(layout[layer, N_IN]):
+            column = (layout[layer, INPUTS] + i) * BLOCK
+            table = layout[layer, EDGES] + i * layout[layer, N_PIECES] * layout[layer, PIECE_STRIDE]
+            scale, pairs = splat(edges[layout[layer, SCALES] + i]), offsets[POINTS] + 2 * column
             for s in range(0, full, step):
-                polynomials = pick(edges, table, index, column + s)
+                polynomials = gather(edges, table, index, column + s)
                 w, b = load_pairs(work, pairs + 2 * s)
                 value = fma(splat(one), polynomials[k], load(work, out + s) if i > 0 else splat(zero))
                 value = fma(horner(polynomials, w), w, value)
@@ -232,24 +236,17 @@ def _add_one_kernel(k: int, dtype: np.dtype[Any]) -> Any:
 @cache
 def forward_direct(k: int, dtype: np.dtype[Any]) -> Any:
     """Return the kernel that makes the rows of a layer's outputs from prepared inputs."""
-    lanes, (wide, narrow) = sample_lanes(dtype), tile_columns(dtype)
-    add_wide, add_narrow, add_one = (
-        _add_many_kernel(k, dtype, wide),
-        _add_many_kernel(k, dtype, narrow),
-        _add_one_kernel(k, dtype),
-    )
+    lanes = sample_lanes(dtype)
+    add_many, add_one = _add_many_kernel(k, dtype, lanes), _add_one_kernel(k, dtype)
 
     @kernel
-    def forward(edges, places, layer, offsets, count, work, index):  # type: ignore[no-untyped-def]
+    def forward(edges, layout, layer, offsets, count, work, index):  # type: ignore[no-untyped-def]
         """Fill the rows of outputs: each is a sum over the inputs in order."""
-        width = places[layer, WIDTH]
+        width = layout[layer, WIDTH]
         if width == 1:
-            add_one(edges, places, layer, offsets, (count + lanes - 1) // lanes * lanes, work, index)
+            add_one(edges, layout, layer, offsets, (count + lanes - 1) // lanes * lanes, work, index)
             return
-        whole = width // wide * wide
-        for v in range(0, whole, wide):
-            add_wide(edges, places, layer, offsets, count, work, index, v)
-        for v in range(whole, width, narrow):
-            add_narrow(edges, places, layer, offsets, count, work, index, v)
+        for v in range(0, width, lanes):
+            add_many(edges, layout, layer, offsets, count, work, index, v)
 
     return forward

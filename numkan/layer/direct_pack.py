@@ -1,4 +1,4 @@
-r"""From parameters to the direct form: edges as rows of polynomials; for the way back see ``merged_unpack.py``.
+r"""From parameters to the direct form: edges as rows of polynomials; for the way back see ``direct_unpack.py``.
 
 The effective coefficients of one input (``pack.py``) lie in scratch memory first, in rows of outputs with padding:
 
@@ -13,21 +13,20 @@ from typing import Any
 import numpy as np
 
 from numkan._jit import kernel
-from numkan._lanes import sample_lanes
-from numkan._simd import rounded_ops
-from numkan.layer.columns import group
-from numkan.layer.places import (
+from numkan._simd import rounded_ops, sample_lanes
+from numkan.layer.direct import few_columns
+from numkan.layer.layout import (
+    BUFFER,
     COEF,
     EDGES,
-    ENTRIES,
     FIRST,
-    FUNCTION_VALUES,
     MASK,
     MATRICES,
     N_BASIS,
     N_IN,
     N_OUT,
-    PIECE,
+    N_PIECES,
+    PIECE_STRIDE,
     SCALE_BASE,
     SCALE_SP,
     SCALES,
@@ -44,13 +43,13 @@ def _scale_kernel(columns: int) -> Any:
     _, load, store, _, _, mul, *_ = rounded_ops(columns)
 
     @kernel
-    def scale(numbers, mask, scale_sp, scale_base, coef, n_basis, n_out, rows, to, width, edges, to_scale):  # type: ignore[no-untyped-def]
+    def scale(storage, mask, scale_sp, scale_base, coef, n_basis, n_out, rows, to, width, edges, to_scale):  # type: ignore[no-untyped-def]
         """Fill effective coefficients from `to` on, and scales of b in edges."""
-        own = load(numbers, mask)
-        factor = mul(own, load(numbers, scale_sp))
+        own = load(storage, mask)
+        factor = mul(own, load(storage, scale_sp))
         for p in range(n_basis):
-            store(rows, to + p * width, mul(factor, load(numbers, coef + p * n_out)))
-        store(edges, to_scale, mul(own, load(numbers, scale_base)))
+            store(rows, to + p * width, mul(factor, load(storage, coef + p * n_out)))
+        store(edges, to_scale, mul(own, load(storage, scale_base)))
 
     return scale
 
@@ -81,15 +80,15 @@ def _merge_kernel(k: int, columns: int) -> Any:
 @cache
 def _effective_kernel(dtype: np.dtype[Any]) -> Any:
     """Return the kernel of the rows of one input, and its scales of b."""
-    few = group(dtype)
+    few = few_columns(dtype)
     scale_few, scale_one = _scale_kernel(few), _scale_kernel(1)
     zero = dtype.type(0)
 
     @kernel
-    def effective(numbers, places, layer, i, rows, to, edges):  # type: ignore[no-untyped-def]
+    def effective(storage, layout, layer, i, rows, to, edges):  # type: ignore[no-untyped-def]
         """Fill rows from `to` on; their padding is 0."""
-        n_out, n_basis, width = places[layer, N_OUT], places[layer, N_BASIS], places[layer, WIDTH]
-        to_scale, whole = places[layer, SCALES] + i * width, n_out // few * few
+        n_out, n_basis, width = layout[layer, N_OUT], layout[layer, N_BASIS], layout[layer, WIDTH]
+        to_scale, whole = layout[layer, SCALES] + i * width, n_out // few * few
         for o in range(n_out, width):
             edges[to_scale + o] = zero
             for p in range(n_basis):
@@ -97,35 +96,35 @@ def _effective_kernel(dtype: np.dtype[Any]) -> Any:
         for o in range(n_out):
             if o < whole and o % few > 0:
                 continue
-            edge, coef = i * n_out + o, places[layer, COEF] + i * n_basis * n_out + o
-            mask, base = places[layer, MASK] + edge, places[layer, SCALE_BASE] + edge
-            where = mask, places[layer, SCALE_SP] + edge, base, coef, n_basis, n_out
+            edge, coef = i * n_out + o, layout[layer, COEF] + i * n_basis * n_out + o
+            mask, base = layout[layer, MASK] + edge, layout[layer, SCALE_BASE] + edge
+            where = mask, layout[layer, SCALE_SP] + edge, base, coef, n_basis, n_out
             if o < whole:
-                scale_few(numbers, *where, rows, to + o, width, edges, to_scale + o)
+                scale_few(storage, *where, rows, to + o, width, edges, to_scale + o)
             else:
-                scale_one(numbers, *where, rows, to + o, width, edges, to_scale + o)
+                scale_one(storage, *where, rows, to + o, width, edges, to_scale + o)
 
     return effective
 
 
 @cache
-def pack_direct(k: int, dtype: np.dtype[Any], entries: int) -> Any:
+def pack_direct(k: int, dtype: np.dtype[Any]) -> Any:
     """Return the kernel that packs the edges of a network."""
     lanes, effective = sample_lanes(dtype), _effective_kernel(dtype)
     merge_many, merge_one = _merge_kernel(k, lanes), _merge_kernel(k, 1)
     powers, numbers_of_row = k + 1, function_lanes(k)
 
     @kernel
-    def pack(numbers, tables, firsts, places, offsets, work, edges):  # type: ignore[no-untyped-def]
-        """Fill edges from the network's numbers."""
-        rows = offsets[FUNCTION_VALUES]
-        for layer in range(places.shape[0]):
-            width, n_pieces, stride = places[layer, WIDTH], places[layer, ENTRIES], places[layer, PIECE]
-            for i in range(places[layer, N_IN]):
-                effective(numbers, places, layer, i, work, rows, edges)
-                matrices = places[layer, MATRICES] + i * n_pieces * powers * numbers_of_row
-                where = matrices, firsts, places[layer, FIRST] + i * powers * n_pieces, n_pieces
-                to = places[layer, EDGES] + i * n_pieces * stride
+    def pack(storage, tables, firsts, layout, offsets, work, edges):  # type: ignore[no-untyped-def]
+        """Fill edges from the network's parameters."""
+        rows = offsets[BUFFER]
+        for layer in range(layout.shape[0]):
+            width, n_pieces, stride = layout[layer, WIDTH], layout[layer, N_PIECES], layout[layer, PIECE_STRIDE]
+            for i in range(layout[layer, N_IN]):
+                effective(storage, layout, layer, i, work, rows, edges)
+                matrices = layout[layer, MATRICES] + i * n_pieces * powers * numbers_of_row
+                where = matrices, firsts, layout[layer, FIRST] + i * powers * n_pieces, n_pieces
+                to = layout[layer, EDGES] + i * n_pieces * stride
                 if width == 1:
                     merge_one(tables, *where, work, rows, width, edges, to, stride)
                     continue

@@ -13,30 +13,29 @@ from typing import Any
 import numpy as np
 
 from numkan._jit import kernel
-from numkan._lanes import sample_lanes
-from numkan._simd import rounded_ops, vector_ops
+from numkan._simd import rounded_ops, sample_lanes, vector_ops
 from numkan._totals import TOTALS, put_totals_op
-from numkan._turn import pair_ops, pick_op, turn_op
-from numkan.layer.direct import BLOCK, tile_columns
-from numkan.layer.places import (
-    BARS,
+from numkan._transpose import gather_op, pair_ops, transpose_op
+from numkan.layer.direct import BLOCK
+from numkan.layer.layout import (
+    BUFFER,
+    COTANGENTS,
     EDGES,
-    ENTRIES,
-    FUNCTION_VALUES,
+    INPUT_COTANGENTS,
     INPUTS,
     N_IN,
-    OTHER_BARS,
-    PIECE,
+    N_PIECES,
+    PIECE_STRIDE,
+    POINTS,
     SCALES,
-    SLOPE,
+    SLOPES,
     WIDTH,
-    W,
 )
 
-__all__ = ["pull_back_direct", "share_kernel", "slope_ratios"]
+__all__ = ["pull_back_direct"]
 
 
-def slope_ratios(k: int, dtype: np.dtype[Any]) -> tuple[Any, ...]:
+def _slope_ratios(k: int, dtype: np.dtype[Any]) -> tuple[Any, ...]:
     r"""Return :math:`(k - m + 1) / (k - m)` for m = 1, ..., k - 1.
 
     With w times these in place of w, Horner's scheme gives the derivative: :math:`\sum_{m<k} (k - m) A_m w^{k-1-m} =
@@ -50,15 +49,15 @@ def slope_ratios(k: int, dtype: np.dtype[Any]) -> tuple[Any, ...]:
 def _steps_kernel(k: int, dtype: np.dtype[Any]) -> Any:
     """Return the kernel of what the slopes of one input are made with, samples as lanes."""
     step, _, store, splat, fma, mul, *_ = vector_ops(sample_lanes(dtype))
-    load_pairs, ratios, zero = pair_ops(dtype, 1).load_pairs, slope_ratios(k, dtype), dtype.type(0)
+    load_pairs, ratios, zero = pair_ops(dtype, 1).load_pairs, _slope_ratios(k, dtype), dtype.type(0)
 
     @kernel
-    def fill_steps(places, layer, offsets, count, work, i):  # type: ignore[no-untyped-def]
+    def fill_steps(layout, layer, offsets, count, work, i):  # type: ignore[no-untyped-def]
         """Fill columns of b', of dw/dx, and of w times every ratio."""
-        pairs, to = 2 * (places[layer, INPUTS] + i) * BLOCK, offsets[FUNCTION_VALUES]
+        pairs, to = 2 * (layout[layer, INPUTS] + i) * BLOCK, offsets[BUFFER]
         for s in range(0, count, step):
-            w, _ = load_pairs(work, offsets[W] + pairs + 2 * s)
-            on_b, inverse = load_pairs(work, offsets[SLOPE] + pairs + 2 * s)
+            w, _ = load_pairs(work, offsets[POINTS] + pairs + 2 * s)
+            on_b, inverse = load_pairs(work, offsets[SLOPES] + pairs + 2 * s)
             store(work, to + s, on_b)
             # NaN in w is not lost at degree 1 either
             store(work, to + BLOCK + s, inverse if k > 1 else fma(splat(zero), w, inverse))
@@ -69,66 +68,44 @@ def _steps_kernel(k: int, dtype: np.dtype[Any]) -> Any:
 
 
 @cache
-def share_kernel(k: int, columns: int, tiles: int) -> Any:
-    """Return the kernel of what is summed up for one input of one sample: of `tiles` tiles, 1 or 2, added up."""
-    _, load, _, splat, fma, mul, *_ = rounded_ops(columns)
+def _pull_many_kernel(k: int, dtype: np.dtype[Any]) -> Any:
+    """Return the kernel of the inputs' cotangents for one input and one vector of outputs."""
+    columns = sample_lanes(dtype)
+    _, load, _, splat, fma, mul, total, _ = rounded_ops(columns)
+    put_totals, zero = put_totals_op(dtype, columns), dtype.type(0)
 
     @kernel
-    def share_of_tile(edges, at, width, scale, work, steps, apart, bars):  # type: ignore[no-untyped-def]
-        slope = load(edges, at)
-        for m in range(1, k):
-            slope = fma(slope, splat(work[np.uint64(steps + (m + 1) * apart)]), load(edges, at + m * width))
-        rate, on_b = splat(work[np.uint64(steps + apart)]), splat(work[np.uint64(steps)])
-        slope = fma(on_b, load(edges, scale), mul(rate, slope))
-        return mul(slope, load(work, bars))
-
-    @kernel
-    def share(edges, at, width, scale, work, steps, apart, bars):  # type: ignore[no-untyped-def]
-        """Return it from the rows of the polynomials, `width` apart from `at` on, and the row of b's scales.
-
-        steps: where b' of the sample is; dw/dx and w times every ratio are `apart` from each other.
-        """
-        own = share_of_tile(edges, at, width, scale, work, steps, apart, bars)
-        if tiles == 1:
-            return own
-        other = share_of_tile(edges, at + columns, width, scale + columns, work, steps, apart, bars + columns)
-        return fma(splat(edges.dtype.type(1)), other, own)
-
-    return share
-
-
-@cache
-def _pull_many_kernel(k: int, dtype: np.dtype[Any], columns: int, tiles: int) -> Any:
-    """Return the kernel of the inputs' cotangents for one input and `tiles` tiles of `columns` outputs."""
-    *_, total, _ = rounded_ops(columns)
-    share, put_totals, zero = share_kernel(k, columns, tiles), put_totals_op(dtype, columns), dtype.type(0)
-
-    @kernel
-    def share_of(edges, work, index, where, s):  # type: ignore[no-untyped-def]
+    def products(edges, work, index, where, s):  # type: ignore[no-untyped-def]
+        """Return the terms of one sample, one for each output."""
         column, table, piece, width, scale, steps, bars = where
         at = table + np.int64(index[np.uint64(column + s)]) * piece
-        return share(edges, at, width, scale, work, steps + s, BLOCK, bars + s * width)
+        slope = load(edges, at)
+        for m in range(1, k):
+            slope = fma(slope, splat(work[np.uint64(steps + (m + 1) * BLOCK + s)]), load(edges, at + m * width))
+        rate, on_b = splat(work[np.uint64(steps + BLOCK + s)]), splat(work[np.uint64(steps + s)])
+        slope = fma(on_b, load(edges, scale), mul(rate, slope))
+        return mul(slope, load(work, bars + s * width))
 
     @kernel
-    def pull(edges, places, layer, offsets, count, work, index, i, v):  # type: ignore[no-untyped-def]
+    def pull(edges, layout, layer, offsets, count, work, index, i, v):  # type: ignore[no-untyped-def]
         """Add the part of the outputs from v on to the column of the input's cotangents; the first part fills it."""
-        width, piece, whole = places[layer, WIDTH], places[layer, PIECE], count // TOTALS * TOTALS
-        column, to = (places[layer, INPUTS] + i) * BLOCK, offsets[OTHER_BARS] + i * BLOCK
-        table, scale = places[layer, EDGES] + i * places[layer, ENTRIES] * piece, places[layer, SCALES] + i * width
-        where = column, table + v, piece, width, scale + v, offsets[FUNCTION_VALUES], offsets[BARS] + v
+        width, piece, whole = layout[layer, WIDTH], layout[layer, PIECE_STRIDE], count // TOTALS * TOTALS
+        column, to = (layout[layer, INPUTS] + i) * BLOCK, offsets[INPUT_COTANGENTS] + i * BLOCK
+        table, scale = layout[layer, EDGES] + i * layout[layer, N_PIECES] * piece, layout[layer, SCALES] + i * width
+        where = column, table + v, piece, width, scale + v, offsets[BUFFER], offsets[COTANGENTS] + v
         for s in range(0, whole, TOTALS):
-            first, second = share_of(edges, work, index, where, s), share_of(edges, work, index, where, s + 1)
-            third, fourth = share_of(edges, work, index, where, s + 2), share_of(edges, work, index, where, s + 3)
+            first, second = products(edges, work, index, where, s), products(edges, work, index, where, s + 1)
+            third, fourth = products(edges, work, index, where, s + 2), products(edges, work, index, where, s + 3)
             put_totals(work, to + s, v > 0, first, second, third, fourth)
         for s in range(whole, count):
-            work[to + s] = (work[to + s] if v > 0 else zero) + total(share_of(edges, work, index, where, s))
+            work[to + s] = (work[to + s] if v > 0 else zero) + total(products(edges, work, index, where, s))
 
     return pull
 
 
 @cache
 def _slope_kernel(n: int, k: int, dtype: np.dtype[Any]) -> Any:
-    """Return the kernel of the derivative of a polynomial by the first n of its coefficients; see `slope_ratios`."""
+    """Return the kernel of the derivative of a polynomial by the first n of its coefficients; see `_slope_ratios`."""
     _, _, _, splat, fma, mul, *_ = vector_ops(sample_lanes(dtype))
     last = n - 1
     if n == 1:
@@ -138,7 +115,7 @@ def _slope_kernel(n: int, k: int, dtype: np.dtype[Any]) -> Any:
             return coefficients[0]
 
         return constant
-    rest, ratio = _slope_kernel(n - 1, k, dtype), slope_ratios(k, dtype)[n - 2]
+    rest, ratio = _slope_kernel(n - 1, k, dtype), _slope_ratios(k, dtype)[n - 2]
 
     @kernel
     def slope(coefficients, w):  # type: ignore[no-untyped-def]
@@ -151,23 +128,23 @@ def _slope_kernel(n: int, k: int, dtype: np.dtype[Any]) -> Any:
 def _pull_one_kernel(k: int, dtype: np.dtype[Any]) -> Any:
     """Return the kernel of the inputs' cotangents for one output: samples are lanes."""
     step, load, store, splat, fma, mul, *_ = vector_ops(sample_lanes(dtype))
-    pick, slope, load_pairs = pick_op(dtype, k + 1), _slope_kernel(k, k, dtype), pair_ops(dtype, 1).load_pairs
+    gather, slope, load_pairs = gather_op(dtype, k + 1), _slope_kernel(k, k, dtype), pair_ops(dtype, 1).load_pairs
     zero = dtype.type(0)
 
     @kernel
-    def pull(edges, places, layer, offsets, count, work, index):  # type: ignore[no-untyped-def]
+    def pull(edges, layout, layer, offsets, count, work, index):  # type: ignore[no-untyped-def]
         """Fill the columns of the inputs' cotangents."""
-        to = offsets[OTHER_BARS]
-        for i in range(places[layer, N_IN]):
-            column, scale = (places[layer, INPUTS] + i) * BLOCK, splat(edges[places[layer, SCALES] + i])
-            table = places[layer, EDGES] + i * places[layer, ENTRIES] * places[layer, PIECE]
+        to = offsets[INPUT_COTANGENTS]
+        for i in range(layout[layer, N_IN]):
+            column, scale = (layout[layer, INPUTS] + i) * BLOCK, splat(edges[layout[layer, SCALES] + i])
+            table = layout[layer, EDGES] + i * layout[layer, N_PIECES] * layout[layer, PIECE_STRIDE]
             for s in range(0, count, step):
-                polynomials = pick(edges, table, index, column + s)
-                w, _ = load_pairs(work, offsets[W] + 2 * (column + s))
-                on_b, inverse = load_pairs(work, offsets[SLOPE] + 2 * (column + s))
+                polynomials = gather(edges, table, index, column + s)
+                w, _ = load_pairs(work, offsets[POINTS] + 2 * (column + s))
+                on_b, inverse = load_pairs(work, offsets[SLOPES] + 2 * (column + s))
                 rate = inverse if k > 1 else fma(splat(zero), w, inverse)
                 whole = fma(on_b, scale, mul(rate, slope(polynomials, w)))
-                store(work, to + i * BLOCK + s, mul(whole, load(work, offsets[BARS] + s)))
+                store(work, to + i * BLOCK + s, mul(whole, load(work, offsets[COTANGENTS] + s)))
 
     return pull
 
@@ -175,43 +152,37 @@ def _pull_one_kernel(k: int, dtype: np.dtype[Any]) -> Any:
 @cache
 def pull_back_direct(k: int, dtype: np.dtype[Any]) -> Any:
     """Return the kernel of the inputs' cotangents for a layer."""
-    lanes, turn, (wide, narrow) = sample_lanes(dtype), turn_op(dtype), tile_columns(dtype)
-    pull_two, pull_wide = _pull_many_kernel(k, dtype, wide, 2), _pull_many_kernel(k, dtype, wide, 1)
-    pull_narrow, pull_one = _pull_many_kernel(k, dtype, narrow, 1), _pull_one_kernel(k, dtype)
+    lanes, transpose = sample_lanes(dtype), transpose_op(dtype)
+    pull_many, pull_one = _pull_many_kernel(k, dtype), _pull_one_kernel(k, dtype)
     fill_steps, zero = _steps_kernel(k, dtype), dtype.type(0)
 
     @kernel
-    def fill(edges, places, layer, offsets, count, work, index):  # type: ignore[no-untyped-def]
+    def fill(edges, layout, layer, offsets, count, work, index):  # type: ignore[no-untyped-def]
         """Fill the columns of the inputs' cotangents; those of the padding are 0."""
-        width = places[layer, WIDTH]
-        for i in range(places[layer, N_IN], places[layer - 1, WIDTH]):
-            column = offsets[OTHER_BARS] + i * BLOCK
+        width = layout[layer, WIDTH]
+        for i in range(layout[layer, N_IN], layout[layer - 1, WIDTH]):
+            column = offsets[INPUT_COTANGENTS] + i * BLOCK
             for at in range(column, column + count):
                 work[at] = zero
         if width == 1:
-            pull_one(edges, places, layer, offsets, count, work, index)
+            pull_one(edges, layout, layer, offsets, count, work, index)
             return
-        in_twos, whole = width // (2 * wide) * 2 * wide, width // wide * wide
-        for i in range(places[layer, N_IN]):
-            fill_steps(places, layer, offsets, count, work, i)
-            for v in range(0, in_twos, 2 * wide):
-                pull_two(edges, places, layer, offsets, count, work, index, i, v)
-            for v in range(in_twos, whole, wide):
-                pull_wide(edges, places, layer, offsets, count, work, index, i, v)
-            for v in range(whole, width, narrow):
-                pull_narrow(edges, places, layer, offsets, count, work, index, i, v)
+        for i in range(layout[layer, N_IN]):
+            fill_steps(layout, layer, offsets, count, work, i)
+            for v in range(0, width, lanes):
+                pull_many(edges, layout, layer, offsets, count, work, index, i, v)
 
     @kernel
-    def pull_back(edges, places, layer, offsets, count, work, index):  # type: ignore[no-untyped-def]
+    def pull_back(edges, layout, layer, offsets, count, work, index):  # type: ignore[no-untyped-def]
         """Put the inputs' cotangents, those of the layer below, in place of the outputs': rows with padding."""
-        fill(edges, places, layer, offsets, count, work, index)
-        width, bars, columns = places[layer - 1, WIDTH], offsets[BARS], offsets[OTHER_BARS]
+        fill(edges, layout, layer, offsets, count, work, index)
+        width, bars, columns = layout[layer - 1, WIDTH], offsets[COTANGENTS], offsets[INPUT_COTANGENTS]
         if width == 1:
             for s in range(count):
                 work[bars + s] = work[columns + s]
             return
         for s in range(0, count, lanes):
             for i in range(0, width, lanes):
-                turn(work, columns + i * BLOCK + s, BLOCK, work, bars + s * width + i, width)
+                transpose(work, columns + i * BLOCK + s, BLOCK, work, bars + s * width + i, width)
 
     return pull_back

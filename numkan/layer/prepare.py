@@ -22,7 +22,7 @@ from numkan._groups import group_ops
 from numkan._jit import kernel
 from numkan._simd import lanes_of, vector_ops
 from numkan.layer.base_values import base_kernel
-from numkan.layer.enter import enter_kernel
+from numkan.layer.columns import columns_kernel
 from numkan.layer.sort import sort_kernel
 
 __all__ = ["place_kernel", "prepare_kernel"]
@@ -85,7 +85,7 @@ def _functions_kernel(k: int, dtype: np.dtype[Any]) -> Any:
 @cache
 def place_kernel(dtype: np.dtype[Any]) -> Any:
     """Return the kernel that sorts a group of inputs at a block of samples by piece, for a dtype."""
-    enter, sort = enter_kernel(dtype), sort_kernel(dtype)
+    fill_columns, sort = columns_kernel(dtype), sort_kernel(dtype)
 
     @kernel
     def place(x, begin, count, low, high, width, n_rows, pieces, at, work):  # type: ignore[no-untyped-def]
@@ -94,7 +94,7 @@ def place_kernel(dtype: np.dtype[Any]) -> Any:
         The samples are begin ... begin + count - 1; width, n_rows: of the packed coefficients. One call does a whole
         group, because passing so many arrays costs as much as 50 samples.
         """
-        enter(x, begin, count, low, high, work.points, 0, work.stride)
+        fill_columns(x, begin, count, low, high, work.points, 0, work.stride)
         sort(count, low, high, width, n_rows, pieces, at, work)
 
     return place

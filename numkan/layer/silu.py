@@ -6,12 +6,36 @@ from functools import cache
 from typing import Any
 
 import numpy as np
+from numba import types
+from numba.extending import intrinsic
 
+from numkan._emit import Emitter, vector_types
 from numkan._jit import kernel
-from numkan._lanes import sample_lanes, silu_op
-from numkan._simd import vector_ops
+from numkan._simd import as_python, sample_lanes, vector_ops
+from numkan.base import silu_pair
 
-__all__ = ["silu_kernel"]
+__all__ = ["silu_kernel", "silu_op"]
+
+
+@cache
+def silu_op(dtype: np.dtype[Any]) -> Any:
+    """Return silu(x) for vectors of samples: (silu(x), silu'(x))."""
+    return silu_pair(dtype) if as_python() else _silu_intrinsic(dtype)
+
+
+def _silu_intrinsic(dtype: np.dtype[Any]) -> Any:
+    vectors, _ = vector_types(dtype)
+
+    @intrinsic
+    def silu(typing_context, x):  # type: ignore[no-untyped-def]
+        result = types.UniTuple(vectors, 2)
+
+        def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
+            return context.make_tuple(builder, result, Emitter(builder, dtype).silu(args[0]))
+
+        return result(x), codegen
+
+    return silu
 
 
 @cache

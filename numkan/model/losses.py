@@ -20,15 +20,11 @@ from numkan._check import FloatArray, as_float_array, check_finite, check_option
 from numkan._jit import kernel
 from numkan._real import as_plain_array
 
-__all__ = ["LOSSES", "Targets", "lose", "targets"]
-
-LOSSES = ("mse", "cross_entropy")
+__all__ = ["LOSSES", "Targets", "loss_kernel", "targets"]
 
 _RELABEL = "Use numpy.unique(y, return_inverse=True)[1], which numbers classes of any kind from 0."
 
 _NO_LABELS = np.empty(0, np.int64)
-
-MSE, CROSS_ENTROPY = range(2)
 
 
 @kernel
@@ -58,7 +54,7 @@ def _squared(y, y_at, count, n_out, target, weight, begin, scale, y_bar, bar_at,
     All arrays are flat: y has the samples' outputs from y_at on, y_bar from bar_at on in rows of bar_width; target
     (n * n_out,) and weight (n,), or (0,) for ones, have all samples, these from number `begin` on.
     """
-    weighted = weight.shape[0] > 0
+    scale, weighted = y_bar.dtype.type(scale), weight.shape[0] > 0
     loss = 0.0
     for s in range(count):
         factor = scale * weight[begin + s] if weighted else scale
@@ -81,7 +77,7 @@ def _cross_entropy(y, y_at, count, n_out, label, weight, begin, scale, y_bar, ba
 
     Arrays as in `_squared`; label (n,).
     """
-    weighted = weight.shape[0] > 0
+    scale, weighted = y_bar.dtype.type(scale), weight.shape[0] > 0
     loss = 0.0
     for s in range(count):
         factor = scale * weight[begin + s] if weighted else scale
@@ -102,13 +98,15 @@ def _cross_entropy(y, y_at, count, n_out, label, weight, begin, scale, y_bar, ba
     return loss
 
 
-@kernel
-def lose(kind, y, y_at, count, n_out, target, label, weight, begin, scale, y_bar, bar_at, bar_width):  # type: ignore[no-untyped-def]
-    """Return the sum of the loss of that kind over `count` samples, and fill y_bar with its derivative times scale."""
-    rounded = y_bar.dtype.type(scale)  # here, because to make a number of a dtype takes long in Python
-    if kind == MSE:
-        return _squared(y, y_at, count, n_out, target, weight, begin, rounded, y_bar, bar_at, bar_width)
-    return _cross_entropy(y, y_at, count, n_out, label, weight, begin, rounded, y_bar, bar_at, bar_width)
+#: The kernel of each loss, and the factor of its derivative that is not in the kernel.
+_KERNELS = {"mse": (_squared, 2.0), "cross_entropy": (_cross_entropy, 1.0)}
+
+LOSSES = tuple(_KERNELS)
+
+
+def loss_kernel(loss: str) -> Any:
+    """Return the kernel of a loss; see `_squared` for its arguments."""
+    return _KERNELS[loss][0]
 
 
 class Targets(NamedTuple):
@@ -120,10 +118,10 @@ class Targets(NamedTuple):
     weight: FloatArray  # (n,) of the dtype, or (0,) for ones
     total: float  # what the sum over the samples is divided by
 
-    def for_kernels(self) -> tuple[Any, ...]:
-        """Return kind, flat target, label, weight, and what derivatives of a sample's share are multiplied by."""
-        kind, factor = (MSE, 2.0) if self.loss == "mse" else (CROSS_ENTROPY, 1.0)
-        return kind, self.y.reshape(-1), self.label, self.weight, factor / self.total
+    def for_kernel(self) -> tuple[Any, FloatArray, float]:
+        """Return flat targets or labels, weights, and the factor of a sample's derivative."""
+        target = self.y.reshape(-1) if len(self.y) else self.label
+        return target, self.weight, _KERNELS[self.loss][1] / self.total
 
     def take(self, rows: Any, weight: FloatArray, total: float) -> Targets:
         """Return those of some samples, with other weights."""
@@ -133,9 +131,9 @@ class Targets(NamedTuple):
     def part(self, rows: slice, predicted: FloatArray, y_bar: FloatArray) -> float:
         """Return the share of some rows in the loss, and fill y_bar with its derivative by their outputs."""
         count, n_out = predicted.shape
-        kind, *goal, scale = self.for_kernels()
-        flat, bars = predicted.reshape(-1), y_bar.reshape(-1)
-        loss = lose(kind, flat, 0, count, n_out, *goal, rows.start, scale, bars, 0, n_out)
+        target, weight, scale = self.for_kernel()
+        samples = predicted.reshape(-1), 0, count, n_out
+        loss = loss_kernel(self.loss)(*samples, target, weight, rows.start, scale, y_bar.reshape(-1), 0, n_out)
         return float(loss) / self.total
 
 

@@ -20,6 +20,8 @@ from numkan.layer.work import lent
 from numkan.model import regrid
 from numkan.model.blocks import Predictor, is_long_and_copied, predict_by_block
 from numkan.model.cuts import chunk_rows, lot_rows, spans
+from numkan.model.direct_network import DirectNetwork
+from numkan.model.direct_plan import direct_plan
 from numkan.model.evaluate import (
     activations,
     all_activations,
@@ -29,9 +31,8 @@ from numkan.model.evaluate import (
     loss_and_gradients,
 )
 from numkan.model.frozen import FrozenKAN
+from numkan.model.layer_outputs import network_activations
 from numkan.model.losses import Targets, targets
-from numkan.model.merged import Merged
-from numkan.model.merged_plan import merged_plan
 from numkan.model.stack import Stack
 from numkan.spline.pieces import Pieces
 
@@ -50,7 +51,7 @@ class Network(Stack):
 
     def _take(self, layers: Sequence[KANLayer]) -> None:
         super()._take(layers)
-        self._planned: tuple[list[Pieces], FloatArray, Merged | None] | None = None
+        self._planned: tuple[list[Pieces], FloatArray, DirectNetwork | None] | None = None
 
     # --- the function ---------------------------------------------------------------------------------------------
 
@@ -79,24 +80,24 @@ class Network(Stack):
         return all(layer.extrapolate != "raise" for layer in self._layers)
 
     def _predict(self, x: FloatArray) -> FloatArray:
-        merged = self._merged()
-        if merged is not None:
-            return merged.predict(x)
+        direct = self._direct()
+        if direct is not None:
+            return direct.predict(x)
         with self._packed() as layers:
             return forward(layers, x)
 
     def _predictor(self) -> Predictor:
         """Return the function of canonical samples that the network is with its numbers of this moment."""
-        merged = self._merged()
-        return partial(forward, self._pack()) if merged is None else merged.predictor()
+        direct = self._direct()
+        return partial(forward, self._pack()) if direct is None else direct.predictor()
 
-    def _merged(self) -> Merged | None:
-        """Return the network with its edges merged into polynomials, or None where that does not suit it."""
+    def _direct(self) -> DirectNetwork | None:
+        """Return the network in direct form, or None where that form does not suit it."""
         planned, numbers = self._planned, self._numbers  # together, whatever another thread does to the model
         if planned is None or planned[1] is not numbers or not all(map(is_, map(_pieces_of, self._layers), planned[0])):
             pieces = [layer.pieces for layer in self._layers]
-            plan = merged_plan(self._layers, numbers)
-            planned = self._planned = (pieces, numbers, None if plan is None else Merged(plan, numbers))
+            plan = direct_plan(self._layers, numbers)
+            planned = self._planned = (pieces, numbers, None if plan is None else DirectNetwork(plan, numbers))
         return planned[2]
 
     def frozen(self) -> FrozenKAN:
@@ -106,12 +107,15 @@ class Network(Stack):
     def activations(self, x: Any) -> list[FloatArray]:
         """Return [x, inputs of layer 1, ..., outputs], all of them new arrays; nothing is kept on the model.
 
-        Each is what a layer called on its own makes of the one before; a call of the model may differ from the last one
-        by rounding, and where numbers overflow.
+        Each is what a layer called on its own makes of the one before, to rounding; a call of the model may differ from
+        the last one by rounding, and where numbers overflow.
         """
-        layers, x = self._pack(), self._samples(x).copy()
-        check_domain(layers, x)
-        return all_activations(layers, x)
+        x = self._samples(x).copy()
+        if any(layer.extrapolate == "raise" for layer in self._layers):
+            layers = self._pack()
+            check_domain(layers, x)
+            return all_activations(layers, x)
+        return network_activations(self._layers, x)
 
     # --- derivatives ----------------------------------------------------------------------------------------------
 
@@ -138,9 +142,9 @@ class Network(Stack):
         return self._loss_and_grad(x, goal)
 
     def _loss_and_grad(self, x: FloatArray, goal: Targets) -> tuple[float, FloatArray]:
-        merged = self._merged()
-        if merged is not None:
-            return merged.loss_and_grad(x, goal)
+        direct = self._direct()
+        if direct is not None:
+            return direct.loss_and_grad(x, goal)
         grad, receivers = self._gradient()
         with self._packed() as layers:
             return loss_and_gradients(layers, x, goal, receivers), grad
@@ -152,9 +156,9 @@ class Network(Stack):
         return self._loss(x, goal)
 
     def _loss(self, x: FloatArray, goal: Targets) -> float:
-        merged = self._merged()
-        if merged is not None:
-            return merged.loss(x, goal)
+        direct = self._direct()
+        if direct is not None:
+            return direct.loss(x, goal)
         with self._packed() as layers:
             return loss_and_gradients(layers, x, goal, None)
 

@@ -8,7 +8,8 @@ from typing import Any, TypeVar
 
 from numkan._check import check_finite, check_number
 from numkan.layer.grid import Coverage
-from numkan.model.evaluate import all_activations, check_domain, forward
+from numkan.model.evaluate import check_domain
+from numkan.model.layer_outputs import layer_outputs, network_activations
 from numkan.model.stack import Stack, per_layer
 from numkan.spline.lstsq import COND
 
@@ -42,7 +43,7 @@ def update_grid_from_samples(self: Stack, x: Any, margin: float = 0.0, cond: flo
     for depth, layer in enumerate(updated):
         layer.update_grid_from_samples(samples, margin, cond)
         if depth + 1 < len(updated):
-            samples = forward([layer.pack()], samples)
+            samples = layer_outputs(layer, samples)
             check_finite(f"activations[{depth + 1}]", samples)
     self._replace(updated)
 
@@ -59,9 +60,9 @@ def initialize_grid_from_parent(self: Stack, parent: Stack, x: Any) -> None:
     _check_coef(parent, "parent.")
     samples = self._samples(x)
     check_finite("x", samples, x)
-    layers, seen = parent._pack(), parent._samples(x)
-    check_domain(layers, seen)
-    acts = [samples, *all_activations(layers, seen)[1:-1]]
+    seen = parent._samples(x)
+    check_domain(parent._pack(), seen)
+    acts = [samples, *network_activations(parent.act_fun, seen)[1:-1]]
     updated = [copy.deepcopy(layer) for layer in self.act_fun]
     for depth, (layer, from_layer, inputs) in enumerate(zip(updated, parent.act_fun, acts, strict=True)):
         if depth:
@@ -89,9 +90,8 @@ def coverage(self: Stack, x: Any) -> list[Coverage]:
     list of Coverage
         Named tuples ``outside`` (n_in,) and ``empty_spans`` (n_in,).
     """
-    # Where the policy is "raise", what is outside is the answer here, and no error: activations behind it are NaN.
-    layers = [layer._replace(inside=None) for layer in self._pack()]
-    acts = all_activations(layers, self._samples(x))
+    # Where the policy is "raise", points outside are counted here, and are no error: activations after them are NaN.
+    acts = network_activations(self.act_fun, self._samples(x))
     return [layer.coverage(a) for layer, a in zip(self.act_fun, acts[:-1], strict=True)]
 
 

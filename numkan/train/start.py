@@ -12,7 +12,7 @@ from numkan._check import FloatArray
 from numkan.base import base_and_slope
 from numkan.layer.grid import grid_from_samples
 from numkan.layer.layer import KANLayer
-from numkan.model.evaluate import all_activations
+from numkan.model.layer_outputs import layer_outputs, network_activations
 from numkan.model.network import Network
 from numkan.train.samples import Samples
 
@@ -57,7 +57,7 @@ def lay_grids(model: Network, x: FloatArray, *, inputs: bool, thin: bool = True)
         if depth or inputs:
             _lay_over(layer, x, depth, thin=thin)
         if depth + 1 < len(new.act_fun):
-            x = all_activations([layer.pack()], x)[-1]
+            x = layer_outputs(layer, x)
     return new
 
 
@@ -115,12 +115,12 @@ def _settle(model: Network, samples: Samples, *, grids: bool) -> None:
         if grids and depth:
             _lay_over(layer, x, depth, keep=False)
         _settle_base(layer, x)
-        y = all_activations([layer.pack()], x)[-1]
+        y = layer_outputs(layer, x)
         wide = float(y.std(axis=0, dtype=np.float64).max()) / (width if last else 1.0)
         if _WIDE < wide < np.inf:
             for able, numbers in ((layer.sb_trainable, layer.scale_base), (True, layer.coef)):
                 numbers /= _power_of_two(wide) if able else 1.0
-            y = all_activations([layer.pack()], x)[-1]
+            y = layer_outputs(layer, x)
         if last and mse:
             _shift(layer, np.broadcast_to((centre - y.mean(axis=0)) / layer.n_in, layer.mask.shape))
         x = y
@@ -143,7 +143,7 @@ def _settle_base(layer: KANLayer, x: FloatArray) -> None:
 
 
 def _worse_than_constant(model: Network, samples: Samples) -> bool:
-    y = all_activations(model._pack(), samples.x)[-1]
+    y = model._predict(samples.x)
     loss = samples.goal.part(slice(0, len(samples)), y, np.empty_like(y))
     constant = np.empty_like(y)
     constant[:] = _constant(samples)[0]
@@ -184,7 +184,7 @@ def units(model: Network, samples: Samples) -> FloatArray:
     samples = _thin(samples)
     width = _constant(samples)[1]
     unit = np.ones(model.n_params, model.dtype)
-    acts = all_activations(model._pack(), samples.x)
+    acts = network_activations(model.act_fun, samples.x)
     at = 0
     for depth, layer in enumerate(model.act_fun):
         size = width if depth == model.depth - 1 else 1.0

@@ -1,14 +1,14 @@
 """Between rows of a sample and columns whose lanes are samples.
 
-    turn(source, at, stride, target, to, to_stride)   target[to + c * to_stride + r] = source[at + r * stride + c]
-    turn_four(...)                                    the same, of four columns only
-    pick(array, base, index, at)                      numbers 0, 1, ... of row index[at + lane] of a table, as vectors
+    transpose(source, at, stride, target, to, to_stride)   target[to + c * to_stride + r] = source[at + r * stride + c]
+    transpose_four(...)                                    the same, of four columns only
+    gather(array, base, index, at)                      numbers 0, 1, ... of row index[at + lane] of a table, as vectors
     store_pairs(array, at, a, b)                      array[at ...] = lane 0 of a, of b, lane 1 of a, of b, ...
     load_pairs(array, at)                             (a, b) of these
     splat_pair(array, at)                             (array[at], array[at + 1]), each in all lanes
 
 `turn` moves a square of as many rows and columns as a vector has lanes. The rows that `pick` reads begin at `base` and
-are `row_numbers(count)` long: whole fours, which are loaded together, a cache line of theirs at most once a sample.
+are `row_stride(count)` long: whole fours, which are loaded together, a cache line of theirs at most once a sample.
 Compiled they are shuffles of vectors; with the JIT off or bounds checked a vector is one sample.
 """
 
@@ -27,20 +27,20 @@ from numkan._emit import Emitter, vector_types
 from numkan._jit import kernel
 from numkan._simd import VectorType, as_python
 
-__all__ = ["FOUR", "PairOps", "pair_ops", "pick_op", "row_numbers", "turn_four_op", "turn_op"]
+__all__ = ["FOUR", "PairOps", "gather_op", "pair_ops", "row_stride", "transpose_four_op", "transpose_op"]
 
 FOUR = 4
 
 
-def row_numbers(count: int) -> int:
+def row_stride(count: int) -> int:
     """Return the numbers from one row of `count` to the next."""
     return -(-count // FOUR) * FOUR
 
 
 @cache
-def turn_op(dtype: np.dtype[Any]) -> Any:
+def transpose_op(dtype: np.dtype[Any]) -> Any:
     """Return `turn` for a dtype."""
-    return _turn_one if as_python() else _turn_intrinsic(dtype, 0)
+    return _transpose_one if as_python() else _transpose_intrinsic(dtype, 0)
 
 
 class PairOps(NamedTuple):
@@ -52,9 +52,9 @@ class PairOps(NamedTuple):
 
 
 @cache
-def turn_four_op(dtype: np.dtype[Any]) -> Any:
-    """Return `turn_four` for a dtype."""
-    return _turn_four_numbers if as_python() else _turn_intrinsic(dtype, FOUR)
+def transpose_four_op(dtype: np.dtype[Any]) -> Any:
+    """Return `transpose_four` for a dtype."""
+    return _transpose_four_one if as_python() else _transpose_intrinsic(dtype, FOUR)
 
 
 @cache
@@ -66,21 +66,21 @@ def pair_ops(dtype: np.dtype[Any], lanes: int) -> PairOps:
 
 
 @cache
-def pick_op(dtype: np.dtype[Any], count: int) -> Any:
+def gather_op(dtype: np.dtype[Any], count: int) -> Any:
     """Return `pick` for a dtype and `count` numbers of a row."""
-    return _pick_one(count, row_numbers(count)) if as_python() else _pick_intrinsic(dtype, count)
+    return _pick_one(count, row_stride(count)) if as_python() else _pick_intrinsic(dtype, count)
 
 
 # --- one sample at a time -----------------------------------------------------------------------------------------
 
 
 @kernel
-def _turn_one(source, at, stride, target, to, to_stride):  # type: ignore[no-untyped-def]
+def _transpose_one(source, at, stride, target, to, to_stride):  # type: ignore[no-untyped-def]
     target[to] = source[at]
 
 
 @kernel
-def _turn_four_numbers(source, at, stride, target, to, to_stride):  # type: ignore[no-untyped-def]
+def _transpose_four_one(source, at, stride, target, to, to_stride):  # type: ignore[no-untyped-def]
     for c in range(FOUR):
         target[to + c * to_stride] = source[at + c]
 
@@ -108,10 +108,10 @@ def _pick_one(count: int, stride: int) -> Any:
     fewer = _pick_one(count - 1, stride)
 
     @kernel
-    def pick(array, base, index, at):  # type: ignore[no-untyped-def]
+    def gather(array, base, index, at):  # type: ignore[no-untyped-def]
         return fewer(array, base, index, at) + (array[base + index[at] * stride + last],)  # noqa: RUF005
 
-    return pick
+    return gather
 
 
 # --- compiled -----------------------------------------------------------------------------------------------------
@@ -131,12 +131,12 @@ class _Shuffler(Emitter):
         while step < lanes:
             low = [lane if lane & step == 0 else lanes + lane - step for lane in lane_numbers]
             high = [lane + step if lane & step == 0 else lanes + lane for lane in lane_numbers]
-            turned = list(rows)
+            transposed_rows = list(rows)
             for r in lane_numbers:
                 if r & step == 0:
-                    turned[r] = self.shuffle(rows[r], rows[r + step], low)
-                    turned[r + step] = self.shuffle(rows[r], rows[r + step], high)
-            rows, step = turned, 2 * step
+                    transposed_rows[r] = self.shuffle(rows[r], rows[r + step], low)
+                    transposed_rows[r + step] = self.shuffle(rows[r], rows[r + step], high)
+            rows, step = transposed_rows, 2 * step
         return rows
 
     def joined(self, parts: list[Any]) -> Any:
@@ -177,11 +177,11 @@ class _Shuffler(Emitter):
         return [columns[c] for c in range(count)]
 
 
-def _turn_intrinsic(dtype: np.dtype[Any], columns: int) -> Any:
-    """Return the intrinsic that turns four columns, or a square of them if `columns` is 0."""
+def _transpose_intrinsic(dtype: np.dtype[Any], columns: int) -> Any:
+    """Return the intrinsic that transposes four columns, or a square of them if `columns` is 0."""
 
     @intrinsic
-    def turn(typing_context, source, at, stride, target, to, to_stride):  # type: ignore[no-untyped-def]
+    def transpose(typing_context, source, at, stride, target, to, to_stride):  # type: ignore[no-untyped-def]
         def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
             emit = _Shuffler(builder, dtype)
             source, at, stride, target, to, to_stride = args
@@ -195,7 +195,7 @@ def _turn_intrinsic(dtype: np.dtype[Any], columns: int) -> Any:
         size = types.intp
         return types.void(source, size, size, target, size, size), codegen
 
-    return turn
+    return transpose
 
 
 def _pair_intrinsics(dtype: np.dtype[Any], lanes: int) -> tuple[Any, Any, Any]:
@@ -244,10 +244,10 @@ def _pair_intrinsics(dtype: np.dtype[Any], lanes: int) -> tuple[Any, Any, Any]:
 
 def _pick_intrinsic(dtype: np.dtype[Any], count: int) -> Any:
     vectors, _ = vector_types(dtype)
-    result, stride = types.UniTuple(vectors, count), row_numbers(count)
+    result, stride = types.UniTuple(vectors, count), row_stride(count)
 
     @intrinsic
-    def pick(typing_context, array, base, index, at):  # type: ignore[no-untyped-def]
+    def gather(typing_context, array, base, index, at):  # type: ignore[no-untyped-def]
         def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
             emit = _Shuffler(builder, dtype)
             array, base, index, at = args
@@ -265,4 +265,4 @@ def _pick_intrinsic(dtype: np.dtype[Any], count: int) -> Any:
 
         return result(array, types.intp, index, types.intp), codegen
 
-    return pick
+    return gather

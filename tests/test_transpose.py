@@ -1,4 +1,4 @@
-"""numkan._turn: rows into columns and back, in the way that kernels run here."""
+"""numkan._transpose: rows into columns and back, in the way that kernels run here."""
 
 from __future__ import annotations
 
@@ -8,24 +8,22 @@ import numpy as np
 import pytest
 
 from numkan._jit import kernel
-from numkan._lanes import sample_lanes
-from numkan._simd import rounded_ops, vector_ops
+from numkan._simd import rounded_ops, sample_lanes, vector_ops
 from numkan._totals import TOTALS, put_totals_op
-from numkan._turn import FOUR, pair_ops, pick_op, row_numbers, turn_four_op, turn_op
-from numkan.layer.direct import tile_columns
+from numkan._transpose import FOUR, gather_op, pair_ops, row_stride, transpose_four_op, transpose_op
 
 FLOATS = [np.dtype(np.float32), np.dtype(np.float64)]
 
 
 @pytest.mark.parametrize("dtype", FLOATS, ids=str)
 @pytest.mark.parametrize("four", [False, True])
-def test_turn_moves_a_square_or_four_columns(four: bool, dtype: np.dtype[Any]) -> None:
+def test_transpose_moves_a_square_or_four_columns(four: bool, dtype: np.dtype[Any]) -> None:
     lanes = sample_lanes(dtype)
-    turn, columns = (turn_four_op(dtype), FOUR) if four else (turn_op(dtype), lanes)
+    transpose, columns = (transpose_four_op(dtype), FOUR) if four else (transpose_op(dtype), lanes)
 
     @kernel
     def run(source, to):  # type: ignore[no-untyped-def]
-        turn(source, 3, lanes + 9, to, lanes + 6, lanes + 5)
+        transpose(source, 3, lanes + 9, to, lanes + 6, lanes + 5)
 
     rows = np.random.default_rng(0).normal(size=(lanes + 2, lanes + 9)).astype(dtype)
     target = np.zeros((columns + 3, lanes + 5), dtype)
@@ -38,15 +36,15 @@ def test_turn_moves_a_square_or_four_columns(four: bool, dtype: np.dtype[Any]) -
 @pytest.mark.parametrize("dtype", FLOATS, ids=str)
 @pytest.mark.parametrize("count", [1, 2, 3, 4, 5, 6, 8])
 def test_pick_reads_the_rows_of_a_table_that_samples_say(count: int, dtype: np.dtype[Any]) -> None:
-    lanes, stride = sample_lanes(dtype), row_numbers(count)
+    lanes, stride = sample_lanes(dtype), row_stride(count)
     assert stride % FOUR == 0
     assert count <= stride < count + FOUR
-    store, pick = vector_ops(lanes).store, pick_op(dtype, count)
+    store, gather = vector_ops(lanes).store, gather_op(dtype, count)
 
     @kernel
     def run(table, index, out):  # type: ignore[no-untyped-def]
         at = 0
-        for column in pick(table, 8, index, 2):
+        for column in gather(table, 8, index, 2):
             store(out, at, column)
             at += lanes
 
@@ -84,10 +82,9 @@ def test_pairs_lie_next_to_each_other(dtype: np.dtype[Any]) -> None:
 
 
 @pytest.mark.parametrize("dtype", FLOATS, ids=str)
-@pytest.mark.parametrize("tile", [0, 1])
 @pytest.mark.parametrize("add", [False, True])
-def test_four_totals_have_the_bits_of_one_after_the_other(add: bool, tile: int, dtype: np.dtype[Any]) -> None:
-    lanes = tile_columns(dtype)[tile]
+def test_four_totals_have_the_bits_of_one_after_the_other(add: bool, dtype: np.dtype[Any]) -> None:
+    lanes = sample_lanes(dtype)
     load, total, put_totals = rounded_ops(lanes).load, rounded_ops(lanes).total, put_totals_op(dtype, lanes)
 
     @kernel
