@@ -15,7 +15,7 @@ from numkan.train.exclusive import one_at_a_time
 from numkan.train.history import FitResult, FitState
 from numkan.train.plan import holdout, make_plan
 from numkan.train.run import Settings, Training
-from numkan.train.samples import Samples, check_samples, split, validation_samples
+from numkan.train.samples import Samples, check_samples, merged, split, validation_samples
 from numkan.train.second_order import LeastSquaresTraining, SecondOrder
 
 __all__ = ["fit"]
@@ -83,7 +83,8 @@ def fit(
     sample_weight : array_like, shape (n,), optional
     validation : "auto", None, float, (x, y) or (x, y, sample_weight)
         Samples to judge by, which the training does not see: given, or that share of the samples, drawn with
-        `random_state`. By default 15 % with ``grids="auto"`` (from 40 samples on), none otherwise. With them, the best
+        `random_state`; copies (rows of equal x) stay on one side, and shares and numbers of samples count them once. By
+        default 15 % with ``grids="auto"`` (from 40 samples on), none otherwise. With validation samples, the best
         parameters are those of the least validation loss, and a finer grid that does not lower it ends the ladder.
         Levenberg-Marquardt then fits all samples, where it held them out itself; and where their error shows that it
         took noise for the function, it climbs the ladder once more, with no less noise than they show.
@@ -181,8 +182,9 @@ def fit(
     train, held = _divide(self, samples, validation, grids, loss, rng)
     squares = loss == "mse" and not settings.penalties.active
     plan = make_plan(
-        self, len(train), method, grids, steps, batch_size, learning_rate, patience, squares=squares, redraw=redraw
-    )
+        self, len(train), method, grids, steps, batch_size, learning_rate, patience,
+        squares=squares, redraw=redraw, distinct=train.distinct,
+    )  # fmt: skip
     if isinstance(validation, str) and held is not None:
         plan.chosen["validation"] = f"{len(held)} of {len(samples)} samples held out, to choose the grid by"
     if plan.method != "lm":
@@ -191,7 +193,7 @@ def fit(
         raise ValueError("Argument `method` must not be 'lm' for a loss other than 'mse', or with `lamb`: use 'lbfgs'.")
     plan.chosen["start"] = "redraw: the model is as its constructor drew it" if redraw else "keep: the model goes on"
     options = SecondOrder(redraw, restarts, penalty)
-    everything = samples if isinstance(validation, str) else train
+    train, everything = merged(train), merged(samples if isinstance(validation, str) else train)
     return LeastSquaresTraining(self, train, held, plan, settings, rng, everything=everything, options=options).run()
 
 
@@ -220,7 +222,7 @@ def _divide(
             raise ValueError(
                 f"Argument `validation` must be 'auto', None, a fraction or (x, y), not {shown(validation)}."
             )
-        validation = holdout(validation, grids, len(samples))
+        validation = holdout(validation, grids, samples.distinct)
     if validation is None:
         return samples, None
     if isinstance(validation, float | np.floating | int | np.integer) and not isinstance(validation, bool):
