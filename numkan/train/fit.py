@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -95,7 +96,9 @@ def fit(
         Whether Levenberg-Marquardt may begin anew. "auto" does so only where parameters, grids and masks are byte for
         byte what the constructor drew, and goes on with every other model (fitted, loaded, written into, regridded,
         refined, pruned, imported). "redraw" begins anew in any case. Masks stay as they are; trainable base scales
-        become 0, for splines need no base function; `scale_sp` stays.
+        become 0, for splines need no base function; `scale_sp` stays. With every method: the edges of an input that is
+        constant in the training samples are 0 after a fit of a model as it was drawn (but for base scales that are not
+        trained), so it has no say where it changes later; a model that goes on keeps their curves.
     restarts : int or "auto"
         Draws to try at most; 30 by default. Fewer are needed where one of them is good, or three agree.
     penalty : "auto", None or float
@@ -181,12 +184,14 @@ def fit(
     penalty = _penalty(penalty)
     train, held = _divide(self, samples, validation, grids, loss, rng)
     squares = loss == "mse" and not settings.penalties.active
+    as_drawn = self.is_as_drawn
     plan = make_plan(
         self, len(train), method, grids, steps, batch_size, learning_rate, patience,
         squares=squares, redraw=redraw, distinct=train.distinct,
     )  # fmt: skip
     if isinstance(validation, str) and held is not None:
         plan.chosen["validation"] = f"{len(held)} of {len(samples)} samples held out, to choose the grid by"
+    settings = replace(settings, anew=(as_drawn and start != "keep") or (redraw and plan.method == "lm"))
     if plan.method != "lm":
         return Training(self, train, held, plan, settings, rng).run()
     if not squares:

@@ -92,7 +92,8 @@ def split(samples: Samples, fraction: Any, rng: np.random.Generator) -> tuple[Sa
     """Return training and validation samples, drawn at random; order is kept in both.
 
     Samples of equal inputs stay together, or the validation samples would be known. The share, at least one, is that
-    of the distinct inputs. Samples without weight are in the first part.
+    of the distinct inputs, or less where some are needed for training: the rows that alone tell an input from a
+    constant. Samples without weight are in the first part.
     """
     fraction = check_number("validation", fraction, 0.0, 1.0, exclusive=True)
     label, n = samples.groups
@@ -100,9 +101,26 @@ def split(samples: Samples, fraction: Any, rng: np.random.Generator) -> tuple[Sa
     if held < 1 or fraction == 1.0:
         kind = "samples" if n == len(samples) else "distinct samples that have a weight"
         raise ValueError(f"Argument `validation` must leave at least one of {n} {kind} to train on, not {fraction:g}.")
-    is_held = np.zeros(n + 1, bool)  # the last is for samples without weight
-    is_held[rng.permutation(n)[:held]] = True
-    return samples.take(np.flatnonzero(~is_held[label])), samples.take(np.flatnonzero(is_held[label]))
+    draws = np.zeros(n + 1, bool)  # the last is for samples without weight
+    draws[rng.permutation(n)[:held]] = True
+    is_held = draws[label]
+    is_held[_telling(samples.x, is_held, label >= 0)] = False
+    return samples.take(np.flatnonzero(~is_held)), samples.take(np.flatnonzero(is_held))
+
+
+def _telling(x: FloatArray, is_held: NDArray[np.bool_], counts: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Return the held-out rows without which an input would be constant in training: no fit could answer for them.
+
+    At least one row, with its copies, stays held out.
+    """
+    left = x[counts & ~is_held]
+    constant = (left == left[0]).all(axis=0)
+    rows = np.flatnonzero(is_held)
+    telling = (x[rows][:, constant] != left[0, constant]).any(axis=1)
+    if telling.all():
+        telling = (x[rows] != x[rows[0]]).any(axis=1)
+    found: NDArray[np.int64] = rows[telling]
+    return found
 
 
 def merged(samples: Samples) -> Samples:

@@ -97,7 +97,8 @@ class LeastSquaresTraining(Training):
         self._units = Units.of(everything)
         self._template = self._work
         width, centre = self._units.width, self._units.centre
-        splines = Splines.of(self._work, base=not options.redraw).scaled(1.0 / width, -centre / width)
+        splines = Splines.of(self._work, base=not options.redraw).holding(self._held_edges)
+        splines = splines.scaled(1.0 / width, -centre / width)
         self._splines = self._best_splines = splines
         self._judge: LeastSquares | None = None
         self._weights: list[FloatArray] | None = None
