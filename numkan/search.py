@@ -64,6 +64,7 @@ _LAST_SHARE, _LEAST_LAST_SHARE = 0.45, 0.05
 _USED_UP = "no shape fits, and the work that `effort` allows is used up."
 
 
+@np.errstate(all="ignore")  # what is not finite is found where it counts
 def search(
     x: Any,
     y: Any,

@@ -172,7 +172,7 @@ def fit(
         penalties=Penalties(lamb, lamb_l1, lamb_entropy, lamb_coef, lamb_coefdiff),
         update_grid=check_flag("update_grid", update_grid),
         grid_update_num=check_integer("grid_update_num", grid_update_num, 0),
-        callback=callback,
+        callback=None if callback is None else _as_called(callback),
         progress=check_flag("progress", progress),
         time_limit=None if time_limit is None else check_number("time_limit", time_limit, 0.0),
     )
@@ -192,14 +192,29 @@ def fit(
     if isinstance(validation, str) and held is not None:
         plan.chosen["validation"] = f"{len(held)} of {len(samples)} samples held out, to choose the grid by"
     settings = replace(settings, anew=(as_drawn and start != "keep") or (redraw and plan.method == "lm"))
-    if plan.method != "lm":
-        return Training(self, train, held, plan, settings, rng).run()
-    if not squares:
+    if plan.method == "lm" and not squares:
         raise ValueError("Argument `method` must not be 'lm' for a loss other than 'mse', or with `lamb`: use 'lbfgs'.")
-    plan.chosen["start"] = "redraw: the model is as its constructor drew it" if redraw else "keep: the model goes on"
-    options = SecondOrder(redraw, restarts, penalty)
-    train, everything = merged(train), merged(samples if isinstance(validation, str) else train)
-    return LeastSquaresTraining(self, train, held, plan, settings, rng, everything=everything, options=options).run()
+    with np.errstate(all="ignore"):  # what is not finite is found where it counts
+        if plan.method != "lm":
+            return Training(self, train, held, plan, settings, rng).run()
+        plan.chosen["start"] = (
+            "redraw: the model is as its constructor drew it" if redraw else "keep: the model goes on"
+        )
+        options = SecondOrder(redraw, restarts, penalty)
+        train, everything = merged(train), merged(samples if isinstance(validation, str) else train)
+        training = LeastSquaresTraining(self, train, held, plan, settings, rng, everything=everything, options=options)
+        return training.run()
+
+
+def _as_called(callback: Callable[[FitState], object]) -> Callable[[FitState], object]:
+    """Return a callback that sees the caller's handling of floating-point errors, not that of training."""
+    handling: Any = np.geterr()
+
+    def call(state: FitState) -> object:
+        with np.errstate(**handling):
+            return callback(state)
+
+    return call
 
 
 def _redraws(model: Network, start: str, update_grid: bool) -> bool:

@@ -168,8 +168,8 @@ def _constant(samples: Samples) -> tuple[FloatArray, float]:
     if goal.loss != "mse":
         return np.zeros(1), 1.0
     weight = goal.weight.astype(np.float64) if goal.weight.size else None
-    centre = np.average(goal.y.astype(np.float64), axis=0, weights=weight)
-    with np.errstate(over="ignore"):
+    with np.errstate(all="ignore"):
+        centre = np.average(goal.y.astype(np.float64), axis=0, weights=weight)
         spread = float(np.average(np.square(goal.y - centre).mean(axis=1), weights=weight))
     return centre, float(np.sqrt(spread)) if 0 < spread < np.inf else 1.0
 
