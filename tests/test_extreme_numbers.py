@@ -151,3 +151,14 @@ def test_a_callback_sees_the_handling_that_its_caller_has_set():
         KAN([2, 1], seed=0).fit(x, y, steps=2, callback=lambda state: seen.append(np.geterr()))
     assert seen
     assert all(handling == mine for handling in seen)
+
+
+# --- scores of edges ----------------------------------------------------------------------------------------------
+
+
+def test_scores_of_activations_whose_squares_overflow_are_one_clear_error():
+    x = data(x_unit=1e308)[0]
+    model = KAN([2, 2, 1], seed=0)
+    for judge in (model.edge_scores, model.prune):
+        with pytest.raises(ValueError, match="must give activations whose squares are finite, not up to 9"):
+            judge(x)
