@@ -90,7 +90,7 @@ def plot_network(
     if not isinstance(model, Network):
         raise TypeError(f"Argument `model` must be a network, not {type(model).__name__}.")
     names = [_names("inputs", inputs, "x", model.n_in), _names("outputs", outputs, "y", model.n_out)]
-    acts = None if x is None else model.activations(x)
+    acts = None if x is None else [_drawable(act) for act in model.activations(x)]
     if ax is None:
         columns = max(min(layer.n_in * layer.n_out, _COLUMNS) for layer in model.act_fun)
         ax = _new_axes(min(max(4.0, 0.45 * columns), 12.0), 0.4 + 1.9 * model.depth)
@@ -99,10 +99,24 @@ def plot_network(
         at = np.linspace(*_ranges(layer, None if acts is None else acts[depth]), _POINTS, dtype=layer.dtype)
         curves = edge_values(layer, at)
         some = None if acts is None else acts[depth][:: max(1, -(-len(acts[depth]) // _MOST_SAMPLES))]
-        spread = np.nanstd(curves if some is None else edge_values(layer, some), axis=0)
+        spread = _spread(curves if some is None else edge_values(layer, some))
         _draw_layer(ax, depth, layer, curves, _opacity(spread), nodes)
     _draw_nodes(ax, nodes, names)
     return ax
+
+
+def _drawable(act: FloatArray) -> FloatArray:
+    """Return activations with NaN for those that no drawing shows: NaN, infinite, or of squares beyond the dtype."""
+    return np.where(np.abs(act) < np.sqrt(np.finfo(act.dtype).max) / 16, act, np.nan)
+
+
+def _spread(values: FloatArray) -> FloatArray:
+    """Return the standard deviation of what is finite along the first axis, 0 where nothing is."""
+    finite = np.isfinite(values)
+    count = np.maximum(finite.sum(axis=0), 1)
+    mean = np.sum(values, axis=0, where=finite) / count
+    spread: FloatArray = np.sqrt(np.sum(np.square(values - mean), axis=0, where=finite) / count)
+    return spread
 
 
 def _names(argument: str, given: Sequence[str] | None, letter: str, count: int) -> list[str]:
@@ -117,10 +131,13 @@ def _names(argument: str, given: Sequence[str] | None, letter: str, count: int) 
 
 def _ranges(layer: KANLayer, x: FloatArray | None) -> tuple[FloatArray, FloatArray]:
     """Return the ends (n_in,) between which the curves of each input are drawn."""
-    if x is None or not len(x):
-        last = layer.grid.shape[1] - 1 - layer.k
-        return layer.grid[:, layer.k], layer.grid[:, last]
-    low, high = np.nanmin(x, axis=0), np.nanmax(x, axis=0)
+    domain = layer.grid[:, layer.k], layer.grid[:, -1 - layer.k]
+    if x is None:
+        return domain
+    finite = np.isfinite(x)
+    found = finite.any(axis=0)
+    low = np.where(found, np.min(x, axis=0, initial=np.inf, where=finite), domain[0])
+    high = np.where(found, np.max(x, axis=0, initial=-np.inf, where=finite), domain[1])
     flat = low == high
     return np.where(flat, low - 0.01, low), np.where(flat, high + 0.01, high)
 

@@ -64,6 +64,7 @@ _LAST_SHARE, _LEAST_LAST_SHARE = 0.45, 0.05
 _USED_UP = "no shape fits, and the work that `effort` allows is used up."
 
 
+@np.errstate(all="ignore")  # what is not finite is found where it counts
 def search(
     x: Any,
     y: Any,
@@ -149,8 +150,9 @@ class _Search:
         self._widths = _check_widths(widths, n_in, n_out)
         self._x, self._y, self._weight = x, y, weight
         self._samples = samples = check_samples(self._new(self._widths[0], self._degrees[0]), x, y, "mse", weight)
-        if len(samples) < 8:
-            raise ValueError(f"Argument `x` must have at least 8 rows to search with, not {len(samples)}.")
+        if samples.distinct < 8:
+            what = "rows" if samples.distinct == len(samples) else "distinct rows"
+            raise ValueError(f"Argument `x` must have at least 8 {what} to search with, not {samples.distinct}.")
         self._train, self._held = split(samples, _HELD_OUT, self._rng)
         self._rounding = _ROUNDING * (float(np.sqrt(np.square(samples.goal.y.astype(np.float64)).mean())) or 1.0)
         self._trials: list[Trial] = []
@@ -235,7 +237,7 @@ class _Search:
 
     def _grids(self, edges: int, n_out: int, k: int) -> list[int]:
         """Return the grids of a trial: two, as far as samples and time allow."""
-        targets = len(self._train) * n_out
+        targets = self._train.distinct * n_out
         first, second = (
             max(1, min(grid, int(min(_TRIAL_COEFFICIENTS, share * targets) / edges) - k))
             for grid, share in zip(_TRIAL_GRIDS, _TRIAL_SHARES, strict=True)

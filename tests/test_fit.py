@@ -839,7 +839,7 @@ BAD: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"sample_weight": -(Y**2)}, ValueError, r"`sample_weight` must not be negative"),
     ({"sample_weight": np.zeros(20)}, ValueError, r"`sample_weight` must have a positive sum"),
     ({"sample_weight": Y[:3]}, ValueError, r"`sample_weight` must have shape \(20,\)"),
-    ({"sample_weight": np.eye(20)[0], "validation": 0.5}, ValueError, r"`sample_weight` must have a positive sum over"),
+    ({"sample_weight": np.eye(20)[0], "validation": 0.5}, ValueError, r"`validation` must leave at least one of 1 dis"),
     ({"method": "lbgfs"}, ValueError, r"`method` must be one of .* Did you mean 'lbfgs'"),
     ({"method": None}, TypeError, r"`method` must be one of"),
     ({"steps": -1}, ValueError, r"`steps` must be at least 0, not -1"),

@@ -190,3 +190,13 @@ def test_given_axes_leave_pyplot_alone_and_without_them_one_figure_is_made(plt, 
     assert isinstance(own, Axes)
     assert plt.get_fignums() == [own.figure.number]
     own.figure.canvas.draw()
+
+
+@pytest.mark.parametrize(
+    "x", [np.full((5, 2), np.inf), np.full((3, 2), np.nan), np.full((2, 2), 1e308), np.empty((0, 2))]
+)
+def test_a_network_is_drawn_over_its_grids_where_no_sample_can_be_drawn(x):
+    model = KAN([2, 2, 1], seed=0)
+    lines = [[line.get_xydata() for line in plot_network(model, *given).lines] for given in ((), (x,))]
+    for mine, other in zip(*lines, strict=True):
+        np.testing.assert_allclose(mine, other)

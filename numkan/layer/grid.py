@@ -14,7 +14,7 @@ from numpy.typing import DTypeLike, NDArray
 from numkan._check import FloatArray, as_samples, check_finite, check_integer, check_number
 from numkan.spline.knots import check_grid, common_dtype, extend_grid, interior_knots
 
-__all__ = ["Coverage", "coverage", "grid_from_samples", "refined_grid"]
+__all__ = ["Coverage", "constant_inside", "coverage", "grid_from_samples", "refined_grid"]
 
 #: Half the width that an input of zero variance is given (the promise of pykan's tutorial).
 _CONSTANT_MARGIN = 0.01
@@ -112,6 +112,16 @@ def grid_from_samples(
     # a blend of two non-decreasing sequences: only rounding could break the order
     interior = np.maximum.accumulate(np.clip(interior, first[:, None], last[:, None]), axis=1)
     return extend_grid(_moved_apart(interior.astype(dtype)), k_extend=k)
+
+
+def constant_inside(x: FloatArray, grid: FloatArray, k: int) -> NDArray[np.bool_]:
+    """Return for each input whether all samples (n, n_in) are one number, which its grid holds.
+
+    A grid laid over them would say nothing of the curve but at that number.
+    """
+    inside = (x[0] >= grid[:, k]) & (x[0] <= grid[:, -1 - k])
+    found: NDArray[np.bool_] = inside & (x == x[0]).all(axis=0)
+    return found
 
 
 def _spacing(magnitude: FloatArray, dtype: np.dtype[Any]) -> FloatArray:

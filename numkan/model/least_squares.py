@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numba import config
@@ -70,6 +70,7 @@ class SplineLayer:
     base: BaseFunction
     base_scale: FloatArray  # (n_in, n_out), masked
     live: FloatArray  # (n_in, n_out), 1 where an edge has a spline, else 0
+    dtype: Any = np.float64  # of the model, which must hold all knots apart
 
     @cached_property
     def pieces(self) -> Pieces:
@@ -295,6 +296,6 @@ def spline_layer(layer: KANLayer, *, base: bool = True) -> tuple[SplineLayer, Fl
     live = (layer._mask != 0) & ((scale != 0) | layer.sp_trainable)
     described = SplineLayer(
         layer.grid.astype(np.float64), layer.k, layer.extrapolate, layer.grid_eps, layer._base, base_scale,
-        live.astype(np.float64),
+        live.astype(np.float64), layer.dtype,
     )  # fmt: skip
     return described, scale[:, None, :] * layer._coef

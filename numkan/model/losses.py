@@ -115,7 +115,7 @@ class Targets(NamedTuple):
     loss: str
     y: FloatArray  # (n, n_out), or (0, n_out) where there are labels
     label: Any  # (n,) int64, or (0,)
-    weight: FloatArray  # (n,) of the dtype, or (0,) for ones
+    weight: FloatArray  # (n,) of the dtype, the largest about 1, or (0,) for ones
     total: float  # what the sum over the samples is divided by
 
     def for_kernel(self) -> tuple[Any, FloatArray, float]:
@@ -135,6 +135,13 @@ class Targets(NamedTuple):
         samples = predicted.reshape(-1), 0, count, n_out
         loss = loss_kernel(self.loss)(*samples, target, weight, rows.start, scale, y_bar.reshape(-1), 0, n_out)
         return float(loss) / self.total
+
+
+def _relative(weight: FloatArray) -> FloatArray:
+    """Return weights over a power of two: the largest is about 1, so that sums and products with them stay finite."""
+    with np.errstate(under="ignore"):
+        relative: FloatArray = np.ldexp(weight, -np.frexp(np.abs(weight).max())[1])
+    return relative
 
 
 @cache
@@ -167,10 +174,10 @@ def targets(y: Any, n: int, n_out: int, dtype: np.dtype[Any], loss: str, sample_
         if weight.shape != (n,):
             raise ValueError(f"Argument `sample_weight` must have shape ({n},), not {weight.shape}.")
         check_finite("sample_weight", weight, sample_weight)
+        least, weight = weight.min(), _relative(weight)
         total = float(weight.sum(dtype=np.float64))
-        if weight.min() < 0 or total <= 0:
-            rule = "not be negative" if weight.min() < 0 else "have a positive sum"
-            value = weight.min() if weight.min() < 0 else total
+        if least < 0 or total <= 0:
+            rule, value = ("not be negative", least) if least < 0 else ("have a positive sum", total)
             raise ValueError(f"Argument `sample_weight` must {rule}, not {value:g}.")
     if loss == "mse":
         return Targets(loss, _numbers(y, n, n_out, dtype), _NO_LABELS, weight, total * n_out)

@@ -187,9 +187,13 @@ def _moments(model: Network, x: Any) -> list[_Moments]:
     out = []
     for depth, (layer, inputs, outputs) in enumerate(zip(layers, acts[:-1], acts[1:], strict=True)):
         check_finite(f"activations[{depth + 1}]", outputs)
-        mean, spread = _edges(layer, inputs, chunk_rows(layers, len(samples)))
-        centre = outputs.mean(axis=0, dtype=np.float64)
-        node = np.square(outputs - centre).sum(axis=0)
+        with np.errstate(all="ignore"):
+            mean, spread = _edges(layer, inputs, chunk_rows(layers, len(samples)))
+            centre = outputs.mean(axis=0, dtype=np.float64)
+            node = np.square(outputs - centre).sum(axis=0)
+        if not (np.isfinite(spread).all() and np.isfinite(node).all()):
+            largest = float(max(np.abs(inputs).max(), np.abs(outputs).max()))
+            raise ValueError(f"Argument `x` must give activations whose squares are finite, not up to {largest:.3g}.")
         size = np.maximum(np.abs(mean), np.abs(layer.coefs).max(axis=1)[:, : layer.n_out])
         spread = _over_rounding(spread, size, samples)
         node = _over_rounding(node, np.maximum(np.abs(centre), size.sum(axis=0)), samples)

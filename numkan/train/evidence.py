@@ -163,7 +163,11 @@ class Smoothness:
         ]
 
     def _split(self, c: FloatArray) -> list[FloatArray]:
-        return [c[part].reshape(layer.shape) for part, layer in zip(self._parts, self._layers, strict=True)]
+        """Return the coefficients of every layer, 0 where edges are not to change: they are not penalised."""
+        return [
+            c[part].reshape(layer.shape) * layer.live[:, None, :]
+            for part, layer in zip(self._parts, self._layers, strict=True)
+        ]
 
     def value(self, c: FloatArray) -> float:
         """Return c^T R c."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from numkan.train.exclusive import one_at_a_time
 from numkan.train.history import FitResult, FitState
 from numkan.train.plan import holdout, make_plan
 from numkan.train.run import Settings, Training
-from numkan.train.samples import Samples, check_samples, split, validation_samples
+from numkan.train.samples import Samples, check_samples, merged, split, validation_samples
 from numkan.train.second_order import LeastSquaresTraining, SecondOrder
 
 __all__ = ["fit"]
@@ -83,7 +84,8 @@ def fit(
     sample_weight : array_like, shape (n,), optional
     validation : "auto", None, float, (x, y) or (x, y, sample_weight)
         Samples to judge by, which the training does not see: given, or that share of the samples, drawn with
-        `random_state`. By default 15 % with ``grids="auto"`` (from 40 samples on), none otherwise. With them, the best
+        `random_state`; copies (rows of equal x) stay on one side, and shares and numbers of samples count them once. By
+        default 15 % with ``grids="auto"`` (from 40 samples on), none otherwise. With validation samples, the best
         parameters are those of the least validation loss, and a finer grid that does not lower it ends the ladder.
         Levenberg-Marquardt then fits all samples, where it held them out itself; and where their error shows that it
         took noise for the function, it climbs the ladder once more, with no less noise than they show.
@@ -94,7 +96,9 @@ def fit(
         Whether Levenberg-Marquardt may begin anew. "auto" does so only where parameters, grids and masks are byte for
         byte what the constructor drew, and goes on with every other model (fitted, loaded, written into, regridded,
         refined, pruned, imported). "redraw" begins anew in any case. Masks stay as they are; trainable base scales
-        become 0, for splines need no base function; `scale_sp` stays.
+        become 0, for splines need no base function; `scale_sp` stays. With every method: the edges of an input that is
+        constant in the training samples are 0 after a fit of a model as it was drawn (but for base scales that are not
+        trained), so it has no say where it changes later; a model that goes on keeps their curves.
     restarts : int or "auto"
         Draws to try at most; 30 by default. Fewer are needed where one of them is good, or three agree.
     penalty : "auto", None or float
@@ -168,7 +172,7 @@ def fit(
         penalties=Penalties(lamb, lamb_l1, lamb_entropy, lamb_coef, lamb_coefdiff),
         update_grid=check_flag("update_grid", update_grid),
         grid_update_num=check_integer("grid_update_num", grid_update_num, 0),
-        callback=callback,
+        callback=None if callback is None else _as_called(callback),
         progress=check_flag("progress", progress),
         time_limit=None if time_limit is None else check_number("time_limit", time_limit, 0.0),
     )
@@ -180,19 +184,37 @@ def fit(
     penalty = _penalty(penalty)
     train, held = _divide(self, samples, validation, grids, loss, rng)
     squares = loss == "mse" and not settings.penalties.active
+    as_drawn = self.is_as_drawn
     plan = make_plan(
-        self, len(train), method, grids, steps, batch_size, learning_rate, patience, squares=squares, redraw=redraw
-    )
+        self, len(train), method, grids, steps, batch_size, learning_rate, patience,
+        squares=squares, redraw=redraw, distinct=train.distinct,
+    )  # fmt: skip
     if isinstance(validation, str) and held is not None:
         plan.chosen["validation"] = f"{len(held)} of {len(samples)} samples held out, to choose the grid by"
-    if plan.method != "lm":
-        return Training(self, train, held, plan, settings, rng).run()
-    if not squares:
+    settings = replace(settings, anew=(as_drawn and start != "keep") or (redraw and plan.method == "lm"))
+    if plan.method == "lm" and not squares:
         raise ValueError("Argument `method` must not be 'lm' for a loss other than 'mse', or with `lamb`: use 'lbfgs'.")
-    plan.chosen["start"] = "redraw: the model is as its constructor drew it" if redraw else "keep: the model goes on"
-    options = SecondOrder(redraw, restarts, penalty)
-    everything = samples if isinstance(validation, str) else train
-    return LeastSquaresTraining(self, train, held, plan, settings, rng, everything=everything, options=options).run()
+    with np.errstate(all="ignore"):  # what is not finite is found where it counts
+        if plan.method != "lm":
+            return Training(self, train, held, plan, settings, rng).run()
+        plan.chosen["start"] = (
+            "redraw: the model is as its constructor drew it" if redraw else "keep: the model goes on"
+        )
+        options = SecondOrder(redraw, restarts, penalty)
+        train, everything = merged(train), merged(samples if isinstance(validation, str) else train)
+        training = LeastSquaresTraining(self, train, held, plan, settings, rng, everything=everything, options=options)
+        return training.run()
+
+
+def _as_called(callback: Callable[[FitState], object]) -> Callable[[FitState], object]:
+    """Return a callback that sees the caller's handling of floating-point errors, not that of training."""
+    handling: Any = np.geterr()
+
+    def call(state: FitState) -> object:
+        with np.errstate(**handling):
+            return callback(state)
+
+    return call
 
 
 def _redraws(model: Network, start: str, update_grid: bool) -> bool:
@@ -220,7 +242,7 @@ def _divide(
             raise ValueError(
                 f"Argument `validation` must be 'auto', None, a fraction or (x, y), not {shown(validation)}."
             )
-        validation = holdout(validation, grids, len(samples))
+        validation = holdout(validation, grids, samples.distinct)
     if validation is None:
         return samples, None
     if isinstance(validation, float | np.floating | int | np.integer) and not isinstance(validation, bool):

@@ -84,7 +84,7 @@ class FitResult:
     Attributes
     ----------
     success : bool
-        False only where the loss became NaN or infinite.
+        False only where the loss became NaN or infinite, or where numbers are so small that differences are lost.
     status : FitStatus
         ``"finished"``, ``"early stopping"``, ``"time limit"``, ``"callback"`` or ``"non-finite"`` (compares with
         strings).

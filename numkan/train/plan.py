@@ -87,13 +87,16 @@ def make_plan(
     *,
     squares: bool,
     redraw: bool,
+    distinct: int | None = None,
 ) -> Plan:
     """Check what was asked for, and decide the rest for `n` training samples.
 
-    `squares` says whether the objective is nothing but a sum of squares, `redraw` whether training may begin anew.
+    `squares` says whether the objective is nothing but a sum of squares, `redraw` whether training may begin anew, and
+    `distinct` how many of the samples are no copies: so many tell coefficients apart.
     """
     check_option("method", method, METHODS)
     chosen: dict[str, str] = {}
+    distinct = n if distinct is None else distinct
     if batch_size is not None:
         batch_size = min(check_integer("batch_size", batch_size, 1), n)
         if method in ("lm", "lbfgs"):
@@ -101,10 +104,10 @@ def make_plan(
     if method == "auto":
         method = _method(model, n, batch_size, chosen, squares=squares)
     if method == "lm":
-        ladder = _lm_ladder(model, n, grids, chosen, redraw=redraw)
+        ladder = _lm_ladder(model, distinct, grids, chosen, redraw=redraw)
         _check_normal_equations(model, ladder)
     else:
-        ladder = _ladder(model, n, grids, chosen)
+        ladder = _ladder(model, distinct, grids, chosen)
     if method == "adam" and batch_size is None:
         batch_size = min(n, _BATCH)
         chosen["batch_size"] = f"{batch_size}: at most {_BATCH} of {n} samples"

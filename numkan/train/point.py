@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -13,8 +13,12 @@ from numkan.model.network import Network
 from numkan.model.regularization import Objective
 from numkan.train.samples import Samples
 from numkan.train.splines import Splines
+from numkan.train.start import NotFiniteError
 
-__all__ = ["Point", "SplineObjective", "Units"]
+__all__ = ["Point", "SplineObjective", "Units", "underflow"]
+
+#: So many of the dtype's smallest normal numbers make the domain of a coarse grid: 5 intervals of 4.
+_FEWEST_SPACINGS = 20
 
 
 class Units(NamedTuple):
@@ -28,11 +32,23 @@ class Units(NamedTuple):
         """Return mean and deviation of the targets."""
         y = samples.goal.y.astype(np.float64)
         weight = samples.goal.weight.astype(np.float64) if samples.goal.weight.size else None
-        centre = np.average(y, axis=0, weights=weight)
-        with np.errstate(over="ignore"):
+        with np.errstate(all="ignore"):
+            centre = np.average(y, axis=0, weights=weight)
             variance = float(np.average(np.square(y - centre).mean(axis=1), weights=weight))
         width = math.sqrt(variance) if variance > 0.0 else 0.0
         return cls(centre, width if 0.0 < width < math.inf else 1.0)
+
+
+def underflow(samples: Samples, dtype: np.dtype[Any]) -> str:
+    """Return what is so small that its differences are lost, in words; nothing where nothing is."""
+    y, weight = samples.goal.y.astype(np.float64), samples.goal.weight
+    rows = weight > 0 if weight.size else slice(None)
+    size, ranges = float(np.ptp(y[rows], axis=0).max()), np.ptp(samples.x[rows].astype(np.float64), axis=0)
+    if size > 0.0 and size * size == 0.0:
+        return f"the squares of targets that differ by {size:.1e} at most are 0 in float64"
+    if size > 0.0 and 0.0 < ranges.max() < _FEWEST_SPACINGS * float(np.finfo(dtype).tiny):
+        return f"inputs that differ by {ranges.max():.1e} at most leave no room for knots in {dtype}"
+    return ""
 
 
 class Point:
@@ -53,13 +69,16 @@ class Point:
         self.model._theta[:] = self.params(splines.vector)
 
     def params(self, z: FloatArray) -> FloatArray:
-        """Return the parameters of the network at coefficients z."""
+        """Return the parameters of the network at coefficients z; they must be finite in its dtype."""
         theta, at = self.model._theta.copy(), 0
-        outside = self._splines.at(z).scaled(self._units.width, self._units.centre)
-        for layer, coef, scale in zip(self.model.act_fun, outside.coefs, self._scales, strict=True):
-            section = layer._sections(theta[at : at + layer.n_params])["coef"]
-            np.divide(coef, scale, out=section, where=np.broadcast_to(scale != 0, coef.shape), casting="same_kind")
-            at += layer.n_params
+        with np.errstate(all="ignore"):
+            outside = self._splines.at(z).scaled(self._units.width, self._units.centre)
+            for layer, coef, scale in zip(self.model.act_fun, outside.coefs, self._scales, strict=True):
+                section = layer._sections(theta[at : at + layer.n_params])["coef"]
+                np.divide(coef, scale, out=section, where=np.broadcast_to(scale != 0, coef.shape), casting="same_kind")
+                at += layer.n_params
+        if not np.isfinite(theta).all():
+            raise NotFiniteError(f"the parameters, which {self.model.dtype} does not hold")
         return theta
 
 

@@ -20,6 +20,7 @@ from numkan.model.network import Network
 from numkan.model.regularization import Penalties
 from numkan.optimize import LBFGS, Adam, cosine
 from numkan.train.commit import commit_grids, commit_params, refuses, scratch_copy
+from numkan.train.constant import constant_edges, flattened, held_edges, moving, silence
 from numkan.train.history import FitResult, FitState, FitStatus, Recorder, Stage
 from numkan.train.objective import TrainingObjective, sample_loss, where_not_finite
 from numkan.train.plan import Plan
@@ -55,6 +56,7 @@ class Settings:
     callback: Callable[[FitState], object] | None
     progress: bool
     time_limit: float | None
+    anew: bool = False  # whether the model has learned nothing yet
 
 
 class Best(NamedTuple):
@@ -99,6 +101,9 @@ class Training:
         self._steps = self._evaluations = self._stage = 0
         self._last_validation = math.nan
         self._work = scratch_copy(model)
+        self._held_edges = held_edges(model, samples)
+        if settings.anew:
+            silence(self._work, self._held_edges)
         self._starting = False
         self._stepper: Any = None
 
@@ -173,7 +178,7 @@ class Training:
         if self._plan.grids and set(work.grid) != {grid}:
             work = work.refine(grid)
         if not self._stage:
-            work = first_grids(work, self._samples, grids=self._settings.update_grid)
+            work = first_grids(work, self._samples, self._held_edges, grids=self._settings.update_grid)
         elif self._settings.update_grid:
             work = lay_grids(work, self._samples.x, inputs=True)
         self._before_stage = self._best.score if self._best else math.inf
@@ -198,6 +203,8 @@ class Training:
     def _evaluate(self, z: FloatArray) -> tuple[float, FloatArray]:
         self._evaluations += 1
         value, grad = self._objective(z)
+        if self._moving is not None:
+            grad[~self._moving] = 0.0
         if self._starting and not (math.isfinite(value) and np.isfinite(grad).all()):
             raise NotFiniteError(where_not_finite(self._work, self._samples))
         return value, grad
@@ -208,6 +215,7 @@ class Training:
         drawn = None if size is None or size >= len(self._samples) else batches(self._samples, size, self._rng)
         self._work = work
         self._objective = TrainingObjective(work, self._samples, self._settings.penalties, unit, self._scale, drawn)
+        self._moving = moving(work, self._held_edges)
         z = self._objective.start()
         if not np.isfinite(z).all():
             raise NotFiniteError("the parameters")
@@ -334,11 +342,19 @@ class Training:
     def _final_model(self) -> Network:
         """Return the model of the best point, its hidden grids over all training samples where a policy needs that."""
         model = self._best_model()
+        flat = constant_edges(model, self._samples) & ~self._held_edges
+        if self._settings.anew and flat.any():
+            weight = self._samples.goal.weight
+            model = self._end_at(flattened(model, flat, self._samples.x[weight.argmax() if weight.size else 0]))
         if self._settings.update_grid and any(map(refuses, self._model.act_fun[1:])):
-            model = lay_grids(model, self._samples.x, inputs=False, thin=False)
-            loss, theta = sample_loss(model, self._samples), model._theta.copy()
-            assert self._best is not None
-            self._best = self._best._replace(model=model, theta=theta, loss=loss)
+            model = self._end_at(lay_grids(model, self._samples.x, inputs=False, thin=False))
+        return model
+
+    def _end_at(self, model: Network) -> Network:
+        """Take another model for the best point."""
+        assert self._best is not None
+        loss, theta = sample_loss(model, self._samples), model._theta.copy()
+        self._best = self._best._replace(model=model, theta=theta, loss=loss)
         return model
 
     def _best_model(self) -> Network:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,11 +13,19 @@ from numpy.typing import NDArray
 from numkan._check import FloatArray, as_samples, check_finite, check_number
 from numkan.model.losses import Targets, targets
 from numkan.model.network import Network
+from numkan.train.copies import row_labels
 
-__all__ = ["Samples", "batches", "check_samples", "split", "validation_samples"]
+__all__ = ["Samples", "batches", "check_samples", "merged", "split", "validation_samples"]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+class Groups(NamedTuple):
+    """Which samples have equal inputs."""
+
+    label: NDArray[np.int64]  # (n,): 0, 1, 2, ... in the order they appear, -1 where the weight is 0
+    number: int
+
+
+@dataclass(frozen=True, eq=False)
 class Samples:
     """Inputs (n, n_in) and what the outputs are compared with."""
 
@@ -25,6 +34,23 @@ class Samples:
 
     def __len__(self) -> int:
         return len(self.x)
+
+    @cached_property
+    def groups(self) -> Groups:
+        """Samples of equal inputs, which know of each other whatever their targets are."""
+        weight = self.goal.weight
+        if not weight.size or weight.min() > 0:
+            label = row_labels(self.x)
+            return Groups(label, int(label.max()) + 1)
+        rows = np.flatnonzero(weight)
+        label = np.full(len(self), -1)
+        label[rows] = row_labels(self.x[rows])
+        return Groups(label, int(label.max()) + 1)
+
+    @property
+    def distinct(self) -> int:
+        """How many inputs there are, not counting copies and what has no weight."""
+        return self.groups.number
 
     def take(self, rows: NDArray[np.int64], *, share: bool = False) -> Samples:
         """Return some rows; with `share`, weighted so that the mean over equal batches is the loss of all rows."""
@@ -63,18 +89,65 @@ def validation_samples(model: Network, validation: Any, loss: str) -> Samples:
 
 
 def split(samples: Samples, fraction: Any, rng: np.random.Generator) -> tuple[Samples, Samples]:
-    """Return training and validation samples, at least one of each, drawn at random; order is kept in both."""
+    """Return training and validation samples, drawn at random; order is kept in both.
+
+    Samples of equal inputs stay together, or the validation samples would be known. The share, at least one, is that
+    of the distinct inputs, or less where some are needed for training: the rows that alone tell an input from a
+    constant. Samples without weight are in the first part.
+    """
     fraction = check_number("validation", fraction, 0.0, 1.0, exclusive=True)
-    n = len(samples)
+    label, n = samples.groups
     held = min(max(round(fraction * n), 1), n - 1)
     if held < 1 or fraction == 1.0:
-        raise ValueError(f"Argument `validation` must leave at least one of {n} samples to train on, not {fraction:g}.")
-    order = rng.permutation(n)
-    parts = samples.take(np.sort(order[held:])), samples.take(np.sort(order[:held]))
-    for role, part in zip(("training", "validation"), parts, strict=True):
-        if not part.goal.total > 0:
-            raise ValueError(f"Argument `sample_weight` must have a positive sum over the {role} samples, not 0.")
-    return parts
+        kind = "samples" if n == len(samples) else "distinct samples that have a weight"
+        raise ValueError(f"Argument `validation` must leave at least one of {n} {kind} to train on, not {fraction:g}.")
+    draws = np.zeros(n + 1, bool)  # the last is for samples without weight
+    draws[rng.permutation(n)[:held]] = True
+    is_held = draws[label]
+    is_held[_telling(samples.x, is_held, label >= 0)] = False
+    return samples.take(np.flatnonzero(~is_held)), samples.take(np.flatnonzero(is_held))
+
+
+def _telling(x: FloatArray, is_held: NDArray[np.bool_], counts: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Return the held-out rows without which an input would be constant in training: no fit could answer for them.
+
+    At least one row, with its copies, stays held out.
+    """
+    left = x[counts & ~is_held]
+    constant = (left == left[0]).all(axis=0)
+    rows = np.flatnonzero(is_held)
+    telling = (x[rows][:, constant] != left[0, constant]).any(axis=1)
+    if telling.all():
+        telling = (x[rows] != x[rows[0]]).any(axis=1)
+    found: NDArray[np.int64] = rows[telling]
+    return found
+
+
+def merged(samples: Samples) -> Samples:
+    """Return the samples with copies, of equal inputs and equal targets, made one that has their weight together.
+
+    The loss stays the same. But whoever tells the noise from the number of samples must not take copies for so many
+    independent ones. Where targets differ at one input the samples were measured independently, and all of them stay.
+    """
+    label, n = samples.groups
+    goal = samples.goal
+    if n == len(samples):
+        return samples
+    rows = np.flatnonzero(label >= 0)
+    first = np.full(n, len(samples))
+    np.minimum.at(first, label[rows], rows)
+    target = goal.label[:, None] if len(goal.label) else goal.y
+    differs = (target[rows] != target[first[label[rows]]]).any(axis=1)
+    mixed = np.bincount(label[rows], differs, minlength=n) > 0
+    weight = goal.weight.astype(np.float64) if goal.weight.size else np.ones(len(samples))
+    together = weight.copy()
+    together[first] = np.where(mixed, weight[first], np.bincount(label[rows], weight[rows], minlength=n))
+    kept = np.flatnonzero((label < 0) | mixed[label] | (first[label] == np.arange(len(samples))))
+    together = together[kept]
+    if not goal.weight.size and (together == together[0]).all():
+        return Samples(samples.x[kept], goal.take(kept, goal.weight, goal.total / len(samples) * len(kept)))
+    rounded = together.astype(samples.x.dtype)
+    return Samples(samples.x[kept], goal.take(kept, rounded, goal.total)) if np.isfinite(rounded).all() else samples
 
 
 def batches(samples: Samples, size: int, rng: np.random.Generator) -> Iterator[Samples]:

@@ -22,7 +22,7 @@ from numkan.train.commit import commit_grids
 from numkan.train.evidence import Evidence, Smoothness, measures
 from numkan.train.history import FitResult, FitStatus
 from numkan.train.objective import sample_loss, where_not_finite
-from numkan.train.point import Point, SplineObjective, Units
+from numkan.train.point import Point, SplineObjective, Units, underflow
 from numkan.train.run import Best, Ended, Training
 from numkan.train.samples import Samples
 from numkan.train.splines import Splines
@@ -97,7 +97,8 @@ class LeastSquaresTraining(Training):
         self._units = Units.of(everything)
         self._template = self._work
         width, centre = self._units.width, self._units.centre
-        splines = Splines.of(self._work, base=not options.redraw).scaled(1.0 / width, -centre / width)
+        splines = Splines.of(self._work, base=not options.redraw).holding(self._held_edges)
+        splines = splines.scaled(1.0 / width, -centre / width)
         self._splines = self._best_splines = splines
         self._judge: LeastSquares | None = None
         self._weights: list[FloatArray] | None = None
@@ -125,6 +126,9 @@ class LeastSquaresTraining(Training):
     # --- the plan -------------------------------------------------------------------------------------------------
 
     def _run_stages(self, grids: tuple[int, ...]) -> tuple[FitStatus, str]:
+        lost = underflow(self._everything, self._model.dtype)
+        if lost:
+            raise Ended(FitStatus.NONFINITE, f"Stopped: {lost}. The model is as it was. Larger units will help.")
         if self._options.redraw:
             start = find_start(
                 self._splines, self._x, self._y, self._root_weight, self._options.restarts, self._rng, self._check_time
@@ -331,13 +335,17 @@ class LeastSquaresTraining(Training):
             self._best_splines = self._splines.at(self._objective.z)
 
     def _result(self, status: FitStatus, message: str) -> FitResult:
+        lost = sample_loss(self._model, self._samples)
+        if status is not FitStatus.NONFINITE and not math.isfinite(lost):
+            status, where = FitStatus.NONFINITE, where_not_finite(self._model, self._samples)
+            message = f"The model is not finite on its training samples, beginning in {where}."
         result = super()._result(status, message)
         width = self._units.width
         held = self._held if math.isnan(result.validation_loss) else result.validation_loss
         as_it_is = self._best is None or self._model.dtype != np.float64  # not what training has measured
         return replace(
             result,
-            loss=sample_loss(self._model, self._samples) if as_it_is else result.loss,
+            loss=lost if as_it_is else result.loss,
             validation_loss=held,
             noise=self._evidence.noise * width,
             freedom=self._evidence.freedom,

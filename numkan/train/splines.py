@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import linalg
 
 from numkan._check import FloatArray
-from numkan.layer.grid import grid_from_samples, refined_grid
+from numkan.layer.grid import constant_inside, grid_from_samples, refined_grid
 from numkan.model.least_squares import SplineLayer, activations, spline_layer
 from numkan.model.network import Network
 from numkan.spline.pieces import Pieces, piece_basis
@@ -19,8 +20,9 @@ __all__ = ["Splines", "laid_over"]
 #: Share by which hidden grids reach beyond the activations, which move in training.
 _MARGIN = 0.01
 
-#: Hidden grids are laid over numbers at most this large: knots reach beyond them.
-_LARGEST = 1e200
+#: Hidden grids are laid over numbers at most this large, and below the largest of the model's dtype by the second
+#: factor: knots reach beyond them.
+_LARGEST, _ROOM = 1e200, 256
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -34,6 +36,11 @@ class Splines:
     def of(cls, model: Network, *, base: bool = True) -> Splines:
         """Return those of a network; without `base`, trainable base scales count as 0."""
         return cls(*map(tuple, zip(*(spline_layer(layer, base=base) for layer in model.act_fun), strict=True)))
+
+    def holding(self, edges: NDArray[np.bool_]) -> Splines:
+        """Return the same splines, of whose first layer some edges (n_in, n_out) are not to change."""
+        first = self.layers[0]
+        return Splines((replace(first, live=first.live * ~edges), *self.layers[1:]), self.coefs)
 
     @property
     def vector(self) -> FloatArray:
@@ -68,6 +75,7 @@ class Splines:
     def on_grids(self, x: FloatArray, G: Sequence[int], *, over_samples: bool = True) -> Splines:
         """Return the same functions on G intervals in each layer, laid over the activations of samples x.
 
+        An input that is constant there, inside its grid, keeps it and so its curves.
         Without `over_samples` the knots are the old ones interpolated. The new curve meets the old one at the Greville
         abscissae of the new knots inside the domain: the same function where the new knots hold the old ones, and of
         the error of the best approximation elsewhere (de Boor, "A Practical Guide to Splines", ch. XIII).
@@ -77,8 +85,11 @@ class Splines:
         for depth, (layer, coef, a, n) in enumerate(zip(self.layers, self.coefs, acts, G, strict=False)):
             if a is None:
                 new = replace(layer, grid=np.array(refined_grid(layer.grid, n, layer.k)))
-            elif np.abs(a).max() < _LARGEST:
+            elif np.abs(a).max() < min(_LARGEST, float(np.finfo(layer.dtype).max) / _ROOM):
                 new = laid_over(layer, a, n, _MARGIN if depth else 0.0)
+                kept = constant_inside(a, layer.grid, layer.k)
+                if kept.any():
+                    new.grid[kept] = refined_grid(layer.grid[kept], n, layer.k)
             else:
                 raise FloatingPointError(f"the activations of layer {depth}")
             same = np.array_equal(layer.grid, new.grid)
@@ -89,7 +100,8 @@ class Splines:
 
 def laid_over(layer: SplineLayer, a: FloatArray, G: int, margin: float = 0.0) -> SplineLayer:
     """Return a layer with a grid of G intervals over activations, whatever its coefficients are."""
-    return replace(layer, grid=np.array(grid_from_samples(a, G, layer.k, layer.grid_eps, margin)))
+    grid = grid_from_samples(a, G, layer.k, layer.grid_eps, margin, layer.dtype)
+    return replace(layer, grid=np.array(grid, np.float64))
 
 
 def _through(old: Pieces, coef: FloatArray, new: SplineLayer) -> FloatArray:

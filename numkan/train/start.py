@@ -7,10 +7,11 @@ two (so that no bit is lost) by which a step of about 1 in each variable changes
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from numkan._check import FloatArray
 from numkan.base import base_and_slope
-from numkan.layer.grid import grid_from_samples
+from numkan.layer.grid import constant_inside, grid_from_samples
 from numkan.layer.layer import KANLayer
 from numkan.model.layer_outputs import layer_outputs, network_activations
 from numkan.model.network import Network
@@ -62,22 +63,32 @@ def lay_grids(model: Network, x: FloatArray, *, inputs: bool, thin: bool = True)
 
 
 def _lay_over(layer: KANLayer, x: FloatArray, depth: int, *, keep: bool = True, thin: bool = True) -> None:
-    """Lay the grid of one layer over its activations, in place: its curves are kept, or else its coefficients."""
+    """Lay the grid of one layer over its activations, in place: its curves are kept, or else its coefficients.
+
+    Curves of an input that is constant there, inside its grid, are kept with the grid.
+    """
     some = x[:: -(-len(x) // _GRID_SAMPLES)] if depth and thin else x
     if depth and not np.abs(some).max() < np.finfo(layer.dtype).max / _ROOM:
         raise NotFiniteError(f"the grid of layer {depth}, whose activations are NaN, infinite or too large for knots")
     margin = _MARGIN if depth else 0.0
     if keep:
+        kept = constant_inside(some, layer.grid, layer.k)
+        before = layer.grid[kept], layer.coef[kept]
         layer.update_grid_from_samples(some, margin, _COND)
+        if kept.any():
+            grid, coef = layer.grid.copy(), layer.coef.copy()
+            grid[kept], coef[kept] = before
+            layer._replace(grid, coef)
     else:
         layer.grid = grid_from_samples(some, layer.G, layer.k, layer.grid_eps, margin, layer.dtype)
 
 
-def first_grids(model: Network, samples: Samples, *, grids: bool) -> Network:
+def first_grids(model: Network, samples: Samples, held: NDArray[np.bool_], *, grids: bool) -> Network:
     """Return a copy to start from: its grids over the data (with `grids`), its numbers in their units.
 
     What a network has learned is kept, and so are its curves. One that is no better than a constant has learned
-    nothing: its coefficients go along with the grids, see :func:`_settle`.
+    nothing: its coefficients go along with the grids, see :func:`_settle`. Training will not move the edges `held`
+    (n_in, n_out) of the first layer, which bear no share of what the targets are on average.
     """
     laid = lay_grids(model, samples.x, inputs=True) if grids else model
     some = _thin(samples)
@@ -86,7 +97,7 @@ def first_grids(model: Network, samples: Samples, *, grids: bool) -> Network:
     new = model.copy()
     if grids:
         _lay_over(new.act_fun[0], samples.x, 0, keep=False)
-    _settle(new, some, grids=grids)
+    _settle(new, some, held, grids=grids)
     return new
 
 
@@ -99,7 +110,7 @@ def _thin(samples: Samples) -> Samples:
     return samples.take(rows[:: -(-len(rows) // _GRID_SAMPLES)])
 
 
-def _settle(model: Network, samples: Samples, *, grids: bool) -> None:
+def _settle(model: Network, samples: Samples, held: NDArray[np.bool_], *, grids: bool) -> None:
     """Bring a network that has learned nothing into the units of the data, in place.
 
     From the first layer to the last: base scales as for inputs of ordinary
@@ -122,7 +133,8 @@ def _settle(model: Network, samples: Samples, *, grids: bool) -> None:
                 numbers /= _power_of_two(wide) if able else 1.0
             y = layer_outputs(layer, x)
         if last and mse:
-            _shift(layer, np.broadcast_to((centre - y.mean(axis=0)) / layer.n_in, layer.mask.shape))
+            bear = np.ones(layer.mask.shape) if depth else 1.0 - held
+            _shift(layer, bear * ((centre - y.mean(axis=0)) / np.maximum(bear.sum(axis=0), 1.0)))
         x = y
 
 
@@ -156,8 +168,8 @@ def _constant(samples: Samples) -> tuple[FloatArray, float]:
     if goal.loss != "mse":
         return np.zeros(1), 1.0
     weight = goal.weight.astype(np.float64) if goal.weight.size else None
-    centre = np.average(goal.y.astype(np.float64), axis=0, weights=weight)
-    with np.errstate(over="ignore"):
+    with np.errstate(all="ignore"):
+        centre = np.average(goal.y.astype(np.float64), axis=0, weights=weight)
         spread = float(np.average(np.square(goal.y - centre).mean(axis=1), weights=weight))
     return centre, float(np.sqrt(spread)) if 0 < spread < np.inf else 1.0
 
