@@ -16,6 +16,7 @@ from numkan.train.history import FitResult, FitState
 from numkan.train.plan import holdout, make_plan
 from numkan.train.run import Settings, Training
 from numkan.train.samples import Samples, check_samples, split, validation_samples
+from numkan.train.scale import Scale
 from numkan.train.second_order import LeastSquaresTraining, SecondOrder
 
 __all__ = ["fit"]
@@ -94,7 +95,9 @@ def fit(
         Whether Levenberg-Marquardt may begin anew. "auto" does so only where parameters, grids and masks are byte for
         byte what the constructor drew, and goes on with every other model (fitted, loaded, written into, regridded,
         refined, pruned, imported). "redraw" begins anew in any case. Masks stay as they are; trainable base scales
-        become 0, for splines need no base function; `scale_sp` stays.
+        become 0, for splines need no base function; `scale_sp` stays. L-BFGS and Adam begin from the model's numbers:
+        from those of a model as drawn in units of the targets, but with "keep", and from every other model, as they
+        are.
     restarts : int or "auto"
         Draws to try at most; 30 by default. Fewer are needed where one of them is good, or three agree.
     penalty : "auto", None or float
@@ -149,6 +152,13 @@ def fit(
     BLAS has one thread while a fit runs, in `callback` too, and in other threads of Python; then it has again what it
     had. (Accelerate, on macOS, cannot be told.)
 
+    L-BFGS and Adam measure targets in a power of two near their deviation. On a model as drawn, targets times 2^m give
+    predictions times 2^m, to the bit, while no number leaves the range of the dtype (for targets of size 1, abs(m) up
+    to 400 in float64, to 60 in float32). It does not hold with `lamb`, which weighs the regularization against losses
+    in the caller's units, nor where base scales are not trainable and not 0. Losses and `lamb` are in the caller's
+    units everywhere. Where numbers do leave the range, so that the model is not finite, explains nothing or has a loss
+    too large for a float, `success` is False.
+
     Under the policies "nan" and "raise" training goes on outside the grids as under "continue". In the end the hidden
     grids are laid over all training samples once more (with `update_grid`), so that the policy refuses none of them.
 
@@ -186,7 +196,8 @@ def fit(
     if isinstance(validation, str) and held is not None:
         plan.chosen["validation"] = f"{len(held)} of {len(samples)} samples held out, to choose the grid by"
     if plan.method != "lm":
-        return Training(self, train, held, plan, settings, rng).run()
+        scale = Scale.of(train, settings.penalties, drawn=start != "keep" and self.is_as_drawn)
+        return Training(self, train, held, plan, settings, rng, scale).run()
     if not squares:
         raise ValueError("Argument `method` must not be 'lm' for a loss other than 'mse', or with `lamb`: use 'lbfgs'.")
     plan.chosen["start"] = "redraw: the model is as its constructor drew it" if redraw else "keep: the model goes on"

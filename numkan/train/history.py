@@ -24,6 +24,7 @@ class FitStatus(StrEnum):
     TIME = "time limit"
     CALLBACK = "callback"
     NONFINITE = "non-finite"
+    RANGE = "out of range"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,10 +85,10 @@ class FitResult:
     Attributes
     ----------
     success : bool
-        False only where the loss became NaN or infinite.
+        False only where the loss became NaN or infinite, or where numbers left the range of the dtype.
     status : FitStatus
-        ``"finished"``, ``"early stopping"``, ``"time limit"``, ``"callback"`` or ``"non-finite"`` (compares with
-        strings).
+        ``"finished"``, ``"early stopping"``, ``"time limit"``, ``"callback"``, ``"non-finite"`` or ``"out of range"``
+        (compares with strings).
     message : str
         What happened, in a sentence.
     loss, validation_loss : float
