@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from numkan._check import check_flag, check_integer, check_number, check_option,
 from numkan._shown import shown
 from numkan.model.network import Network
 from numkan.model.regularization import Penalties
+from numkan.train.curves import WEIGHT, number_of_samples
 from numkan.train.exclusive import one_at_a_time
 from numkan.train.history import FitResult, FitState
 from numkan.train.plan import holdout, make_plan
@@ -103,7 +105,10 @@ def fit(
     penalty : "auto", None or float
         "auto" weighs roughness by evidence (:mod:`numkan.train.evidence`); None leaves it out; a number is one weight
         for the jumps of the highest derivative, in units of a target's deviation, a node's range and the number of
-        samples (without noise 1e-20, say).
+        samples (without noise 1e-20, say). With cross-entropy, the weight of a penalty on curves that rise, 0.1 by
+        default (:mod:`numkan.train.curves`): without it, classes that can be told apart without error get
+        probabilities of 0 and 1. `loss` of the result is without it, `objective` with it, and where samples are held
+        out it counts in the choice of the best parameters. Sums of squares by L-BFGS or Adam have none.
     batch_size : int, optional
         Of Adam's mini-batches; 256 by default.
     learning_rate : float, optional
@@ -187,7 +192,7 @@ def fit(
     redraw = _redraws(self, start, settings.update_grid)
     restarts = _RESTARTS if isinstance(restarts, str) and check_option("restarts", restarts, ["auto"]) else restarts
     restarts = check_integer("restarts", restarts, 1)
-    penalty = _penalty(penalty)
+    automatic, penalty = isinstance(penalty, str), _penalty(penalty)
     train, held = _divide(self, samples, validation, grids, loss, rng)
     squares = loss == "mse" and not settings.penalties.active
     plan = make_plan(
@@ -196,14 +201,26 @@ def fit(
     if isinstance(validation, str) and held is not None:
         plan.chosen["validation"] = f"{len(held)} of {len(samples)} samples held out, to choose the grid by"
     if plan.method != "lm":
+        if loss == "cross_entropy":
+            weight = WEIGHT if penalty is None else penalty
+            settings = replace(settings, curves=weight / number_of_samples(train.goal))
+            if automatic:
+                plan.chosen["penalty"] = f"{weight:g}: on curves that rise, which keeps probabilities off 0 and 1"
         scale = Scale.of(train, settings.penalties, drawn=start != "keep" and self.is_as_drawn)
-        return Training(self, train, held, plan, settings, rng, scale).run()
+        result = Training(self, train, held, plan, settings, rng, scale).run()
+        return _with_note(result) if result.success and "penalty" in plan.chosen else result
     if not squares:
         raise ValueError("Argument `method` must not be 'lm' for a loss other than 'mse', or with `lamb`: use 'lbfgs'.")
     plan.chosen["start"] = "redraw: the model is as its constructor drew it" if redraw else "keep: the model goes on"
     options = SecondOrder(redraw, restarts, penalty)
     everything = samples if isinstance(validation, str) else train
     return LeastSquaresTraining(self, train, held, plan, settings, rng, everything=everything, options=options).run()
+
+
+def _with_note(result: FitResult) -> FitResult:
+    """Return the result with a message that says which penalty was chosen."""
+    note = f"Curves that rise were penalised by a weight of {WEIGHT:g} (`penalty`), to keep probabilities off 0 and 1."
+    return replace(result, message=f"{result.message} {note}")
 
 
 def _redraws(model: Network, start: str, update_grid: bool) -> bool:

@@ -10,6 +10,7 @@ from numkan._check import FloatArray
 from numkan.model.evaluate import all_activations
 from numkan.model.network import Network
 from numkan.model.regularization import Objective, Penalties, penalized
+from numkan.train.curves import CurvePenalty
 from numkan.train.samples import Samples
 
 __all__ = ["TrainingObjective", "sample_loss", "where_not_finite"]
@@ -32,6 +33,7 @@ class TrainingObjective:
         unit: FloatArray,
         outputs: float = 1.0,
         batches: Iterator[Samples] | None = None,
+        curves: CurvePenalty | None = None,
     ) -> None:
         self.model = model
         self.unit = unit
@@ -39,6 +41,7 @@ class TrainingObjective:
         self._samples = samples
         self._penalties = penalties
         self._batches = batches
+        self._curves = curves
         self._parts: dict[float, Objective] = {}
 
     def __call__(self, z: FloatArray) -> tuple[float, FloatArray]:
@@ -51,7 +54,10 @@ class TrainingObjective:
             return parts.value, parts.grad * self.unit
 
     def _at(self, samples: Samples) -> Objective:
-        return penalized(self.model, samples.x, samples.goal, self._penalties, self._outputs)
+        parts = penalized(self.model, samples.x, samples.goal, self._penalties, self._outputs)
+        if self._curves is None:
+            return parts
+        return parts._replace(value=parts.value + self._curves.add(self.model, parts.grad))
 
     def parts(self, value: float) -> Objective:
         """Return loss and regularization at the point where the objective was `value`."""
@@ -74,7 +80,7 @@ class TrainingObjective:
         """Return loss and objective on all samples at the model's point."""
         samples = self._samples
         with np.errstate(over="ignore", invalid="ignore"):
-            if self._penalties.active:
+            if self._penalties.active or self._curves is not None:
                 parts = self._at(samples)
                 return parts.loss, parts.value
             loss = sample_loss(self.model, samples)

@@ -21,6 +21,7 @@ from numkan.model.network import Network
 from numkan.model.regularization import Penalties
 from numkan.optimize import LBFGS, Adam, cosine
 from numkan.train.commit import commit_grids, commit_params, refuses, scratch_copy
+from numkan.train.curves import CurvePenalty
 from numkan.train.history import FitResult, FitState, FitStatus, Recorder, Stage
 from numkan.train.objective import TrainingObjective, sample_loss, where_not_finite
 from numkan.train.plan import Plan
@@ -58,6 +59,7 @@ class Settings:
     callback: Callable[[FitState], object] | None
     progress: bool
     time_limit: float | None
+    curves: float = 0.0  # alpha / n of numkan.train.curves
 
 
 class Best(NamedTuple):
@@ -214,7 +216,9 @@ class Training:
         drawn = None if size is None or size >= len(self._samples) else batches(self._samples, size, self._rng)
         self._work = work
         penalties = self._scale.penalties(self._settings.penalties)
-        self._objective = TrainingObjective(work, self._samples, penalties, unit, self._scale.unit, drawn)
+        weight = math.ldexp(self._settings.curves, -self._scale.losses)
+        curves = CurvePenalty(work, weight) if weight else None
+        self._objective = TrainingObjective(work, self._samples, penalties, unit, self._scale.unit, drawn, curves)
         z = self._objective.start()
         if not np.isfinite(z).all():
             raise NotFiniteError("the parameters")
@@ -321,8 +325,14 @@ class Training:
         return math.nan if self._validation is None else sample_loss(self._work, self._validation)
 
     def _consider(self, loss: float, objective: float, theta: FloatArray) -> None:
-        """Keep the point if it is the best: by the validation samples, or else by the objective."""
-        score = objective if self._validation is None else self._last_validation
+        """Keep the point if it is the best: by the validation samples, or else by the objective.
+
+        A penalty on curves counts beside the validation loss: where few samples are held out and all are told apart,
+        those points of a path have the least loss whose logits are large.
+        """
+        score = objective
+        if self._validation is not None:
+            score = self._last_validation + (objective - loss if self._settings.curves else 0.0)
         score = math.inf if math.isnan(score) else score
         if score < self._stage_best[0]:
             self._stage_best = (score, self._steps)
