@@ -21,6 +21,9 @@ __all__ = ["fault"]
 #: Numbers are of extreme size where their exponents are beyond this share of those of the dtype.
 _EXTREME = 0.4
 
+#: A model that leaves at least this share of the targets' variance explains nothing.
+_NOTHING = 0.999
+
 
 def fault(model: Network, samples: Samples) -> tuple[FitStatus, str] | None:
     """Return what is wrong with a model that was fitted to samples in the caller's units; None where nothing is.
@@ -40,7 +43,7 @@ def fault(model: Network, samples: Samples) -> tuple[FitStatus, str] | None:
         inside = scale.samples(samples)
         loss = _loss(np.ldexp(outputs, -scale.outputs), inside)
         unexplained = _loss(np.broadcast_to(best_constant(inside)[0].astype(outputs.dtype), outputs.shape), inside)
-        if loss < unexplained:
+        if loss < _NOTHING * unexplained:
             too_large = math.isinf(scale.loss(loss))
             message = f"The loss, a mean square, is too large for {np.dtype(np.float64)}: targets need larger units."
             return (FitStatus.RANGE, message) if too_large else None
