@@ -19,7 +19,7 @@ from numkan.model.evaluate import all_activations
 from numkan.model.network import Network
 from numkan.train.samples import Samples
 
-__all__ = ["NotFiniteError", "best_constant", "first_grids", "lay_grids", "units"]
+__all__ = ["NotFiniteError", "best_constant", "first_grids", "lay_grids", "thinned", "units"]
 
 #: Share by which the grids of hidden layers reach beyond their activations, which move in training.
 _MARGIN = 0.01
@@ -88,7 +88,7 @@ def first_grids(model: Network, samples: Samples, *, grids: bool) -> Network:
     nothing: its coefficients go along with the grids, see :func:`_settle`.
     """
     laid = lay_grids(model, samples.x, inputs=True) if grids else model
-    some = _thin(samples)
+    some = thinned(samples)
     if not _worse_thanbest_constant(laid, some):
         return laid
     new = model.copy()
@@ -98,7 +98,7 @@ def first_grids(model: Network, samples: Samples, *, grids: bool) -> Network:
     return new
 
 
-def _thin(samples: Samples) -> Samples:
+def thinned(samples: Samples) -> Samples:
     """Return at most `_GRID_SAMPLES` of the samples, evenly taken from those that have a weight."""
     if len(samples) <= _GRID_SAMPLES:
         return samples
@@ -185,7 +185,7 @@ def units(model: Network, samples: Samples) -> FloatArray:
     b(x), that of a spline scale 1 over its coefficients; but a spline scale is never moved by more than 1, or a
     coefficient's next step would be as much larger.
     """
-    samples = _thin(samples)
+    samples = thinned(samples)
     unit = np.ones(model.n_params, model.dtype)
     acts = all_activations(model._pack(), samples.x)
     at = 0

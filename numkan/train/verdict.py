@@ -14,7 +14,7 @@ from numkan.train.history import FitStatus
 from numkan.train.objective import where_not_finite
 from numkan.train.samples import Samples
 from numkan.train.scale import Scale
-from numkan.train.start import best_constant
+from numkan.train.start import best_constant, thinned
 
 __all__ = ["fault"]
 
@@ -33,13 +33,15 @@ def fault(model: Network, samples: Samples) -> tuple[FitStatus, str] | None:
     """
     work = scratch_copy(model)
     with np.errstate(all="ignore"):
+        extreme = _extreme(thinned(samples))
+        samples = samples if extreme else thinned(samples)
         outputs = work._predict(samples.x)
-        if not np.isfinite(outputs).all():
+        if not (np.isfinite(outputs).all() and np.isfinite(model._theta).all()):
             where = where_not_finite(work, samples)
             return FitStatus.NONFINITE, f"The model's outputs are NaN or infinite, beginning in {where}."
-        if samples.goal.loss != "mse":
+        if not extreme or samples.goal.loss != "mse":
             return None
-        scale = Scale.of(samples, Penalties(), drawn=False)
+        scale = _scale(samples)
         inside = scale.samples(samples)
         loss = _loss(np.ldexp(outputs, -scale.outputs), inside)
         unexplained = _loss(np.broadcast_to(best_constant(inside)[0].astype(outputs.dtype), outputs.shape), inside)
@@ -47,9 +49,12 @@ def fault(model: Network, samples: Samples) -> tuple[FitStatus, str] | None:
             too_large = math.isinf(scale.loss(loss))
             message = f"The loss, a mean square, is too large for {np.dtype(np.float64)}: targets need larger units."
             return (FitStatus.RANGE, message) if too_large else None
-        extreme = _extreme(samples, scale)
     message = f"The model explains nothing: {extreme} under- or overflow in {model.dtype}, and need other units."
-    return (FitStatus.RANGE, message) if extreme and unexplained > 0 else None
+    return (FitStatus.RANGE, message) if unexplained > 0 else None
+
+
+def _scale(samples: Samples) -> Scale:
+    return Scale.of(samples, Penalties(), drawn=False)
 
 
 def _loss(outputs: FloatArray, samples: Samples) -> float:
@@ -57,11 +62,10 @@ def _loss(outputs: FloatArray, samples: Samples) -> float:
     return samples.goal.part(slice(0, len(samples)), outputs, np.empty_like(outputs))
 
 
-def _extreme(samples: Samples, scale: Scale) -> str:
+def _extreme(samples: Samples) -> str:
     """Return what is of extreme size, in words."""
-    dtype = samples.x.dtype
-    most = _EXTREME * np.finfo(dtype).maxexp
-    if abs(scale.outputs) > most:
+    most = _EXTREME * np.finfo(samples.x.dtype).maxexp
+    if abs(_scale(samples).outputs) > most:
         return f"targets up to {np.abs(samples.goal.y).max():.0e}"
     ranges = np.ptp(samples.x.astype(np.float64), axis=0)
     sizes = [math.frexp(size)[1] for size in ranges.tolist() if 0 < size < math.inf]
