@@ -142,13 +142,16 @@ def objective_and_grad(
     return penalized(model, x, goal, penalties)
 
 
-def penalized(model: Network, x: FloatArray, goal: Targets, penalties: Penalties) -> Objective:
-    """Return the objective for arguments that have been checked."""
+def penalized(model: Network, x: FloatArray, goal: Targets, penalties: Penalties, outputs: float = 1.0) -> Objective:
+    """Return the objective for arguments that have been checked.
+
+    The regularization is that of a network whose outputs are `outputs` times the model's.
+    """
     lamb = penalties.lamb
     if not (penalties.active and penalties.of_edges):
         (loss, grad), regularization = model._loss_and_grad(x, goal), 0.0
     else:
-        loss, regularization, packed = _with_edges(model._pack(), x, goal, penalties)
+        loss, regularization, packed = _with_edges(model._pack(), x, goal, penalties, outputs)
         grad, receivers = model._gradient()
         for receiver, part in zip(receivers, packed, strict=True):
             receive(part, 0, len(part), receiver)
@@ -156,17 +159,18 @@ def penalized(model: Network, x: FloatArray, goal: Targets, penalties: Penalties
         at = 0
         for layer in model.act_fun:
             on_coef = layer._sections(grad[at : at + layer.n_params])["coef"]
-            regularization += _of_coefficients(layer, penalties, on_coef)
+            unit = outputs if layer is model.act_fun[-1] else 1.0
+            regularization += unit * _of_coefficients(layer, penalties, unit, on_coef)
             at += layer.n_params
     return Objective(loss + lamb * regularization if penalties.active else loss, grad, loss, regularization)
 
 
-def _of_coefficients(layer: KANLayer, penalties: Penalties, grad: FloatArray) -> float:
-    """Return the terms of one layer's coefficients, and add lamb times their gradient to grad (n_in, G + k, n_out)."""
+def _of_coefficients(layer: KANLayer, penalties: Penalties, unit: float, grad: FloatArray) -> float:
+    """Return the terms of a layer's coefficients, and add lamb * unit * gradient to grad (n_in, G + k, n_out)."""
     on = layer._mask != 0
     coef = layer._coef * on[:, None, :]
     steps = np.diff(coef, axis=1)
-    share = penalties.lamb / layer.n_out
+    share = penalties.lamb * unit / layer.n_out
     grad += grad.dtype.type(share * penalties.lamb_coef) * np.sign(coef)
     pull = grad.dtype.type(share * penalties.lamb_coefdiff) * np.sign(steps)
     grad[:, 1:] += pull
@@ -188,7 +192,7 @@ class _Moments(NamedTuple):
 
 
 def _with_edges(
-    layers: Sequence[PackedLayer], x: FloatArray, goal: Targets, penalties: Penalties
+    layers: Sequence[PackedLayer], x: FloatArray, goal: Targets, penalties: Penalties, outputs: float
 ) -> tuple[float, float, list[FloatArray]]:
     """Return loss, regularization of the edges, and the gradient of the objective by the packed coefficients."""
     check_domain(layers, x)
@@ -206,7 +210,8 @@ def _with_edges(
     regularization = 0.0
     bars: list[tuple[FloatArray, FloatArray]] = []
     for layer, moment in zip(layers, moments, strict=True):
-        value, v_bar = _of_edges(moment, layer.n_out, penalties)
+        unit = outputs if layer is layers[-1] else 1.0
+        value, v_bar = _of_edges(moment, layer.n_out, penalties, unit)
         regularization += value
         bars.append(_cotangents(moment, penalties.lamb * v_bar, n))
 
@@ -291,13 +296,13 @@ def _sums(
     return totals
 
 
-def _of_edges(moments: _Moments, n_out: int, penalties: Penalties) -> tuple[float, FloatArray]:
-    """Return the terms of one layer's edges, and their derivatives by V (n_in, n_out)."""
-    V = moments.std[:, :n_out] / (moments.input_std[:, None] + _INPUT_OFFSET)
+def _of_edges(moments: _Moments, n_out: int, penalties: Penalties, unit: float) -> tuple[float, FloatArray]:
+    """Return the terms of one layer's edges, `unit` times as large, and their derivatives by V as they are."""
+    V = unit * moments.std[:, :n_out] / (moments.input_std[:, None] + _INPUT_OFFSET)
     rows, on_rows = _entropy(V, axis=0)
     columns, on_columns = _entropy(V, axis=1)
     value = penalties.lamb_l1 * float(V.sum()) + penalties.lamb_entropy * (rows + columns)
-    return value, penalties.lamb_l1 + penalties.lamb_entropy * (on_rows + on_columns)
+    return value, unit * (penalties.lamb_l1 + penalties.lamb_entropy * (on_rows + on_columns))
 
 
 def _entropy(V: FloatArray, axis: int) -> tuple[float, FloatArray]:

@@ -12,11 +12,13 @@ from numkan._check import check_flag, check_integer, check_number, check_option,
 from numkan._shown import shown
 from numkan.model.network import Network
 from numkan.model.regularization import Penalties
+from numkan.train.curves import WEIGHT, number_of_samples
 from numkan.train.exclusive import one_at_a_time
 from numkan.train.history import FitResult, FitState
 from numkan.train.plan import holdout, make_plan
 from numkan.train.run import Settings, Training
 from numkan.train.samples import Samples, check_samples, merged, split, validation_samples
+from numkan.train.scale import Scale
 from numkan.train.second_order import LeastSquaresTraining, SecondOrder
 
 __all__ = ["fit"]
@@ -96,15 +98,20 @@ def fit(
         Whether Levenberg-Marquardt may begin anew. "auto" does so only where parameters, grids and masks are byte for
         byte what the constructor drew, and goes on with every other model (fitted, loaded, written into, regridded,
         refined, pruned, imported). "redraw" begins anew in any case. Masks stay as they are; trainable base scales
-        become 0, for splines need no base function; `scale_sp` stays. With every method: the edges of an input that is
-        constant in the training samples are 0 after a fit of a model as it was drawn (but for base scales that are not
-        trained), so it has no say where it changes later; a model that goes on keeps their curves.
+        become 0, for splines need no base function; `scale_sp` stays. L-BFGS and Adam begin from the model's numbers:
+        from those of a model as drawn in units of the targets, but with "keep", and from every other model, as they
+        are. With every method: the edges of an input that is constant in the training samples are 0 after a fit of a
+        model as it was drawn (but for base scales that are not trained), so it has no say where it changes later; a
+        model that goes on keeps their curves.
     restarts : int or "auto"
         Draws to try at most; 30 by default. Fewer are needed where one of them is good, or three agree.
     penalty : "auto", None or float
         "auto" weighs roughness by evidence (:mod:`numkan.train.evidence`); None leaves it out; a number is one weight
         for the jumps of the highest derivative, in units of a target's deviation, a node's range and the number of
-        samples (without noise 1e-20, say).
+        samples (without noise 1e-20, say). With cross-entropy, the weight of a penalty on curves that rise, 0.1 by
+        default (:mod:`numkan.train.curves`): without it, classes that can be told apart without error get
+        probabilities of 0 and 1. `loss` of the result is without it, `objective` with it, and where samples are held
+        out it counts in the choice of the best parameters. Sums of squares by L-BFGS or Adam have none.
     batch_size : int, optional
         Of Adam's mini-batches; 256 by default.
     learning_rate : float, optional
@@ -153,6 +160,13 @@ def fit(
     BLAS has one thread while a fit runs, in `callback` too, and in other threads of Python; then it has again what it
     had. (Accelerate, on macOS, cannot be told.)
 
+    L-BFGS and Adam measure targets in a power of two near their deviation. On a model as drawn, targets times 2^m give
+    predictions times 2^m, to the bit, while no number leaves the range of the dtype (for targets of size 1, abs(m) up
+    to 400 in float64, to 60 in float32). It does not hold with `lamb`, which weighs the regularization against losses
+    in the caller's units, nor where base scales are not trainable and not 0. Losses and `lamb` are in the caller's
+    units everywhere. Where numbers do leave the range, so that the model is not finite, explains nothing or has a loss
+    too large for a float, `success` is False.
+
     Under the policies "nan" and "raise" training goes on outside the grids as under "continue". In the end the hidden
     grids are laid over all training samples once more (with `update_grid`), so that the policy refuses none of them.
 
@@ -181,7 +195,7 @@ def fit(
     redraw = _redraws(self, start, settings.update_grid)
     restarts = _RESTARTS if isinstance(restarts, str) and check_option("restarts", restarts, ["auto"]) else restarts
     restarts = check_integer("restarts", restarts, 1)
-    penalty = _penalty(penalty)
+    automatic, penalty = isinstance(penalty, str), _penalty(penalty)
     train, held = _divide(self, samples, validation, grids, loss, rng)
     squares = loss == "mse" and not settings.penalties.active
     as_drawn = self.is_as_drawn
@@ -192,11 +206,18 @@ def fit(
     if isinstance(validation, str) and held is not None:
         plan.chosen["validation"] = f"{len(held)} of {len(samples)} samples held out, to choose the grid by"
     settings = replace(settings, anew=(as_drawn and start != "keep") or (redraw and plan.method == "lm"))
+    if plan.method != "lm" and loss == "cross_entropy":
+        weight = WEIGHT if penalty is None else penalty
+        settings = replace(settings, curves=weight / number_of_samples(train.goal))
+        if automatic:
+            plan.chosen["penalty"] = f"{weight:g}: on curves that rise, which keeps probabilities off 0 and 1"
     if plan.method == "lm" and not squares:
         raise ValueError("Argument `method` must not be 'lm' for a loss other than 'mse', or with `lamb`: use 'lbfgs'.")
     with np.errstate(all="ignore"):  # what is not finite is found where it counts
         if plan.method != "lm":
-            return Training(self, train, held, plan, settings, rng).run()
+            scale = Scale.of(train, settings.penalties, drawn=start != "keep" and as_drawn)
+            result = Training(self, train, held, plan, settings, rng, scale).run()
+            return _with_note(result) if result.success and "penalty" in plan.chosen else result
         plan.chosen["start"] = (
             "redraw: the model is as its constructor drew it" if redraw else "keep: the model goes on"
         )
@@ -215,6 +236,12 @@ def _as_called(callback: Callable[[FitState], object]) -> Callable[[FitState], o
             return callback(state)
 
     return call
+
+
+def _with_note(result: FitResult) -> FitResult:
+    """Return the result with a message that says which penalty was chosen."""
+    note = f"Curves that rise were penalised by a weight of {WEIGHT:g} (`penalty`), to keep probabilities off 0 and 1."
+    return replace(result, message=f"{result.message} {note}")
 
 
 def _redraws(model: Network, start: str, update_grid: bool) -> bool:

@@ -24,6 +24,7 @@ class FitStatus(StrEnum):
     TIME = "time limit"
     CALLBACK = "callback"
     NONFINITE = "non-finite"
+    RANGE = "out of range"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,10 +85,11 @@ class FitResult:
     Attributes
     ----------
     success : bool
-        False only where the loss became NaN or infinite, or where numbers are so small that differences are lost.
+        False only where the loss became NaN or infinite, or where numbers left the range of the dtype: so large, or so
+        small that differences are lost.
     status : FitStatus
-        ``"finished"``, ``"early stopping"``, ``"time limit"``, ``"callback"`` or ``"non-finite"`` (compares with
-        strings).
+        ``"finished"``, ``"early stopping"``, ``"time limit"``, ``"callback"``, ``"non-finite"`` or ``"out of range"``
+        (compares with strings).
     message : str
         What happened, in a sentence.
     loss, validation_loss : float

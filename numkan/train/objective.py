@@ -1,4 +1,4 @@
-"""What the optimizers see: a function of z, where params = unit * z, in units of the loss of the best constant."""
+"""What L-BFGS and Adam see: a function of z, where params = unit * z, of a model in the units of training."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from numkan._check import FloatArray
 from numkan.model.evaluate import all_activations
 from numkan.model.network import Network
 from numkan.model.regularization import Objective, Penalties, penalized
+from numkan.train.curves import CurvePenalty
 from numkan.train.samples import Samples
 
 __all__ = ["TrainingObjective", "sample_loss", "where_not_finite"]
@@ -18,8 +19,10 @@ __all__ = ["TrainingObjective", "sample_loss", "where_not_finite"]
 class TrainingObjective:
     """The objective of one model on all samples, or on a new mini-batch at every call.
 
-    Every call writes its point into the model, which belongs to training. The unscaled parts of the objective are kept
-    until the next :meth:`forget`, because a line search does not end at the last point that it tries.
+    `outputs` is what the model's outputs are measured in, which the penalties know in the caller's units.
+
+    Every call writes its point into the model, which belongs to training. The parts of the objective are kept until
+    the next :meth:`forget`, because a line search does not end at the last point that it tries.
     """
 
     def __init__(
@@ -28,15 +31,17 @@ class TrainingObjective:
         samples: Samples,
         penalties: Penalties,
         unit: FloatArray,
-        scale: float,
+        outputs: float = 1.0,
         batches: Iterator[Samples] | None = None,
+        curves: CurvePenalty | None = None,
     ) -> None:
         self.model = model
         self.unit = unit
-        self.scale = scale
+        self._outputs = outputs
         self._samples = samples
         self._penalties = penalties
         self._batches = batches
+        self._curves = curves
         self._parts: dict[float, Objective] = {}
 
     def __call__(self, z: FloatArray) -> tuple[float, FloatArray]:
@@ -44,10 +49,15 @@ class TrainingObjective:
         samples = self._samples if self._batches is None else next(self._batches)
         with np.errstate(over="ignore", invalid="ignore"):
             self.model._theta[:] = self.unit * z
-            parts = penalized(self.model, samples.x, samples.goal, self._penalties)
-            value = parts.value / self.scale
-            self._parts[value] = parts
-            return value, parts.grad * (self.unit / self.unit.dtype.type(self.scale))
+            parts = self._at(samples)
+            self._parts[parts.value] = parts
+            return parts.value, parts.grad * self.unit
+
+    def _at(self, samples: Samples) -> Objective:
+        parts = penalized(self.model, samples.x, samples.goal, self._penalties, self._outputs)
+        if self._curves is None:
+            return parts
+        return parts._replace(value=parts.value + self._curves.add(self.model, parts.grad))
 
     def parts(self, value: float) -> Objective:
         """Return loss and regularization at the point where the objective was `value`."""
@@ -70,8 +80,8 @@ class TrainingObjective:
         """Return loss and objective on all samples at the model's point."""
         samples = self._samples
         with np.errstate(over="ignore", invalid="ignore"):
-            if self._penalties.active:
-                parts = penalized(self.model, samples.x, samples.goal, self._penalties)
+            if self._penalties.active or self._curves is not None:
+                parts = self._at(samples)
                 return parts.loss, parts.value
             loss = sample_loss(self.model, samples)
             return loss, loss

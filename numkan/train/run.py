@@ -1,7 +1,8 @@
 """One fit, from the first grid to the last step.
 
-All work is done on a copy of the model. A step is accepted by one copy of memory into the caller's model; whatever
-interrupts training finds that model at the last accepted step, or on the grids that were laid anew after it.
+All work is done on a copy of the model, in units of the targets (:mod:`numkan.train.scale`). A step is accepted by one
+copy of memory into the caller's model, in the caller's units; whatever interrupts training finds that model at the last
+accepted step, or on the grids that were laid anew after it.
 """
 
 from __future__ import annotations
@@ -21,12 +22,15 @@ from numkan.model.regularization import Penalties
 from numkan.optimize import LBFGS, Adam, cosine
 from numkan.train.commit import commit_grids, commit_params, refuses, scratch_copy
 from numkan.train.constant import constant_edges, flattened, held_edges, moving, silence
+from numkan.train.curves import CurvePenalty
 from numkan.train.history import FitResult, FitState, FitStatus, Recorder, Stage
 from numkan.train.objective import TrainingObjective, sample_loss, where_not_finite
 from numkan.train.plan import Plan
 from numkan.train.progress import Progress
 from numkan.train.samples import Samples, batches
-from numkan.train.start import NotFiniteError, first_grids, lay_grids, loss_scale, units
+from numkan.train.scale import AS_THEY_ARE, Scale
+from numkan.train.start import NotFiniteError, first_grids, lay_grids, units
+from numkan.train.verdict import fault
 
 __all__ = ["Best", "Ended", "Settings", "Training"]
 
@@ -57,6 +61,7 @@ class Settings:
     progress: bool
     time_limit: float | None
     anew: bool = False  # whether the model has learned nothing yet
+    curves: float = 0.0  # alpha / n of numkan.train.curves
 
 
 class Best(NamedTuple):
@@ -89,18 +94,19 @@ class Training:
         plan: Plan,
         settings: Settings,
         rng: np.random.Generator,
+        scale: Scale = AS_THEY_ARE,
     ) -> None:
         self._began = time.perf_counter()
-        self._model, self._samples, self._validation = model, samples, validation
+        self._model, self._scale, self._given = model, scale, samples
+        self._samples, self._validation = scale.samples(samples), validation and scale.samples(validation)
         self._plan, self._settings, self._rng = plan, settings, rng
-        self._scale = loss_scale(samples)
         self._recorder = Recorder()
         self._stages: list[Stage] = []
         self._best: Best | None = None
         self._stage_best = (math.inf, 0)
         self._steps = self._evaluations = self._stage = 0
         self._last_validation = math.nan
-        self._work = scratch_copy(model)
+        self._work = scale.inside(scratch_copy(model))
         self._held_edges = held_edges(model, samples)
         if settings.anew:
             silence(self._work, self._held_edges)
@@ -128,7 +134,9 @@ class Training:
         finally:
             self._progress.close()
         if self._best is not None:
-            commit_grids(self._model, self._final_model())
+            commit_grids(self._model, self._scale.outside(self._final_model(), self._model))
+            if status is not FitStatus.NONFINITE:
+                status, message = fault(self._model, self._given) or (status, message)
             if self._validation is not None and self._best.score == math.inf:
                 status = FitStatus.NONFINITE
                 message = (
@@ -154,7 +162,7 @@ class Training:
 
         def end_stage(why: str) -> None:
             best, seconds = self._best, time.perf_counter() - began
-            loss, validation = (best.loss, best.validation) if best else (math.nan, math.nan)
+            loss, validation = map(self._scale.loss, (best.loss, best.validation) if best else (math.nan, math.nan))
             self._stages.append(Stage(grid, self._steps - before, loss, validation, seconds, why))
 
         try:
@@ -214,7 +222,10 @@ class Training:
         size = self._plan.batch_size
         drawn = None if size is None or size >= len(self._samples) else batches(self._samples, size, self._rng)
         self._work = work
-        self._objective = TrainingObjective(work, self._samples, self._settings.penalties, unit, self._scale, drawn)
+        penalties = self._scale.penalties(self._settings.penalties)
+        weight = math.ldexp(self._settings.curves, -self._scale.losses)
+        curves = CurvePenalty(work, weight) if weight else None
+        self._objective = TrainingObjective(work, self._samples, penalties, unit, self._scale.unit, drawn, curves)
         self._moving = moving(work, self._held_edges)
         z = self._objective.start()
         if not np.isfinite(z).all():
@@ -222,7 +233,14 @@ class Training:
         self._starting = True
         start(z)
         self._starting = False
-        commit_grids(self._model, work)
+        self._commit(work)
+
+    def _commit(self, work: Network) -> None:
+        """Let the caller's model take over grids and parameters."""
+        outside = self._scale.outside(work, self._model)
+        if not np.isfinite(outside._theta).all():
+            raise NotFiniteError(f"the parameters, which are too large for {self._model.dtype}")
+        commit_grids(self._model, outside)
 
     # --- steps ----------------------------------------------------------------------------------------------------
 
@@ -250,7 +268,10 @@ class Training:
         """Write an accepted step into the caller's model, and tell."""
         state = self._stepper.state
         theta = self._objective.params(state.x)
-        commit_params(self._model, theta)
+        outside = self._scale.params(self._work, theta)
+        if outside is not theta and not np.isfinite(outside).all():
+            raise NotFiniteError(f"the parameters, which are too large for {self._model.dtype}")
+        commit_params(self._model, outside)
         self._steps += 1
         parts = self._objective.parts(state.fun)
         self._objective.forget(state.fun)
@@ -268,7 +289,7 @@ class Training:
         told = self._state(grid, loss, objective)
         if record:
             self._recorder.add(told)
-        self._progress.step(grid, loss, self._last_validation)
+        self._progress.step(grid, told.loss, told.validation)
         if self._settings.callback is not None:
             try:
                 self._settings.callback(told)
@@ -302,6 +323,8 @@ class Training:
             self._adopt(work, units(work, self._samples), self._stepper.restart)
         else:
             moments = (state.m, state.v, state.t)
+            if not all(np.isfinite(moment).all() for moment in moments[:2]):
+                raise NotFiniteError("the squares of the gradient, of which Adam keeps the mean")
             self._adopt(work, unit, lambda z: self._stepper.restart(z, moments=moments))
 
     # --- judgement ------------------------------------------------------------------------------------------------
@@ -310,8 +333,14 @@ class Training:
         return math.nan if self._validation is None else sample_loss(self._work, self._validation)
 
     def _consider(self, loss: float, objective: float, theta: FloatArray) -> None:
-        """Keep the point if it is the best: by the validation samples, or else by the objective."""
-        score = objective if self._validation is None else self._last_validation
+        """Keep the point if it is the best: by the validation samples, or else by the objective.
+
+        A penalty on curves counts beside the validation loss: where few samples are held out and all are told apart,
+        those points of a path have the least loss whose logits are large.
+        """
+        score = objective
+        if self._validation is not None:
+            score = self._last_validation + (objective - loss if self._settings.curves else 0.0)
         score = math.inf if math.isnan(score) else score
         if score < self._stage_best[0]:
             self._stage_best = (score, self._steps)
@@ -337,7 +366,8 @@ class Training:
 
     def _state(self, grid: int, loss: float, objective: float) -> FitState:
         seconds = time.perf_counter() - self._began
-        return FitState(self._steps, self._stage, grid, loss, objective, self._last_validation, seconds)
+        loss, objective, validation = map(self._scale.loss, (loss, objective, self._last_validation))
+        return FitState(self._steps, self._stage, grid, loss, objective, validation, seconds)
 
     def _final_model(self) -> Network:
         """Return the model of the best point, its hidden grids over all training samples where a policy needs that."""
@@ -366,11 +396,11 @@ class Training:
     def _result(self, status: FitStatus, message: str) -> FitResult:
         best = self._best
         return FitResult(
-            success=status is not FitStatus.NONFINITE,
+            success=status not in (FitStatus.NONFINITE, FitStatus.RANGE),
             status=status,
             message=message,
-            loss=best.loss if best else math.nan,
-            validation_loss=best.validation if best else math.nan,
+            loss=self._scale.loss(best.loss if best else math.nan),
+            validation_loss=self._scale.loss(best.validation if best else math.nan),
             best_step=best.step if best else 0,
             steps=self._steps,
             evaluations=self._evaluations,

@@ -1,10 +1,13 @@
-"""Before the first step: grids over the data, and numbers of a size that suits the units of the data.
+"""Before the first step: grids over the data, and numbers of a size that suits the units of the inputs.
 
-Neither x nor y is ever rescaled. The optimizer sees the variables z of params = unit * z, where the units are powers of
-two (so that no bit is lost) by which a step of about 1 in each variable changes the outputs about as much.
+x is never rescaled, and targets are in the units of :mod:`numkan.train.scale`. The optimizer sees the variables z of
+params = unit * z, where the units are powers of two (so that no bit is lost) by which a step of about 1 in each
+variable changes the outputs about as much.
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,13 +20,16 @@ from numkan.model.layer_outputs import layer_outputs, network_activations
 from numkan.model.network import Network
 from numkan.train.samples import Samples
 
-__all__ = ["NotFiniteError", "first_grids", "lay_grids", "loss_scale", "units"]
+__all__ = ["NotFiniteError", "best_constant", "first_grids", "lay_grids", "thinned", "units"]
 
 #: Share by which the grids of hidden layers reach beyond their activations, which move in training.
 _MARGIN = 0.01
 
 #: Knots reach beyond the activations, k / G times their range: room for it in the dtype.
 _ROOM = 256
+
+#: Units stay so many powers of two inside the range of the dtype.
+_ROOM_BITS = 8
 
 #: A direction of the coefficients that the samples see less than this of keeps the old function. With a strict
 #: criterion a curve runs exactly through a few samples in the tail of a grid and swings between them; measured on
@@ -40,8 +46,10 @@ _COMMON = 16.0
 #: The deviation of silu(x) for x over [-1, 1]: of ordinary size.
 _ORDINARY = 0.3
 
-#: The activations of a network that has learned nothing are brought down to this many standard deviations' worth.
+#: The activations of a network that has learned nothing are brought down to this many standard deviations' worth; its
+#: outputs are brought up to that of the targets where they are less than this share of it.
 _WIDE = 10.0
+_NARROW = 1e-3
 
 
 class NotFiniteError(Exception):
@@ -91,7 +99,7 @@ def first_grids(model: Network, samples: Samples, held: NDArray[np.bool_], *, gr
     (n_in, n_out) of the first layer, which bear no share of what the targets are on average.
     """
     laid = lay_grids(model, samples.x, inputs=True) if grids else model
-    some = _thin(samples)
+    some = thinned(samples)
     if not _worse_than_constant(laid, some):
         return laid
     new = model.copy()
@@ -101,7 +109,7 @@ def first_grids(model: Network, samples: Samples, held: NDArray[np.bool_], *, gr
     return new
 
 
-def _thin(samples: Samples) -> Samples:
+def thinned(samples: Samples) -> Samples:
     """Return at most `_GRID_SAMPLES` of the samples, evenly taken from those that have a weight."""
     if len(samples) <= _GRID_SAMPLES:
         return samples
@@ -113,13 +121,14 @@ def _thin(samples: Samples) -> Samples:
 def _settle(model: Network, samples: Samples, held: NDArray[np.bool_], *, grids: bool) -> None:
     """Bring a network that has learned nothing into the units of the data, in place.
 
-    From the first layer to the last: base scales as for inputs of ordinary
-    size; offsets of the base function (inputs far from 0) are taken out by constants in the coefficients, which sum to
-    a constant; outputs that are wide all the same are narrowed. In the end the outputs have the mean of the targets.
-    With `grids`, the grid of every hidden layer goes over its activations first; its splines are stretched with it.
+    From the first layer to the last: base scales as for inputs of ordinary size; offsets of the base function (inputs
+    far from 0) are taken out by constants in the coefficients, which sum to a constant; outputs that are wide all the
+    same are narrowed, and those of the last layer widened where there is next to nothing. In the end the outputs have
+    the mean of the targets. With `grids`, the grid of every hidden layer goes over its activations first; its splines
+    are stretched with it.
     """
     mse = samples.goal.loss == "mse"
-    centre, width = _constant(samples)
+    centre, width = best_constant(samples)
     x = samples.x
     for depth, layer in enumerate(model.act_fun):
         last = depth == model.depth - 1
@@ -128,9 +137,9 @@ def _settle(model: Network, samples: Samples, held: NDArray[np.bool_], *, grids:
         _settle_base(layer, x)
         y = layer_outputs(layer, x)
         wide = float(y.std(axis=0, dtype=np.float64).max()) / (width if last else 1.0)
-        if _WIDE < wide < np.inf:
+        if _WIDE < wide < np.inf or (last and 0 < wide < _NARROW):
             for able, numbers in ((layer.sb_trainable, layer.scale_base), (True, layer.coef)):
-                numbers /= _power_of_two(wide) if able else 1.0
+                numbers /= _power_of_two(wide, layer.dtype) if able else 1.0
             y = layer_outputs(layer, x)
         if last and mse:
             bear = np.ones(layer.mask.shape) if depth else 1.0 - held
@@ -146,8 +155,8 @@ def _settle_base(layer: KANLayer, x: FloatArray) -> None:
     for i, (m, d) in enumerate(zip(mean, deviation, strict=True)):
         if not (d > 0 and np.isfinite(m) and np.isfinite(d)):
             continue
-        if layer.sb_trainable and _unit(d) != 1:
-            layer.scale_base[i] *= _power_of_two(_ORDINARY / d)
+        if layer.sb_trainable and _unit(d, layer.dtype) != 1:
+            layer.scale_base[i] *= _power_of_two(_ORDINARY / d, layer.dtype)
         if abs(m) > _COMMON * d:
             by = np.zeros(layer.mask.shape)
             by[i] = -m * layer.mask[i] * layer.scale_base[i]
@@ -158,11 +167,11 @@ def _worse_than_constant(model: Network, samples: Samples) -> bool:
     y = model._predict(samples.x)
     loss = samples.goal.part(slice(0, len(samples)), y, np.empty_like(y))
     constant = np.empty_like(y)
-    constant[:] = _constant(samples)[0]
+    constant[:] = best_constant(samples)[0]
     return not loss < samples.goal.part(slice(0, len(samples)), constant, np.empty_like(y))
 
 
-def _constant(samples: Samples) -> tuple[FloatArray, float]:
+def best_constant(samples: Samples) -> tuple[FloatArray, float]:
     """Return the best constant outputs (n_out,), and the standard deviation of the targets about them."""
     goal = samples.goal
     if goal.loss != "mse":
@@ -181,33 +190,25 @@ def _shift(layer: KANLayer, by: FloatArray) -> None:
     layer.coef += np.where(able, by / np.where(able, slope, 1), 0)[:, :, None].astype(layer.dtype)
 
 
-def loss_scale(samples: Samples) -> float:
-    """Return the power of two nearest to the loss of the best constant: what losses are measured in."""
-    return _power_of_two(_constant(samples)[1] ** 2) if samples.goal.loss == "mse" else 1.0
-
-
 def units(model: Network, samples: Samples) -> FloatArray:
     """Return the unit of every parameter (n_params,); those near 1 are left at 1.
 
-    A coefficient's is the size of what its layer puts out: 1, or for the last layer the deviation of the targets. That
-    of a base scale is as large divided by the root mean square of b(x), that of a spline scale by its coefficients;
-    but a spline scale is never moved by more than 1, or a coefficient's next step would be as much larger.
+    A coefficient's is 1, the size of what a layer puts out. That of a base scale is 1 over the root mean square of
+    b(x), that of a spline scale 1 over its coefficients; but a spline scale is never moved by more than 1, or a
+    coefficient's next step would be as much larger.
     """
-    samples = _thin(samples)
-    width = _constant(samples)[1]
+    samples = thinned(samples)
     unit = np.ones(model.n_params, model.dtype)
     acts = network_activations(model.act_fun, samples.x)
     at = 0
     for depth, layer in enumerate(model.act_fun):
-        size = width if depth == model.depth - 1 else 1.0
         sections = layer._sections(unit[at : at + layer.n_params])
-        sections["coef"][...] = _unit(size)
         if "scale_base" in sections:
             b, x = (values.astype(np.float64) for values in (base_and_slope(layer._base, acts[depth])[0], acts[depth]))
             by = _base_size(*(np.sqrt(np.square(values).mean(axis=0)) for values in (b, x)))
-            sections["scale_base"][...] = _relative_units(size, by)[:, None]
+            sections["scale_base"][...] = _inverse_units(by, model.dtype)[:, None]
         if "scale_sp" in sections:
-            sections["scale_sp"][...] = _relative_units(size, np.maximum(np.abs(layer.coef).max(axis=2), size))
+            sections["scale_sp"][...] = _inverse_units(np.maximum(np.abs(layer.coef).max(axis=2), 1.0), model.dtype)
         at += layer.n_params
     return unit
 
@@ -221,16 +222,17 @@ def _base_size(b: FloatArray, x: FloatArray) -> FloatArray:
     return np.maximum(b, np.minimum(x, 1.0) / _COMMON)
 
 
-def _relative_units(size: float, by: FloatArray) -> FloatArray:
-    """Return the units size / by, for every entry of an array."""
-    flat = [_unit(size / value) if 0 < value < np.inf else 1.0 for value in by.reshape(-1).astype(np.float64)]
+def _inverse_units(by: FloatArray, dtype: np.dtype[Any]) -> FloatArray:
+    """Return the units 1 / by, for every entry of an array."""
+    flat = [_unit(1.0 / value, dtype) if 0 < value < np.inf else 1.0 for value in by.reshape(-1).astype(np.float64)]
     return np.array(flat).reshape(by.shape)
 
 
-def _unit(size: float) -> float:
-    return 1.0 if 1 / _COMMON <= size <= _COMMON else _power_of_two(size)
+def _unit(size: float, dtype: np.dtype[Any]) -> float:
+    return 1.0 if 1 / _COMMON <= size <= _COMMON else _power_of_two(size, dtype)
 
 
-def _power_of_two(value: float) -> float:
-    """Return the nearest power of two, within float32's range of squares."""
-    return 2.0 ** float(np.clip(np.round(np.log2(value)), -60, 60)) if value > 0 else 1.0
+def _power_of_two(value: float, dtype: np.dtype[Any]) -> float:
+    """Return the nearest power of two, within the range of the dtype."""
+    most = np.finfo(dtype).maxexp - _ROOM_BITS
+    return 2.0 ** float(np.clip(np.round(np.log2(value)), -most, most)) if value > 0 else 1.0
