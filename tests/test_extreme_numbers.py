@@ -162,3 +162,13 @@ def test_scores_of_activations_whose_squares_overflow_are_one_clear_error():
     for judge in (model.edge_scores, model.prune):
         with pytest.raises(ValueError, match="must give activations whose squares are finite, not up to 9"):
             judge(x)
+
+
+@pytest.mark.parametrize("policy", ["nan", "raise"])
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+def test_a_policy_that_refuses_samples_is_no_failure_of_the_fit(policy, dtype):
+    x, y = data(dtype, x_unit=2.0)
+    model = KAN([2, 2, 1], seed=0, extrapolate=policy, dtype=dtype)
+    result = model.fit(x, y, method="lm", steps=3, update_grid=False)
+    assert result.success
+    assert np.isfinite(result.loss)

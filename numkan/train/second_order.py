@@ -18,7 +18,7 @@ from numkan.base import given_base
 from numkan.model.least_squares import LeastSquares
 from numkan.optimize.damped import DampedLeastSquares
 from numkan.optimize.result import Status
-from numkan.train.commit import commit_grids
+from numkan.train.commit import commit_grids, scratch_copy
 from numkan.train.evidence import Evidence, Smoothness, measures
 from numkan.train.history import FitResult, FitStatus
 from numkan.train.objective import sample_loss, where_not_finite
@@ -335,9 +335,10 @@ class LeastSquaresTraining(Training):
             self._best_splines = self._splines.at(self._objective.z)
 
     def _result(self, status: FitStatus, message: str) -> FitResult:
-        lost = sample_loss(self._model, self._samples)
+        model = scratch_copy(self._model)  # whose policies refuse no sample
+        lost = sample_loss(model, self._samples)
         if status is not FitStatus.NONFINITE and not math.isfinite(lost):
-            status, where = FitStatus.NONFINITE, where_not_finite(self._model, self._samples)
+            status, where = FitStatus.NONFINITE, where_not_finite(model, self._samples)
             message = f"The model is not finite on its training samples, beginning in {where}."
         result = super()._result(status, message)
         width = self._units.width
