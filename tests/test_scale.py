@@ -15,6 +15,7 @@ from numkan.model.regularization import Penalties, objective_and_grad, penalized
 from numkan.train import FitStatus
 from numkan.train.samples import check_samples
 from numkan.train.scale import Scale
+from numkan.train.start import first_grids
 from numkan.train.verdict import fault
 
 METHODS = ["lbfgs", "adam"]
@@ -157,6 +158,17 @@ def test_the_gradient_in_other_units_is_that_of_the_objective_in_the_units_of_th
     assert scale.loss(here.value) == pytest.approx(there.value, rel=1e-12)
     factor = scale.params(model, np.ones(model.n_params))
     np.testing.assert_allclose(here.grad * 4.0**scale.outputs / factor, there.grad, rtol=1e-9, atol=1e-12)
+
+
+def test_outputs_of_next_to_nothing_are_widened_but_rounding_is_not():
+    x, y = data()
+    samples = check_samples(small(), x, y, "mse", None)
+    for first, last, least, most in ((1.0, 1e-12, 0.1, 10.0), (1e-16, 1.0, 0.0, 1e-12)):
+        model = small(base_fun="zero")
+        model.act_fun[0].coef *= first
+        model.act_fun[1].coef *= last
+        spread = first_grids(model, samples, np.zeros((2, 2), bool), grids=False)(x).std()
+        assert least <= spread < most
 
 
 # --- no success where numbers leave the dtype's range ----------------------------------------------------------------

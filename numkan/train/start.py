@@ -137,7 +137,8 @@ def _settle(model: Network, samples: Samples, held: NDArray[np.bool_], *, grids:
         _settle_base(layer, x)
         y = layer_outputs(layer, x)
         wide = float(y.std(axis=0, dtype=np.float64).max()) / (width if last else 1.0)
-        if _WIDE < wide < np.inf or (last and 0 < wide < _NARROW):
+        vary = y.std(axis=0, dtype=np.float64) > np.sqrt(np.finfo(y.dtype).eps) * np.abs(y).max(axis=0)
+        if _WIDE < wide < np.inf or (last and 0 < wide < _NARROW and vary.all()):  # rounding is not to be widened
             for able, numbers in ((layer.sb_trainable, layer.scale_base), (True, layer.coef)):
                 numbers /= _power_of_two(wide, layer.dtype) if able else 1.0
             y = layer_outputs(layer, x)
