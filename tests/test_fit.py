@@ -586,8 +586,8 @@ def test_ctrl_c_at_any_moment_leaves_the_last_accepted_step(monkeypatch, ctrl_c)
         model = small()
         states = recorded(model, monkeypatch)
         timer = threading.Timer(rng.uniform(0, 0.3), _thread.interrupt_main)
-        timer.start()
         try:
+            timer.start()  # on a busy machine the interruption comes before it returns
             model.fit(x, y, **{**QUICK, "steps": 100_000, "grids": [2, 3] * 50}, grid_update_num=60)
             timer.join()
             time.sleep(0.1)  # the interruption came too late, and is not for the next statement
