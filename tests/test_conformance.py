@@ -8,7 +8,11 @@ import subprocess
 import sys
 import time
 import tomllib
+from collections import deque
+from dataclasses import replace
+from functools import partial
 from importlib.metadata import entry_points
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +30,9 @@ from numkan.conformance.law import Broken, assert_identical, assert_within, comp
 from numkan.conformance.laws.grids import counted, dense, slack
 from numkan.conformance.laws.refinement import covered
 from numkan.conformance.own import Numkan
+from numkan.conformance.runner import judge
 from numkan.conformance.scope import Scope, scope_of
+from numkan.conformance.strata import strata
 from numkan.conformance.strategies import of, random_case
 from numkan.spline import coef2curve
 from tests.conformance_adapters import DeBoor, Wrong
@@ -348,6 +354,53 @@ def test_what_is_told_of_scales_is_looked_at() -> None:
 
     for id in ("N-GCS", "N-GFD", "N-ADJ"):
         assert not check(Half(), only=[id]).ok
+
+
+# --- cases --------------------------------------------------------------------------------------------------------
+
+SPLINES = [law for law in LAWS.values() if law.about == "splines"]
+
+
+def seen_by(law: Law, adapter: Any, seed: int, examples: int = 3) -> list[Case]:
+    """The cases that a law is tried on."""
+    cases: list[Case] = []
+    recording = replace(law, check=lambda impl, case: cases.append(case), needs=("basis",), policies=())
+    judge(recording, Guard(adapter), scope_of(adapter), seed, examples, 60.0)
+    return cases
+
+
+@pytest.mark.parametrize("law", SPLINES, ids=lambda law: law.id)
+def test_every_law_of_splines_sees_each_degree_in_each_dtype_on_even_and_on_graded_knots(law: Law) -> None:
+    due = {(*one, even) for one in product(range(6), ("float64", "float32")) for even in (True, False)}
+    for seed in (0, 1, 17, 4321):
+        cases = seen_by(law, DeBoor(), seed, examples=1)
+        assert due <= {(case.k, case.dtype.name, np.ptp(np.diff(case.knots)) == 0) for case in cases}
+
+
+class HalfTooLarge(DeBoor):
+    """All values of one degree in one dtype are half as large again."""
+
+    degree, single = 3, False
+
+    def basis(self, x: Array, knots: Array, k: int) -> Array:
+        wrong = k == self.degree and (x.dtype == np.float32) == self.single
+        return super().basis(x, knots, k) * x.dtype.type(1.5 if wrong else 1.0)
+
+
+@pytest.mark.parametrize("single", [False, True], ids=["float64", "float32"])
+@pytest.mark.parametrize("degree", range(6))
+def test_a_basis_that_is_too_large_at_one_degree_is_found_whatever_the_seed(degree: int, single: bool) -> None:
+    wrong = type("Wrong", (HalfTooLarge,), {"degree": degree, "single": single})()
+    guard, scope = Guard(wrong), scope_of(wrong)
+    for seed in range(6):
+        for id in ("P-PoU", "P-REL"):
+            check_all = partial(LAWS[id].check, guard)
+            with pytest.raises(Broken):
+                deque(map(check_all, strata("splines", scope, seed)))
+    (result,) = check(wrong, only=["P-ORC"], seed=degree).results
+    assert result.outcome == "FAIL"
+    assert result.example["k"] == degree
+    assert result.example["dtype"] == ("float32" if single else "float64")
 
 
 # --- fits and grids -----------------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import tempfile
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 from hypothesis import HealthCheck, Phase, Verbosity, configuration, given, seed, settings
@@ -13,6 +14,7 @@ from hypothesis.errors import Flaky
 
 from numkan.conformance.law import Broken
 from numkan.conformance.scope import Scope
+from numkan.conformance.strata import strata
 from numkan.conformance.strategies import of
 
 __all__ = ["search"]
@@ -30,7 +32,18 @@ _SETTINGS = settings(
 
 
 def search(trial: Any, scope: Scope, number: int, examples: int) -> None:
-    """Try a law on cases of one seed; the smallest that breaks it is the last that is tried."""
+    """Try a law on all strata and on drawn cases of one seed; the smallest that breaks it is the last that is tried."""
+    for case in strata(trial.law.about, scope, number):
+        try:
+            trial(case)
+        except Broken:
+            alike = replace(scope, degrees=(case.k,), dtypes=(case.dtype.name,))
+            return _drawn(trial, alike, number, examples)
+    return _drawn(trial, scope, number, examples)
+
+
+def _drawn(trial: Any, scope: Scope, number: int, examples: int) -> None:
+    """Try a law on drawn cases, and make one that breaks it small."""
 
     @seed(number)
     @settings(_SETTINGS, max_examples=examples)
