@@ -137,7 +137,6 @@ def environment(**more: Any) -> dict[str, Any]:
     threads = {name: os.environ[name] for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS") if name in os.environ}
     return {
         "numkan": __version__,
-        "hypothesis": version("hypothesis"),
         "numpy": np.__version__,
         "python": sys.version.split()[0],
         "blas": f"{blas.get('name')} {blas.get('version')}",

@@ -19,18 +19,15 @@ from numkan.conformance.cases import from_plain, plain
 from numkan.conformance.guard import Guard
 from numkan.conformance.law import Broken, Law, measured
 from numkan.conformance.laws import LAWS
+from numkan.conformance.making import cases_of, summary
 from numkan.conformance.report import FAIL, FORMAT, KNOWN, NOT_CLAIMED, PASS, Report, Result, environment
 from numkan.conformance.scope import AdapterError, Scope, declared, scope_of
+from numkan.conformance.search import search
 
 __all__ = ["EXAMPLES", "check", "judge", "opened", "replay", "selected"]
 
-#: Cases that each law is tried on in the standard run, and in each round of the soak mode.
+#: Cases that are drawn for each law, beside those of the design, in the standard run and in each round of soak mode.
 EXAMPLES = 25
-
-WITHOUT_HYPOTHESIS = (
-    "The cases of the laws are made by Hypothesis, which is not installed: install it with "
-    "`pip install numkan[conformance]`."
-)
 
 
 def check(
@@ -52,11 +49,12 @@ def check(
     only : iterable of str
         Ids of laws, or patterns such as ``"P-*"``; without it, all.
     soak : float
-        Seconds to go on with ever new cases. Without it every law gets `examples` cases, the same ones every time.
+        Seconds to go on with ever new cases. Without it every law gets one round of cases, the same ones every time.
     seed : int
         Where cases begin; the soak mode goes on with seed + 1, seed + 2, and so on.
     examples : int
-        Cases for each law and round.
+        Cases that are drawn for each law and round, beside those that hold all pairs of degrees, dtypes, kinds of
+        knots and so on.
     timeout : float
         Seconds that one call of the adapter may take.
     known : mapping of str to str
@@ -101,7 +99,9 @@ def check(
             break
     results = tuple(_with_known(found[law.id], known) for law in laws)
     took = f"{time.monotonic() - start:.1f} s"
-    facts = environment(seed=seed, rounds=rounds, examples=examples, took=took)
+    tried = dict.fromkeys(law.about for law in laws if found[law.id].cases)
+    cases = {f"cases of {about}": summary(cases_of(about, scope, seed, examples)) for about in tried}
+    facts = environment(seed=seed, rounds=rounds, drawn=examples, **cases, took=took)
     return Report(name, results, facts)
 
 
@@ -155,10 +155,6 @@ def judge(law: Law, guard: Guard, scope: Scope, seed: int, examples: int, timeou
     if undeclared:
         return Result(law, FAIL, message=f"policy `{undeclared[0]}` is not declared")
     trial = _Trial(law, guard)
-    try:
-        from numkan.conformance.search import search
-    except ModuleNotFoundError:
-        raise AdapterError(WITHOUT_HYPOTHESIS) from None
     _in_time(partial(search, trial, scope, seed, examples), guard, timeout, f"while {law.id} was checked")
     return trial.result()
 
@@ -178,24 +174,18 @@ def _unclaimed(law: Law, guard: Guard, scope: Scope) -> str:
 #: How much longer than a call what lies between calls may take: the kit's own arithmetic, on a machine that is busy.
 BETWEEN = 10
 
-#: Cases that may be tried to make a failing one smaller.
-SMALLER = 300
-
 
 class _Trial:
     """A law on one case after another: the worst error, and the last case that broke it."""
 
     def __init__(self, law: Law, guard: Guard) -> None:
         self.law, self.guard = law, guard
-        self.cases = self.after = 0
+        self.cases = 0
         self.worst: float | None = None
         self.broken: tuple[Any, str, float | None] | None = None
 
     def __call__(self, case: Any) -> None:
         self.cases += 1
-        self.after += self.broken is not None
-        if self.after > SMALLER:
-            return  # small enough
         with measured() as ratios, warnings.catch_warnings(), np.errstate(all="ignore"):
             warnings.simplefilter("ignore")
             try:

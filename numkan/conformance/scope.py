@@ -31,6 +31,16 @@ class Scope:
     base_fun: tuple[str, ...] = ("silu", "identity", "zero")
     flavour: str = "numkan"
 
+    @property
+    def degrees_of_grids(self) -> tuple[int, ...]:
+        """Degrees of layers whose grids are updated; not 0 where right ends are open, unless there is no other."""
+        return tuple(k for k in self.degrees if k or self.closed) or self.degrees
+
+    @property
+    def degrees_of_networks(self) -> tuple[int, ...]:
+        """The same of layers that compute."""
+        return tuple(k for k in self.layer_degrees if k or self.closed) or self.layer_degrees
+
 
 def declared(adapter: Any, name: str) -> tuple[Any, ...]:
     """Return what an adapter declares for a policy, as a tuple; empty where it declares nothing.

@@ -1,58 +1,36 @@
-"""The search for a case that breaks a law: drawn and made small by Hypothesis."""
+"""The search for a case that breaks a law: one of the standard run, made as simple as it can be."""
 
 from __future__ import annotations
 
-import contextlib
-import tempfile
-from collections.abc import Callable, Iterator
 from typing import Any
 
-from hypothesis import HealthCheck, Phase, Verbosity, configuration, given, seed, settings
-from hypothesis.configuration import set_hypothesis_home_dir
-from hypothesis.errors import Flaky
-
+from numkan.conformance.choices import Streams, simpler
 from numkan.conformance.law import Broken
+from numkan.conformance.making import cases_of, made_of
 from numkan.conformance.scope import Scope
-from numkan.conformance.strategies import of
 
-__all__ = ["search"]
+__all__ = ["SMALLER", "search"]
 
-_SETTINGS = settings(
-    database=None,
-    deadline=None,
-    derandomize=False,  # the seed is given
-    phases=(Phase.generate, Phase.shrink),
-    suppress_health_check=list(HealthCheck),
-    verbosity=Verbosity.quiet,
-    report_multiple_bugs=False,
-    print_blob=False,
-)
+#: Cases that may be tried to make a failing one simpler.
+SMALLER = 300
 
 
-def search(trial: Any, scope: Scope, number: int, examples: int) -> None:
-    """Try a law on cases of one seed; the smallest that breaks it is the last that is tried."""
-
-    @seed(number)
-    @settings(_SETTINGS, max_examples=examples)
-    @given(case=of(trial.law.about, scope))
-    def body(case: Any) -> None:
-        trial(case)
-
-    run: Callable[[], None] = body
-    with (
-        _leaving_nothing(),
-        contextlib.suppress(Broken, Flaky),
-    ):  # the trial knows; a flaky one has broken the law at least once
-        run()
-
-
-@contextlib.contextmanager
-def _leaving_nothing() -> Iterator[None]:
-    """Let Hypothesis keep its notes in a folder that is deleted afterwards, and not in the user's."""
-    before = vars(configuration).get("__hypothesis_home_directory")
-    with tempfile.TemporaryDirectory() as folder:
-        set_hypothesis_home_dir(folder)
+def search(trial: Any, scope: Scope, seed: int, examples: int) -> None:
+    """Try a law on the cases of one seed; the simplest that breaks it is the last that does."""
+    about = trial.law.about
+    for made in cases_of(about, scope, seed, examples):
         try:
-            yield
-        finally:
-            set_hypothesis_home_dir(before)
+            trial(made.case)
+        except Broken:
+            simpler(made.choices, lambda streams: _breaks(trial, about, scope, streams), SMALLER)
+            return
+
+
+def _breaks(trial: Any, about: str, scope: Scope, streams: Streams) -> Streams | None:
+    """Try the case of some choices; return all that it has taken where it breaks the law."""
+    made = made_of(about, scope, streams)
+    try:
+        trial(made.case)
+    except Broken:
+        return made.choices
+    return None

@@ -17,9 +17,10 @@ from numkan.conformance import twin
 from numkan.conformance.adapter import KINDS, Array, claims
 from numkan.conformance.cases import Case, NetworkCase
 from numkan.conformance.law import assert_identical, assert_within, law, require
-from numkan.conformance.laws.gradients import contracted, flat, is_steady, shared
+from numkan.conformance.laws.gradients import contracted, flat, shared
 from numkan.conformance.laws.structure import alike
 from numkan.conformance.points import probes, with_more_knots
+from numkan.conformance.steady import is_steady
 
 NETWORKS: dict[str, Any] = {"about": "networks", "needs": ("network_forward",)}
 N_THREADS = 10

@@ -15,27 +15,10 @@ from typing import Any
 import numpy as np
 
 from numkan.conformance import twin
-from numkan.conformance.adapter import KINDS, Array, Layer, claims
+from numkan.conformance.adapter import KINDS, Array, claims
 from numkan.conformance.cases import NetworkCase
 from numkan.conformance.law import assert_within, law, require
-
-
-def breaks(layer: Layer) -> Array:
-    """Return where curves may lack derivatives: knots, and where policies change (n_in, ...)."""
-    low, high = layer.grid[:, [layer.k]], layer.grid[:, [-1 - layer.k]]
-    reach = 0.03 * (high - low)
-    return np.concatenate([layer.grid, low - reach, high + reach], axis=1)
-
-
-def is_steady(case: NetworkCase) -> bool:
-    """Tell whether hidden activations stay in their pieces when they are off by rounding."""
-    layers, x = case.exact
-    acts, gathered = twin.activations(layers, x), twin.sizes(layers, x)
-    for layer, a, size in list(zip(layers, acts, gathered, strict=False))[1:]:
-        distance = np.abs(a[:, :, None] - breaks(layer)).min(axis=2)
-        if (distance <= 1000 * case.eps * (size + np.abs(layer.grid).max())).any():
-            return False
-    return True
+from numkan.conformance.steady import breaks, is_steady
 
 
 def contracted(jacobian: Array, y_bar: Array) -> Any:

@@ -254,7 +254,7 @@ def same_grid(impl: Any, case: GridCase) -> None:
     assert_within(kept, coef, 64 * case.eps * abs(coef).max(), "coefficients")
 
 
-@law("G-PRES", "|A^T r| <= 64 eps ||A|| ||y||; ||r|| <= (1 + 1e-10) ||A c_w - y||", "least squares", **UPDATES)
+@law("G-PRES", "|A^T r| <= 32(k+1) eps ||A|| ||y||; ||r|| <= (1 + 1e-10) ||A c_w - y||", "least squares", **UPDATES)
 def preserved(impl: Any, case: GridCase) -> None:
     """The residual on the samples is optimal: orthogonal to the columns, and no larger than that of a witness."""
     grid, coef = _laid(case, impl)
@@ -266,7 +266,8 @@ def preserved(impl: Any, case: GridCase) -> None:
         size = np.linalg.norm(A[i], 2)
         # rounding the coefficients to the dtype is an error of its own, as large as eps C
         rounding = size * np.sqrt(A[i].shape[1]) * abs(coef[i]).max() + np.linalg.norm(terms[:, i])
-        bound = 64 * case.eps * size * (np.linalg.norm(y[:, i]) + rounding)
+        rounding += case.eps * abs(case.coef[i]).max()  # an old curve that is no larger is rounding itself
+        bound = 32 * (case.k + 1) * case.eps * size * (np.linalg.norm(y[:, i]) + rounding)
         assert_within(A[i].T @ left, 0.0, bound, f"A^T r of input {i}")
         other = np.linalg.norm(A[i] @ witness[:, i] - y[:, i])
         largest = (1 + 1e-10) * other + 64 * case.eps * (np.linalg.norm(y[:, i]) + rounding)

@@ -12,7 +12,7 @@ from numkan.conformance.adapter import Array, Layer
 from numkan.conformance.cases import NetworkCase
 from numkan.conformance.grids import dyadic_grid
 from numkan.conformance.law import assert_within, law, require
-from numkan.conformance.laws.gradients import is_steady
+from numkan.conformance.steady import is_steady
 
 
 def covered(case: NetworkCase, even: bool) -> NetworkCase:

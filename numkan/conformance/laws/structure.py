@@ -12,7 +12,7 @@ from numkan.conformance import twin
 from numkan.conformance.adapter import KINDS, Array, Layer
 from numkan.conformance.cases import NetworkCase
 from numkan.conformance.law import assert_identical, assert_within, law, require
-from numkan.conformance.laws.gradients import is_steady
+from numkan.conformance.steady import is_steady
 
 LAYERS: dict[str, Any] = {"about": "networks", "needs": ("layer_forward",)}
 NETWORKS: dict[str, Any] = {"about": "networks", "needs": ("network_forward",)}

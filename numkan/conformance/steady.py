@@ -1,0 +1,37 @@
+"""Where rounding must not decide: hidden activations that lie beside a knot, on which side of it is a matter of bits.
+
+Outputs may jump there, or their derivatives, and no law of a whole network can hold.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from numkan.conformance import twin
+from numkan.conformance.adapter import Array, Layer
+from numkan.conformance.cases import NetworkCase
+
+__all__ = ["breaks", "is_steady", "steady_rows"]
+
+
+def breaks(layer: Layer) -> Array:
+    """Return where curves may lack derivatives: knots, and where policies change (n_in, ...)."""
+    low, high = layer.grid[:, [layer.k]], layer.grid[:, [-1 - layer.k]]
+    reach = 0.03 * (high - low)
+    return np.concatenate([layer.grid, low - reach, high + reach], axis=1)
+
+
+def steady_rows(case: NetworkCase) -> Array:
+    """Tell for each sample whether its hidden activations stay in their pieces when they are off by rounding."""
+    layers, x = case.exact
+    steady = np.ones(len(x), bool)
+    acts, gathered = twin.activations(layers, x), twin.sizes(layers, x)
+    for layer, a, size in list(zip(layers, acts, gathered, strict=False))[1:]:
+        distance = np.abs(a[:, :, None] - breaks(layer)).min(axis=2)
+        steady &= (distance > 1000 * case.eps * (size + np.abs(layer.grid).max())).all(axis=1)
+    return steady
+
+
+def is_steady(case: NetworkCase) -> bool:
+    """Tell whether all samples are steady."""
+    return bool(steady_rows(case).all())
