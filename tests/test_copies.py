@@ -57,7 +57,7 @@ def test_hashes_of_small_integers_and_their_halves_do_not_collide():
 
 
 @given(ROWS, st.floats(0.01, 0.99), st.integers(0, 9))
-def test_copies_stay_on_one_side_and_the_share_is_that_of_distinct_rows(x, share, seed):
+def test_copies_stay_on_one_side_and_the_share_is_at_most_that_of_distinct_rows(x, share, seed):
     given_samples = samples(x)
     distinct = len({*naive_labels(x)})
     if distinct == 1:
@@ -67,7 +67,10 @@ def test_copies_stay_on_one_side_and_the_share_is_that_of_distinct_rows(x, share
     train, held = split(given_samples, share, np.random.default_rng(seed))
     ours, theirs = ({tuple(row) for row in part.x.tolist()} for part in (train, held))
     assert not ours & theirs
-    assert len(theirs) == min(max(round(share * distinct), 1), distinct - 1)
+    assert 1 <= len(theirs) <= min(max(round(share * distinct), 1), distinct - 1)
+    untold = (train.x == train.x[0]).all(axis=0)  # inputs that training takes for constants
+    strange = (held.x != train.x[0])[:, untold].any(axis=1)
+    assert not strange.any() or 2 * strange.sum() > len(held)
     assert sorted(np.append(train.goal.y, held.goal.y)) == list(range(len(x)))
 
 
@@ -86,7 +89,7 @@ def test_samples_without_weight_are_not_held_out():
         train, held = split(samples(x, weight=weight), 0.9, np.random.default_rng(seed))
         assert len(held) == 9
         assert held.x.min() >= 10
-        assert train.goal.weight.sum() == 1
+        assert np.count_nonzero(train.goal.weight) == 1
 
 
 # --- copies are one sample ----------------------------------------------------------------------------------------

@@ -91,7 +91,7 @@ def _lay_over(layer: KANLayer, x: FloatArray, depth: int, *, keep: bool = True, 
         layer.grid = grid_from_samples(some, layer.G, layer.k, layer.grid_eps, margin, layer.dtype)
 
 
-def first_grids(model: Network, samples: Samples, held: NDArray[np.bool_], *, grids: bool) -> Network:
+def first_grids(model: Network, samples: Samples, held: NDArray[np.bool_] | None = None, *, grids: bool) -> Network:
     """Return a copy to start from: its grids over the data (with `grids`), its numbers in their units.
 
     What a network has learned is kept, and so are its curves. One that is no better than a constant has learned
@@ -118,7 +118,7 @@ def thinned(samples: Samples) -> Samples:
     return samples.take(rows[:: -(-len(rows) // _GRID_SAMPLES)])
 
 
-def _settle(model: Network, samples: Samples, held: NDArray[np.bool_], *, grids: bool) -> None:
+def _settle(model: Network, samples: Samples, held: NDArray[np.bool_] | None, *, grids: bool) -> None:
     """Bring a network that has learned nothing into the units of the data, in place.
 
     From the first layer to the last: base scales as for inputs of ordinary size; offsets of the base function (inputs
@@ -143,7 +143,7 @@ def _settle(model: Network, samples: Samples, held: NDArray[np.bool_], *, grids:
                 numbers /= _power_of_two(wide, layer.dtype) if able else 1.0
             y = layer_outputs(layer, x)
         if last and mse:
-            bear = np.ones(layer.mask.shape) if depth else 1.0 - held
+            bear = np.ones(layer.mask.shape) if depth or held is None else 1.0 - held
             _shift(layer, bear * ((centre - y.mean(axis=0)) / np.maximum(bear.sum(axis=0), 1.0)))
         x = y
 
