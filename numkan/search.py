@@ -16,6 +16,7 @@ from numkan._shown import shown
 from numkan.kan import KAN
 from numkan.train.budget import Budget, fit_work, start_work, steps_within
 from numkan.train.history import FitResult, FitStatus
+from numkan.train.order import ROUNDING, falls_in_order
 from numkan.train.plan import Plan, make_plan
 from numkan.train.samples import Samples, check_samples, split
 from numkan.train.trials import SearchResult, Trial
@@ -36,15 +37,8 @@ _TRIAL_GRIDS, _TRIAL_COEFFICIENTS, _TRIAL_SHARES = (5, 25), 700, (2.0, 0.6)
 #: Share of the samples that judges.
 _HELD_OUT = 0.15
 
-#: A network fits where its last refinement brought the error down by this share of what the order of its splines says,
-#: as an exponent: error ~ G^-(k + 1) * _ORDER.
-_ORDER = 0.75
-
 #: Networks whose errors differ by less count as equally good; the second where the best one fits.
 _AS_GOOD, _AS_GOOD_FITTING = 1.03, 3.0
-
-#: Errors below this share of the targets are rounding.
-_ROUNDING = 1e-12
 
 #: The held-out error is worse than chance lets it be where it is so many times what cross-validation says.
 _BELIEVED = 1.5
@@ -154,7 +148,7 @@ class _Search:
             what = "rows" if samples.distinct == len(samples) else "distinct rows"
             raise ValueError(f"Argument `x` must have at least 8 {what} to search with, not {samples.distinct}.")
         self._train, self._held = split(samples, _HELD_OUT, self._rng)
-        self._rounding = _ROUNDING * (float(np.sqrt(np.square(samples.goal.y.astype(np.float64)).mean())) or 1.0)
+        self._rounding = ROUNDING * (float(np.sqrt(np.square(samples.goal.y.astype(np.float64)).mean())) or 1.0)
         self._trials: list[Trial] = []
         self._models: list[KAN] = []
 
@@ -225,7 +219,7 @@ class _Search:
         error = math.sqrt(result.validation_loss) if result.validation_loss >= 0 else math.inf
         score = result.gcv if error <= _BELIEVED * result.gcv else error
         gain, ratio = _last_gain(result)
-        fits = gain > ratio ** (_ORDER * (k + 1)) > 1.0 or score <= self._rounding
+        fits = falls_in_order(gain, ratio, k) or score <= self._rounding
         seconds = time.perf_counter() - began
         trial = Trial(tuple(width), k, max(model.grid), error, max(score, self._rounding), gain, fits, seconds)
         self._trials.append(trial)
