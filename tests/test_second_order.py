@@ -13,7 +13,7 @@ import pytest
 
 from numkan import KAN
 from numkan.model.network import Network
-from numkan.train import second_order, starts
+from numkan.train import climbs, second_order, starts
 from numkan.train.history import FitStatus
 from numkan.train.run import Ended
 from numkan.train.start import NotFiniteError
@@ -662,7 +662,7 @@ def test_held_out_samples_have_the_last_word_on_noise(monkeypatch):
         rng = np.random.default_rng(seed)
         x, fresh = rng.uniform(-1, 1, (150, 6)), rng.uniform(-1, 1, (1000, 6))
         for doubting, factor in ((True, 3.0), (False, np.inf)):
-            monkeypatch.setattr(second_order, "_CONTRADICTED", factor)
+            monkeypatch.setattr(climbs, "_CONTRADICTED", factor)
             told: list[Any] = []
             model = KAN([6, 2, 1], seed=seed)
             result = model.fit(x, target(x), callback=told.append)
@@ -682,10 +682,10 @@ def test_a_second_climb_that_is_no_better_or_cut_short_leaves_the_first(stop_at,
     x, y = data(100)
     options = {**LM, "grids": [3, 6], "validation": 0.2}
     once, twice = small(), small()
-    monkeypatch.setattr(second_order, "_AS_GOOD", 0.0)
+    monkeypatch.setattr(climbs, "_AS_GOOD", 0.0)
     expected = once.fit(x, y, **options)
-    monkeypatch.setattr(second_order, "_CONTRADICTED", 0.0)
-    monkeypatch.setattr(second_order, "_POOR", 0.0)
+    monkeypatch.setattr(climbs, "_CONTRADICTED", 0.0)
+    monkeypatch.setattr(climbs, "_POOR", 0.0)
 
     def stop(at: Any) -> None:
         if at.stage == stop_at:
@@ -704,8 +704,8 @@ def test_a_second_climb_that_overflows_is_no_failure_of_the_fit(monkeypatch):
     options = {**LM, "grids": [3, 6], "validation": 0.2}
     once, twice = small(), small()
     once.fit(x, y, **options)
-    monkeypatch.setattr(second_order, "_CONTRADICTED", 0.0)
-    monkeypatch.setattr(second_order, "_POOR", 0.0)
+    monkeypatch.setattr(climbs, "_CONTRADICTED", 0.0)
+    monkeypatch.setattr(climbs, "_POOR", 0.0)
     begin = second_order.LeastSquaresTraining._begin_stage
 
     def overflow(self: Any, grid: int) -> None:

@@ -12,6 +12,7 @@ from numkan._check import check_flag, check_integer, check_number, check_option,
 from numkan._shown import shown
 from numkan.model.network import Network
 from numkan.model.regularization import Penalties
+from numkan.train.climbs import Climbs
 from numkan.train.curves import WEIGHT, number_of_samples
 from numkan.train.exclusive import one_at_a_time
 from numkan.train.history import FitResult, FitState
@@ -19,12 +20,12 @@ from numkan.train.plan import holdout, make_plan
 from numkan.train.run import Settings, Training
 from numkan.train.samples import Samples, check_samples, merged, split, validation_samples
 from numkan.train.scale import Scale
-from numkan.train.second_order import LeastSquaresTraining, SecondOrder
+from numkan.train.second_order import SecondOrder
 
 __all__ = ["fit"]
 
-#: Starts that are tried at most.
-_RESTARTS = 30
+#: Starts that are tried at most for a climb of the ladder, and further climbs where the first one is stuck.
+_RESTARTS, _CLIMBS = 30, 2
 
 
 @one_at_a_time
@@ -54,6 +55,7 @@ def fit(
     grid_update_num: int = 5,
     callback: Callable[[FitState], object] | None = None,
     progress: bool = False,
+    effort: float = 1.0,
     time_limit: float | None = None,
     random_state: int | np.random.Generator | None = 0,
 ) -> FitResult:
@@ -104,7 +106,9 @@ def fit(
         model as it was drawn (but for base scales that are not trained), so it has no say where it changes later; a
         model that goes on keeps their curves.
     restarts : int or "auto"
-        Draws to try at most; 30 by default. Fewer are needed where one of them is good, or three agree.
+        Draws to try at most; 30 by default. Fewer are needed where one of them is good, or three agree. By default the
+        ladder is climbed up to twice more from other draws where the last refinement has hardly lowered the error,
+        though what is left is no noise (:mod:`numkan.train.order`). `status` is "stuck" where that did not help.
     penalty : "auto", None or float
         "auto" weighs roughness by evidence (:mod:`numkan.train.evidence`); None leaves it out; a number is one weight
         for the jumps of the highest derivative, in units of a target's deviation, a node's range and the number of
@@ -130,6 +134,8 @@ def fit(
         that step. To stop the fit, raise StopIteration in it.
     progress : bool
         Whether to show a bar, which needs tqdm.
+    effort : float
+        Scales the work that Levenberg-Marquardt may spend on starts: the draws, and the further climbs.
     time_limit : float, optional
         Seconds, checked at every step. Where some samples are held out, the ladder has half of them at most.
     random_state : int, numpy.random.Generator or None
@@ -167,6 +173,12 @@ def fit(
     units everywhere. Where numbers do leave the range, so that the model is not finite, explains nothing or has a loss
     too large for a float, `success` is False.
 
+    Points in the box of the data can leave the grids of hidden layers, where curves are extrapolated: in its corners a
+    node reaches further than at any sample. Levenberg-Marquardt makes hidden grids reach over the whole box (with
+    `update_grid` and without samples that only judge, and as far as curves allow it: :mod:`numkan.train.box`). If
+    points leave a grid all the same, by any method, `message` says by how much. Of more than 64 inputs the box is not
+    looked at: next to all of it is far from any sample.
+
     Under the policies "nan" and "raise" training goes on outside the grids as under "continue". In the end the hidden
     grids are laid over all training samples once more (with `update_grid`), so that the policy refuses none of them.
 
@@ -193,8 +205,8 @@ def fit(
     samples = check_samples(self, x, y, loss, sample_weight)
     rng = check_seed("random_state", random_state)
     redraw = _redraws(self, start, settings.update_grid)
-    restarts = _RESTARTS if isinstance(restarts, str) and check_option("restarts", restarts, ["auto"]) else restarts
-    restarts = check_integer("restarts", restarts, 1)
+    effort = check_number("effort", effort, 0.0, exclusive=True)
+    restarts, climbs = _budget(restarts, effort)
     automatic, penalty = isinstance(penalty, str), _penalty(penalty)
     train, held = _divide(self, samples, validation, grids, loss, rng)
     squares = loss == "mse" and not settings.penalties.active
@@ -221,9 +233,9 @@ def fit(
         plan.chosen["start"] = (
             "redraw: the model is as its constructor drew it" if redraw else "keep: the model goes on"
         )
-        options = SecondOrder(redraw, restarts, penalty)
+        options = SecondOrder(redraw, restarts, climbs, penalty)
         train, everything = merged(train), merged(samples if isinstance(validation, str) else train)
-        training = LeastSquaresTraining(self, train, held, plan, settings, rng, everything=everything, options=options)
+        training = Climbs(self, train, held, plan, settings, rng, everything=everything, options=options)
         return training.run()
 
 
@@ -250,6 +262,14 @@ def _redraws(model: Network, start: str, update_grid: bool) -> bool:
     if start == "redraw" and not update_grid:
         raise ValueError("Argument `start` must not be 'redraw' with `update_grid` False: starts lay grids anew.")
     return start == "redraw" or (start == "auto" and update_grid and model.is_as_drawn)
+
+
+def _budget(restarts: Any, effort: float) -> tuple[int, int]:
+    """Return the most draws for a climb and the most further climbs, none where the caller has counted the draws."""
+    if isinstance(restarts, str):
+        check_option("restarts", restarts, ["auto"])
+        return max(round(_RESTARTS * effort), 1), round(_CLIMBS * effort)
+    return check_integer("restarts", restarts, 1), 0
 
 
 def _penalty(penalty: Any) -> float | None:

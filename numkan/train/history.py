@@ -21,6 +21,7 @@ class FitStatus(StrEnum):
 
     FINISHED = "finished"
     EARLY = "early stopping"
+    STUCK = "stuck"
     TIME = "time limit"
     CALLBACK = "callback"
     NONFINITE = "non-finite"
@@ -88,8 +89,9 @@ class FitResult:
         False only where the loss became NaN or infinite, or where numbers left the range of the dtype: so large, or so
         small that differences are lost.
     status : FitStatus
-        ``"finished"``, ``"early stopping"``, ``"time limit"``, ``"callback"``, ``"non-finite"`` or ``"out of range"``
-        (compares with strings).
+        ``"finished"``, ``"early stopping"``, ``"stuck"``, ``"time limit"``, ``"callback"``, ``"non-finite"`` or
+        ``"out of range"`` (compares with strings). A model that is stuck is the best of several starts, but finer grids
+        have hardly lowered its error, and what is left is no noise (:mod:`numkan.train.order`).
     message : str
         What happened, in a sentence.
     loss, validation_loss : float

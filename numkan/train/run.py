@@ -20,6 +20,7 @@ from numkan._check import FloatArray
 from numkan.model.network import Network
 from numkan.model.regularization import Penalties
 from numkan.optimize import LBFGS, Adam, cosine
+from numkan.train.box import LEAVES, box_points, excess
 from numkan.train.commit import commit_grids, commit_params, refuses, scratch_copy
 from numkan.train.constant import constant_edges, flattened, held_edges, moving, silence
 from numkan.train.curves import CurvePenalty
@@ -100,6 +101,7 @@ class Training:
         self._model, self._scale, self._given = model, scale, samples
         self._samples, self._validation = scale.samples(samples), validation and scale.samples(validation)
         self._plan, self._settings, self._rng = plan, settings, rng
+        self._box = box_points(samples.x)
         self._recorder = Recorder()
         self._stages: list[Stage] = []
         self._best: Best | None = None
@@ -143,7 +145,19 @@ class Training:
                     "The validation loss was NaN or infinite throughout, beginning in "
                     f"{where_not_finite(self._best.model, self._validation)}. The model is at the last step."
                 )
+        if status not in (FitStatus.NONFINITE, FitStatus.RANGE):
+            message += self._what_leaves_grids()
         return self._result(status, message)
+
+    def _what_leaves_grids(self) -> str:
+        """Return a sentence where points in the box of the data leave hidden grids, or nothing."""
+        layer, share = excess(self._model, self._box)
+        if not share > LEAVES:
+            return ""
+        return (
+            f" In the box of the data, activations leave the grid of layer {layer} by up to {share:.0%} of its length, "
+            "and predictions are extrapolated there."
+        )
 
     def _run_stages(self, grids: tuple[int, ...]) -> tuple[FitStatus, str]:
         """Go up the ladder; return how it ended."""
@@ -377,7 +391,8 @@ class Training:
             weight = self._samples.goal.weight
             model = self._end_at(flattened(model, flat, self._samples.x[weight.argmax() if weight.size else 0]))
         if self._settings.update_grid and any(map(refuses, self._model.act_fun[1:])):
-            model = self._end_at(lay_grids(model, self._samples.x, inputs=False, thin=False))
+            over = self._box.astype(self._model.dtype)
+            model = self._end_at(lay_grids(model, self._samples.x, inputs=False, thin=False, box=over))
         return model
 
     def _end_at(self, model: Network) -> Network:

@@ -7,9 +7,8 @@ put back into the caller's model, in its units, scales and dtype.
 from __future__ import annotations
 
 import math
-import time
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -18,16 +17,16 @@ from numkan.base import given_base
 from numkan.model.least_squares import LeastSquares
 from numkan.optimize.damped import DampedLeastSquares
 from numkan.optimize.result import Status
+from numkan.train.box import NEAR, box_points
 from numkan.train.commit import commit_grids, scratch_copy
 from numkan.train.evidence import Evidence, Smoothness, measures
 from numkan.train.history import FitResult, FitStatus
 from numkan.train.objective import sample_loss, where_not_finite
-from numkan.train.point import Point, SplineObjective, Units, underflow
-from numkan.train.run import Best, Ended, Training
+from numkan.train.point import Point, SplineObjective, Units
+from numkan.train.run import Best, Training
 from numkan.train.samples import Samples
 from numkan.train.splines import Splines
 from numkan.train.start import NotFiniteError
-from numkan.train.starts import find_start
 
 __all__ = ["LeastSquaresTraining", "SecondOrder"]
 
@@ -37,9 +36,9 @@ _LEAST_GAIN = 0.005
 #: The damping that a run begins with.
 _DAMPING = 1e-6
 
-#: In a stage weights are updated at most so often, after runs of so many steps, until noise and degrees of freedom
-#: change by less than this share.
-_UPDATES, _STEPS_BETWEEN, _SETTLED = 8, 6, 0.05
+#: In a stage weights are updated at most so often (in a last one, which goes on with those of the ladder, less often),
+#: after runs of so many steps, until noise and degrees of freedom change by less than this share.
+_UPDATES, _LAST_UPDATES, _STEPS_BETWEEN, _SETTLED = 8, 2, 6, 0.05
 
 #: The first weights, times the number of targets: from weak to strong. Where there are more coefficients than this
 #: share of the targets the second holds, or they would run through the samples and take noise for none.
@@ -48,34 +47,12 @@ _FIRST_WEIGHT, _FIRST_WEIGHT_OF_MANY, _MANY = 1e-8, 1e-3, 0.5
 #: Residuals are falling where a stage has brought them below this share of what they were.
 _FALLING = 0.5
 
+#: Grids reach over the box of the data in training up to this degree, where the finest of the ladder has coefficients
+#: for no more than this share of the targets.
+_REACHING, _REACHING_SHARE = 3, 2.0 / 3.0
+
 #: Residuals of a model that goes on are taken for this much at least: rounding.
 _LEAST_NOISE = 1e-15
-
-#: Where some samples are held out and time is limited, the ladder has this share of it, and the last fit what is left.
-_LADDER_SHARE = 0.5
-
-#: The last fit is not kept where its loss on all samples is so many times that of the point that it went on from.
-_WORSE = 2.0
-
-#: A finer grid must lower the score by this share, or the ladder ends.
-_LEAST_STAGE_GAIN = 0.1
-
-#: Held-out samples contradict the evidence where their error is so many times what cross-validation says of it, and
-#: more than this share of the targets' deviation. Then the ladder is climbed once more, and kept where it comes this
-#: near (a factor on the held-out loss): chance draws the held-out samples, and what runs through all others does worse
-#: far from them.
-_CONTRADICTED, _POOR, _AS_GOOD = 3.0, 0.03, 1.3
-
-
-class _Reached(NamedTuple):
-    """What a climb has led to."""
-
-    best: Best | None
-    splines: Splines
-    weights: list[FloatArray] | None
-    evidence: Evidence
-    noises: list[float]
-    least_noise: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +61,7 @@ class SecondOrder:
 
     redraw: bool
     restarts: int
+    climbs: int  # from other starts, at most, where the first is stuck
     penalty: float | None  # None: weights by evidence
 
 
@@ -94,6 +72,7 @@ class LeastSquaresTraining(Training):
         super().__init__(*args)
         given_base(self._model.act_fun[0]._base, everything.x)  # a function that fails does so before anything changes
         self._everything, self._options = everything, options
+        self._box = box_points(everything.x).astype(np.float64)
         self._units = Units.of(everything)
         self._template = self._work
         width, centre = self._units.width, self._units.centre
@@ -111,6 +90,13 @@ class LeastSquaresTraining(Training):
         self._tried: tuple[float, ...] = ()
         self._start_seconds = 0.0
         self._use(self._samples)
+        self._trained_box = self._box if self._reaches_in_training() else None
+
+    def _reaches_in_training(self) -> bool:
+        """Whether grids reach over the box of the data in all stages; see :mod:`numkan.train.box`."""
+        G = self._plan.grids[-1:] or (max(self._model.grid),)
+        size = sum(layer.live.size * (G[0] + layer.k) for layer in self._splines.layers)
+        return len(self._box) > 0 and max(self._model.k) <= _REACHING and size <= _REACHING_SHARE * self._y.size
 
     def _use(self, samples: Samples) -> None:
         """Train on these samples from now on."""
@@ -123,106 +109,10 @@ class LeastSquaresTraining(Training):
         weight = samples.goal.weight.astype(np.float64)
         return samples.x.astype(np.float64), y, np.sqrt(weight / weight.mean()) if weight.size else weight
 
-    # --- the plan -------------------------------------------------------------------------------------------------
-
-    def _run_stages(self, grids: tuple[int, ...]) -> tuple[FitStatus, str]:
-        lost = underflow(self._everything, self._model.dtype)
-        if lost:
-            raise Ended(FitStatus.NONFINITE, f"Stopped: {lost}. The model is as it was. Larger units will help.")
-        if self._options.redraw:
-            start = find_start(
-                self._splines, self._x, self._y, self._root_weight, self._options.restarts, self._rng, self._check_time
-            )
-            self._best_splines, self._tried = start.splines, start.tried
-            self._start_seconds = time.perf_counter() - self._began
-            self._noises = [start.residual]
-        else:
-            problem = LeastSquares(self._splines.layers, self._x, self._y, self._root_weight)
-            self._noises = [math.sqrt(problem.loss(self._splines.vector) / self._y.size)]
-        origin = self._reached
-        try:
-            status, message = super()._run_stages(grids)
-            if self._is_contradicted():
-                self._climb_again(grids, origin)
-        except Ended as end:
-            if end.status is not FitStatus.TIME or self._best is None:
-                raise
-            limit = self._settings.time_limit
-            status, message = end.status, f"Stopped: the ladder has had its share of the time limit of {limit:g} s."
-        if self._holds_out:
-            self._fit_everything()
-        return status, message
-
-    @property
-    def _holds_out(self) -> bool:
-        """Whether there are samples that only the last fit will see."""
-        return len(self._everything) > len(self._samples)
-
-    def _check_time(self) -> None:
-        climbing = self._best is not None and self._holds_out
-        self._end_after(_LADDER_SHARE if climbing else 1.0)
-
-    @property
-    def _reached(self) -> _Reached:
-        return _Reached(
-            self._best, self._best_splines, self._weights, self._evidence, self._noises.copy(), self._least_noise
-        )
-
-    def _go_back(self, to: _Reached) -> None:
-        self._best, self._best_splines, self._weights, self._evidence, self._noises, self._least_noise = to
-
-    def _is_contradicted(self) -> bool:
-        """Whether the held-out samples show that noise was taken for the function."""
-        if self._validation is None or self._options.penalty is not None:
-            return False
-        assert self._best is not None
-        held = math.sqrt(self._best.validation) / self._units.width
-        return held > max(_CONTRADICTED * self._evidence.score, _POOR)
-
-    def _climb_again(self, grids: tuple[int, ...], origin: _Reached) -> None:
-        """Climb the ladder from its origin, with no less noise than the held-out samples show.
-
-        Whatever happens on the way, what the first climb has led to is not lost.
-        """
-        first = self._reached
-        assert first.best is not None
-        self._go_back(origin)
-        self._least_noise = math.sqrt(first.best.validation) / self._units.width
-        try:
-            super()._run_stages(grids)
-        except NotFiniteError:
-            self._best = None
-        finally:
-            if self._best is None or not self._best.score < _AS_GOOD * first.best.score:
-                self._go_back(first)
-
-    def _fit_everything(self) -> None:
-        """Fit all samples on the grid that the held-out ones chose, from the best point."""
-        assert self._best is not None
-        self._held = self._best.validation
-        self._validation = None
-        self._last_validation = math.nan
-        self._use(self._everything)
-        self._ladder_is_over = True
-        self._stage = len(self._stages)
-        splines = self._best_splines
+    def _loss(self, splines: Splines) -> float:
+        """Return the loss of splines on the samples, in the units of the targets."""
         loss = LeastSquares(splines.layers, self._x, self._y, self._root_weight).loss(splines.vector)
-        chosen = self._best = self._best._replace(loss=loss * self._units.width**2 / self._y.size)
-        try:
-            self._run_stage(max(chosen.model.grid))
-        finally:
-            if not self._best.loss < _WORSE * chosen.loss:
-                self._best, self._best_splines = chosen, splines
-
-    def _got_no_better(self) -> bool:
-        if self._validation is not None:
-            score, before = math.sqrt(self._stage_best[0]), math.sqrt(self._before_stage)
-        elif self._options.penalty is None:
-            score, before = self._evidence.score, self._score_before
-            self._score_before = score
-        else:
-            return False
-        return not score < (1.0 - _LEAST_STAGE_GAIN) * before
+        return loss * self._units.width**2 / self._y.size
 
     # --- a stage --------------------------------------------------------------------------------------------------
 
@@ -230,7 +120,9 @@ class LeastSquaresTraining(Training):
         G = [grid] * self._model.depth if self._plan.grids else self._model.grid
         origin = self._best_splines
         try:
-            self._splines = origin.on_grids(self._x, G, over_samples=self._settings.update_grid)
+            self._splines = origin.on_grids(
+                self._x, G, over_samples=self._settings.update_grid, box=self._trained_box, farthest=NEAR
+            )
         except FloatingPointError as error:
             raise NotFiniteError(str(error)) from None
         self._before_stage = self._best.score if self._best else math.inf
@@ -298,13 +190,13 @@ class LeastSquaresTraining(Training):
     def _train(self, grid: int) -> str:
         """Run, update the weights, and run on until they have settled; return why the stage ended."""
         problem, last, taken = self._objective.problem, self._evidence, 0
-        updates = 0 if self._options.penalty is not None else 1 if self._ladder_is_over else _UPDATES
+        updates = 0 if self._options.penalty is not None else _LAST_UPDATES if self._ladder_is_over else _UPDATES
         for update in range(updates):
             taken += self._steps_of(grid, min(_STEPS_BETWEEN, self._plan.steps - taken))
             self._evidence = self._penalty.weigh(problem, self._stepper.state.x, self._least_noise)
             self._weights = self._penalty.weights
             self._new_stepper(self._stepper.state.x)
-            if (update and _settled(self._evidence, last)) or taken >= self._plan.steps:
+            if ((update or self._ladder_is_over) and _settled(self._evidence, last)) or taken >= self._plan.steps:
                 break
             last = self._evidence
         taken += self._steps_of(grid, self._plan.steps - taken)
@@ -359,4 +251,4 @@ class LeastSquaresTraining(Training):
 
 def _settled(now: Evidence, before: Evidence) -> bool:
     """Whether an update has changed little."""
-    return all(abs(math.log(new / old)) < _SETTLED for new, old in zip(now[:2], before[:2], strict=True))
+    return all(abs(new - old) < _SETTLED * old for new, old in zip(now[:2], before[:2], strict=True))

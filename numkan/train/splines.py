@@ -14,11 +14,9 @@ from numkan.layer.grid import constant_inside, grid_from_samples, refined_grid
 from numkan.model.least_squares import SplineLayer, activations, spline_layer
 from numkan.model.network import Network
 from numkan.spline.pieces import Pieces, piece_basis
+from numkan.train.box import FAR, MARGIN, box_ends
 
 __all__ = ["Splines", "laid_over"]
-
-#: Share by which hidden grids reach beyond the activations, which move in training.
-_MARGIN = 0.01
 
 #: Hidden grids are laid over numbers at most this large, and below the largest of the model's dtype by the second
 #: factor: knots reach beyond them.
@@ -72,21 +70,36 @@ class Splines:
         layer = replace(last, base_scale=by * last.base_scale)
         return Splines((*self.layers[:-1], layer), (*self.coefs[:-1], by * self.coefs[-1] + share[:, None, :]))
 
-    def on_grids(self, x: FloatArray, G: Sequence[int], *, over_samples: bool = True) -> Splines:
+    def on_grids(
+        self,
+        x: FloatArray,
+        G: Sequence[int],
+        *,
+        over_samples: bool = True,
+        box: FloatArray | None = None,
+        farthest: float = FAR,
+    ) -> Splines:
         """Return the same functions on G intervals in each layer, laid over the activations of samples x.
 
-        An input that is constant there, inside its grid, keeps it and so its curves.
-        Without `over_samples` the knots are the old ones interpolated. The new curve meets the old one at the Greville
-        abscissae of the new knots inside the domain: the same function where the new knots hold the old ones, and of
-        the error of the best approximation elsewhere (de Boor, "A Practical Guide to Splines", ch. XIII).
+        An input that is constant there, inside its grid, keeps it and so its curves. Hidden grids have margins, for
+        activations move in training, and reach over those of points of a `box` too, as
+        :func:`numkan.train.box.box_ends` says. Without `over_samples` the knots are the old ones interpolated. The new
+        curve meets the old one at the Greville abscissae of the new knots inside the domain: the same function where
+        the new knots hold the old ones, and of the error of the best approximation elsewhere (de Boor, "A Practical
+        Guide to Splines", ch. XIII).
         """
-        acts = self.activations(x) if over_samples else [None] * len(self.layers)
+        acts: list[FloatArray] | list[None] = [None] * len(self.layers)
+        if over_samples:
+            acts = seen = self.activations(x)
+            if box is not None:
+                both = zip(seen[1:], self.activations(box)[1:], strict=True)
+                acts = [x, *(np.concatenate([a, box_ends(a, wide, farthest)]) for a, wide in both)]
         layers, coefs = [], []
         for depth, (layer, coef, a, n) in enumerate(zip(self.layers, self.coefs, acts, G, strict=False)):
             if a is None:
                 new = replace(layer, grid=np.array(refined_grid(layer.grid, n, layer.k)))
             elif np.abs(a).max() < min(_LARGEST, float(np.finfo(layer.dtype).max) / _ROOM):
-                new = laid_over(layer, a, n, _MARGIN if depth else 0.0)
+                new = laid_over(layer, a, n, MARGIN if depth else 0.0)
                 kept = constant_inside(a, layer.grid, layer.k)
                 if kept.any():
                     new.grid[kept] = refined_grid(layer.grid[kept], n, layer.k)
@@ -97,6 +110,38 @@ class Splines:
             coefs.append(coef if same else _through(layer.pieces, coef, new))
         return Splines(tuple(layers), tuple(coefs))
 
+    def stretched(self, x: FloatArray, box: FloatArray) -> Splines:
+        """Return the same functions on hidden grids that points of a box do not leave.
+
+        Where activations at samples x or at those points leave a grid, its end knots move outwards, and no other: on
+        the old grid curves stay what they are, and beyond it their end polynomials go on, which the old grid would
+        leave for straight lines.
+        """
+        layers, coefs = list(self.layers), list(self.coefs)
+        for depth, (layer, coef) in enumerate(zip(self.layers, self.coefs, strict=True)):
+            if depth:
+                layers[depth] = _stretched(layer, box_ends(x, box))
+                if layers[depth] is not layer:
+                    coefs[depth] = _through(layer.pieces, coef, layers[depth], _points(layer.grid, layer.k))
+            here = Splines((layers[depth],), (coefs[depth],))
+            x, box = here.activations(x)[-1], here.activations(box)[-1]
+        return Splines(tuple(layers), tuple(coefs))
+
+
+def _stretched(layer: SplineLayer, over: FloatArray) -> SplineLayer:
+    """Return a layer whose first and last knots have moved outwards, as far as it takes to reach over two ends."""
+    k, grid = layer.k, layer.grid.copy()
+    low, high = grid[:, k].copy(), grid[:, -1 - k].copy()
+    margin, step = MARGIN * (high - low), (high - low) / (grid.shape[1] - 1 - 2 * k)
+    padding = step[:, None] * np.arange(k + 1)
+    ends = over[0] - margin, over[1] + margin
+    below, above = ends[0] < low, ends[1] > high
+    if not (below | above).any():
+        return layer
+    grid[below, : k + 1] = (ends[0][:, None] - padding[:, ::-1])[below]
+    grid[above, -1 - k :] = (ends[1][:, None] + padding)[above]
+    return replace(layer, grid=grid.astype(layer.dtype).astype(np.float64))
+
 
 def laid_over(layer: SplineLayer, a: FloatArray, G: int, margin: float = 0.0) -> SplineLayer:
     """Return a layer with a grid of G intervals over activations, whatever its coefficients are."""
@@ -104,9 +149,9 @@ def laid_over(layer: SplineLayer, a: FloatArray, G: int, margin: float = 0.0) ->
     return replace(layer, grid=np.array(grid, np.float64))
 
 
-def _through(old: Pieces, coef: FloatArray, new: SplineLayer) -> FloatArray:
-    """Return the coefficients on new knots that take the old curves' values at as many points."""
-    points = _points(new.grid, new.k)  # (n_basis, n_in)
+def _through(old: Pieces, coef: FloatArray, new: SplineLayer, points: FloatArray | None = None) -> FloatArray:
+    """Return the coefficients on new knots that take the old curves' values at as many points (n_basis, n_in)."""
+    points = _points(new.grid, new.k) if points is None else points
     values, first = piece_basis(points, old)
     inputs = np.arange(len(coef))
     curves = np.zeros((*points.shape, coef.shape[2]))

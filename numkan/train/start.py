@@ -18,12 +18,10 @@ from numkan.layer.grid import constant_inside, grid_from_samples
 from numkan.layer.layer import KANLayer
 from numkan.model.layer_outputs import layer_outputs, network_activations
 from numkan.model.network import Network
+from numkan.train.box import MARGIN, box_ends
 from numkan.train.samples import Samples
 
 __all__ = ["NotFiniteError", "best_constant", "first_grids", "lay_grids", "thinned", "units"]
-
-#: Share by which the grids of hidden layers reach beyond their activations, which move in training.
-_MARGIN = 0.01
 
 #: Knots reach beyond the activations, k / G times their range: room for it in the dtype.
 _ROOM = 256
@@ -56,17 +54,22 @@ class NotFiniteError(Exception):
     """NaN or infinity in training; the text says where it began."""
 
 
-def lay_grids(model: Network, x: FloatArray, *, inputs: bool, thin: bool = True) -> Network:
+def lay_grids(
+    model: Network, x: FloatArray, *, inputs: bool, thin: bool = True, box: FloatArray | None = None
+) -> Network:
     """Return a copy whose grids lie over the activations of x, layer by layer; the first only if `inputs`.
 
-    Where there are many samples, hidden grids are laid over some of them, unless not `thin`.
+    Where there are many samples, hidden grids are laid over some of them, unless not `thin`. With points of a `box`
+    they reach over those too (:mod:`numkan.train.box`).
     """
     new = model.copy()
     for depth, layer in enumerate(new.act_fun):
         if depth or inputs:
-            _lay_over(layer, x, depth, thin=thin)
+            over = x if box is None or not depth else np.concatenate([x, box_ends(x, box)])
+            _lay_over(layer, over, depth, thin=thin)
         if depth + 1 < len(new.act_fun):
             x = layer_outputs(layer, x)
+            box = None if box is None else layer_outputs(layer, box)
     return new
 
 
@@ -78,7 +81,7 @@ def _lay_over(layer: KANLayer, x: FloatArray, depth: int, *, keep: bool = True, 
     some = x[:: -(-len(x) // _GRID_SAMPLES)] if depth and thin else x
     if depth and not np.abs(some).max() < np.finfo(layer.dtype).max / _ROOM:
         raise NotFiniteError(f"the grid of layer {depth}, whose activations are NaN, infinite or too large for knots")
-    margin = _MARGIN if depth else 0.0
+    margin = MARGIN if depth else 0.0
     if keep:
         kept = constant_inside(some, layer.grid, layer.k)
         before = layer.grid[kept], layer.coef[kept]
