@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from dataclasses import dataclass
 from typing import Any
 
@@ -65,19 +66,27 @@ def declared(adapter: Any, name: str) -> tuple[Any, ...]:
     return values
 
 
-def degrees(adapter: Any) -> tuple[int, ...]:
-    """Return the degrees that an adapter may be asked for."""
-    return declared(adapter, "degrees") or tuple(DEGREES)
+def degrees(adapter: Any, name: str = "degrees") -> tuple[int, ...]:
+    """Return the degrees that an adapter may be asked for; they may be declared as any integers, arrays of them too.
+
+    >>> class Mine:
+    ...     degrees = range(1, 4)
+    >>> degrees(Mine())
+    (1, 2, 3)
+    """
+    values = declared(adapter, name)
+    try:
+        integers = tuple(operator.index(k) for k in values)
+    except TypeError:
+        integers = (-1,)
+    if any(k < 0 for k in integers):
+        raise AdapterError(f"Policy `{name}` must hold integers of at least 0, not {values!r:.80}.")
+    return integers or (tuple(DEGREES) if name == "degrees" else degrees(adapter))
 
 
 def scope_of(adapter: Any) -> Scope:
     """Return what cases an adapter's policies leave; what is not declared is not made use of."""
     one = {name: (declared(adapter, name) or ("",))[0] for name in POLICIES}
-    all_degrees = degrees(adapter)
-    layer_degrees = declared(adapter, "layer_degrees") or all_degrees
-    for name, values in (("degrees", all_degrees), ("layer_degrees", layer_degrees)):
-        if any(not isinstance(k, int) or k < 0 for k in values):
-            raise AdapterError(f"Policy `{name}` must hold integers of at least 0, not {values!r}.")
     layers = ("fade", "clamp", "linear", "continue", "zero", "polynomial")
     inherited = one["extrapolation"] if one["extrapolation"] in layers else "fade"
     policies = declared(adapter, "layer_extrapolate") or (inherited,)
@@ -88,8 +97,8 @@ def scope_of(adapter: Any) -> Scope:
         raise AdapterError(f"Policy `base_fun` must hold some of {Scope.base_fun!r}, not {base_fun!r}.")
     return Scope(
         dtypes=declared(adapter, "dtype") or ("float64",),
-        degrees=all_degrees,
-        layer_degrees=layer_degrees,
+        degrees=degrees(adapter),
+        layer_degrees=degrees(adapter, "layer_degrees"),
         closed=one["right_end"] == "closed",
         outside=one["extrapolation"] == "fade",
         repeats=one["degenerate_knots"] == "limit",
