@@ -23,8 +23,9 @@ from numkan.conformance.law import Broken, Law, measured
 from numkan.conformance.laws import LAWS
 from numkan.conformance.making import cases_of, summary
 from numkan.conformance.report import FAIL, FORMAT, KNOWN, NOT_CLAIMED, PASS, Report, Result, environment
-from numkan.conformance.scope import AdapterError, Scope, declared, scope_of
+from numkan.conformance.scope import AdapterError, Scope, declared, natural, scope_of
 from numkan.conformance.search import search
+from numkan.conformance.spline_cases import clamped
 
 __all__ = ["EXAMPLES", "Here", "bench_of", "check", "examined", "judge", "opened", "replay", "selected"]
 
@@ -151,8 +152,11 @@ def opened(adapter: Any, timeout: float = 60.0, alive: Callable[[], object] = la
         declared(adapter, policy)
     scope, guard = scope_of(adapter), Guard(adapter)
     guard.alive = alive
+    natural(adapter, "max_derivative", 1)
     k = 1 if 1 in scope.degrees else scope.degrees[0]
-    knots = np.arange(-k, 4.0 + k).astype(scope.dtypes[0])
+    knots = np.arange(-k, max(4.0, scope.min_intervals + 1) + k).astype(scope.dtypes[0])
+    if scope.clamped:
+        knots = clamped(knots, k)
     x = np.array([0.25, 1.5, 2.75], knots.dtype)
 
     def probe() -> None:
@@ -201,10 +205,12 @@ def _unclaimed(law: Law, guard: Guard, scope: Scope) -> str:
     missing = [name for name in law.needs if not claims(guard, name)]
     if missing:
         return f"needs {', '.join(f'`{name}`' for name in missing)}"
-    if law.knots != "as given" and not scope.uneven:
+    if law.knots in ("uneven", "repeated") and not scope.uneven:
         return "needs uneven knots"
     if law.knots == "repeated" and not scope.repeats:
         return "needs repeated knots"
+    if law.knots == "of any ends" and scope.clamped:
+        return "needs knots that are not clamped"
     return ""
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from numkan.conformance.adapter import POLICIES
 
-__all__ = ["AdapterError", "Scope", "declared", "degrees", "scope_of"]
+__all__ = ["AdapterError", "Scope", "declared", "degrees", "natural", "scope_of"]
 
 DEGREES = range(6)
 
@@ -28,6 +28,8 @@ class Scope:
     outside: bool = True  # points may lie in the padding and beyond
     repeats: bool = True  # knots may be repeated
     uneven: bool = True  # knots may be uneven
+    clamped: bool = False  # the ends of the domain are knots k + 1 times, nothing else
+    min_intervals: int = 1  # of the domain
     layer_extrapolate: tuple[str, ...] = ("continue", "fade", "linear", "clamp")
     base_fun: tuple[str, ...] = ("silu", "identity", "zero")
     flavour: str = "numkan"
@@ -52,7 +54,7 @@ def declared(adapter: Any, name: str) -> tuple[Any, ...]:
     (('float32',), ())
     """
     value = getattr(adapter, name, None)
-    if value is None:
+    if value is None or callable(value):  # a method may have such a name
         return ()
     try:
         values = (value,) if isinstance(value, str) else tuple(value)
@@ -84,6 +86,18 @@ def degrees(adapter: Any, name: str = "degrees") -> tuple[int, ...]:
     return integers or (tuple(DEGREES) if name == "degrees" else degrees(adapter))
 
 
+def natural(adapter: Any, name: str, least: int) -> int:
+    """Return a declared integer of at least `least`; that where nothing is declared."""
+    value = getattr(adapter, name, None)
+    try:
+        number = least if value is None else operator.index(value)
+    except TypeError:
+        number = least - 1
+    if number < least:
+        raise AdapterError(f"Policy `{name}` must be an integer of at least {least}, not {value!r:.80}.")
+    return number
+
+
 def scope_of(adapter: Any) -> Scope:
     """Return what cases an adapter's policies leave; what is not declared is not made use of."""
     one = {name: (declared(adapter, name) or ("",))[0] for name in POLICIES}
@@ -103,6 +117,8 @@ def scope_of(adapter: Any) -> Scope:
         outside=one["extrapolation"] == "fade",
         repeats=one["degenerate_knots"] == "limit",
         uneven=not getattr(adapter, "uniform_only", False),
+        clamped=one["knots"] == "clamped",
+        min_intervals=natural(adapter, "min_intervals", 1),
         layer_extrapolate=policies,
         base_fun=base_fun,
         flavour=one["grid_update"] or "numkan",
