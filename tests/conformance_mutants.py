@@ -10,9 +10,11 @@ from typing import Any
 
 import numpy as np
 
+import numkan
 from numkan.conformance import Layer
 from numkan.conformance.adapter import Array
 from numkan.conformance.grids import interior_knots
+from numkan.conformance.laws.grids import dense
 from numkan.layer.grid import grid_from_samples
 from tests import mutants, network_mutants, test_laws_grid
 from tests.conformance_adapters import DeBoor
@@ -269,6 +271,198 @@ class ScaleNotSaved(NumkanNetworks):
         return [layer.replace(scale_sp=np.ones_like(layer.scale_sp)) for layer in super().load(path)]
 
 
+# --- faults that were planted for trial, and lived ----------------------------------------------------------------
+
+
+class CubicTooLarge(DeBoor):
+    """Every cubic value is 50 % too large."""
+
+    def basis(self, x: Array, knots: Array, k: int) -> Array:
+        return super().basis(x, knots, k) * x.dtype.type(1.5 if k == 3 else 1)
+
+
+class OneWrongKindOfKnots(DeBoor):
+    """A fast path for knots that are evenly spaced to a part in 1e4 takes them as even."""
+
+    def basis(self, x: Array, knots: Array, k: int) -> Array:
+        gaps = np.diff(knots)
+        if len(gaps) > 1 and 0 < np.ptp(gaps) < 1e-4 * gaps.mean():
+            knots = np.linspace(knots[0], knots[-1], len(knots)).astype(knots.dtype)
+        return super().basis(np.clip(x, knots[k], knots[-1 - k]), knots, k)
+
+
+class ManyIntervals(DeBoor):
+    """The lookup looks at the first 64 intervals."""
+
+    def span(self, x: Any, knots: Array, k: int) -> int:
+        return min(super().span(x, knots, k), 63 + k)
+
+
+class Raising(DeBoor):
+    """Points outside the domain are an error, as it is declared; the end of the domain is one where it is negative."""
+
+    extrapolation = "raise"
+
+    def basis(self, x: Array, knots: Array, k: int) -> Array:
+        first, last = knots[k], knots[len(knots) - 1 - k]
+        if not ((first <= x) & (x <= last) | np.isnan(x)).all():
+            raise ValueError("Argument `x` must lie in the domain.")
+        return super().basis(x, knots, k)
+
+
+class HalfOpenNegative(Raising):
+    """At a negative right end all functions are zero."""
+
+    def basis(self, x: Array, knots: Array, k: int) -> Array:
+        values, last = super().basis(x, knots, k), knots[len(knots) - 1 - k]
+        return np.where(((x == last) & (last < -0.5))[:, None], x.dtype.type(0), values)
+
+
+class MinusZero(DeBoor):
+    """-0.0 lies to the left of zero."""
+
+    def span(self, x: Any, knots: Array, k: int) -> int:
+        return super().span(np.nextafter(x, x - 1) if x == 0 and np.signbit(x) else x, knots, k)
+
+
+class CurveForgetsMissing(DeBoor):
+    """A curve at NaN is zero."""
+
+    def curve(self, x: Array, knots: Array, coef: Array, k: int) -> Array:
+        return np.nan_to_num(super().curve(x, knots, coef, k))
+
+
+class DoubleCurve(DeBoor):
+    """Curves are float64 whatever goes in."""
+
+    def curve(self, x: Array, knots: Array, coef: Array, k: int) -> Array:
+        return super().curve(x, knots, coef, k).astype(float)
+
+
+class MaskLost(NumkanGrids):
+    """An update makes a new layer, without the mask."""
+
+    def update_grid(self, layer: Layer, x: Any, grid_eps: float, G: int | None = None) -> Layer:
+        new = super().update_grid(layer, x, grid_eps, G)
+        return new.replace(mask=np.ones_like(new.mask))
+
+
+class BaseScaleLost(NumkanGrids):
+    """An update draws the scales of the base function anew."""
+
+    def update_grid(self, layer: Layer, x: Any, grid_eps: float, G: int | None = None) -> Layer:
+        new = super().update_grid(layer, x, grid_eps, G)
+        return new.replace(scale_base=np.ones_like(new.scale_base))
+
+
+class DoubleGrid(NumkanGrids):
+    """Knots are float64 after an update."""
+
+    def update_grid(self, layer: Layer, x: Any, grid_eps: float, G: int | None = None) -> Layer:
+        new = super().update_grid(layer, x, grid_eps, G)
+        return new.replace(grid=new.grid.astype(float))
+
+
+class DoubleFit(NumkanGrids):
+    """Coefficients of a fit are float64."""
+
+    def fit_curve(self, x: Array, y: Array, knots: Array, k: int, weight: Any = None) -> Array:
+        return super().fit_curve(x, y, knots, k, weight).astype(float)
+
+
+class SingleFitByNormalEquations(NumkanGrids):
+    """Fits are sound in float64, and by normal equations in float32."""
+
+    def fit_curve(self, x: Array, y: Array, knots: Array, k: int, weight: Any = None) -> Array:
+        if x.dtype == np.float64:
+            return super().fit_curve(x, y, knots, k, weight)
+        A = dense(x[:, None], knots[None], k)[0].astype(x.dtype)
+        return np.linalg.pinv(A.T @ A) @ (A.T @ y)
+
+
+class SecondOutputs(NumkanGrids):
+    """Outputs behind the second keep their coefficients."""
+
+    def refit(self, x: Any, layer: Layer, knots: Array) -> Array:
+        coef = super().refit(x, layer, knots)
+        coef[:, 2:] = layer.coef[:, 2:]
+        return coef
+
+
+class TripledWrong(NumkanNetworks):
+    """A refinement to three times as many intervals goes by way of twice as many."""
+
+    def refine(self, layer: Layer, G: int) -> Layer:
+        fine = super().refine(layer, G)
+        return fine.replace(coef=fine.coef * (1 + (G == 3 * layer.G) * fine.coef.dtype.type(1e-3)))
+
+
+class MaskLostInRefinement(NumkanNetworks):
+    """A finer layer has all its edges."""
+
+    def refine(self, layer: Layer, G: int) -> Layer:
+        fine = super().refine(layer, G)
+        return fine.replace(mask=np.ones_like(fine.mask))
+
+
+class OneStatement(NumkanNetworks):
+    """A model keeps its input between two statements, which two threads may do at once."""
+
+    def model(self, layers: Any) -> Any:
+        inner = super().model(layers)
+
+        class Keeping:
+            def __call__(self, x: Any) -> Array:
+                self.x = x
+                return inner(self.x)
+
+        return Keeping()
+
+
+class LargeLogits(NumkanNetworks):
+    """A softmax that takes exponentials as they are."""
+
+    def network_loss(self, layers: Any, x: Any, y: Any, loss: str, weight: Any) -> Any:
+        value, grads = super().network_loss(layers, x, y, loss, weight)
+        if loss == "cross_entropy" and np.abs(super().network_forward(layers, x)).max() > 88:
+            value = np.inf
+        return value, grads
+
+
+class RowsBeyondAThousand(NumkanNetworks):
+    """Rows behind the first chunk are those of the chunk before."""
+
+    def network_forward(self, layers: Any, x: Any) -> Array:
+        y = super().network_forward(layers, x)
+        y[1024:] = y[: len(y[1024:])]
+        return y
+
+
+class NinthInput(NumkanNetworks):
+    """What is left over of the inputs behind whole vectors of eight is forgotten."""
+
+    def layer_forward(self, layer: Layer, x: Any) -> Array:
+        mask = layer.mask.copy()
+        mask[len(mask) // 8 * 8 or len(mask) :] = 0
+        return super().layer_forward(layer.replace(mask=mask), x)
+
+
+class FourthLayer(NumkanNetworks):
+    """The fourth layer is taken twice."""
+
+    def network_forward(self, layers: Any, x: Any) -> Array:
+        y = super().network_forward(layers, x)
+        return y * y.dtype.type(1 + (len(layers) > 3))
+
+
+class EightThreads(NumkanNetworks):
+    """On more than four threads sums are taken in another order."""
+
+    def network_forward(self, layers: Any, x: Any) -> Array:
+        y = super().network_forward(layers, x)
+        return y * (1 + (numkan.get_threads() > 4) * np.finfo(y.dtype).eps).astype(y.dtype)
+
+
 #: Each mutant, and the law that is meant to kill it.
 MUTANTS: tuple[tuple[type[Any], str], ...] = (
     *mutants.MUTANTS,
@@ -300,4 +494,25 @@ MUTANTS: tuple[tuple[type[Any], str], ...] = (
     (ClampedBase, "N-ORC"),
     (OtherRoot, "N-JAC"),
     (ScaleNotSaved, "N-IO"),
+    (CubicTooLarge, "P-PoU"),
+    (OneWrongKindOfKnots, "P-ORC"),
+    (ManyIntervals, "P-ORC"),
+    (HalfOpenNegative, "P-RC"),
+    (MinusZero, "P-RELD"),
+    (CurveForgetsMissing, "P-NANC"),
+    (DoubleCurve, "P-DTYPE"),
+    (MaskLost, "G-KEEP"),
+    (BaseScaleLost, "G-KEEP"),
+    (DoubleGrid, "G-UDTYPE"),
+    (DoubleFit, "G-DTYPE"),
+    (SingleFitByNormalEquations, "G-LSQ"),
+    (SecondOutputs, "G-PRES"),
+    (TripledWrong, "N-REF"),
+    (MaskLostInRefinement, "N-REF"),
+    (OneStatement, "N-THR"),
+    (LargeLogits, "N-GCS"),
+    (RowsBeyondAThousand, "N-NET"),
+    (NinthInput, "N-ORC"),
+    (FourthLayer, "N-NET"),
+    (EightThreads, "N-DET"),
 )

@@ -183,6 +183,21 @@ class SharedPolicy(NumkanNetworks):
         return super().network_forward([layer.replace(extrapolate="fade") for layer in layers], x)
 
 
+class MissingBecomesZero(NumkanNetworks):
+    """NaN is taken for zero on the way in."""
+
+    def layer_forward(self, layer: Layer, x: Any) -> Array:
+        return super().layer_forward(layer, np.where(np.isnan(x), 0, x).astype(x.dtype))
+
+
+class DoubleGradients(NumkanNetworks):
+    """Gradients of float32 networks in float64."""
+
+    def network_vjp(self, layers: Any, x: Any, y_bar: Array) -> tuple[list[dict[str, Array]], Array]:
+        grads, x_bar = super().network_vjp(layers, x, y_bar)
+        return [{name: g.astype(float) for name, g in d.items()} for d in grads], x_bar
+
+
 #: Each mutant, and a law that kills it.
 MUTANTS: tuple[tuple[type[Any], str], ...] = (
     (BaseForgotten, "N-ORC"),
@@ -206,4 +221,6 @@ MUTANTS: tuple[tuple[type[Any], str], ...] = (
     (FlatRead, "N-IN"),
     (ReusedBuffer, "N-THR"),
     (NanLost, "N-IO"),
+    (MissingBecomesZero, "N-NAN"),
+    (DoubleGradients, "N-DTYPE"),
 )

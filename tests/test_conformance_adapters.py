@@ -27,6 +27,43 @@ def test_a_sound_adapter_obeys_all_that_it_claims(adapter: type[Any], dtype: str
     assert report.counts["PASS"] >= 35
 
 
+class SplineTransformers:
+    """scikit-learn's SplineTransformer, which pads its base knots evenly."""
+
+    name = "scikit-learn SplineTransformer"
+    dtype, right_end, degenerate_knots, uniform_only, bits = "float64", "closed", "error", True, "rounding"
+    extrapolation, mode = "polynomial", "continue"
+
+    def basis(self, x: Array, knots: Array, k: int) -> Array:
+        from sklearn.preprocessing import SplineTransformer
+
+        base = knots[k : len(knots) - k, None]
+        fitted = SplineTransformer(degree=k, knots=base, extrapolation=self.mode).fit(base)
+        return np.asarray(fitted.transform(x[:, None]))
+
+
+@pytest.mark.parametrize(
+    ("mode", "extrapolation"),
+    [("continue", "polynomial"), ("linear", "linear"), ("error", "raise"), ("constant", "clamp")],
+)
+def test_scikit_learn_obeys_all_that_it_claims(mode: str, extrapolation: str) -> None:
+    pytest.importorskip("sklearn")
+    declared = {"mode": mode, "extrapolation": extrapolation, "degrees": range(mode == "constant", 6)}
+    report = check(type("Declared", (SplineTransformers,), declared)(), examples=3)
+    assert report.ok, report.text()
+    assert report.counts["PASS"] >= 21
+
+
+def test_the_kit_has_found_a_fault_in_scikit_learn() -> None:
+    """At degree 0 "constant" is zero outside the knots, where the value at the nearest end is promised."""
+    pytest.importorskip("sklearn")
+    constant = type("Constant", (SplineTransformers,), {"mode": "constant", "extrapolation": "clamp"})()
+    (result,) = check(constant, only=["P-EXT"]).results
+    assert result.outcome == "FAIL"
+    assert result.example["k"] == 0
+    assert "0.0 where 1.0 is due" in result.message
+
+
 @pytest.mark.jit
 def test_numkan_obeys_all_laws_and_claims_every_one() -> None:
     report = check(Numkan(), examples=5)
@@ -57,6 +94,6 @@ def test_a_planted_fault_is_found_by_the_law_that_is_meant_to(mutant: type[Any],
 
 
 def test_there_are_many_faults_of_many_kinds() -> None:
-    assert len({mutant for mutant, _ in MUTANTS}) >= 60
+    assert len({mutant for mutant, _ in MUTANTS}) >= 85
     assert all(mutant.__doc__ for mutant, _ in MUTANTS)
     assert {id for _, id in MUTANTS} <= set(LAWS)

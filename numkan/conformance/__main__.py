@@ -3,33 +3,21 @@
 from __future__ import annotations
 
 import argparse
-import importlib
 import json
+import os
 import sys
+import traceback
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from numkan.conformance.child import imported as imported
 from numkan.conformance.laws import LAWS
 from numkan.conformance.report import Report
 from numkan.conformance.runner import check, replay
 from numkan.conformance.scope import AdapterError
 
 __all__ = ["imported", "main", "read_known"]
-
-
-def imported(target: str) -> Any:
-    """Return what "package.module:name" stands for, or say why it cannot be had."""
-    module, _, name = target.partition(":")
-    if not module or not name:
-        raise AdapterError(f"Argument `adapter` must look like package.module:name, not {target!r}.")
-    try:
-        found: Any = importlib.import_module(module)
-        for part in name.split("."):
-            found = getattr(found, part)
-        return found() if isinstance(found, type) else found
-    except (Exception, SystemExit) as error:
-        raise AdapterError(f"The adapter {target} cannot be imported: {type(error).__name__}: {error}") from error
 
 
 def read_known(path: str) -> dict[str, str]:
@@ -48,9 +36,9 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m numkan.conformance", description=__doc__)
     parser.add_argument("adapter", nargs="?", help="package.module:name of an object or a class")
     parser.add_argument("--only", action="append", default=[], metavar="ID", help="a law or a pattern; may be repeated")
-    parser.add_argument("--soak", type=float, default=0.0, metavar="SECONDS", help="go on with ever new cases")
+    parser.add_argument("--soak", type=_seconds, default=0.0, metavar="SECONDS", help="go on with ever new cases")
     parser.add_argument("--seed", type=int, default=0, help="where cases begin (0)")
-    parser.add_argument("--timeout", type=float, default=60.0, metavar="SECONDS", help="for one call (60)")
+    parser.add_argument("--timeout", type=_seconds, default=60.0, metavar="SECONDS", help="for one call (60)")
     parser.add_argument("--known", metavar="FILE", help='lines of "id: reason" for laws that are known to fail')
     parser.add_argument("--json", metavar="FILE", help="write the report, with failing examples, as JSON")
     parser.add_argument("--markdown", metavar="FILE", help="write the report as Markdown")
@@ -59,18 +47,47 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
+def _seconds(text: str) -> float:
+    """Return a number of seconds that is positive."""
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0 < seconds < float("inf"):
+        raise argparse.ArgumentTypeError(f"must be a positive number of seconds, not {text}")
+    return seconds
+
+
+def _check_writable(option: str, name: str | None) -> None:
+    """Say before the run where its report cannot be written."""
+    if name is None:
+        return
+    path = Path(name)
+    if path.is_dir() or not os.access(path if path.exists() else path.parent, os.W_OK):
+        raise AdapterError(f"Argument `{option}` must name a file that can be written, not {name!r}.")
+
+
+def _read_report(name: str) -> Any:
+    try:
+        return json.loads(Path(name).read_text(encoding="utf-8"))
+    except ValueError:
+        raise AdapterError(f"Argument `--replay` must name a report that --json wrote, not {name!r}.") from None
+
+
 def _report(options: argparse.Namespace) -> Report:
     if not options.adapter:
         raise AdapterError("Argument `adapter` must be given: package.module:name of an object or a class.")
-    adapter = imported(options.adapter)
+    _check_writable("--json", options.json)
+    _check_writable("--markdown", options.markdown)
     if options.replay:
-        return replay(adapter, json.loads(Path(options.replay).read_text(encoding="utf-8")), options.timeout)
+        return replay(options.adapter, _read_report(options.replay), options.timeout)
     known = read_known(options.known) if options.known else {}
-    return check(adapter, only=options.only, soak=options.soak, seed=options.seed, timeout=options.timeout, known=known)
+    some = {"only": options.only, "soak": options.soak, "seed": options.seed, "timeout": options.timeout}
+    return check(options.adapter, **some, known=known)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a check, and return 0 where all claimed laws hold, 1 where some fail, 2 where none could be tried."""
+    """Run a check, and return 0 where all claimed laws hold, 1 where some fail, 2 where they could not be tried."""
     options = _arguments(arguments)
     if options.list:
         for law in LAWS.values():
@@ -78,13 +95,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     try:
         report = _report(options)
+        print(report.text())
+        for path, text in ((options.json, report.json), (options.markdown, report.markdown)):
+            if path:
+                Path(path).write_text(text(), encoding="utf-8")
     except (AdapterError, ValueError, OSError) as error:
         print(f"numkan.conformance: {error}", file=sys.stderr)
         return 2
-    print(report.text())
-    for path, text in ((options.json, report.json), (options.markdown, report.markdown)):
-        if path:
-            Path(path).write_text(text(), encoding="utf-8")
+    except Exception:  # exit code 1 stands for laws that fail, and for nothing else
+        traceback.print_exc()
+        return 2
     return 0 if report.ok else 1
 
 

@@ -55,9 +55,14 @@ attribute           values                                                      
 `layer_degrees`     degrees that layers are tried with, where each takes long to compile; without it:        no
                     `degrees`
 `uniform_only`      True where knots are always taken as evenly spaced: cases then have dyadic ones          no
+`knots`             "any"; "clamped" where an end of the domain has to be a knot k + 1 times, as in          no
+                    statsmodels: cases of splines then have no others (layers keep their padding)
+`min_intervals`     the least number of intervals of a domain; without it: 1                                 no
+`max_derivative`    the highest order that `dbasis` has; without it: any                                     no
 `weights`           True where `fit_curve` takes weights, as a keyword `weight` (n,)                         no
 `least_change`      True where `update_grid` changes coefficients that the samples do not determine as       no
                     little as possible
+`exact_refits`      True where the order of samples changes no bit of what `update_grid` makes of them       no
 `containers`        True where samples may be lists, tuples, and arrays of any order, stride or byte order   no
 `same_files`        True where saving the same network twice writes the same file                            no
 `subnormals`        True where knots may be so near each other that their gaps are subnormal numbers         no
@@ -262,6 +267,7 @@ POLICIES: dict[str, tuple[str, ...]] = {
     "bits": ("exact", "rounding"),
     "grid_update": ("numkan", "pykan", "efficient-kan", "jaxkan"),
     "short_rank": ("least norm", "error"),
+    "knots": ("any", "clamped"),
 }
 
 

@@ -26,6 +26,7 @@ class Guard:
         self._adapter = adapter
         self.calling = ""  # the method that is running, if one is, and since when: for those who wait
         self.since = time.monotonic()
+        self.alive: Callable[[], object] = lambda: None  # called again and again while a law is tried
 
     def __getattr__(self, name: str) -> Any:
         if name in ("float64", "float32"):
@@ -114,10 +115,15 @@ def _due(name: str, args: tuple[Any, ...]) -> Any:
         return ((len(knots) + 1,), (len(coef) + 1,))
     if name == "fit_curve":
         return [(len(args[2]) - 1 - args[3],)]
+    if name == "refinement_matrix":
+        knots, finer, k = args[:3]
+        return [(len(finer) - 1 - k, len(knots) - 1 - k)]
     if name == "layer_forward":
         return [(len(args[1]), args[0].n_out)]
-    if name == "network_forward":
+    if name in ("network_forward", "network_jvp"):
         return [(len(args[1]), args[0][-1].n_out)]
+    if name == "network_derivative":
+        return [(len(args[1]), args[0][-1].n_out, args[0][0].n_in)]
     if name in ("layer_vjp", "layer_jacobian"):
         layer, x = args[:2]
         rows = () if name == "layer_vjp" else (len(x), layer.n_out)
@@ -131,6 +137,9 @@ def _check_result(name: str, args: tuple[Any, ...], result: Any) -> None:
     due = _due(name, args)
     if name in ("update_grid", "refine"):
         _check_layer(name, result)
+    elif name in _TYPES:
+        holds, what = _TYPES[name]
+        require(holds(result), f"`{name}` returned {_named(result)}, not {what}")
     elif isinstance(due, list):
         _check_array(f"`{name}`", result, due[0])
     elif isinstance(due, tuple):
@@ -143,6 +152,36 @@ def _check_result(name: str, args: tuple[Any, ...], result: Any) -> None:
         require(right, f"`{name}` returned {_named(result)}, not a dict with 'x', 'coef' and perhaps both scales")
         for key, one in result.items():
             _check_array(f"`{name}`, entry {key!r},", one, due[key])
+
+
+def _are_dicts(value: Any) -> bool:
+    return isinstance(value, list | tuple) and all(isinstance(one, dict) for one in value)
+
+
+def _is_pair(value: Any) -> bool:
+    return isinstance(value, tuple) and len(value) == 2
+
+
+#: What else methods return: a test, and in words.
+_TYPES: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "fit_rank": (lambda value: isinstance(value, int | np.integer), "an integer"),
+    "network_loss": (
+        lambda value: _is_pair(value) and np.ndim(value[0]) == 0 and value[0] is not None and _are_dicts(value[1]),
+        "a number and a list of dicts, one for each layer",
+    ),
+    "network_vjp": (
+        lambda value: _is_pair(value) and _are_dicts(value[0]) and isinstance(value[1], np.ndarray),
+        "a list of dicts, one for each layer, and an array",
+    ),
+    "network_jacobian": (_are_dicts, "a list of dicts, one for each layer"),
+    "load": (
+        lambda value: isinstance(value, list | tuple) and all(isinstance(one, Layer) for one in value),
+        "a list of layers",
+    ),
+    "model": (callable, "something that can be called"),
+    "state": (lambda value: isinstance(value, bytes), "bytes"),
+    "set_threads": (lambda value: isinstance(value, int | np.integer), "the number of threads before"),
+}
 
 
 def _check_array(who: str, result: Any, shape: tuple[int, ...]) -> None:

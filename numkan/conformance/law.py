@@ -46,7 +46,7 @@ class Law:
     about: str  # "splines", "grids" or "networks": which case it gets
     needs: tuple[str, ...] = ("basis",)  # methods and claims without which it is not claimed
     policies: tuple[str, ...] = ()  # declarations without which it fails
-    knots: str = "as given"  # "uneven" or "repeated" where the check makes such knots out of any
+    knots: str = "as given"  # "uneven", "repeated" or "of any ends" where the check makes such knots out of any
 
 
 def law(id: str, tolerance: str, reference: str, about: str, **more: Any) -> Callable[[Check], Law]:

@@ -100,15 +100,18 @@ def _all_points(scope: Scope) -> Given:
 def _in_every_shape(rows: tuple[Given, ...]) -> Iterator[Given]:
     """Every row as a small network, and in each other shape as many rows as hold each level of each factor.
 
-    Rows are the same ones again: an implementation may compile for each dtype, degree, policy and base function.
+    The first of a shape has the largest sizes. Rows are the same ones again: an implementation may compile for each
+    dtype, degree, policy and base function.
     """
     for shape in range(len(network_cases.SHAPES)):
         missing = {(name, *given[name]) for given in rows for name in given}
+        largest: Given = network_cases.LARGEST.get(network_cases.SHAPES[shape], {})
         for given in rows[shape % len(rows) :] + rows[: shape % len(rows)] if shape else rows:
             held = {(name, *given[name]) for name in given}
             if shape == 0 or held & missing:
                 missing -= held
-                yield {**given, "shape": [(shape,)]}
+                yield {**given, **largest, "shape": [(shape,)]}
+                largest = {}
 
 
 def _free(about: str, rows: Sequence[Given], number: int) -> Given:

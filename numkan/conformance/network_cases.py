@@ -22,6 +22,15 @@ EVERYTHING = Scope()
 #: Kinds of shapes, cheap ones first.
 SHAPES = ("small", "large numbers", "deep", "fine", "wide", "many rows")
 
+#: What is given of the largest of each shape.
+LARGEST: dict[str, dict[str, list[tuple[int | None, ...]]]] = {
+    "deep": {"depth": [(None,), (1,)]},
+    "fine": {"fine": [(0,)]},
+    "wide": {"width": [(0,)]},
+    "many rows": {"rows": [(0,)]},
+    "large numbers": {"size": [(1,)]},
+}
+
 #: Numbers of rows about the lengths of vectors and of chunks.
 _ROWS = (2000, 7, 8, 9, 15, 16, 17, 31, 33, 63, 64, 65, 127, 129, 255, 257, 511, 513, 1023, 1025)
 

@@ -62,7 +62,7 @@ class Numkan:
     bits = "exact"
     grid_update = "numkan"
     short_rank = "least norm"
-    weights = least_change = containers = same_files = subnormals = True
+    weights = least_change = exact_refits = containers = same_files = subnormals = True
 
     # --- splines ---
 

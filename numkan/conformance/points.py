@@ -62,8 +62,14 @@ def resolution(case: Case, x: Array) -> Array:
 
 
 def clamped(case: Case) -> Case:
-    """Return simple interior knots of the case, its ends k + 1 times; coefficients and points follow."""
+    """Return as many knots of the case, simple ones inside and its ends k + 1 times; coefficients and points follow."""
     inner = np.unique(interior(case))
+    while len(inner) < len(interior(case)):  # what coincided goes where there is most room
+        place = int(np.argmax(np.diff(inner)))
+        middle = inner[place] + (inner[place + 1] - inner[place]) / 2
+        if middle in inner:
+            break
+        inner = np.insert(inner, place + 1, middle)
     knots = np.concatenate([np.repeat(inner[0], case.k), inner, np.repeat(inner[-1], case.k)])
     coef = np.resize(case.coef, len(knots) - 1 - case.k)
     return Case(knots, case.k, case.inside, case.inside, coef, case.closed)
@@ -120,7 +126,8 @@ def values(impl: Any, x: Array, knots: Array, k: int, nu: int) -> Any:
 
 def orders(impl: Any, stop: int) -> range:
     """Return the orders of derivatives that can be asked for, below `stop`."""
-    return range(stop if claims(impl, "dbasis") else 1)
+    highest = getattr(impl, "max_derivative", None)
+    return range((stop if highest is None else min(stop, highest + 1)) if claims(impl, "dbasis") else 1)
 
 
 def curve(impl: Any, x: Array, knots: Array, coef: Array, k: int) -> Any:

@@ -8,6 +8,7 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -15,16 +16,18 @@ from typing import Any
 import numpy as np
 
 from numkan.conformance.adapter import POLICIES, claims
+from numkan.conformance.bench import Bench, Child
 from numkan.conformance.cases import from_plain, plain
 from numkan.conformance.guard import Guard
 from numkan.conformance.law import Broken, Law, measured
 from numkan.conformance.laws import LAWS
 from numkan.conformance.making import cases_of, summary
 from numkan.conformance.report import FAIL, FORMAT, KNOWN, NOT_CLAIMED, PASS, Report, Result, environment
-from numkan.conformance.scope import AdapterError, Scope, declared, scope_of
+from numkan.conformance.scope import AdapterError, Scope, declared, natural, scope_of
 from numkan.conformance.search import search
+from numkan.conformance.spline_cases import clamped
 
-__all__ = ["EXAMPLES", "check", "judge", "opened", "replay", "selected"]
+__all__ = ["EXAMPLES", "Here", "bench_of", "check", "examined", "judge", "opened", "replay", "selected"]
 
 #: Cases that are drawn for each law, beside those of the design, in the standard run and in each round of soak mode.
 EXAMPLES = 25
@@ -44,8 +47,10 @@ def check(
 
     Parameters
     ----------
-    adapter : object
-        Whatever has the methods and policies of :mod:`numkan.conformance.adapter`; a class is called first.
+    adapter : object or str
+        Whatever has the methods and policies of :mod:`numkan.conformance.adapter`; a class is called first. Or the
+        text "package.module:name": it is then imported in a child process, where a crash or a call that hangs fails
+        one law, and the others are tried all the same.
     only : iterable of str
         Ids of laws, or patterns such as ``"P-*"``; without it, all.
     soak : float
@@ -81,8 +86,15 @@ def check(
     >>> [(result.law.id, result.outcome) for result in report.results]
     [('P-POS', 'PASS'), ('P-SUP', 'FAIL')]
     """
-    name, guard, scope = opened(adapter, timeout)
     laws, known = selected(only), _named(known or {})
+    with bench_of(adapter, timeout) as bench:
+        return examined(bench, laws, soak=soak, seed=seed, examples=examples, known=known)
+
+
+def examined(
+    bench: Bench, laws: list[Law], *, soak: float, seed: int, examples: int, known: Mapping[str, str]
+) -> Report:
+    """Return the report of some laws on a bench; :func:`check` says what the options mean."""
     start = time.monotonic()
     found: dict[str, Result] = {}
     rounds = 0
@@ -92,20 +104,45 @@ def check(
             if before is None or before.outcome == PASS:
                 if rounds and time.monotonic() - start >= soak:
                     break
-                result = judge(law, guard, scope, seed + rounds, examples, timeout)
-                found[law.id] = _joined(before, result)
+                found[law.id] = _joined(before, bench.judge(law.id, seed + rounds, examples))
         rounds += 1
         if not any(result.outcome == PASS for result in found.values()):
             break
     results = tuple(_with_known(found[law.id], known) for law in laws)
     took = f"{time.monotonic() - start:.1f} s"
     tried = dict.fromkeys(law.about for law in laws if found[law.id].cases)
-    cases = {f"cases of {about}": summary(cases_of(about, scope, seed, examples)) for about in tried}
+    cases = {f"cases of {about}": summary(cases_of(about, bench.scope, seed, examples)) for about in tried}
     facts = environment(seed=seed, rounds=rounds, drawn=examples, **cases, took=took)
-    return Report(name, results, facts)
+    return Report(bench.name, results, facts)
 
 
-def opened(adapter: Any, timeout: float = 60.0) -> tuple[str, Guard, Scope]:
+def bench_of(adapter: Any, timeout: float) -> AbstractContextManager[Bench]:
+    """Return where an adapter is tried: in a child process if it is named, in this one if it is given."""
+    if not isinstance(timeout, int | float) or not 0 < timeout < np.inf:
+        raise ValueError(f"Argument `timeout` must be a positive number of seconds, not {timeout!r}.")
+    return Child(adapter, timeout) if isinstance(adapter, str) else contextlib.nullcontext(Here(adapter, timeout))
+
+
+class Here:
+    """A bench in this process."""
+
+    def __init__(self, adapter: Any, timeout: float = 60.0, alive: Callable[[], object] = lambda: None) -> None:
+        self._timeout = timeout
+        self.name, self._guard, self.scope = opened(adapter, timeout, alive)
+
+    def judge(self, id: str, seed: int, examples: int) -> Result:
+        """Try a law on the cases of one seed, and return what came of it."""
+        return judge(LAWS[id], self._guard, self.scope, seed, examples, self._timeout)
+
+    def replay(self, id: str, example: dict[str, Any]) -> Result:
+        """Try a law on one case, as plain numbers."""
+        trial = _Trial(LAWS[id], self._guard)
+        again = partial(_quietly, trial, from_plain(LAWS[id].about, example))
+        _in_time(again, self._guard, self._timeout, f"while {id} was replayed")
+        return trial.result()
+
+
+def opened(adapter: Any, timeout: float = 60.0, alive: Callable[[], object] = lambda: None) -> tuple[str, Guard, Scope]:
     """Return an adapter's name, the adapter under guard, and its scope; say so where it cannot be used."""
     if isinstance(adapter, type):
         adapter = adapter()
@@ -114,8 +151,12 @@ def opened(adapter: Any, timeout: float = 60.0) -> tuple[str, Guard, Scope]:
     for policy in POLICIES:
         declared(adapter, policy)
     scope, guard = scope_of(adapter), Guard(adapter)
+    guard.alive = alive
+    natural(adapter, "max_derivative", 1)
     k = 1 if 1 in scope.degrees else scope.degrees[0]
-    knots = np.arange(-k, 4.0 + k).astype(scope.dtypes[0])
+    knots = np.arange(-k, max(4.0, scope.min_intervals + 1) + k).astype(scope.dtypes[0])
+    if scope.clamped:
+        knots = clamped(knots, k)
     x = np.array([0.25, 1.5, 2.75], knots.dtype)
 
     def probe() -> None:
@@ -164,10 +205,12 @@ def _unclaimed(law: Law, guard: Guard, scope: Scope) -> str:
     missing = [name for name in law.needs if not claims(guard, name)]
     if missing:
         return f"needs {', '.join(f'`{name}`' for name in missing)}"
-    if law.knots != "as given" and not scope.uneven:
+    if law.knots in ("uneven", "repeated") and not scope.uneven:
         return "needs uneven knots"
     if law.knots == "repeated" and not scope.repeats:
         return "needs repeated knots"
+    if law.knots == "of any ends" and scope.clamped:
+        return "needs knots that are not clamped"
     return ""
 
 
@@ -222,8 +265,10 @@ def _in_time(action: Callable[[], None], guard: Guard, timeout: float, when: str
 
     guard.since = time.monotonic()
     thread = threading.Thread(target=work, daemon=True)
+    guard.alive()  # before it starts: it may let no other thread run
     thread.start()
     while thread.is_alive():
+        guard.alive()
         thread.join(min(0.05, timeout))
         calling, waited = guard.calling, time.monotonic() - guard.since
         if thread.is_alive() and calling and waited > timeout:
@@ -277,15 +322,15 @@ def replay(adapter: Any, report: Mapping[str, Any], timeout: float = 60.0) -> Re
     """
     if not isinstance(report, Mapping) or report.get("format") != FORMAT:
         raise ValueError(f"Argument `report` must be a {FORMAT}, not {report!r:.80}.")
-    name, guard, _ = opened(adapter, timeout)
-    results = []
-    for entry in report["results"]:
-        if entry["example"] is not None:
-            law = LAWS[entry["id"]]
-            trial, case = _Trial(law, guard), from_plain(law.about, entry["example"])
-            _in_time(partial(_quietly, trial, case), guard, timeout, f"while {law.id} was replayed")
-            results.append(trial.result())
-    return Report(name, tuple(results), environment(replayed=len(results)))
+    try:
+        failed = [(entry["id"], entry["example"]) for entry in report["results"] if entry["example"] is not None]
+        for id, example in failed:
+            from_plain(LAWS[id].about, example)
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"Argument `report` must hold results as written, not with {error!r:.80}.") from None
+    with bench_of(adapter, timeout) as bench:
+        results = tuple(bench.replay(id, example) for id, example in failed)
+        return Report(bench.name, results, environment(replayed=len(results)))
 
 
 def _quietly(trial: _Trial, case: Any) -> None:

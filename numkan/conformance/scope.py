@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import operator
 from dataclasses import dataclass
 from typing import Any
 
 from numkan.conformance.adapter import POLICIES
 
-__all__ = ["AdapterError", "Scope", "declared", "degrees", "scope_of"]
+__all__ = ["AdapterError", "Scope", "declared", "degrees", "natural", "scope_of"]
 
 DEGREES = range(6)
 
@@ -27,6 +28,8 @@ class Scope:
     outside: bool = True  # points may lie in the padding and beyond
     repeats: bool = True  # knots may be repeated
     uneven: bool = True  # knots may be uneven
+    clamped: bool = False  # the ends of the domain are knots k + 1 times, nothing else
+    min_intervals: int = 1  # of the domain
     layer_extrapolate: tuple[str, ...] = ("continue", "fade", "linear", "clamp")
     base_fun: tuple[str, ...] = ("silu", "identity", "zero")
     flavour: str = "numkan"
@@ -51,7 +54,7 @@ def declared(adapter: Any, name: str) -> tuple[Any, ...]:
     (('float32',), ())
     """
     value = getattr(adapter, name, None)
-    if value is None:
+    if value is None or callable(value):  # a method may have such a name
         return ()
     try:
         values = (value,) if isinstance(value, str) else tuple(value)
@@ -65,19 +68,39 @@ def declared(adapter: Any, name: str) -> tuple[Any, ...]:
     return values
 
 
-def degrees(adapter: Any) -> tuple[int, ...]:
-    """Return the degrees that an adapter may be asked for."""
-    return declared(adapter, "degrees") or tuple(DEGREES)
+def degrees(adapter: Any, name: str = "degrees") -> tuple[int, ...]:
+    """Return the degrees that an adapter may be asked for; they may be declared as any integers, arrays of them too.
+
+    >>> class Mine:
+    ...     degrees = range(1, 4)
+    >>> degrees(Mine())
+    (1, 2, 3)
+    """
+    values = declared(adapter, name)
+    try:
+        integers = tuple(operator.index(k) for k in values)
+    except TypeError:
+        integers = (-1,)
+    if any(k < 0 for k in integers):
+        raise AdapterError(f"Policy `{name}` must hold integers of at least 0, not {values!r:.80}.")
+    return integers or (tuple(DEGREES) if name == "degrees" else degrees(adapter))
+
+
+def natural(adapter: Any, name: str, least: int) -> int:
+    """Return a declared integer of at least `least`; that where nothing is declared."""
+    value = getattr(adapter, name, None)
+    try:
+        number = least if value is None else operator.index(value)
+    except TypeError:
+        number = least - 1
+    if number < least:
+        raise AdapterError(f"Policy `{name}` must be an integer of at least {least}, not {value!r:.80}.")
+    return number
 
 
 def scope_of(adapter: Any) -> Scope:
     """Return what cases an adapter's policies leave; what is not declared is not made use of."""
     one = {name: (declared(adapter, name) or ("",))[0] for name in POLICIES}
-    all_degrees = degrees(adapter)
-    layer_degrees = declared(adapter, "layer_degrees") or all_degrees
-    for name, values in (("degrees", all_degrees), ("layer_degrees", layer_degrees)):
-        if any(not isinstance(k, int) or k < 0 for k in values):
-            raise AdapterError(f"Policy `{name}` must hold integers of at least 0, not {values!r}.")
     layers = ("fade", "clamp", "linear", "continue", "zero", "polynomial")
     inherited = one["extrapolation"] if one["extrapolation"] in layers else "fade"
     policies = declared(adapter, "layer_extrapolate") or (inherited,)
@@ -88,12 +111,14 @@ def scope_of(adapter: Any) -> Scope:
         raise AdapterError(f"Policy `base_fun` must hold some of {Scope.base_fun!r}, not {base_fun!r}.")
     return Scope(
         dtypes=declared(adapter, "dtype") or ("float64",),
-        degrees=all_degrees,
-        layer_degrees=layer_degrees,
+        degrees=degrees(adapter),
+        layer_degrees=degrees(adapter, "layer_degrees"),
         closed=one["right_end"] == "closed",
         outside=one["extrapolation"] == "fade",
         repeats=one["degenerate_knots"] == "limit",
         uneven=not getattr(adapter, "uniform_only", False),
+        clamped=one["knots"] == "clamped",
+        min_intervals=natural(adapter, "min_intervals", 1),
         layer_extrapolate=policies,
         base_fun=base_fun,
         flavour=one["grid_update"] or "numkan",

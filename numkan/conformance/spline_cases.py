@@ -58,7 +58,9 @@ def spline(choices: Choices, scope: Scope) -> tuple[Case, dict[str, str]]:
     k = choices.pick("degree", scope.degrees)
     dtype = np.dtype(choices.pick("dtype", scope.dtypes))
     kind = choices.pick("knots", kinds_of_knots(scope))
-    knots = knot_vector(choices, k, dtype, kind, even=not scope.uneven)
+    knots = knot_vector(choices, k, dtype, kind, even=not scope.uneven, min_intervals=scope.min_intervals)
+    if scope.clamped:
+        knots = clamped(knots, k)
     inside = points(choices, knots, k, "inside")
     anywhere = points(choices, knots, k, "anywhere" if scope.outside else "inside too")
     if not scope.closed:
@@ -69,17 +71,28 @@ def spline(choices: Choices, scope: Scope) -> tuple[Case, dict[str, str]]:
 
 def kinds_of_knots(scope: Scope) -> tuple[str, ...]:
     """Return the kinds of knots that may be asked for."""
-    if not scope.uneven:
-        return EVEN_KNOTS
-    return tuple(kind for kind in KNOTS if scope.repeats or kind not in REPEATED)
+    kinds = KNOTS if scope.uneven else EVEN_KNOTS
+    some = (kind for kind in kinds if scope.repeats or kind not in REPEATED)
+    without = {"one interval": scope.min_intervals > 1, "doubled end": scope.clamped}
+    return tuple(kind for kind in some if not without.get(kind))
 
 
 # --- knots --------------------------------------------------------------------------------------------------------
 
 
-def knot_vector(choices: Choices, k: int, dtype: Any, kind: str, even: bool = False, max_intervals: int = 6) -> Array:
+def knot_vector(
+    choices: Choices,
+    k: int,
+    dtype: Any,
+    kind: str,
+    even: bool = False,
+    min_intervals: int = 1,
+    max_intervals: int = 6,
+) -> Array:
     """Return one row of G + 2k + 1 knots with a domain of positive length, already rounded to `dtype`."""
-    G = {"one interval": 1, "a hundred intervals": 100}.get(kind) or choices.integer("intervals", 1, max_intervals)
+    G = {"one interval": 1, "a hundred intervals": 100}.get(kind) or min_intervals - 1 + choices.integer(
+        "intervals", 1, max_intervals
+    )
     if even or kind == "uniform":
         knots = _even(choices, G, k, np.dtype(dtype).name, kind, even)
     else:
@@ -89,6 +102,16 @@ def knot_vector(choices: Choices, k: int, dtype: Any, kind: str, even: bool = Fa
     if knots[k] == knots[k + G]:
         knots[k + G :] += np.dtype(dtype).type(1)
     return np.asarray(knots)
+
+
+def clamped(knots: Array, k: int) -> Array:
+    """Return knots whose ends stand k + 1 times, and no more often."""
+    last = len(knots) - 1 - k
+    inner = knots[k : last + 1].copy()
+    for place in range(1, len(inner) - 1):  # whole numbers beside what coincides with an end
+        if inner[place] in (inner[0], inner[-1]):
+            inner[place] = inner[place - 1] + (inner[-1] - inner[place - 1]) / 2
+    return np.concatenate([np.repeat(inner[0], k), inner, np.repeat(inner[-1], k)])
 
 
 def _even(choices: Choices, G: int, k: int, dtype: str, kind: str, dyadic: bool) -> Array:

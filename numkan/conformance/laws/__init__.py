@@ -4,11 +4,23 @@ Each file holds the laws of one subject.
 """
 
 from numkan.conformance.law import DEFINED, Law
-from numkan.conformance.laws import bits, curves, derivatives, fits, gradients, grids, refinement, structure, values
+from numkan.conformance.laws import (
+    bits,
+    curves,
+    derivatives,
+    dtypes,
+    fits,
+    gradients,
+    grids,
+    missing,
+    refinement,
+    structure,
+    values,
+)
 
 __all__ = ["LAWS"]
 
-_SUBJECTS = (values, derivatives, curves, grids, fits, gradients, structure, refinement, bits)
+_SUBJECTS = (values, derivatives, curves, grids, fits, gradients, structure, refinement, bits, missing, dtypes)
 _IN_ORDER = [law for module in _SUBJECTS for law in DEFINED.values() if law.check.__module__ == module.__name__]
 
 #: Every law by its id: splines, grids, networks.

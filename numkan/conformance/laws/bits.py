@@ -19,11 +19,13 @@ from numkan.conformance.cases import Case, NetworkCase
 from numkan.conformance.law import assert_identical, assert_within, law, require
 from numkan.conformance.laws.gradients import contracted, flat, shared
 from numkan.conformance.laws.structure import alike
+from numkan.conformance.meeting import count_lines, meet
 from numkan.conformance.points import probes, with_more_knots
 from numkan.conformance.steady import is_steady
 
 NETWORKS: dict[str, Any] = {"about": "networks", "needs": ("network_forward",)}
 N_THREADS = 10
+MEETINGS = 8  # lines of a call before which another one comes in between
 
 
 @law(
@@ -112,7 +114,7 @@ def deterministic(impl: Any, case: NetworkCase) -> None:
     before = impl.set_threads(1) if threads else 0
     try:
         first = results(impl, case)
-        for count in (1, 2, 3):
+        for count in (1, 2, 3, 8):
             if threads:
                 impl.set_threads(count)
             for name, got in results(impl, case).items():
@@ -219,7 +221,7 @@ def any_container(impl: Any, case: NetworkCase) -> None:
 
 @law("N-THR", "exact", "scipy, _run_concurrent_barrier", "networks", needs=("model",))
 def concurrent(impl: Any, case: NetworkCase) -> None:
-    """Many threads behind a barrier on one model get the bits that one gets."""
+    """Many threads on one model get the bits that one gets; so do two calls of which one stops while the other runs."""
     model = impl.model(case.layers)
     batches = [np.roll(case.x, turn, axis=0) for turn in range(N_THREADS)]
     want = [np.array(model(x)) for x in batches]
@@ -237,6 +239,12 @@ def concurrent(impl: Any, case: NetworkCase) -> None:
         thread.join()
     for place in range(N_THREADS):
         assert_identical(got[place], want[place], f"thread {place}")
+    one, other = case.x, -case.x
+    want = [np.array(model(x)) for x in (one, other)]
+    lines = count_lines(lambda: model(one))
+    for line in sorted({*range(min(lines, MEETINGS)), *(lines * np.arange(MEETINGS) // MEETINGS).tolist()}):
+        for result, due in zip(meet(lambda: model(one), lambda: model(other), line), want, strict=True):
+            assert_identical(result, due, f"two calls at once, one of which stops before its line {line}")
 
 
 @law("N-IO", "exact, also of -0.0 and NaN payloads", "safetensors; sage", "networks", needs=("save", "load"))

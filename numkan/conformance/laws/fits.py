@@ -21,27 +21,21 @@ KNOWN = "4500 eps + 64 eps kappa (C_max + ||r|| / sigma_min)"
 FITS: dict[str, Any] = {"about": "grids", "needs": ("fit_curve",)}
 
 
-def widest(impl: Any) -> np.dtype[Any]:
-    """Return float64 where an implementation computes in it: fits are judged there."""
-    names = (impl.dtype,) if isinstance(impl.dtype, str) else tuple(impl.dtype or ("float64",))
-    return np.dtype("float64" if "float64" in names else "float32")
-
-
 def problems(impl: Any, case: GridCase) -> list[tuple[Array, Array, Array]]:
     """Return, for each input, samples, knots over them, and the matrix of the fit."""
-    dtype = widest(impl)
-    x = case.x.astype(dtype)
+    x = case.x
     if getattr(impl, "uniform_only", False):
         grid = dyadic_grid(x, case.G, case.k)
     else:
-        grid = grid_from_samples(x, case.G, case.k, case.grid_eps).astype(dtype)
+        grid = grid_from_samples(x, case.G, case.k, case.grid_eps).astype(case.dtype)
     x = np.clip(x, grid[:, case.k], grid[:, case.k + case.G])
-    return [(x[:, i], grid[i], dense(x, grid, case.k)[i]) for i in range(len(grid))]
+    apart = [i for i, knots in enumerate(grid) if (np.diff(knots) > 0).all()]  # what float32 has not made one
+    A = dense(x[:, apart], grid[apart], case.k)
+    return [(x[:, i], grid[i], A[place]) for place, i in enumerate(apart)]
 
 
-def _known(impl: Any, A: Array, y: Array) -> float:
+def _known(impl: Any, A: Array, y: Array, eps: float) -> float:
     """How exactly a fit is known whose solution is unique, or that of least norm; 0 where it is not."""
-    eps = float(np.finfo(widest(impl)).eps)
     used, plain = counted(A, eps)
     if not plain or (len(used) < A.shape[1] and impl.short_rank != "least norm"):
         return 0.0
@@ -52,7 +46,7 @@ def _known(impl: Any, A: Array, y: Array) -> float:
 def duplicates(impl: Any, case: GridCase) -> None:
     """Each sample given three times gives the same fit."""
     for x, knots, A in problems(impl, case):
-        known = _known(impl, A, np.sin(x))
+        known = _known(impl, np.repeat(A, 3, axis=0), np.repeat(np.sin(x), 3), case.eps)
         if known:
             once = impl.fit_curve(x, np.sin(x), knots, case.k)
             thrice = impl.fit_curve(np.repeat(x, 3), np.repeat(np.sin(x), 3), knots, case.k)
@@ -71,7 +65,7 @@ def weights(impl: Any, case: GridCase) -> None:
     for x, knots, A in problems(impl, case):
         count = np.arange(len(x)) % 3
         count[-1] = 1
-        known = _known(impl, np.repeat(A, count, axis=0), np.repeat(np.sin(x), count))
+        known = _known(impl, np.repeat(A, count, axis=0), np.repeat(np.sin(x), count), case.eps)
         if known:
             weighted = impl.fit_curve(x, np.sin(x), knots, case.k, weight=count.astype(x.dtype))
             repeated = impl.fit_curve(np.repeat(x, count), np.repeat(np.sin(x), count), knots, case.k)
@@ -81,7 +75,7 @@ def weights(impl: Any, case: GridCase) -> None:
 @law("G-RANK", KNOWN, "numpy.linalg.pinv; Golub and Van Loan, 5.3.7", **FITS, policies=("short_rank",))
 def short_rank(impl: Any, case: GridCase) -> None:
     """Where samples do not determine a fit, its solution is that of least norm, or an error; a rank is the true one."""
-    eps = float(np.finfo(widest(impl)).eps)
+    eps = case.eps
     for x, knots, A in problems(impl, case):
         used, plain = counted(A, eps)
         if not plain or used[-1] < 1e-6 * used[0]:
@@ -126,7 +120,7 @@ def condition(impl: Any, case: GridCase) -> None:
     Columns are nearly dependent, and not only short. In float32 kappa can be no larger, or it is a question of rank;
     what normal equations lose there is about as much as the rounding of the functions is worth.
     """
-    dtype, k = widest(impl), case.k
+    dtype, k = case.dtype, case.k
     if not 0 < k <= 5:
         return  # nothing that is badly conditioned, or too much
     x, knots, A, kappa = _ill_conditioned(k, dtype)

@@ -63,16 +63,21 @@ def curves(case: GridCase, x: Array, grid: Array, coef: Array) -> tuple[Array, A
     return np.einsum("nip,iop->nio", rows, coef), np.einsum("nip,iop->nio", sizes, abs(coef))
 
 
+#: Singular values count where they are larger than so many eps of the largest.
+CUTOFF = 500
+
+
 def counted(A: Array, eps: float) -> tuple[Array, bool]:
     """Return the singular values that count, and whether it is plain how many they are.
 
     It is not, where one lies below eps^0.5 and is more than the rounding of float64, in which those of float32 may be
-    fitted too: there each implementation has a cutoff of its own.
+    fitted too: there each implementation has a cutoff of its own. Nor where one is zero and there are more than 500
+    rows: a factorisation of n rows may be off by n eps, which is more than the cutoff of 500 eps.
     """
     singular = np.linalg.svd(A, compute_uv=False)
-    used = singular[singular > 500 * eps * singular[0]]
+    used = singular[singular > CUTOFF * eps * singular[0]]
     zero = max(A.shape) * np.finfo(float).eps * singular[0]
-    unsure = (singular > zero) & (singular <= eps**0.5 * singular[0])
+    unsure = (singular > (zero if len(A) <= CUTOFF else -1)) & (singular <= eps**0.5 * singular[0])
     return used, bool(used.size and not unsure.any())
 
 
@@ -156,16 +161,15 @@ def equal_counts(impl: Any, case: GridCase) -> None:
 
 @law(
     "G-PERM",
-    "exact; or, as `bits` declares, 8 eps M, and 64 eps kappa (C_max + ||r|| / sigma_min) where samples determine them",
+    "8 eps M, and 64 eps kappa (C_max + ||r|| / sigma_min) where samples determine them; with `exact_refits` exact",
     "sort first",
     **UPDATES,
-    policies=("bits",),
 )
 def any_order(impl: Any, case: GridCase) -> None:
-    """The order of the samples changes no bit of knots and coefficients, or nothing but rounding, as declared."""
+    """The order of the samples changes nothing but rounding in knots and coefficients; no bit, if that is declared."""
     other = replace(case, x=case.x[np.random.default_rng(0).permutation(len(case.x))])
     (got, moved), (grid, coef) = other.update(impl), case.update(impl)
-    if impl.bits == "exact":
+    if getattr(impl, "exact_refits", False):
         assert_identical(got, grid, "knots")
         assert_identical(moved, coef, "coefficients")
         return
@@ -184,12 +188,13 @@ def idempotent(impl: Any, case: GridCase) -> None:
     grid, coef = _laid(case, impl)
     again = replace(case, grid=grid, coef=coef).update(impl)
     assert_identical(again[0], grid, "knots")
-    kappa = np.ones(len(grid))
-    if not getattr(impl, "least_change", False):
-        singular = np.linalg.svd(dense(case.x, grid, case.k), compute_uv=False)
-        kappa = singular[:, 0] / np.where(singular > 500 * case.eps * singular[:, :1], singular, np.inf).min(axis=1)
-    size = abs(coef).max(axis=(1, 2), initial=0)
-    assert_within(again[1], coef, (64 * case.eps * kappa * size)[:, None, None], "coefficients")
+    for i, A in enumerate(dense(case.x, grid, case.k)):
+        used, plain = counted(A, case.eps)
+        if getattr(impl, "least_change", False):
+            used, plain = used[:1], True
+        if plain:  # where it is not, a fit of least norm may count a singular value that another does not
+            bound = 64 * case.eps * used[0] / used[-1] * abs(coef[i]).max(initial=0)
+            assert_within(again[1][i], coef[i], bound, f"coefficients of input {i}")
 
 
 @law("G-AFF", "a = 2^p, b = 0: exact; else 16 eps (M' + |b|)", "equivariance", **UPDATES)
@@ -307,3 +312,22 @@ def bad_options(impl: Any, case: GridCase) -> None:
     for value in (1.5, -0.25):
         error = complaint(partial(replace(case, grid_eps=value).update, impl))
         require(isinstance(error, ValueError | TypeError), f"grid_eps = {value}: {error!r} where a ValueError is due")
+
+
+@law("G-KEEP", "exact", "what the update is not about", **UPDATES)
+def carried_over(impl: Any, case: GridCase) -> None:
+    """Masks, scales of the base, base function, degree and policy are what they were; masked edges stay masked."""
+    layer = case.layer
+    mask = (np.indices(layer.mask.shape).sum(axis=0) % 3 != 1).astype(case.dtype)
+    scale_base = (0.25 + np.arange(mask.size).reshape(mask.shape)).astype(case.dtype)
+    bases = getattr(impl, "base_fun", None) or ("silu",)
+    base_fun = bases if isinstance(bases, str) else tuple(bases)[case.G % len(tuple(bases))]
+    layer = layer.replace(mask=mask, scale_base=scale_base, base_fun=base_fun)
+    new = impl.update_grid(layer, case.x, case.grid_eps, **({} if layer.G == case.G else {"G": case.G}))
+    for name in ("mask", "scale_base"):
+        assert_identical(getattr(new, name), getattr(layer, name), name)
+    for name in ("base_fun", "k", "extrapolate"):
+        found, due = getattr(new, name), getattr(layer, name)
+        require(found == due, f"{name}: {found!r} where {due!r} was")
+    held = new.grid.shape == (layer.n_in, case.G + 2 * case.k + 1)
+    require(held, f"knots of shape {new.grid.shape}, for {layer.n_in} inputs and G = {case.G}")

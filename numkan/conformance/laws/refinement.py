@@ -11,7 +11,7 @@ from numkan.conformance import twin
 from numkan.conformance.adapter import Array, Layer
 from numkan.conformance.cases import NetworkCase
 from numkan.conformance.grids import dyadic_grid
-from numkan.conformance.law import assert_within, law, require
+from numkan.conformance.law import assert_identical, assert_within, law, require
 from numkan.conformance.steady import is_steady
 
 
@@ -40,24 +40,36 @@ def _stretched(layer: Layer, low: Array, high: Array) -> Array:
 
 @law("N-REF", "128 (k + 1) eps sum |terms|", "knot insertion; Boehm 1980", "networks", needs=("refine",))
 def refined(impl: Any, case: NetworkCase) -> None:
-    """On twice as many intervals outputs and derivatives by the inputs stay, where grids hold the activations."""
+    """On two and three times as many intervals outputs and derivatives stay, where grids hold the activations.
+
+    On any number of intervals, fewer too, knots divide the old ones evenly by their place; all else is carried over.
+    """
     case = covered(case, getattr(impl, "uniform_only", False))
     if not is_steady(case):
         return
     layers, x = case.exact
-    finer = []
-    for layer in case.layers:
-        fine = impl.refine(layer, 2 * layer.G)
-        places = np.linspace(0, layer.G, 2 * layer.G + 1)
-        due = [
-            np.interp(places, np.arange(layer.G + 1), t) for t in layer.grid[:, layer.k : layer.grid.shape[1] - layer.k]
-        ]
-        require(fine.grid.shape[1] == 2 * layer.G + 2 * fine.k + 1, f"{fine.grid.shape[1]} knots on 2 G intervals")
-        found = fine.grid[:, fine.k : fine.grid.shape[1] - fine.k]
-        assert_within(found, due, 8 * case.eps * abs(layer.grid).max(), "knots")
-        finer.append(fine.astype(float))
     bound = 128 * (max(layer.k for layer in layers) + 1) * case.eps
-    before, after = (twin.network_forward(numbers, x) for numbers in (layers, finer))
-    assert_within(after, before, bound * twin.sizes(layers, x)[-1], "outputs")
-    before, after = (twin.network_jacobian(numbers, x)[1] for numbers in (layers, finer))
-    assert_within(after, before, bound * twin.jacobian_sizes(layers, x)[1], "derivatives")
+    outputs, slopes = twin.network_forward(layers, x), twin.network_jacobian(layers, x)[1]
+    sizes, size_x = twin.sizes(layers, x)[-1], twin.jacobian_sizes(layers, x)[1]
+    for times in (2, 3):
+        finer = [_refined(impl, layer, times * layer.G, case.eps).astype(float) for layer in case.layers]
+        assert_within(twin.network_forward(finer, x), outputs, bound * sizes, f"{times} G: outputs")
+        assert_within(twin.network_jacobian(finer, x)[1], slopes, bound * size_x, f"{times} G: derivatives")
+    if case.layer.G > 1:
+        coarse = _refined(impl, case.layer, case.layer.G - 1, case.eps)
+        require(np.isfinite(coarse.coef).all(), "coefficients on fewer intervals are not finite")
+
+
+def _refined(impl: Any, layer: Layer, G: int, eps: float) -> Layer:
+    """Return a layer on G intervals, its knots looked at, and what it has to carry over."""
+    fine: Layer = impl.refine(layer, G)
+    places = np.arange(G + 1) * layer.G / G
+    due = [np.interp(places, np.arange(layer.G + 1), t) for t in layer.grid[:, layer.k : layer.grid.shape[1] - layer.k]]
+    require(fine.grid.shape[1] == G + 2 * fine.k + 1, f"{fine.grid.shape[1]} knots on {G} intervals")
+    found = fine.grid[:, fine.k : fine.grid.shape[1] - fine.k]
+    assert_within(found, due, 8 * eps * abs(layer.grid).max(), "knots")
+    for name in ("mask", "scale_base"):
+        assert_identical(getattr(fine, name), getattr(layer, name), f"{name} of a refined layer")
+    for name in ("base_fun", "k", "extrapolate"):
+        require(getattr(fine, name) == getattr(layer, name), f"{name} of a refined layer: {getattr(fine, name)!r}")
+    return fine

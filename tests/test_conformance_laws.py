@@ -1,0 +1,122 @@
+"""What single laws have to see, or must not hold against an adapter; and two calls that meet."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import numpy as np
+import pytest
+
+from numkan.conformance import LAWS, AdapterError, check
+from numkan.conformance.cases import Case
+from numkan.conformance.meeting import count_lines, meet
+from numkan.conformance.points import clamped
+from tests.conformance_adapters import DeBoor, Scipy
+from tests.conformance_mutants import Raising
+from tests.laws import Array
+
+# --- the right end ------------------------------------------------------------------------------------------------
+
+
+def test_who_raises_outside_is_asked_for_nothing_outside_a_negative_domain() -> None:
+    report = check(Raising(), only=["P-*"], examples=5)
+    assert report.ok, report.text()
+
+
+@pytest.mark.parametrize("last", [-2.0, -0.5, 0.0, 3.0])
+def test_the_neighbour_of_the_right_end_lies_inside(last: float) -> None:
+    asked = []
+
+    class Recording(DeBoor):
+        def basis(self, x: Array, knots: Array, k: int) -> Array:
+            asked.append(x)
+            return super().basis(x, knots, k)
+
+    knots = last + np.arange(-4.0, 2.0)
+    LAWS["P-RC"].check(Recording(), Case(knots, 1, knots[1:2], knots[1:2], np.ones(4)))
+    assert np.concatenate(asked).max() == last
+    assert asked[1][-1] == np.nextafter(last, -np.inf)
+
+
+# --- declarations -------------------------------------------------------------------------------------------------
+
+
+class Narrow(Scipy):
+    """What statsmodels, patsy and others have: clamped knots, two intervals at least, two derivatives."""
+
+    knots, min_intervals, max_derivative = "clamped", 3, 2
+
+    def dbasis(self, x: Array, knots: Array, k: int, nu: int) -> Array:
+        assert nu <= 2
+        assert len(knots) - 2 * k - 1 >= 3
+        assert (knots[: k + 1] == knots[0]).all()
+        assert (knots[len(knots) - 1 - k :] == knots[-1]).all()
+        return super().dbasis(x, knots, k, nu)
+
+
+def test_who_takes_clamped_knots_of_some_intervals_only_is_asked_for_nothing_else() -> None:
+    report = check(Narrow(), only=["P-*"], examples=10)
+    assert report.ok, report.text()
+    unclaimed = {result.law.id for result in report.results if result.outcome == "NOT CLAIMED"}
+    assert unclaimed == {"P-SUBN", "P-DREC", "P-OSLO", "P-REF"}
+    assert "one interval" not in report.environment["cases of splines"]
+
+
+@pytest.mark.parametrize(
+    ("declared", "said"),
+    [
+        ({"knots": "open"}, "Policy `knots` must be one of 'any', 'clamped', not 'open'."),
+        ({"min_intervals": 0}, "Policy `min_intervals` must be an integer of at least 1, not 0."),
+        ({"min_intervals": 2.5}, "Policy `min_intervals` must be an integer of at least 1, not 2.5."),
+        ({"max_derivative": "all"}, "Policy `max_derivative` must be an integer of at least 1, not 'all'."),
+    ],
+)
+def test_a_declaration_that_means_nothing_is_an_error(declared: dict[str, Any], said: str) -> None:
+    with pytest.raises(AdapterError) as caught:
+        check(type("Made", (DeBoor,), declared)())
+    assert str(caught.value) == said
+
+
+def test_clamping_keeps_the_number_of_intervals() -> None:
+    knots = np.array([-2.0, -1, 0, 1, 1, 1, 4, 5, 6])
+    case = clamped(Case(knots, 2, knots[2:3], knots[2:3], np.arange(6.0)))
+    assert case.knots.tolist() == [0, 0, 0, 1, 1.75, 2.5, 4, 4, 4]
+
+
+# --- calls that meet ----------------------------------------------------------------------------------------------
+
+
+class Keeper:
+    """A value that is kept for the length of one statement."""
+
+    kept = 0
+
+    def __call__(self, number: int) -> int:
+        self.kept = number
+        return self.kept
+
+
+def test_a_race_of_one_statement_is_met() -> None:
+    keeper = Keeper()
+    lines = count_lines(lambda: keeper(1))
+    assert lines >= 2
+    met = [meet(lambda: keeper(1), lambda: keeper(2), line) for line in range(lines)]
+    assert (2, 2) in met
+    assert (1, 2) in met
+
+
+def test_a_call_that_holds_a_lock_is_let_go() -> None:
+    lock = threading.Lock()
+
+    def locked(number: int) -> int:
+        with lock:
+            return number + 0
+
+    for line in range(count_lines(lambda: locked(1))):
+        assert meet(lambda: locked(1), lambda: locked(2), line) == (1, 2)
+
+
+def test_an_error_in_a_call_that_meets_another_is_raised() -> None:
+    with pytest.raises(ZeroDivisionError):
+        meet(lambda: 1 // 0, lambda: 2, 0)
