@@ -143,6 +143,8 @@ class ReusedBuffer(NumkanNetworks):
         inner = super().model(layers)
 
         class Reusing(type(inner)):  # type: ignore[misc]
+            buffer: Any
+
             def __call__(self, x: Any) -> Array:
                 y = super().__call__(x)
                 if getattr(self, "buffer", np.empty(0)).shape != y.shape:

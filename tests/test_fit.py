@@ -600,7 +600,7 @@ def test_ctrl_c_at_any_moment_leaves_the_last_accepted_step(monkeypatch, ctrl_c)
     assert interrupted
 
 
-def test_signals_are_the_main_thread_s_affair():
+def test_signals_are_the_main_thread_s_affair(ctrl_c):
     x, y = data()
     found: list[FitResult] = []
     worker = threading.Thread(target=lambda: found.append(small().fit(x, y, **QUICK)))

@@ -48,9 +48,9 @@ def _add_bases(base, scale, y):  # type: ignore[no-untyped-def]
 
 
 def layer_outputs(layer: KANLayer, x: FloatArray) -> FloatArray:
-    """Return the outputs (n, n_out) of a layer at canonical samples x (n, n_in)."""
+    """Return the outputs (n, n_out) of a layer at canonical samples x (n, n_in); the policy "raise" gives NaN."""
     if not _is_narrow(layer):
-        return all_activations([layer.pack()], x)[-1]
+        return all_activations([layer.pack()._replace(inside=None)], x)[-1]
     scale_sp, scale_base = layer._mask * layer._scale_sp, layer._mask * layer._scale_base
     coefs, pieces = scale_sp[:, None, :] * layer._coef, layer.pieces
     based = layer._base.kind != ZERO and bool(scale_base.any())
