@@ -153,9 +153,9 @@ def test_the_box_is_that_of_the_samples_held_out_too():
     for random_state in range(8):  # one of which holds out the last sample
         model.fit(x, y, random_state=random_state, start="redraw", steps=10)
         low, high = model.act_fun[1].grid[0, [3, -4]]
-        corners = model.activations(corner)[1]
-        assert (low <= corners).all()
-        assert (corners <= high).all()
+        corners, slack = model.activations(corner)[1], 0.01 * (high - low)
+        assert (low - slack <= corners).all()
+        assert (corners <= high + slack).all()
 
 
 @pytest.mark.jit
