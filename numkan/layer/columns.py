@@ -1,4 +1,4 @@
-"""Samples, which lie in rows, into columns."""
+"""Transpose samples: rows of inputs become columns of a block."""
 
 from __future__ import annotations
 

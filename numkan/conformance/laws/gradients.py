@@ -54,7 +54,7 @@ def _compare_all(got: Any, want: Any, size: Any, factor: float, what: str) -> No
 
 @law(
     "N-ORC",
-    "64 eps of the sum of the terms' magnitudes",
+    "64 eps of the sum of the terms' magnitudes, plus underflow",
     "the definition, in float64",
     "networks",
     needs=("layer_forward",),
