@@ -19,7 +19,7 @@ from numba import config, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from numkan._jit import kernel
+from numkan.compile import kernel
 
 __all__ = ["COUNT", "STAY_AWAY", "count", "enter", "leave", "new_count", "turns_in", "wait", "watch"]
 

@@ -14,8 +14,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from numkan._check import FloatArray, as_float_array, check_option
-from numkan._jit import kernel
 from numkan._shown import shown
+from numkan.compile import kernel
 
 __all__ = [
     "BASE_FUNCTIONS",

@@ -37,7 +37,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(autouse=True, scope="session")
 def _compiling_in_silence() -> None:
     """Whether three seconds of compiling are over in a test that looks at stderr depends on the clock."""
-    from numkan._jit import notice
+    from numkan.compile.notice import notice
 
     notice.is_due = False
 

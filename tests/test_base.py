@@ -11,8 +11,6 @@ import pytest
 
 import numkan
 from numkan import KAN
-from numkan._jit import kernel
-from numkan._simd import sample_lanes, vector_ops
 from numkan.base import (
     BASE_FUNCTIONS,
     GIVEN,
@@ -25,9 +23,11 @@ from numkan.base import (
     fill_silu,
     silu_pair,
 )
+from numkan.compile import kernel
 from numkan.layer.silu import silu_kernel, silu_op
 from numkan.model.least_squares import activations, spline_layer
 from numkan.plot import edge_values
+from numkan.simd.vectors import sample_lanes, vector_ops
 from numkan.train.samples import check_samples
 from numkan.train.start import units
 from tests.laws import Array

@@ -12,9 +12,7 @@ import pytest
 from numba import config
 
 from numkan import KAN
-from numkan._cells import cell_ops
-from numkan._jit import kernel
-from numkan._simd import sample_lanes, vector_ops
+from numkan.compile import kernel
 from numkan.layer.direct import _SLACK, BLOCK, MAX_SUMS, direct_tables
 from numkan.layer.direct_forward import cells_kernel, locate_direct
 from numkan.layer.layout import BUFFER, INPUTS, N_PIECES, VALUES
@@ -22,6 +20,8 @@ from numkan.model import direct_network
 from numkan.model.direct_network import _workspace
 from numkan.model.evaluate import forward
 from numkan.model.losses import targets
+from numkan.simd.cells import cell_ops
+from numkan.simd.vectors import sample_lanes, vector_ops
 from numkan.spline import extend_grid
 from numkan.spline.pieces import EXTRAPOLATIONS, function_lanes, local_pieces
 from tests.direct_cases import DEGREES, FLOATS, check_form, is_direct, model_of, plan_of

@@ -1,4 +1,4 @@
-"""numkan._emit's instructions, built and run by llvmlite alone, whatever Numba does in this process."""
+"""numkan.simd.emit's instructions, built and run by llvmlite alone, whatever Numba does in this process."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from llvmlite import ir
 
-from numkan._emit import Emitter
+from numkan.simd.emit import Emitter
 
 FLOATS = [np.dtype(np.float32), np.dtype(np.float64)]
 BYTES = [16, 32, 64]  # of a vector; LLVM makes two of one that the host has not

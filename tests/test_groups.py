@@ -1,4 +1,4 @@
-"""numkan._groups: where the numbers of a run's samples lie, against the formula."""
+"""numkan.simd.groups: where the numbers of a run's samples lie, against the formula."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from numkan._groups import FOUR, group_ops, group_room
-from numkan._jit import kernel
-from numkan._simd import lanes_of, vector_ops
+from numkan.compile import kernel
+from numkan.simd.groups import FOUR, group_ops, group_room
+from numkan.simd.vectors import lanes_of, vector_ops
 from tests.laws import assert_identical
 
 FLOATS = [np.dtype(np.float32), np.dtype(np.float64)]

@@ -13,9 +13,9 @@ import pytest
 from numba import config
 from numba.core.codegen import JITCodeLibrary
 
-from numkan import _cache, _jit
 from numkan._interrupt import uninterrupted
-from numkan._jit import kernel
+from numkan.compile import cache, compilers, kernel
+from numkan.compile import notice as notices
 
 
 @pytest.fixture(autouse=True)
@@ -23,10 +23,10 @@ def cache_root(tmp_path, monkeypatch):
     """Compile in this process, even where the JIT is off, with an empty cache."""
     monkeypatch.setattr(config, "DISABLE_JIT", 0)
     monkeypatch.setattr(config, "CACHE_DIR", str(tmp_path / "cache"))
-    monkeypatch.setattr(_cache, "_warned", set())
-    _cache._folder.cache_clear()
+    monkeypatch.setattr(cache, "_warned", set())
+    cache._folder.cache_clear()
     yield tmp_path / "cache"
-    _cache._folder.cache_clear()
+    cache._folder.cache_clear()
 
 
 @pytest.fixture
@@ -72,18 +72,18 @@ class Interrupting:
 
 
 def test_ctrl_c_while_llvm_hands_over_machine_code_comes_when_the_kernel_is_done(monkeypatch, cache_root, ctrl_c):
-    monkeypatch.setattr(_jit._KernelLibrary, "_compiled", Interrupting(), raising=False)
+    monkeypatch.setattr(compilers._KernelLibrary, "_compiled", Interrupting(), raising=False)
     assert_interrupted_afterwards(cache_root)
 
 
 def test_ctrl_c_while_types_are_inferred_comes_when_the_kernel_is_done(monkeypatch, cache_root, ctrl_c):
-    define = _jit._KernelCompiler.define_pipelines
+    define = compilers.KernelCompiler.define_pipelines
 
     def interrupted(compiler: Any) -> Any:
         signal.raise_signal(signal.SIGINT)
         return define(compiler)
 
-    monkeypatch.setattr(_jit._KernelCompiler, "define_pipelines", interrupted)
+    monkeypatch.setattr(compilers.KernelCompiler, "define_pipelines", interrupted)
     assert_interrupted_afterwards(cache_root)
 
 
@@ -145,9 +145,9 @@ def test_within_another_one_signals_come_after_the_inner_one(ctrl_c):
 
 
 @pytest.fixture
-def notice(monkeypatch: pytest.MonkeyPatch) -> _jit._Notice:
-    fresh = _jit._Notice()
-    monkeypatch.setattr(_jit, "notice", fresh)
+def notice(monkeypatch: pytest.MonkeyPatch) -> notices._Notice:
+    fresh = notices._Notice()
+    monkeypatch.setattr(compilers, "notice", fresh)
     return fresh
 
 
@@ -168,7 +168,7 @@ def test_a_long_time_of_compiling_is_explained_in_one_line_once(notice, cache_ro
 
 def test_time_is_added_up_over_kernels_and_counted_once_where_one_calls_another(notice, monkeypatch):
     now = 10.0
-    monkeypatch.setattr(_jit.time, "perf_counter", lambda: now)
+    monkeypatch.setattr(notices.time, "perf_counter", lambda: now)
     with notice.compiling():
         now += 1.0
         with notice.compiling():

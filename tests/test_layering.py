@@ -15,6 +15,8 @@ PACKAGE = Path(numkan.__file__).parent
 #: Files with a leading underscore are tier 0.
 TIERS = {
     "base": 0,
+    "compile": 0,
+    "simd": 0,
     "spline": 1,
     "layer": 2,
     "model": 3,

@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from numkan._groups import group_ops
 from numkan.base import GIVEN
 from numkan.layer.powers import powers_kernel, values_kernel
 from numkan.layer.prepare import place_kernel
 from numkan.layer.row_numbers import VALUES, highest_power, powers_of
 from numkan.layer.work import Sorted, workspace
+from numkan.simd.groups import group_ops
 from numkan.spline.knots import extend_grid
 from numkan.spline.pieces import local_pieces
 from tests.laws import assert_identical, assert_within

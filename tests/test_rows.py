@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from numba import config
 
-from numkan._groups import group_ops
-from numkan._jit import kernel
-from numkan._simd import has_wide_vectors, lanes_of
+from numkan.compile import kernel
 from numkan.layer.row_numbers import VALUES, highest_power
 from numkan.layer.rows import RowOps, _ops_in_memory, row_ops, tile_vectors
+from numkan.simd.groups import group_ops
+from numkan.simd.vectors import has_wide_vectors, lanes_of
 from numkan.spline.pieces import function_lanes
 from tests.laws import Array, assert_identical, assert_within
 

@@ -1,4 +1,4 @@
-"""numkan._simd: the vector operations in every way to run them, and networks at every vector width."""
+"""numkan.simd.vectors: the vector operations in every way to run them, and networks at every vector width."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 from numba import config
 
-from numkan import _simd
-from numkan._jit import kernel
-from numkan._simd import lanes_of, vector_ops, vector_width
+from numkan.compile import kernel
+from numkan.simd import vectors
+from numkan.simd.vectors import lanes_of, vector_ops, vector_width
 from tests import naive_network as naive
 from tests.laws import Array
 from tests.laws.network_derivatives import loss_sizes
@@ -52,8 +52,8 @@ def by_halves(v: Array) -> Any:
 def ways() -> list[Any]:
     """The ways to run that this process can: NumPy slices need the JIT off, LLVM's vectors need it on."""
     if config.DISABLE_JIT:
-        return [_simd._numpy_ops, _simd._checked_ops]
-    return [_simd._checked_ops] if config.BOUNDSCHECK else [_simd._checked_ops, _simd._llvm_ops]
+        return [vectors._numpy_ops, vectors._checked_ops]
+    return [vectors._checked_ops] if config.BOUNDSCHECK else [vectors._checked_ops, vectors._llvm_ops]
 
 
 @pytest.mark.parametrize("dtype", FLOATS, ids=lambda dtype: dtype.__name__)
@@ -99,9 +99,9 @@ def test_what_is_reached_is_counted(way: Any, lanes: int, dtype: type) -> None:
 def test_compiled_multiply_adds_round_once(dtype: type) -> None:
     eps = np.finfo(dtype).eps
     a = np.full(6, 1 + eps, dtype)
-    out, _ = combine(_simd._llvm_ops(4), a, a, np.full(6, -(1 + 2 * eps), dtype), dtype)
+    out, _ = combine(vectors._llvm_ops(4), a, a, np.full(6, -(1 + 2 * eps), dtype), dtype)
     np.testing.assert_array_equal(out[1:5], np.full(4, eps**2, dtype))
-    single, _ = combine(_simd.rounded_ops(1), a, a, np.full(6, -(1 + 2 * eps), dtype), dtype)
+    single, _ = combine(vectors.rounded_ops(1), a, a, np.full(6, -(1 + 2 * eps), dtype), dtype)
     assert single[1] == eps**2
 
 
@@ -185,7 +185,7 @@ def in_a_new_process(expression: str = "computed()", **environment: str) -> Any:
 
 
 def width_and_features() -> list[Any]:
-    return [vector_width(), _simd.has_wide_vectors()]
+    return [vector_width(), vectors.has_wide_vectors()]
 
 
 @pytest.mark.parametrize("told", [{"NUMBA_CPU_NAME": "generic"}, {"NUMBA_CPU_FEATURES": ""}, {"NUMBA_ENABLE_AVX": "0"}])

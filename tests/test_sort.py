@@ -1,4 +1,4 @@
-"""numkan._bits and numkan.layer.sort: sets of samples, and samples sorted by piece, beside NumPy's stable sort."""
+"""numkan.simd.bits and numkan.layer.sort: sets of samples, and samples sorted by piece, beside NumPy's stable sort."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from numkan._bits import SAMPLES, bit_ops
-from numkan._jit import kernel
+from numkan.compile import kernel
 from numkan.layer.sort import _few_kernel, _many_kernel, sort_kernel
 from numkan.layer.work import Work, workspace
+from numkan.simd.bits import SAMPLES, bit_ops
 from numkan.spline import extend_grid
 from numkan.spline.pieces import EXTRAPOLATIONS, MOST_COUNTED, Pieces, find_kernel, local_pieces
 from tests.laws import Array

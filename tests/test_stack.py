@@ -107,7 +107,7 @@ def test_no_global_random_state_is_read_or_written() -> None:
 SILENT = """
 import sys
 from numkan import KAN, KANLayer
-from numkan._jit import notice
+from numkan.compile.notice import notice
 
 notice.is_due = False  # a line on stderr, where compiling takes long
 seen = []

@@ -18,9 +18,9 @@ import pytest
 
 import numkan
 from numkan import KAN, _threads, get_threads, set_threads
-from numkan._jit import kernel
 from numkan._threads import Call, run_tasks, run_together
 from numkan._watch import count, enter, leave, new_count, turns_in, wait, watch
+from numkan.compile import kernel
 
 
 @pytest.fixture(autouse=True)

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from numkan._simd import lanes_of
 from numkan.layer.rows import tile_vectors
 from numkan.layer.tiles import from_tiles, into_tiles
+from numkan.simd.vectors import lanes_of
 from tests.laws import Array, assert_identical
 
 FLOATS = [np.dtype(np.float32), np.dtype(np.float64)]

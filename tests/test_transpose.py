@@ -1,4 +1,4 @@
-"""numkan._transpose: rows into columns and back, in the way that kernels run here."""
+"""numkan.simd.transpose: rows into columns and back, in the way that kernels run here."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from numkan._jit import kernel
-from numkan._simd import rounded_ops, sample_lanes, vector_ops
-from numkan._totals import TOTALS, put_totals_op
-from numkan._transpose import FOUR, gather_op, pair_ops, row_stride, transpose_four_op, transpose_op
+from numkan.compile import kernel
+from numkan.simd.totals import TOTALS, put_totals_op
+from numkan.simd.transpose import FOUR, gather_op, pair_ops, row_stride, transpose_four_op, transpose_op
+from numkan.simd.vectors import rounded_ops, sample_lanes, vector_ops
 
 FLOATS = [np.dtype(np.float32), np.dtype(np.float64)]
 

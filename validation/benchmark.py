@@ -38,7 +38,7 @@ from _speed_data import load, part_name, save
 from _speed_report import DECIDING, FLOOR, peer_goals, time_tables, write
 from _turns import elsewhere
 
-from numkan._simd import vector_width
+from numkan.simd.vectors import vector_width
 
 QUICK = ("small", "mid")
 QUICK_PEERS = ("numkan", "pykan plain", "inkan compiled", "inkan dense compiled")

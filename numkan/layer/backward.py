@@ -26,15 +26,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from numkan._groups import group_ops
-from numkan._jit import kernel
-from numkan._simd import lanes_of
 from numkan._watch import COUNT, count, enter, leave, new_count
+from numkan.compile import kernel
 from numkan.layer.pack import receive
 from numkan.layer.powers import powers_kernel
 from numkan.layer.prepare import place_kernel
 from numkan.layer.row_numbers import powers_of
 from numkan.layer.rows import row_ops, tile_vectors
+from numkan.simd.groups import group_ops
+from numkan.simd.vectors import lanes_of
 from numkan.spline.pieces import function_lanes
 
 __all__ = ["Halves", "backward_kernel"]

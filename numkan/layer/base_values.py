@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from numkan._jit import kernel
-from numkan._simd import sample_lanes
 from numkan.base import GIVEN, IDENTITY, SILU
+from numkan.compile import kernel
 from numkan.layer.silu import silu_kernel
+from numkan.simd.vectors import sample_lanes
 from numkan.spline.pieces import bounded
 
 __all__ = ["base_kernel"]

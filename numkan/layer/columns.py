@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from numkan._jit import kernel
-from numkan._simd import sample_lanes
-from numkan._transpose import FOUR, transpose_four_op
+from numkan.compile import kernel
+from numkan.simd.transpose import FOUR, transpose_four_op
+from numkan.simd.vectors import sample_lanes
 
 __all__ = ["columns_kernel"]
 

@@ -26,8 +26,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from numkan._check import FloatArray
-from numkan._simd import sample_lanes
-from numkan._transpose import row_stride
+from numkan.simd.transpose import row_stride
+from numkan.simd.vectors import sample_lanes
 from numkan.spline.even import even_centres
 from numkan.spline.pieces import Pieces
 

@@ -16,9 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from numkan._jit import kernel
-from numkan._simd import rounded_ops, sample_lanes
-from numkan._transpose import pair_ops
+from numkan.compile import kernel
 from numkan.layer.direct import BLOCK, MAX_SUMS
 from numkan.layer.layout import (
     BUFFER,
@@ -33,6 +31,8 @@ from numkan.layer.layout import (
     POINTS,
     WIDTH,
 )
+from numkan.simd.transpose import pair_ops
+from numkan.simd.vectors import rounded_ops, sample_lanes
 from numkan.spline.pieces import function_lanes
 
 __all__ = ["gradient_of_layer"]

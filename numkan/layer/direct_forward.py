@@ -7,11 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from numkan._cells import cell_ops
-from numkan._jit import kernel
-from numkan._simd import rounded_ops, sample_lanes, vector_ops
-from numkan._transpose import gather_op, pair_ops, row_stride
 from numkan.base import IDENTITY, SILU
+from numkan.compile import kernel
 from numkan.layer.direct import BLOCK, CELL_STRIDE
 from numkan.layer.layout import (
     CELLS,
@@ -32,6 +29,9 @@ from numkan.layer.layout import (
     WIDTH,
 )
 from numkan.layer.silu import silu_kernel
+from numkan.simd.cells import cell_ops
+from numkan.simd.transpose import gather_op, pair_ops, row_stride
+from numkan.simd.vectors import rounded_ops, sample_lanes, vector_ops
 
 __all__ = ["cells_kernel", "forward_direct", "horner_kernel", "locate_direct"]
 

@@ -12,8 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from numkan._jit import kernel
-from numkan._simd import rounded_ops, sample_lanes
+from numkan.compile import kernel
 from numkan.layer.direct import few_columns
 from numkan.layer.layout import (
     BUFFER,
@@ -32,6 +31,7 @@ from numkan.layer.layout import (
     SCALES,
     WIDTH,
 )
+from numkan.simd.vectors import rounded_ops, sample_lanes
 from numkan.spline.pieces import function_lanes
 
 __all__ = ["pack_direct"]

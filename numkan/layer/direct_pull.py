@@ -12,10 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from numkan._jit import kernel
-from numkan._simd import rounded_ops, sample_lanes, vector_ops
-from numkan._totals import TOTALS, put_totals_op
-from numkan._transpose import gather_op, pair_ops, transpose_op
+from numkan.compile import kernel
 from numkan.layer.direct import BLOCK
 from numkan.layer.layout import (
     BUFFER,
@@ -31,6 +28,9 @@ from numkan.layer.layout import (
     SLOPES,
     WIDTH,
 )
+from numkan.simd.totals import TOTALS, put_totals_op
+from numkan.simd.transpose import gather_op, pair_ops, transpose_op
+from numkan.simd.vectors import rounded_ops, sample_lanes, vector_ops
 
 __all__ = ["pull_back_direct"]
 

@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from numkan._jit import kernel
-from numkan._simd import vector_ops
+from numkan.compile import kernel
 from numkan.layer.direct import few_columns
 from numkan.layer.layout import COEF, GRADS, MASK, N_BASIS, N_IN, N_OUT, SCALE_BASE, SCALE_SP, WIDTH
+from numkan.simd.vectors import vector_ops
 
 __all__ = ["unpack_direct"]
 

@@ -26,13 +26,13 @@ from typing import Any
 import numpy as np
 
 from numkan._check import FloatArray
-from numkan._groups import group_ops
-from numkan._jit import kernel
-from numkan._simd import lanes_of, vector_ops
 from numkan.base import given_base
+from numkan.compile import kernel
 from numkan.layer.packed import PackedLayer
 from numkan.layer.prepare import prepare_kernel
 from numkan.layer.tiles import copy_rows
+from numkan.simd.groups import group_ops
+from numkan.simd.vectors import lanes_of, vector_ops
 
 __all__ = ["edge_backward", "edge_sums"]
 

@@ -17,15 +17,15 @@ from typing import Any
 
 import numpy as np
 
-from numkan._groups import group_ops
-from numkan._jit import kernel
-from numkan._simd import lanes_of, vector_ops
+from numkan.compile import kernel
 from numkan.layer.pack import pack
 from numkan.layer.powers import values_kernel
 from numkan.layer.prepare import place_kernel, prepare_kernel
 from numkan.layer.row_numbers import VALUES
 from numkan.layer.rows import row_ops, tile_vectors
 from numkan.layer.tiles import copy_rows, from_tiles
+from numkan.simd.groups import group_ops
+from numkan.simd.vectors import lanes_of, vector_ops
 from numkan.spline.pieces import function_lanes
 
 __all__ = ["chain_kernel", "forward_kernel", "second_chain", "tangent_kernel"]

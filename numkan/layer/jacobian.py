@@ -20,10 +20,10 @@ from typing import Any
 
 import numpy as np
 
-from numkan._groups import group_ops
-from numkan._jit import kernel
-from numkan._simd import lanes_of, vector_ops
+from numkan.compile import kernel
 from numkan.layer.prepare import prepare_kernel
+from numkan.simd.groups import group_ops
+from numkan.simd.vectors import lanes_of, vector_ops
 
 __all__ = ["delta_kernel", "jacobian_kernel"]
 

@@ -26,10 +26,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from numkan._jit import kernel
-from numkan._simd import lanes_of
 from numkan._threads import run_tasks
+from numkan.compile import kernel
 from numkan.layer.work import aligned_empty
+from numkan.simd.vectors import lanes_of
 
 __all__ = [
     "Receiver",

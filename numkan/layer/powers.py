@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from numkan._groups import group_ops
-from numkan._jit import kernel
-from numkan._simd import lanes_of, vector_ops
+from numkan.compile import kernel
 from numkan.layer.base_values import base_kernel
 from numkan.layer.row_numbers import VALUES, highest_power, powers_of
+from numkan.simd.groups import group_ops
+from numkan.simd.vectors import lanes_of, vector_ops
 
 __all__ = ["powers_kernel", "values_kernel"]
 

@@ -18,12 +18,12 @@ from typing import Any
 
 import numpy as np
 
-from numkan._groups import group_ops
-from numkan._jit import kernel
-from numkan._simd import lanes_of, vector_ops
+from numkan.compile import kernel
 from numkan.layer.base_values import base_kernel
 from numkan.layer.columns import columns_kernel
 from numkan.layer.sort import sort_kernel
+from numkan.simd.groups import group_ops
+from numkan.simd.vectors import lanes_of, vector_ops
 
 __all__ = ["place_kernel", "prepare_kernel"]
 

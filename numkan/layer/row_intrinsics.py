@@ -10,10 +10,10 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from numkan._emit import Emitter, vector_types
-from numkan._groups import group_ops
-from numkan._totals import totals
 from numkan.layer.row_numbers import VALUES, powers_of
+from numkan.simd.emit import Emitter, vector_types
+from numkan.simd.groups import group_ops
+from numkan.simd.totals import totals
 from numkan.spline.pieces import function_lanes
 
 __all__ = ["moving_intrinsics", "summing_intrinsics"]

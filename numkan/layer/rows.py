@@ -35,11 +35,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from numkan._groups import FOUR, group_ops
-from numkan._jit import kernel
-from numkan._simd import as_python, has_wide_vectors, lanes_of, vector_ops
+from numkan.compile import kernel
 from numkan.layer.row_intrinsics import moving_intrinsics, summing_intrinsics
 from numkan.layer.row_numbers import VALUES, powers_of
+from numkan.simd.groups import FOUR, group_ops
+from numkan.simd.vectors import as_python, has_wide_vectors, lanes_of, vector_ops
 from numkan.spline.pieces import function_lanes
 
 __all__ = ["RowOps", "row_ops", "tile_vectors"]

@@ -21,10 +21,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from numkan._check import FloatArray
-from numkan._jit import kernel
 from numkan._threads import Call, get_threads_at_once, run_together
 from numkan._watch import COUNT, count, enter, leave, new_count, wait
 from numkan.base import GIVEN, given_base
+from numkan.compile import kernel
 from numkan.layer.forward import chain_kernel, forward_kernel, second_chain
 from numkan.layer.pack import Source, no_source
 from numkan.layer.packed import PackedLayer

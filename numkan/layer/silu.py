@@ -9,10 +9,10 @@ import numpy as np
 from numba import types
 from numba.extending import intrinsic
 
-from numkan._emit import Emitter, vector_types
-from numkan._jit import kernel
-from numkan._simd import as_python, sample_lanes, vector_ops
 from numkan.base import silu_pair
+from numkan.compile import kernel
+from numkan.simd.emit import Emitter, vector_types
+from numkan.simd.vectors import as_python, sample_lanes, vector_ops
 
 __all__ = ["silu_kernel", "silu_op"]
 

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from numkan._bits import SAMPLES, bit_ops
-from numkan._jit import kernel
+from numkan.compile import kernel
+from numkan.simd.bits import SAMPLES, bit_ops
 from numkan.spline.pieces import MOST_COUNTED, find_kernel
 
 __all__ = ["sort_kernel"]

@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from numkan._jit import kernel
-from numkan._simd import lanes_of, vector_ops
+from numkan.compile import kernel
 from numkan.layer.rows import tile_vectors
+from numkan.simd.vectors import lanes_of, vector_ops
 
 __all__ = ["copy_rows", "from_tiles", "into_tiles"]
 

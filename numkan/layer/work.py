@@ -15,11 +15,11 @@ from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
-from numkan._bits import bit_ops
-from numkan._groups import group_room
-from numkan._simd import lanes_of
 from numkan.layer.row_numbers import powers_of
 from numkan.layer.rows import tile_vectors
+from numkan.simd.bits import bit_ops
+from numkan.simd.groups import group_room
+from numkan.simd.vectors import lanes_of
 
 __all__ = [
     "BLOCK",

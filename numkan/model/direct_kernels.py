@@ -7,15 +7,15 @@ from typing import Any
 
 import numpy as np
 
-from numkan._jit import kernel
-from numkan._simd import sample_lanes
-from numkan._transpose import transpose_op
+from numkan.compile import kernel
 from numkan.layer.direct import BLOCK
 from numkan.layer.direct_backward import gradient_of_layer
 from numkan.layer.direct_forward import forward_direct, locate_direct
 from numkan.layer.direct_pull import pull_back_direct
 from numkan.layer.layout import COTANGENTS, N_OUT, OUTPUTS, VALUES, WIDTH
 from numkan.model.losses import loss_kernel
+from numkan.simd.transpose import transpose_op
+from numkan.simd.vectors import sample_lanes
 
 __all__ = ["gradient_direct", "loss_direct", "predict_direct"]
 

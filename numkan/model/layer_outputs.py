@@ -14,9 +14,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from numkan._check import FloatArray
-from numkan._jit import kernel
 from numkan._threads import run_tasks
 from numkan.base import ZERO, base_and_slope
+from numkan.compile import kernel
 from numkan.layer.layer import KANLayer
 from numkan.model.direct_plan import MAX_ROW_BYTES
 from numkan.model.evaluate import all_activations

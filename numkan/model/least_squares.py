@@ -18,12 +18,11 @@ from functools import cached_property
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
-from numba import config
 from scipy.linalg import blas
 
 from numkan._check import FloatArray
-from numkan._simd import lanes_of
 from numkan.base import ZERO, BaseFunction, base_and_slope
+from numkan.compile import jit_is_off
 from numkan.layer.layer import KANLayer
 from numkan.model.normal_kernels import (
     STRIDE,
@@ -35,6 +34,7 @@ from numkan.model.normal_kernels import (
     fill_stretches,
     mirror,
 )
+from numkan.simd.vectors import lanes_of
 from numkan.spline.pieces import Pieces, local_pieces
 
 __all__ = ["LeastSquares", "Quadratic", "SplineLayer", "activations", "spline_layer"]
@@ -46,7 +46,7 @@ _SAMPLES, _ROWS = 8192, 512
 _KEPT_NUMBERS = 20_000_000
 
 #: A dense product does so many multiply-adds in the time that stretches take for one, if these are compiled.
-_DENSE_GAIN = np.inf if config.DISABLE_JIT else 6.0
+_DENSE_GAIN = np.inf if jit_is_off() else 6.0
 
 
 class Quadratic(Protocol):

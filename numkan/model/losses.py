@@ -17,8 +17,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from numkan._check import FloatArray, as_float_array, check_finite, check_option
-from numkan._jit import kernel
 from numkan._real import as_plain_array
+from numkan.compile import kernel
 
 __all__ = ["LOSSES", "Targets", "loss_kernel", "targets"]
 

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from numkan._jit import kernel
-from numkan._simd import vector_ops
+from numkan.compile import kernel
+from numkan.simd.vectors import vector_ops
 from numkan.spline.pieces import bounded, find_kernel
 
 __all__ = ["add_layer", "add_stretches", "back", "basis_kernel", "fill_dense", "fill_stretches", "mirror"]

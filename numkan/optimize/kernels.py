@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from numkan._check import FloatArray
-from numkan._jit import kernel
+from numkan.compile import kernel
 
 __all__ = ["adam_update", "inner", "two_loop"]
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from numkan._check import FloatArray, as_samples, check_integer
-from numkan._jit import kernel
+from numkan.compile import kernel
 from numkan.spline.knots import check_grid, common_dtype
 
 __all__ = ["B_batch", "find_span", "local_basis"]

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from numkan._blas import one_blas_thread
 from numkan._check import FloatArray, as_float_array, as_samples, check_finite, check_integer, check_option
-from numkan._jit import kernel
+from numkan.compile import kernel
 from numkan.spline.knots import check_grid, common_dtype
 from numkan.spline.lstsq import COND, LocalLeastSquares
 from numkan.spline.pieces import EXTRAPOLATIONS, Pieces, check_inside, local_pieces, piece_basis

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from numkan._check import FloatArray, as_float_array, check_integer
-from numkan._jit import kernel
+from numkan.compile import kernel
 from numkan.spline.basis import local_basis
 from numkan.spline.knots import check_grid_row, common_dtype
 

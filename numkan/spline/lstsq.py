@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 
 from numkan._blas import one_blas_thread
 from numkan._check import FloatArray
-from numkan._jit import kernel
+from numkan.compile import kernel
 
 __all__ = ["COND", "Fit", "LocalLeastSquares", "local_lstsq"]
 

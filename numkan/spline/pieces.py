@@ -27,8 +27,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from numkan._check import FloatArray, check_option
-from numkan._jit import kernel
-from numkan._simd import lanes_of, vector_ops
+from numkan.compile import kernel
+from numkan.simd.vectors import lanes_of, vector_ops
 from numkan.spline.even import are_even, even_centres, even_spans
 
 __all__ = ["EXTRAPOLATIONS", "Pieces", "check_inside", "function_lanes", "local_pieces", "piece_basis"]

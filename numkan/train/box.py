@@ -28,9 +28,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numba import config
 
 from numkan._check import FloatArray
+from numkan.compile import jit_is_off
 from numkan.model.layer_outputs import network_activations
 from numkan.model.network import Network
 from numkan.train.commit import scratch_copy
@@ -38,7 +38,7 @@ from numkan.train.commit import scratch_copy
 __all__ = ["FAR", "LEAVES", "MARGIN", "NEAR", "Excess", "box_ends", "box_points", "excess"]
 
 #: Points of the box, if kernels are compiled, and how many of them go through a network at a time.
-_POINTS, _AT_ONCE = 128 if config.DISABLE_JIT else 8192, 1024
+_POINTS, _AT_ONCE = 128 if jit_is_off() else 8192, 1024
 
 #: The box of more inputs than this is all but empty for any number of samples, and is left out.
 _MOST_INPUTS = 64

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from numba import config
 
 from numkan._check import check_integer, check_number, check_option, is_list
 from numkan._shown import shown
+from numkan.compile import jit_is_off
 from numkan.model.network import Network
 
 __all__ = ["METHODS", "Plan", "holdout", "make_plan"]
@@ -24,7 +24,7 @@ _FULL_BATCH_WORK = 300_000_000
 _LM_STEPS = 80
 
 #: It is chosen up to so many multiply-adds in a step, if these are compiled, and so many coefficients.
-_LM_WORK = 0 if config.DISABLE_JIT else 1_000_000_000
+_LM_WORK = 0 if jit_is_off() else 1_000_000_000
 _LM_COEFFICIENTS = 1500
 
 #: Its ladder: from the first grid in ratios of at most so much to the finest, as far as there are coefficients for this

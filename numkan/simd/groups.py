@@ -22,9 +22,9 @@ import numpy as np
 from numba import types
 from numba.extending import intrinsic
 
-from numkan._emit import Emitter
-from numkan._jit import kernel
-from numkan._simd import as_python, has_wide_vectors, lanes_of, vector_ops
+from numkan.compile import kernel
+from numkan.simd.emit import Emitter
+from numkan.simd.vectors import as_python, has_wide_vectors, lanes_of, vector_ops
 
 __all__ = ["FOUR", "GroupOps", "group_ops", "group_room"]
 

@@ -3,7 +3,8 @@
     put_totals(array, at, add, a, b, c, d)   array[at : at + 4] = the sums of their lanes, plus what was there if `add`
 
 One vector after the other, half of the lanes and more would idle at every halving. Here halves of two vectors are added
-together, then quarters of four. Each sum has the bits of `total` in ``_simd.py``, plus 0 or what was there.
+together, then quarters of four. Each sum has the bits of `vectors.total`, plus 0 or what was
+there.
 """
 
 from __future__ import annotations
@@ -16,9 +17,9 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from numkan._emit import Emitter
-from numkan._jit import kernel
-from numkan._simd import as_python, rounded_ops
+from numkan.compile import kernel
+from numkan.simd.emit import Emitter
+from numkan.simd.vectors import as_python, rounded_ops
 
 __all__ = ["TOTALS", "put_totals_op", "totals"]
 

@@ -32,7 +32,7 @@ from numba.core.codegen import get_host_cpu_features
 from numba.core.datamodel import models
 from numba.extending import intrinsic, register_model
 
-from numkan._jit import kernel
+from numkan.compile import kernel
 
 __all__ = [
     "VectorOps",
@@ -291,6 +291,7 @@ class _VectorModel(models.PrimitiveModel):  # type: ignore[misc]
 
 
 def vector_pointer(context: Any, builder: Any, array_type: Any, array: Any, index: Any, vector: Any) -> Any:
+    """Emit the address of the vector that begins at an index of an array."""
     data = context.make_array(array_type)(context, builder, array).data
     return builder.bitcast(builder.gep(data, [index]), vector.as_pointer())
 

@@ -1,7 +1,8 @@
 """Machine code on disk: one self-contained file for each kernel and signature.
 
 Files lie in a folder whose name is a hash of everything that decides the machine code of all kernels at once (numkan's
-sources, versions, compiler settings); a file's name is a hash of what is its own (:mod:`numkan._key`, the processor).
+sources, versions, compiler settings); a file's name is a hash of what is its own (:mod:`numkan.compile.key`, the
+processor).
 There is no index, hence nothing that processes could write at the same time and nothing that could name the wrong file.
 A file begins with a checksum and appears by renaming: it is whole, or it is thrown away and written anew.
 
@@ -33,8 +34,8 @@ from numba import config
 from numba.core import serialize, sigutils
 from numba.core.compiler import CompileResult
 
-from numkan._cache_folder import private_folder
-from numkan._key import overload_key
+from numkan.compile.cache_folder import private_folder
+from numkan.compile.key import overload_key
 
 __all__ = ["KernelCache", "NumkanCacheWarning", "kept_in"]
 
@@ -44,10 +45,10 @@ _DIGEST_SIZE = hashlib.sha256().digest_size
 #: Folders of older sources and other settings are kept up to this number, the last used first.
 _KEPT_FOLDERS = 16
 
-_PACKAGE = Path(__file__).parent
+_PACKAGE = Path(__file__).parents[1]
 
 #: What stands above all kernels: nothing here is compiled, and nothing that is compiled imports it.
-_ABOVE_KERNELS = frozenset({"conformance", "interop", "plot.py"})
+_ABOVE_KERNELS = frozenset({"conformance", "interop", "kan.py", "plot.py", "search.py", "train"})
 
 
 class NumkanCacheWarning(RuntimeWarning):

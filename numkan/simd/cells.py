@@ -26,9 +26,9 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from numkan._emit import Emitter, vector_types
-from numkan._jit import kernel
-from numkan._simd import as_python
+from numkan.compile import kernel
+from numkan.simd.emit import Emitter, vector_types
+from numkan.simd.vectors import as_python
 
 __all__ = ["CellOps", "cell_ops"]
 

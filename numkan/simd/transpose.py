@@ -23,9 +23,9 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from numkan._emit import Emitter, vector_types
-from numkan._jit import kernel
-from numkan._simd import VectorType, as_python
+from numkan.compile import kernel
+from numkan.simd.emit import Emitter, vector_types
+from numkan.simd.vectors import VectorType, as_python
 
 __all__ = ["FOUR", "PairOps", "gather_op", "pair_ops", "row_stride", "transpose_four_op", "transpose_op"]
 

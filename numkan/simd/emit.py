@@ -11,7 +11,7 @@ from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 
-from numkan._simd import VectorType, lanes_of, vector_pointer
+from numkan.simd.vectors import VectorType, lanes_of, vector_pointer
 
 __all__ = ["Emitter", "vector_types"]
 
@@ -29,13 +29,16 @@ class Emitter:
         self.integers = ir.VectorType(self.integer, self.lanes)
 
     def number(self, value: float) -> Any:
+        """Return a vector that holds a constant."""
         rounded = float(np.float32(value)) if self.single else value
         return ir.Constant(self.vector, [ir.Constant(self.scalar, rounded)] * self.lanes)
 
     def whole(self, value: int) -> Any:
+        """Return a vector that holds a whole number."""
         return ir.Constant(self.integers, [value] * self.lanes)
 
     def call(self, name: str, *args: Any) -> Any:
+        """Emit a call of a function of vectors."""
         kind = ir.FunctionType(self.vector, [arg.type for arg in args])
         return self.builder.call(cgutils.get_or_insert_function(self.builder.module, kind, name), args)
 
@@ -44,9 +47,11 @@ class Emitter:
         return self.call(f"llvm.{name}.v{self.lanes}{'f32' if self.single else 'f64'}", *args)
 
     def fma(self, a: Any, b: Any, c: Any) -> Any:
+        """Emit a b + c, rounded once."""
         return self.named("fma", a, b, c)
 
     def load(self, context: Any, array_type: Any, array: Any, at: Any, offset: int = 0, kind: Any = None) -> Any:
+        """Emit the load of one vector."""
         if offset:
             at = self.builder.add(at, ir.Constant(at.type, offset))
         value = self.builder.load(vector_pointer(context, self.builder, array_type, array, at, kind or self.vector))
@@ -54,15 +59,18 @@ class Emitter:
         return value
 
     def load_tables(self, context: Any, array_type: Any, array: Any, at: Any, count: int) -> list[Any]:
+        """Emit the loads of consecutive vectors."""
         return [self.load(context, array_type, array, at, number * self.lanes) for number in range(count)]
 
     def store_tables(self, context: Any, array_type: Any, array: Any, at: Any, values: Sequence[Any]) -> None:
+        """Emit the stores of consecutive vectors."""
         for number, value in enumerate(values):
             self.store(context, array_type, array, at, value, number * self.lanes)
 
     def load_columns(
         self, context: Any, array_type: Any, array: Any, at: Any, stride: Any, count: int, kind: Any = None
     ) -> list[Any]:
+        """Emit the loads of vectors that lie a stride apart."""
         found = []
         for _ in range(count):
             found.append(self.load(context, array_type, array, at, kind=kind))
@@ -81,6 +89,7 @@ class Emitter:
             self.builder.call(function, [line, flag(0), flag(3), flag(1)])
 
     def store(self, context: Any, array_type: Any, array: Any, at: Any, value: Any, offset: int = 0) -> None:
+        """Emit the store of one vector."""
         if offset:
             at = self.builder.add(at, ir.Constant(at.type, offset))
         pointer = vector_pointer(context, self.builder, array_type, array, at, value.type)

@@ -1,0 +1,84 @@
+"""Numba's compiler, told to optimize once and to name functions by what they do.
+
+What is private in Numba and used here, and why: ``JITCodeLibrary`` (its ``finalize`` decides when LLVM optimizes) with
+``_final_module`` and ``_linking_libraries`` (what is linked, and how its symbols are seen), and ``Compiler`` (its
+``define_pipelines`` is the first hook that knows the argument types).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llvmlite.binding import Linkage
+from numba.core.codegen import JITCodeLibrary
+from numba.core.compiler import Compiler
+
+from numkan.compile.key import overload_key
+from numkan.compile.notice import notice
+
+__all__ = ["CalleeCompiler", "KernelCompiler"]
+
+
+class _CalleeLibrary(JITCodeLibrary):  # type: ignore[misc]
+    """Code of a kernel that another kernel calls: it is linked into the caller's, and optimized there, once.
+
+    Numba optimizes a function and generates its machine code before a caller copies it, and the caller optimizes the
+    copy again: through five levels of calls that was two thirds of the time of a compilation.
+    """
+
+    def finalize(self) -> None:
+        """Link what the kernel calls itself; optimize nothing, generate nothing."""
+        self._raise_if_finalized()
+        for library in dict.fromkeys(self._linking_libraries):
+            self._final_module.link_in(library._get_module_for_linking(), preserve=True)
+        for function in self._final_module.functions:
+            if not function.is_declaration and function.linkage == Linkage.external:
+                function.linkage = Linkage.linkonce_odr  # callers may copy it by several ways
+        self._shared_module = self._final_module
+        self._finalized = True
+
+
+class CalleeCompiler(Compiler):  # type: ignore[misc]
+    """Numba's compiler, up to LLVM's unoptimized code, which is named after what it does.
+
+    Numba tells functions of one name apart by a counter, which starts at 1 in every process. Here the counter's place
+    is taken by the key of the function (code, closure, argument types): one function has one name in every process.
+    """
+
+    named_by_key = True
+    library = _CalleeLibrary
+
+    def compile_extra(self, function: Any) -> Any:
+        """Compile, and say so where all compiling of this process has taken long."""
+        with notice.compiling():
+            return super().compile_extra(function)
+
+    def define_pipelines(self) -> Any:
+        """Name the function, and say where its code goes: this is the first hook that knows the argument types."""
+        identity = self.state.func_id
+        identity.unique_id = int(overload_key(identity.func, self.state.args)[:15], 16)
+        identity.unique_name = f"{identity.func_qualname}${identity.unique_id}"
+        self.state.library = self.library(self.state.targetctx.codegen(), identity.func_qualname)
+        self.state.library.enable_object_caching()
+        self.state.flags.no_compile = self.library is _CalleeLibrary
+        return super().define_pipelines()
+
+
+class _KernelLibrary(JITCodeLibrary):  # type: ignore[misc]
+    """Machine code of a kernel with its own copies of the kernels that it calls.
+
+    The copies become private: the linker takes the first symbol of a name that the process has, which may be that of
+    another kernel's copy, compiled for other registers.
+    """
+
+    def _finalize_final_module(self) -> None:
+        for function in self._final_module.functions:
+            if not function.is_declaration and function.linkage == Linkage.linkonce_odr:
+                function.linkage = Linkage.internal
+        super()._finalize_final_module()
+
+
+class KernelCompiler(CalleeCompiler):
+    """The same for a kernel that Python calls: optimized, with machine code and a wrapper."""
+
+    library = _KernelLibrary
