@@ -305,7 +305,7 @@ def test_errors_of_special_functions_are_over_the_deviation_and_through_the_scal
         error = np.sqrt(np.mean((truth * np.exp(0.1) - truth) ** 2)) if name == "kv" else 0.1
         assert found[name]["rmse"] == pytest.approx(error / truth.std())
     assert found["kv"]["scale"] == "log"
-    assert {call[2]["time_limit"] for call in oracle} == {runs.LIMIT}
+    assert {call[2]["effort"] for call in oracle} == {runs.EFFORT}
 
 
 def test_every_feynman_formula_is_searched_for(oracle):

@@ -56,7 +56,7 @@ def _ladder(width: Sequence[int], data: Data, seed: int, budget: float) -> Itera
     for G in GRIDS:
         if spent > budget:
             return
-        start = time.perf_counter()
+        start = time.process_time()
         try:
             if model is None:
                 model = KAN(width=list(width), grid=G, k=3, seed=seed, auto_save=False)
@@ -67,7 +67,7 @@ def _ladder(width: Sequence[int], data: Data, seed: int, budget: float) -> Itera
             model.fit(samples, opt="LBFGS", steps=STEPS)
         except (RuntimeError, ValueError):  # a refit that LAPACK refuses
             return
-        spent += time.perf_counter() - start
+        spent += time.process_time() - start
         yield G, spent, lambda z, model=model: model(torch.tensor(z)).detach().numpy()[:, 0]
 
 
@@ -115,6 +115,6 @@ def regress(name: str, x: Array, y: Array) -> tuple[Predictor, float]:
     model = REGRESSORS[name](x.shape[1])
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of their convergence
-        start = time.perf_counter()
+        start = time.process_time()
         model.fit(x, y)
-    return model.predict, time.perf_counter() - start
+    return model.predict, time.process_time() - start

@@ -23,7 +23,7 @@ import numkan
 Part = dict[str, list[Record]]
 
 WARM = 10**6  # a seed whose data only warm up
-LIMIT = 9.5  # seconds that a search of d and e is given, so that it ends within 10
+EFFORT = 0.15  # of a search of d and e: at most about ten seconds
 PYKAN_SEEDS = 3  # at most: it takes half a minute a seed
 
 
@@ -128,7 +128,7 @@ def warm_up(problems: Iterable[Problem]) -> None:
     """Search once for every number of inputs."""
     for problem in {len(p.box): p for p in problems}.values():
         data = problem.sample(WARM)
-        search(data.x, data.y, time_limit=LIMIT)
+        search(data.x, data.y, effort=EFFORT)
 
 
 def searches(problem: Problem, seeds: int, scaled: bool) -> list[Record]:
@@ -137,7 +137,7 @@ def searches(problem: Problem, seeds: int, scaled: bool) -> list[Record]:
     for seed in range(seeds):
         data = problem.sample(seed)
         scale = scale_of(data.y) if scaled else PLAIN
-        fitted = search(data.x, scale.into(data.y), seed, time_limit=LIMIT)
+        fitted = search(data.x, scale.into(data.y), seed, effort=EFFORT)
         error = rmse(scale.back(predict(fitted.model, data.fresh)), data.truth)
         error /= float(data.truth.std()) if scaled else 1.0
         runs.append(record("search", seed, error, fitted, function=problem.name, scale=scale.name))

@@ -55,7 +55,8 @@ def facts(packages: Iterable[str]) -> dict[str, str]:
 
 def paragraph(about: dict[str, str]) -> str:
     """Put `facts` into words."""
-    return f"{about['date']}. {about['machine']}; {about['system']}; {about['packages']}."
+    peers = f" Peers ran {about['peers']}." if "peers" in about else ""
+    return f"{about['date']}. {about['machine']}; {about['system']}; {about['packages']}.{peers}"
 
 
 def header(packages: Iterable[str]) -> str:
