@@ -1,4 +1,4 @@
-"""The documents that show accuracy.json: a section of RESULTS.md, the README's table, and two figures."""
+"""What documents show of accuracy.json: a section of RESULTS.md, the README's table, figures, long tables on demand."""
 
 from __future__ import annotations
 
@@ -21,9 +21,10 @@ from _accuracy_goals import (
     spread,
 )
 from _accuracy_problems import FEW, NOISY
+from _accuracy_slopes import medians, slope
 from _accuracy_special import PUBLISHED as SPECIAL_PUBLISHED
 from _accuracy_tables import TABLES, TITLES, Part
-from _goals import count, goal_table
+from _goals import Claim, count, goal_table
 from _report import paragraph, table, write_section
 
 FILE = Path(__file__).with_name("accuracy.json")
@@ -31,25 +32,68 @@ README = Path(__file__).parents[1] / "README.md"
 TIME, SCALING = Path(__file__).with_name("accuracy.png"), Path(__file__).with_name("scaling.png")
 
 
-def task_text(task: str, part: Part) -> str:
-    """Write the part of one task: where and when, its table, its goals."""
-    goals = GOALS[task](part)
-    where = f"{paragraph(part['about'])} Load of the machine before the run: {part['about']['load']}."
-    return f"### {TITLES[task]}: {count(goals)}\n\n{where}\n\n{TABLES[task](part)}\n\n{goal_table(goals)}"
+def claims(data: dict[str, Part]) -> list[Claim]:
+    """Return the claim of each task that has been measured."""
+    return [
+        Claim(f"Accuracy {TITLES[task]}", f"accuracy.py --task {task}", GOALS[task](data[task]), data[task]["about"])
+        for task in TABLES
+        if task in data
+    ]
 
 
-def results_text(data: dict[str, Part]) -> str:
-    """Write the section of RESULTS.md."""
+def section(data: dict[str, Part]) -> str:
+    """Write the section of RESULTS.md: a line for each case, and which functions stay above what is published."""
+    if not data:
+        return ""
     about = (
-        "`accuracy.py`: float64 but for f, one core, nothing told but what a task says. A seed draws the training "
-        "points, the fresh points on which errors are measured, and numkan's start. Seconds are medians, from the "
-        "constructor to the end of the fit, without compilation. The figures are those of "
-        "[accuracy.json](accuracy.json)."
+        "`accuracy.py`: float64 but for f, one core; numkan is told nothing but what a task says. A seed draws the "
+        "training points, the fresh points on which errors are measured, and numkan's start. Seconds are medians, from "
+        "the constructor to the end of the fit, without compilation."
     )
-    picture = "![Error against seconds on task a, numkan and pykan](accuracy.png)"
-    return "\n\n".join(
-        ["## Accuracy", about, picture, *(task_text(task, data[task]) for task in TABLES if task in data)]
-    )
+    pictures = "![Error against seconds on task a, numkan and pykan](accuracy.png)"
+    if "h" in data:
+        pictures += "\n![Error by grid for four degrees](scaling.png)"
+    rows = [[f"{task}: {row[0]}", *row[1:]] for task, lay in _ROWS.items() if task in data for row in lay(data[task])]
+    rows += _slopes(data["h"]) if "h" in data else []
+    cells = table(["task", "published or rerun", "numkan: median / 90th percentile", "seconds"], rows)
+    return "\n\n".join(["## Accuracy", fill(about, 120), pictures, cells, *_above(data)])
+
+
+def _slopes(part: Part) -> list[list[str]]:
+    """Lay out the slopes of task h: each cell of numkan's is one degree."""
+    found = {k: slope(by_grid) for k, by_grid in medians(part["runs"]).items()}
+    theory = " / ".join(str(-k - 1) for k in found)
+    what = f"h: slope of log error over log G, k = {', '.join(map(str, found))}"
+    return [[what, f"theory {theory}", " / ".join(f"{value:.2f}" for value in found.values()), "-"]]
+
+
+def _above(data: dict[str, Part]) -> list[str]:
+    """Name the functions whose median error is not below what is published."""
+    published = {
+        "d": {name: kan for name, (kan, _) in SPECIAL_PUBLISHED.items()},
+        "e": {name: p.best for name, p in FEYNMAN_PUBLISHED.items()},
+    }
+    found = []
+    for task, bounds in published.items():
+        if task in data:
+            own = functions(data[task])
+            worse = [
+                f"{name} ({s.median:.1e} of {bounds[name]:.1e})" for name, s in own.items() if s.median >= bounds[name]
+            ]
+            found += [fill(f"Not below the published figure in {task}: {', '.join(worse)}.", 120)] if worse else []
+    return found
+
+
+def report_text(data: dict[str, Part]) -> str:
+    """Write everything that the file holds, task by task: where and when, the table, the goals."""
+    parts = []
+    for task in TABLES:
+        if task in data:
+            goals, about = GOALS[task](data[task]), data[task]["about"]
+            where = f"{paragraph(about)} Load of the machine before the run: {about['load']}."
+            parts.append(f"## {TITLES[task]}: {count(goals)}\n\n{where}\n\n{TABLES[task](data[task])}")
+            parts.append(goal_table(goals))
+    return "\n\n".join(parts)
 
 
 def readme_text(data: dict[str, Part]) -> str:
@@ -138,8 +182,7 @@ _ROWS = {"a": _row_a, "b": _row_b, "c": _row_c, "d": _row_d, "e": _row_e, "f": _
 
 
 def write(data: dict[str, Part]) -> None:
-    """Rewrite all that is made from the data."""
-    write_section("accuracy", results_text(data))
+    """Rewrite all that is made from the data but RESULTS.md."""
     write_section("accuracy", readme_text(data), README)
     if "a" in data:
         draw_time(data["a"], TIME)

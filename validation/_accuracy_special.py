@@ -78,11 +78,4 @@ PUBLISHED = {
     "sph_harm 2,2": (9.45e-5, 6.21e-4),
 }
 
-# name -> where most of the squared error lies, for those that are hardest (five bins a side, at the first seed)
-HARD = {
-    "ellipj": "sn: nine tenths of the squared error lie at u > 6.4 and m > 0.79, where the wave stretches",
-    "yv": "yv: nearly all of it at v > 4 and x < 2.4, where the function falls to -6800 (its deviation is 130)",
-    "lpmv 0": "lpmv: most of it at x < -0.57, for between whole degrees the functions are singular at x = -1",
-}
-
 RERUN = ("ellipj", "ellipeinc", "jv", "yv", "kv", "lpmv 0", "lpmv 2", "sph_harm 0,1")  # by pykan, on the same data

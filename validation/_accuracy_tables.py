@@ -12,8 +12,8 @@ from _accuracy_feynman import PUBLISHED as FEYNMAN_PUBLISHED
 from _accuracy_goals import RECORD_B, RECORD_C, Spread, best_of_ladder, cases, functions, rerun, spread
 from _accuracy_problems import DEEP, FEW, MANY, NOISY
 from _accuracy_slopes import GRIDS, medians, slope
-from _accuracy_special import HARD, SPECIAL
 from _accuracy_special import PUBLISHED as SPECIAL_PUBLISHED
+from _accuracy_special import SPECIAL
 from _report import table
 
 Part = dict[str, Any]
@@ -90,9 +90,8 @@ def table_d(part: Part) -> str:
         "are not known. Rerun: pykan [2, 5, 1] at the first seed, G = 3, 5, 10, 20, 50 with 50 steps of L-BFGS each, "
         "best grid on the fresh points; its inputs are stretched to [-1, 1], its targets standardised. Where the first "
         "column says log, both learn the logarithm of the target: that is so where all training targets are positive "
-        "and their mean is over three times their median. The hardest: "
+        "and their mean is over three times their median."
     )
-    about += f"{'; '.join(HARD.values())}."
     heads = ["function", "domain", "RMSE", "worst", "KAN", "MLP", "pykan rerun", "seconds", "network"]
     return f"{about}\n\n{table(heads, rows)}"
 
@@ -161,8 +160,7 @@ def table_h(part: Part) -> str:
     ]
     about = (
         "Task b's data; median RMSE over the seeds by grid, which is reached from G = 5 by fours. The slope is that of "
-        "a line through log error over log G, by least squares, where the error is over 1e-12.\n\n"
-        "![Error by grid for four degrees](scaling.png)"
+        "a line through log error over log G, by least squares, where the error is over 1e-12."
     )
     return f"{about}\n\n{table(['', *(f'G = {G}' for G in GRIDS), 'slope', 'theory'], rows)}"
 

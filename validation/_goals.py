@@ -1,4 +1,4 @@
-"""What the times of `benchmark.py` are held against. A goal is a number and its bound."""
+"""Goals, each a number and its bound; claims, each the goals of one script; and the goals of `benchmark.py`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from _report import table
-from _speed_data import COLUMNS, TITLES, Record, Times, cases, fastest_peer
+from _speed_data import COLUMNS, TITLES, Record, Times, cases, fastest_peer, own
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,12 @@ class Goal:
         """Cells of a table: what, measured, bound, met or missed."""
         sign = "at most" if self.most else "at least"
         verdict = "met" if self.met else "missed"
-        return [self.what, f"{self.value:.3g} {self.unit}", f"{sign} {self.bound:g} {self.unit}", verdict]
+        return [
+            self.what,
+            f"{self.value:.3g} {self.unit}".strip(),
+            f"{sign} {self.bound:g} {self.unit}".strip(),
+            verdict,
+        ]
 
 
 def goal_table(goals: Iterable[Goal]) -> str:
@@ -41,59 +46,63 @@ def count(goals: list[Goal]) -> str:
     return f"{sum(goal.met for goal in goals)} of {len(goals)} met"
 
 
-# name of the peer, column -> how many times faster numkan must be; small and mid, float32, one thread each
-FLOOR = {
-    ("pykan plain", "forward"): 20.0,
-    ("pykan plain", "both"): 15.0,
-    **{(f"inkan{form}", column): 1.0 for form in ("", " dense", " compiled", " dense compiled") for column in COLUMNS},
+@dataclass(frozen=True)
+class Claim:
+    """What one script claims: its goals, who measured them, and whether a missed one fails the script."""
+
+    what: str
+    script: str
+    goals: list[Goal]
+    about: dict[str, str]
+    decides: bool = True
+
+    @property
+    def missed(self) -> list[Goal]:
+        """List the goals that are not met."""
+        return [goal for goal in self.goals if not goal.met]
+
+
+#: How many times pykan's speed numkan reaches on small and mid, float32, one thread each: what the README promises.
+PYKAN = {"forward": 20.0, "both": 15.0}
+
+#: How many times the fastest peer's speed numkan keeps: float32, one thread each, vectors of 512 bits; fwd, fwd+bwd.
+FLOORS = {
+    "small": (6.0, 6.5),  # the call costs as much as the arithmetic: a third less is allowed for a faster cold start
+    "mid": (5.5, 4.0),  # each sample looks up its own piece, and the gradient scatters into it: a third less, as above
+    "mnist": (2.5, 2.3),  # peers spend most of their time in BLAS here, which is hard to beat
+    "wide": (2.1, 1.9),  # numkan runs near the rate of BLAS on k + 2 of G + k + 1 products: that bounds the lead
+    "row": (7.5, 6.5),  # microseconds a call, which Python and the checks of arguments share
 }
-
-# workload -> dtype -> how many times faster than the fastest peer numkan wants to be: fwd, fwd+bwd; one thread each
-TARGETS = {
-    "small": {"float32": (3.5, 6.5), "float64": (3.8, 9.0)},
-    "mid": {"float32": (3.0, 5.0), "float64": (4.5, 7.5)},
-    "mnist": {"float32": (1.9, 1.7), "float64": (1.5, 1.7)},
-    "wide": {"float32": (1.7, 1.5), "float64": (1.4, 1.3)},
-    "row": {"float32": (8.0, 15.0), "float64": (8.0, 15.0)},
-}
-SPEEDUP = 1.7  # of two threads over one, on the large workloads
+SPEEDUP = 1.5  # of two threads over one on mnist and wide: the rest goes to waking a thread and to shared memory
 
 
-def floor(times: list[Record]) -> list[Goal]:
-    """Hold numkan against the peers of the floor that were there."""
-    goals = []
-    for (name, dtype), case in cases(times, 1).items():
-        if name not in ("small", "mid") or dtype != "float32":
-            continue
-        for (peer, column), factor in FLOOR.items():
-            if peer in case:
-                ratio = case[peer][column] / case["numkan"][column]
-                goals.append(Goal(f"{name} {dtype} {TITLES[column]}, {peer}", ratio, factor))
-    return goals
-
-
-def targets(times: list[Record]) -> list[Goal]:
-    """Hold numkan against the fastest peer, one thread each."""
-    wanted = {
-        (name, dtype, column): bound
-        for name, by_dtype in TARGETS.items()
-        for dtype, bounds in by_dtype.items()
-        for column, bound in zip(COLUMNS, bounds, strict=True)
-    }
+def over_pykan(times: list[Record]) -> list[Goal]:
+    """Hold numkan against pykan without its symbolic branch, where pykan took part."""
     return [
-        _against_fastest(name, dtype, case, column, wanted[name, dtype, column])
+        Goal(f"{name} {dtype} {TITLES[column]}, pykan plain", case["pykan plain"][column] / own(case, column), factor)
         for (name, dtype), case in cases(times, 1).items()
+        if name in ("small", "mid") and dtype == "float32" and "pykan plain" in case
+        for column, factor in PYKAN.items()
+    ]
+
+
+def ahead(times: list[Record], threads: int) -> list[Goal]:
+    """Hold numkan against the fastest peer of every workload and dtype: it is ahead everywhere."""
+    return [
+        _against_fastest(name, dtype, case, column, 1.0)
+        for (name, dtype), case in cases(times, threads).items()
         for column in COLUMNS
         if fastest_peer(case, column)
     ]
 
 
-def ahead(times: list[Record]) -> list[Goal]:
-    """Hold numkan against the fastest peer, two threads each: it is to be ahead everywhere."""
+def floors(times: list[Record]) -> list[Goal]:
+    """Hold numkan against the fastest peer by the floors: float32, one thread each."""
     return [
-        _against_fastest(name, dtype, case, column, 1.0)
-        for (name, dtype), case in cases(times, 2).items()
-        for column in COLUMNS
+        _against_fastest(name, dtype, case, column, bound)
+        for (name, dtype), case in cases(times, 1).items()
+        if dtype == "float32"
+        for column, bound in zip(COLUMNS, FLOORS[name], strict=True)
         if fastest_peer(case, column)
     ]
 

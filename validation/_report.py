@@ -1,7 +1,6 @@
-"""What the scripts of this folder share: who ran it, Markdown tables, and marked sections of RESULTS.md.
+"""What the scripts of this folder share: who ran it, Markdown tables, and marked sections of a document.
 
-A script owns one section of RESULTS.md, between two comments that carry its name, and replaces it whole; the text
-outside the markers is never touched.
+A section lies between two comments that carry its name, and is replaced whole; the text outside them is not touched.
 """
 
 from __future__ import annotations
@@ -14,10 +13,6 @@ from importlib import metadata
 from pathlib import Path
 
 RESULTS = Path(__file__).with_name("RESULTS.md")
-_TITLE = """# Results
-
-Written by the scripts of this folder (`--write`); each section says where and when it was measured.
-"""
 
 
 def processor() -> str:
@@ -81,16 +76,20 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     return "\n".join("| " + " | ".join(line) + " |" for line in [lines[0], rule, *lines[1:]])
 
 
-def write_section(name: str, text: str, path: Path = RESULTS) -> None:
-    """Replace the section ``name`` of RESULTS.md, or add it at the end; the file appears whole or not at all."""
+def write_section(name: str, text: str, path: Path) -> None:
+    """Replace the section ``name`` of a document, or add it at the end."""
     begin, end = f"<!-- begin {name} -->", f"<!-- end {name} -->"
     section = f"{begin}\n{text.strip()}\n{end}"
-    old = path.read_text(encoding="utf-8") if path.exists() else _TITLE
+    old = path.read_text(encoding="utf-8")
     if begin in old and end in old:
         head, rest = old.split(begin, 1)
-        new = head + section + rest.split(end, 1)[1]
+        replace(path, head + section + rest.split(end, 1)[1])
     else:
-        new = old.rstrip() + "\n\n" + section + "\n"
+        replace(path, f"{old.rstrip()}\n\n{section}\n")
+
+
+def replace(path: Path, text: str) -> None:
+    """Write a document, which appears whole or not at all."""
     draft = path.with_suffix(".md.tmp")
-    draft.write_text(new, encoding="utf-8")
+    draft.write_text(text, encoding="utf-8")
     draft.replace(path)

@@ -9,9 +9,10 @@ gives the same networks. Exit code 1 where a goal is missed.
 pykan (a, d) and scikit-learn (g) run on the same data where they are installed; the goals about them are left out
 otherwise, and with ``--quick``. ``--keep-peers`` takes their runs from accuracy.json: no change of numkan moves them.
 
-    python validation/accuracy.py --task b          # one task, in full
-    python validation/accuracy.py --quick           # every task, few seeds, numkan alone
-    python validation/accuracy.py --write           # everything, into accuracy.json, RESULTS.md, figures and the README
+    python validation/accuracy.py --task b     # one task, in full
+    python validation/accuracy.py --quick      # every task, few seeds, numkan alone
+    python validation/accuracy.py --write      # everything, into accuracy.json, RESULTS.md, figures and the README
+    python validation/accuracy.py --report     # prints all that accuracy.json holds; with --write, redraws it
 """
 
 from __future__ import annotations
@@ -28,11 +29,12 @@ import _accuracy_runs as runs
 from _accuracy_determinant import f
 from _accuracy_goals import GOALS
 from _accuracy_noise import g
-from _accuracy_report import FILE, write
+from _accuracy_report import FILE, report_text, write
 from _accuracy_slopes import h
 from _accuracy_tables import TABLES, TITLES
 from _goals import count, goal_table
 from _report import facts, paragraph
+from _results import write as write_results
 from _speed_data import load, save
 from _turns import elsewhere
 
@@ -66,6 +68,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="few seeds, no peers")
     parser.add_argument("--keep-peers", action="store_true", help="take the peers' runs of a and d from accuracy.json")
     parser.add_argument("--write", action="store_true", help="write what was measured into files")
+    parser.add_argument("--report", action="store_true", help="print all that accuracy.json holds, measuring nothing")
     options = parser.parse_args()
     if options.write and options.quick:
         parser.error("--write is for a run that is not --quick")
@@ -77,6 +80,12 @@ def arguments() -> argparse.Namespace:
 
 def main() -> int:
     options = arguments()
+    if options.report:
+        if options.write:
+            write(load(FILE))
+            write_results()
+        print(report_text(load(FILE)))
+        return 0
     met = True
     for task in options.task:
         start = time.perf_counter()
@@ -93,6 +102,7 @@ def main() -> int:
         if options.write:
             save(dict(sorted({**load(FILE), task: part}.items())), FILE)
             write(load(FILE))  # as anyone reads it
+            write_results()
     return 0 if met else 1
 
 

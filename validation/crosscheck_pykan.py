@@ -26,8 +26,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from _checks import keep
 from _dense_twin import Layer, Terms, evaluate
-from _report import header, table, write_section
+from _report import facts, paragraph, table
 
 from numkan import KAN
 
@@ -96,6 +97,10 @@ class Worst:
             ]
             for c, b in BOUNDS.items()
         ]
+
+    def records(self) -> list[dict[str, Any]]:
+        """List one record of checks.json for each check."""
+        return [{"what": c, "value": self.error[c], "bound": b, "entries": self.entries[c]} for c, b in BOUNDS.items()]
 
     def ok(self) -> bool:
         """Say whether every check ran and kept its bound."""
@@ -246,7 +251,7 @@ def check_case(worst: Worst, case: Case) -> list[str]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--write", action="store_true", help="write the table into RESULTS.md")
+    parser.add_argument("--write", action="store_true", help="write what was measured into checks.json and RESULTS.md")
     options = parser.parse_args()
     import torch
 
@@ -259,15 +264,15 @@ def main() -> int:
             left_out += check_case(worst, case)
 
     text = table(["check", "worst", "bound", "entries", "", "worst case"], worst.rows())
-    head = header(["numkan", "numpy", "numba", "scipy", "torch", "pykan"])
-    print(f"{head}\n\n{len(cases)} networks\n\n{text}\n\nOn the last interior knot at degree 1, left out:")
+    about = facts(["numkan", "numpy", "numba", "scipy", "torch", "pykan"])
+    print(f"{paragraph(about)}\n\n{len(cases)} networks\n\n{text}\n\nOn the last interior knot at degree 1, left out:")
     print("\n".join(left_out))
     if options.write:
-        claim = f"`crosscheck_pykan.py`: {len(cases)} networks, float64, numkan beside live pykan."
-        note = (
-            "At degree 1, points on the last interior knot are left out of the input gradient; the script lists them."
+        claim = (
+            f"the worst entry of {len(cases)} networks, float64, numkan beside live pykan. At degree 1, points on the "
+            "last interior knot are left out of the gradient by input; the script lists them."
         )
-        write_section("crosscheck_pykan", f"## The same function as pykan\n\n{claim} {head}\n\n{text}\n\n{note}")
+        keep("crosscheck_pykan", {"about": {**about, "claim": claim}, "rows": worst.records()})
     return 0 if worst.ok() else 1
 
 

@@ -27,7 +27,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
-from _report import header, table, write_section
+from _checks import keep
+from _report import facts, paragraph, table
 
 import numkan
 
@@ -35,6 +36,7 @@ Digests = dict[str, str]  # quantity -> SHA-256
 BATCH = ("outputs", "loss", "gradient")  # what depends on the order of the data
 ROWS = ("outputs", "derivative", "Jacobian")  # what belongs to a row
 QUANTITIES = ("outputs", "loss", "gradient", "derivative", "Jacobian")
+SUCH_AS = ("two threads", "other memory layouts", "rows permuted or in batches", "new processes", "a cold cache")
 JACOBIAN_ENTRIES = 2_000_000  # per network: rows beyond this many entries are left out of the Jacobian
 
 
@@ -206,10 +208,16 @@ class Comparison:
         cell = lambda n: f"{n[0]}/{n[1]}" if n[1] else "-"  # noqa: E731
         return [[condition, *(cell(counts[q]) for q in QUANTITIES)] for condition, counts in self.same.items()]
 
+    def records(self) -> list[dict[str, object]]:
+        """List the record of checks.json."""
+        equal, compared = (sum(n[i] for counts in self.same.values() for n in counts.values()) for i in (0, 1))
+        unit = f"of {compared}"
+        return [{"what": "digests equal", "value": equal, "bound": compared, "least": True, "unit": unit}]
+
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--write", action="store_true", help="write the table into RESULTS.md")
+    parser.add_argument("--write", action="store_true", help="write what was measured into checks.json and RESULTS.md")
     parser.add_argument("--fingerprint", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.fingerprint:
@@ -228,12 +236,15 @@ def main() -> int:
                 comparison.see(condition, name, digests, reference[name])
 
     text = table(["condition", *QUANTITIES], comparison.rows())
-    head = header(["numkan", "numpy", "numba", "scipy"])
-    claim = f"{len(NETWORKS)} networks; equal SHA-256 of all compared, against one thread."
-    print(f"{head}\n\n{claim}\n\n{text}\n\n{len(comparison.differences)} differences")
+    about = facts(["numkan", "numpy", "numba", "scipy"])
+    claim = (
+        f"{', '.join(QUANTITIES)} of {len(NETWORKS)} networks under {len(comparison.same)} conditions, such as "
+        f"{', '.join(SUCH_AS)}."
+    )
+    print(f"{paragraph(about)}\n\n{claim}\n\n{text}\n\n{len(comparison.differences)} differences")
     print("\n".join(comparison.differences))
     if options.write:
-        write_section("determinism", f"## Same bits\n\n`determinism.py`: {claim} {head}\n\n{text}")
+        keep("determinism", {"about": {**about, "claim": claim}, "rows": comparison.records()})
     return 1 if comparison.differences else 0
 
 

@@ -5,6 +5,7 @@ what it measured and whether that is as claimed. Exit code 1 where one is not.
 
     python validation/faults.py                      # all of them
     python validation/faults.py --only busy          # those with this in the names of their module or function
+    python validation/faults.py --write              # all of them, into checks.json and RESULTS.md
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 
-from _report import header, table
+from _checks import keep
+from _report import facts, paragraph, table
 
 Check = Callable[[], tuple[str, bool]]
 
@@ -43,19 +45,26 @@ def run(check: Check) -> tuple[str, bool]:
 def main(folder: Path = Path(__file__).parent) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", default="", metavar="NAME", help="checks whose name has this in it")
-    chosen = checks(folder, parser.parse_args().only)
+    parser.add_argument("--write", action="store_true", help="write the verdicts into checks.json and RESULTS.md")
+    options = parser.parse_args()
+    if options.write and options.only:
+        parser.error("--write is for all checks, not with --only")
+    chosen = checks(folder, options.only)
     if not chosen:
         parser.error("argument --only: no check has a name with that in it")
-    rows, failed = [], 0
+    rows, failed = [], []
     for name, check in chosen.items():
         print(f"{name} ...", file=sys.stderr, flush=True)
         measured, holds = run(check)
-        failed += not holds
+        failed += [] if holds else [name]
         rows.append([" ".join((check.__doc__ or name).split()), measured, "ok" if holds else "FAILED"])
-    print(header(["numkan", "numpy", "numba", "scipy", "threadpoolctl"]))
-    print()
-    print(table(["claim", "measured", ""], rows))
-    print(f"\n{failed} of {len(rows)} failed")
+    about = facts(["numkan", "numpy", "numba", "scipy", "threadpoolctl"])
+    print(f"{paragraph(about)}\n\n{table(['claim', 'measured', ''], rows)}\n\n{len(failed)} of {len(rows)} failed")
+    if options.write:
+        claim = f"{', '.join(chosen)}. The script prints what each claims and measures."
+        row = {"what": "; ".join(["checks that hold", *failed]), "value": len(rows) - len(failed), "bound": len(rows)}
+        row |= {"least": True, "unit": f"of {len(rows)}"}
+        keep("faults", {"about": {**about, "claim": claim}, "rows": [row]})
     return 1 if failed else 0
 
 

@@ -1,0 +1,56 @@
+"""What the scripts with a bound for each line measured, in checks.json: the part of a script is its name.
+
+A part holds "about" (who measured it, and "claim", a sentence) and "rows": flat records with "what", "value", "bound"
+and "unit". A row is met at or under its bound, one with "least" at or over it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from textwrap import fill
+from typing import Any
+
+from _goals import Claim, Goal
+from _report import table
+from _speed_data import Record, load, save
+
+FILE = Path(__file__).with_name("checks.json")
+
+TITLES = {
+    "crosscheck_pykan": "The same function as pykan",
+    "determinism": "The same bits",
+    "first_use": "The first day",
+    "faults": "What once failed in the hands of a user holds",
+}
+
+
+def keep(script: str, part: dict[str, Any]) -> None:
+    """Put a script's part into checks.json at once, and rewrite RESULTS.md."""
+    from _results import write  # which reads all the data
+
+    save({**load(FILE), script: part}, FILE)
+    write()
+
+
+def goal(row: Record) -> Goal:
+    """Return what a row is held against."""
+    return Goal(row["what"], row["value"], row["bound"], most=not row.get("least"), unit=row.get("unit", ""))
+
+
+def claims(data: dict[str, Any]) -> list[Claim]:
+    """Return the claim of each script that has been run."""
+    return [
+        Claim(title, f"{script}.py", [goal(row) for row in data[script]["rows"]], data[script]["about"])
+        for script, title in TITLES.items()
+        if script in data
+    ]
+
+
+def section(data: dict[str, Any]) -> str:
+    """Write what each script claims, and one table of all their rows."""
+    found = claims(data)
+    if not found:
+        return ""
+    abouts = [fill(f"- `{c.script}`: {c.about['claim']}", 120, subsequent_indent="  ") for c in found]
+    rows = [[f"{c.script.removesuffix('.py')}: {goal.what}", *goal.row()[1:]] for c in found for goal in c.goals]
+    return "\n\n".join(["## Checks", "\n".join(abouts), table(["", "measured", "goal", ""], rows)])

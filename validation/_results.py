@@ -1,0 +1,82 @@
+"""RESULTS.md, made whole from speed.json, accuracy.json and checks.json: what is missed, a summary, short tables."""
+
+from __future__ import annotations
+
+from textwrap import fill
+from typing import Any
+
+import _accuracy_report
+import _checks
+import _speed_data
+import _speed_report
+from _goals import Claim, count
+from _report import RESULTS, replace, table
+from _speed_data import load
+
+Data = dict[str, Any]
+SHOWN = 16  # missed goals at most, so that the document stays short
+
+TITLE = """# Results
+
+Every figure is made from [speed.json](speed.json), [accuracy.json](accuracy.json) and [checks.json](checks.json), which
+the scripts of this folder write with `--write`. The long tables, from the same files and without measuring anything:
+
+    python validation/benchmark.py --report     # every time of every peer, shares of the machine, all sweeps
+    python validation/accuracy.py --report      # every case, special function and formula
+"""
+
+
+def write() -> None:
+    """Rewrite RESULTS.md from the files."""
+    replace(RESULTS, results_text(*(load(path) for path in (_speed_data.FILE, _accuracy_report.FILE, _checks.FILE))))
+
+
+def results_text(speed: Data, accuracy: Data, checks: Data) -> str:
+    """Write the document from the contents of the three files."""
+    claims = [*_checks.claims(checks), *_speed_report.claims(speed), *_accuracy_report.claims(accuracy)]
+    parts = [
+        TITLE.strip(),
+        f"## Summary\n\n{missed(claims)}\n\n{summary(claims)}",
+        _speed_report.section(speed),
+        _accuracy_report.section(accuracy),
+        _checks.section(checks),
+        f"## Machines and versions\n\n{machines(claims)}",
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def missed(claims: list[Claim]) -> str:
+    """Count the goals, and list those that are missed: the first of them, where they are very many."""
+    total = f"{count([goal for claim in claims for goal in claim.goals])}."
+    rows = [[f"{c.what}: {goal.what}", *goal.row()[1:3]] for c in claims for goal in c.missed]
+    if not rows:
+        return total
+    if len(rows) > SHOWN:
+        total += f" The first {SHOWN} of {len(rows)} that are missed; the long tables have all."
+    return f"{total}\n\n{table(['missed', 'measured', 'goal'], rows[:SHOWN])}"
+
+
+def summary(claims: list[Claim]) -> str:
+    """Lay out a line for each claim: how many of its goals are met."""
+    rows = [[c.what, f"`{c.script}`", count(c.goals), c.about["date"]] for c in claims]
+    return table(["claim", "script", "goals", "date"], rows)
+
+
+def machines(claims: list[Claim]) -> str:
+    """List who measured, with the scripts of each; claims with versions that agree share a line."""
+    found: list[tuple[tuple[str, str], dict[str, str], list[str]]] = []
+    for claim in claims:
+        about, versions = claim.about, dict(p.rsplit(" ", 1) for p in claim.about["packages"].split(", "))
+        host, script = (about["machine"], about["system"]), f"`{claim.script.split()[0]}`"
+        for other, shared, scripts in found:
+            if other == host and all(shared.get(name, version) == version for name, version in versions.items()):
+                shared.update(versions)
+                scripts += [] if script in scripts else [script]
+                break
+        else:
+            found.append((host, versions, [script]))
+    lines = (
+        f"- {', '.join(scripts)}: {'; '.join(host)}; {', '.join(' '.join(v) for v in shared.items())}."
+        for host, shared, scripts in found
+    )
+    return "\n".join(fill(line, 120, subsequent_indent="  ") for line in lines)
