@@ -62,8 +62,17 @@ def test_every_file_that_a_document_names_exists(document):
 
 def test_the_readme_is_short_and_its_lines_are_not_long():
     lines = README.splitlines()
-    assert len(lines) <= 200
+    assert len(lines) <= 150
     assert max(len(line) for line in lines if not line.startswith("|")) <= 120
+
+
+def test_the_readme_counts_the_laws_and_the_planted_faults():
+    from numkan.conformance import LAWS
+    from tests.conformance_mutants import MUTANTS
+
+    assert f"to the {len(LAWS)} laws" in README
+    (at_least,) = re.findall(r"Over (\d+) planted faults", README)
+    assert len(MUTANTS) > int(at_least)
 
 
 def test_the_changelog_knows_this_version():
