@@ -57,6 +57,17 @@ def test_a_claim_that_does_not_hold_fails_the_script(only, code, failed, folder,
         assert "RuntimeError: no fire | FAILED |" in printed
 
 
+def test_the_verdicts_are_kept_and_a_failed_check_is_named(folder, monkeypatch, capsys):
+    checks, results = import_module("_checks"), import_module("_results")
+    monkeypatch.setattr(checks, "FILE", folder / "checks.json")
+    monkeypatch.setattr(results, "RESULTS", folder / "RESULTS.md")
+    monkeypatch.setattr(sys, "argv", ["faults.py", "--write"])
+    assert faults.main(folder) == 1
+    text = (folder / "RESULTS.md").read_text(encoding="utf-8")
+    assert "checks that hold; water: cannot; water: fails" in text
+    assert "1 of 3 | at least 3 of 3 | missed |" in text
+
+
 def test_a_name_that_no_check_has_is_an_error(folder, monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["faults.py", "--only", "fire"])
     with pytest.raises(SystemExit):

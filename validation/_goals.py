@@ -28,9 +28,10 @@ class Goal:
         """Cells of a table: what, measured, bound, met or missed."""
         sign = "at most" if self.most else "at least"
         verdict = "met" if self.met else "missed"
+        value = str(self.value) if isinstance(self.value, int) else f"{self.value:.3g}"
         return [
             self.what,
-            f"{self.value:.3g} {self.unit}".strip(),
+            f"{value} {self.unit}".strip(),
             f"{sign} {self.bound:g} {self.unit}".strip(),
             verdict,
         ]
