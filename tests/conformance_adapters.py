@@ -16,7 +16,7 @@ class Scipy:
     """scipy.interpolate.BSpline, which computes in float64; what goes in as float32 comes out so.
 
     With one thing mended that the kit has found (1.17): where the right end of the domain is a double knot with more
-    knots behind it, scipy's functions there are zero, and so is every curve.
+    knots after it, scipy's functions there are zero, and so is every curve.
     """
 
     name = "scipy.interpolate.BSpline"

@@ -381,7 +381,7 @@ class SingleFitByNormalEquations(NumkanGrids):
 
 
 class SecondOutputs(NumkanGrids):
-    """Outputs behind the second keep their coefficients."""
+    """Outputs after the second keep their coefficients."""
 
     def refit(self, x: Any, layer: Layer, knots: Array) -> Array:
         coef = super().refit(x, layer, knots)
@@ -430,7 +430,7 @@ class LargeLogits(NumkanNetworks):
 
 
 class RowsBeyondAThousand(NumkanNetworks):
-    """Rows behind the first chunk are those of the chunk before."""
+    """Rows after the first chunk are those of the chunk before."""
 
     def network_forward(self, layers: Any, x: Any) -> Array:
         y = super().network_forward(layers, x)
@@ -439,7 +439,7 @@ class RowsBeyondAThousand(NumkanNetworks):
 
 
 class NinthInput(NumkanNetworks):
-    """What is left over of the inputs behind whole vectors of eight is forgotten."""
+    """Inputs after the last whole vector of eight are forgotten."""
 
     def layer_forward(self, layer: Layer, x: Any) -> Array:
         mask = layer.mask.copy()

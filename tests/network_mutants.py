@@ -64,7 +64,7 @@ class BelongsToItsPlace(NumkanNetworks):
 
 
 class LastOutputRounded(NumkanNetworks):
-    """What is left over behind whole vectors is rounded otherwise."""
+    """Entries after the last whole vector are rounded otherwise."""
 
     def network_forward(self, layers: Any, x: Any) -> Array:
         y = super().network_forward(layers, x)
@@ -179,7 +179,7 @@ class BaseForgotten(NumkanNetworks):
 
 
 class SharedPolicy(NumkanNetworks):
-    """Hidden layers fade, whatever they are told."""
+    """Hidden layers fade, whatever their policy is."""
 
     def network_forward(self, layers: Any, x: Any) -> Array:
         return super().network_forward([layer.replace(extrapolate="fade") for layer in layers], x)

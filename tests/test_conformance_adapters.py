@@ -79,7 +79,7 @@ class PlainScipy(Scipy):
 
 
 def test_the_kit_has_found_a_fault_in_scipy() -> None:
-    """At a double knot that ends the domain, with knots behind it, all functions are zero: their sum is not 1."""
+    """At a double knot that ends the domain, with knots after it, all functions are zero: their sum is not 1."""
     (result,) = check(PlainScipy(), only=["P-PoU"], examples=2000).results
     assert result.outcome == "FAIL"
     knots, k = result.example["knots"], result.example["k"]

@@ -14,7 +14,7 @@ import pytest
 PROJECT = Path(__file__).parents[1]
 sys.path.insert(0, str(PROJECT / "validation"))  # its scripts are no package
 
-contest, data, goals, peers, report, roofline, scaling, turns, documents, checks, accuracy, results = map(
+contest, data, goals, peers, report, roofline, scaling, timing, documents, checks, accuracy, results = map(
     import_module,
     (
         "_contest",
@@ -24,7 +24,7 @@ contest, data, goals, peers, report, roofline, scaling, turns, documents, checks
         "_report",
         "_roofline",
         "_scaling",
-        "_turns",
+        "_timing",
         "_speed_report",
         "_checks",
         "_accuracy_report",
@@ -339,7 +339,7 @@ def test_the_worst_of_a_sweep_is_held_against_its_bound():
     ]
 
 
-# --- turns --------------------------------------------------------------------------------------------------------
+# --- timing ------------------------------------------------------------------------------------------------------
 
 
 def test_every_call_has_its_rounds_and_a_slow_one_no_more(monkeypatch):
@@ -352,7 +352,7 @@ def test_every_call_has_its_rounds_and_a_slow_one_no_more(monkeypatch):
         count[name] += 1
         now += spent[name]
 
-    monkeypatch.setattr(turns, "time", types.SimpleNamespace(perf_counter=lambda: now))
-    found = turns.alternate({name: functools.partial(call, name) for name in spent}, 60e-3, 3)
+    monkeypatch.setattr(timing, "time", types.SimpleNamespace(perf_counter=lambda: now))
+    found = timing.alternate({name: functools.partial(call, name) for name in spent}, 60e-3, 3)
     assert count["one"] == count["two"] > count["slow"] == 3
     assert found == pytest.approx(spent)

@@ -15,11 +15,11 @@ import numkan
 
 @dataclass(frozen=True)
 class Fitted:
-    """A trained model, the seconds from before it was made until it was fitted, and what the fit or search told."""
+    """A trained model, the seconds from its constructor to the end of its fit, and the result of the fit or search."""
 
     model: Any
     seconds: float
-    told: Any
+    result: Any
 
     def __str__(self) -> str:
         return network(self.model)

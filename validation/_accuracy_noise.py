@@ -32,7 +32,7 @@ def _search(x: Array, y: Array, seed: int) -> Found:
 
 def _five(x: Array, y: Array, seed: int) -> Found:
     fitted = fit((2, 5, 1), x, y, seed=seed)
-    return (lambda z: predict(fitted.model, z)), fitted.seconds, float(fitted.told.noise)
+    return (lambda z: predict(fitted.model, z)), fitted.seconds, float(fitted.result.noise)
 
 
 def _peer(name: str) -> Way:

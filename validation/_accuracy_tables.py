@@ -141,7 +141,7 @@ def table_g(part: Part) -> str:
     about = (
         f"{NOISY.formula} with n = {NOISY.n} noisy targets; RMSE against the truth on {NOISY.n_fresh} fresh points. "
         "GP: scikit-learn's, RBF with a length for each input, and white noise. MLP: MLPRegressor. Inputs and targets "
-        "are standardised for all, and nobody is told the noise."
+        "are standardised for all, and no method is given the noise."
     )
     folds = "Mean R2 of five shuffled folds; seconds are those of the five fits together."
     first = table([*_SPREAD, "noise found"], noise)

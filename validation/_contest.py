@@ -11,7 +11,7 @@ from typing import Any
 from _peers import CONTENDERS, Contender, Workload, check_outputs, forget_compiled
 from _roofline import rates
 from _speed_data import COLUMNS, Record
-from _turns import LEAD, alternate
+from _timing import LEAD, alternate
 
 WORKLOADS = {
     w.name: w

@@ -16,7 +16,7 @@ from functools import cache
 from typing import NamedTuple
 
 TIMES, BUSY = 5, 4
-MOST, MORE = 1.4, 0.1  # a busy machine may cost so many times as much, and so many seconds
+MOST, MORE = 1.4, 0.1  # a busy machine may take this many times as long, plus these seconds
 THREADS = ("1", "2", "")  # OPENBLAS_NUM_THREADS; the last: not set
 ALONE, BESIDE = ("1", 0), ("", BUSY)  # what is timed: threads, and busy processes
 
@@ -57,7 +57,7 @@ class Measured(NamedTuple):
 
 @contextlib.contextmanager
 def busy_machine(processes: int) -> Iterator[None]:
-    """Keep so many processes busy meanwhile."""
+    """Keep this many processes busy inside the block."""
     running = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(processes)]
     try:
         yield
@@ -69,7 +69,7 @@ def busy_machine(processes: int) -> Iterator[None]:
 
 @cache
 def measure(threads: str, beside: int) -> dict[str, Measured]:
-    """Run search and fit in a new process with so many threads of BLAS, beside so many busy processes."""
+    """Run search and fit in a new process with a number of threads of BLAS, beside a number of busy processes."""
     times = TIMES if (threads, beside) in (ALONE, BESIDE) else 1
     names = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
     environment = {name: value for name, value in os.environ.items() if name not in names}

@@ -13,7 +13,7 @@ def double_end(entry: Entry) -> bool:
 
 SCIPY = (
     Finding(
-        "At a right end that is a double knot, with more knots behind, a curve drops to 0",
+        "At a right end that is a double knot, with more knots after it, a curve drops to 0",
         (
             "P-PoU",
             "P-RC",

@@ -1,8 +1,7 @@
 """numkan's threads over one thread on large workloads, without peers.
 
-All cases take turns, so that seconds in which the machine has no second core to give, which shared machines have, fall
-on all of them a little and on none for long. Beside them goes what the machine itself gives in these turns: threads
-that share nothing, not even memory.
+The cases alternate, so that a second in which a shared machine has only one core free affects all of them a little.
+Threads of plain arithmetic, which share nothing, not even memory, are timed beside them: what the machine itself gains.
 """
 
 from __future__ import annotations
@@ -16,33 +15,33 @@ from typing import Any
 from _contest import WORKLOADS, warm_up
 from _peers import numkan_public
 from _speed_data import COLUMNS, Record
-from _turns import LEAD, alternate
+from _timing import LEAD, alternate
 from numba import njit
 
 import numkan
 
 LARGE = ("mnist", "wide")  # work enough for two threads
-ROUNDS = 25  # at least: fewer turns may all fall into one phase of the machine
+ROUNDS = 25  # at least: fewer bursts may all fall into one phase of the machine
 MACHINE = "machine"
-_TURNS = 10_000_000  # of the loop below: so many milliseconds that it is nothing beside to start a thread
+_LOOPS = 10_000_000  # of the arithmetic below: it takes far longer than starting a thread
 
 
 @njit(nogil=True)
-def _arithmetic(turns: int, factor: float) -> float:  # pragma: no cover
+def _arithmetic(loops: int, factor: float) -> float:  # pragma: no cover
     """Multiply and add in registers, in eight chains that do not wait for each other."""
     a = b = c = d = e = f = g = h = factor
-    for _ in range(turns):
+    for _ in range(loops):
         a, b, c, d = a * factor + 1.0, b * factor + 2.0, c * factor + 3.0, d * factor + 4.0
         e, f, g, h = e * factor + 5.0, f * factor + 6.0, g * factor + 7.0, h * factor + 8.0
     return a + b + c + d + e + f + g + h
 
 
 def _each(threads: int) -> None:
-    """Let so many threads do the same arithmetic, each all of it."""
-    others = [threading.Thread(target=_arithmetic, args=(_TURNS, 0.5)) for _ in range(threads - 1)]
+    """Do the same arithmetic on each of some threads."""
+    others = [threading.Thread(target=_arithmetic, args=(_LOOPS, 0.5)) for _ in range(threads - 1)]
     for other in others:
         other.start()
-    _arithmetic(_TURNS, 0.5)
+    _arithmetic(_LOOPS, 0.5)
     for other in others:
         other.join()
 
@@ -57,15 +56,15 @@ def gains(workloads: Sequence[str], dtypes: Sequence[str], threads: int, seconds
         for column in COLUMNS:
             warm_up(getattr(contender, column))
             for count in (1, threads):
-                turn = f"{name} {dtype} {column} {count}"
-                calls[turn], counts[turn] = getattr(contender, column), count
+                call = f"{name} {dtype} {column} {count}"
+                calls[call], counts[call] = getattr(contender, column), count
     for count in (1, threads):
-        turn = f"{MACHINE} {count}"
-        calls[turn], counts[turn] = functools.partial(_each, count), count
+        call = f"{MACHINE} {count}"
+        calls[call], counts[call] = functools.partial(_each, count), count
 
-    def before(turn: str) -> None:
-        numkan.set_threads(counts[turn])
-        calls[turn]()  # starts the threads
+    def before(call: str) -> None:
+        numkan.set_threads(counts[call])
+        calls[call]()  # starts the threads
 
     times = alternate(calls, seconds * len(cases) * len(COLUMNS), max(rounds, ROUNDS), before, LEAD)
     machine = threads * times[f"{MACHINE} 1"] / times[f"{MACHINE} {threads}"]

@@ -17,7 +17,7 @@ import numpy as np
 from _goals import Goal
 from _report import table
 from _speed_data import COLUMNS, TITLES, Record, cases, own
-from _turns import alternate
+from _timing import alternate
 
 if TYPE_CHECKING:
     from _peers import Workload

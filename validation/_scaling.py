@@ -1,7 +1,7 @@
 """How numkan's time and memory grow: with the grid, the degree and the rows; one thread, no peers.
 
-A sweep changes one thing of a workload. Its values take turns, and the time of each is divided by what should cost
-(nothing for a finer grid, k + 2 for a degree, the rows for rows) and by that of the first value.
+A sweep changes one number of a workload. The calls of its values alternate. The time of each is divided by what it
+should cost (nothing for a finer grid, k + 2 for a degree, the rows for rows) and by that of the first value.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from _goals import Goal
 from _peers import Workload, numkan_public
 from _report import table
 from _speed_data import COLUMNS, TITLES, Record
-from _turns import alternate, elsewhere
+from _timing import alternate, elsewhere
 
 import numkan
 

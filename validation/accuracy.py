@@ -36,7 +36,7 @@ from _goals import count, goal_table
 from _report import facts, paragraph
 from _results import write as write_results
 from _speed_data import load, save
-from _turns import elsewhere
+from _timing import elsewhere
 
 RUNS: dict[str, Callable[[int, bool], runs.Part]] = {
     task.__name__: task for task in (runs.a, runs.b, runs.c, runs.d, runs.e, f, g, h)

@@ -1,12 +1,10 @@
 """Claim: ahead of every peer, by the floors below; shown beside it, all times, and how they grow.
 
 For each number of threads one process is started, with that many threads for every library. In it the contenders of
-one workload are warmed up (compiled) and then take turns. A turn is one call that is not timed, because it pays for
-caches that others have filled (with several threads calls of 15 ms, because those of OpenMP spin on after the turn
-before), and then calls of five milliseconds together (or a single call of more than a second); the figure is the
-median over turns. "fwd" is a prediction, "fwd+bwd" a mean squared error and its gradient by all parameters.
-numkan's public calls are timed, checks and packing included. What its threads gain over one is measured without peers,
-in a process of its own, where all large workloads take turns.
+one workload are warmed up (compiled), and are then timed in bursts of calls that alternate (`_timing.py`); the figure
+is the median over bursts. "fwd" is a prediction, "fwd+bwd" a mean squared error and its gradient by all parameters.
+numkan's public calls are timed, checks and packing included. What two threads of numkan gain over one is measured
+without peers, in a process of its own.
 
 With one thread each and with two, numkan is ahead of every peer on every workload, in float32 and float64; on small
 and mid it is at least 20 times as fast as pykan forward and 15 times with the gradient, with pykan's symbolic branch
@@ -39,7 +37,7 @@ from _results import write as write_results
 from _scaling import memory, sweep_tables, sweeps
 from _speed_data import load, part_name, save
 from _speed_report import peer_claims, report_text, scaling_claim, time_tables, write
-from _turns import elsewhere
+from _timing import elsewhere
 
 from numkan.simd.vectors import vector_width
 

@@ -36,7 +36,7 @@ HERE = Path(__file__).parent
 DOCUMENT = HERE / "CONFORMANCE.md"
 PACKAGES = ("numkan", "hypothesis", "numpy", "scipy", "torch", "pykan", "jax", "jaxkan", "inkan", "flashkan")
 SNIPPET_SECONDS = 300
-REPORT = "numkan.conformance report, version 1"  # what the kit wants to be told of a file that it replays
+REPORT = "numkan.conformance report, version 1"  # the format of a file that the kit replays
 
 
 @dataclass

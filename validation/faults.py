@@ -35,7 +35,7 @@ def checks(folder: Path, only: str = "") -> dict[str, Check]:
 
 
 def run(check: Check) -> tuple[str, bool]:
-    """Return what a check has measured, and whether it holds; an error is told and does not."""
+    """Return what a check has measured, and whether it holds. An error fails it."""
     try:
         return check()
     except Exception as error:

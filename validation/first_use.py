@@ -90,9 +90,9 @@ def compilation() -> float:
 
 
 def medians(codes: list[str], cache: str, rounds: int = 7) -> list[float]:
-    """Let each have its turn, round by round."""
+    """Time each program once a round; return the median of each."""
     times = [[seconds(cache, "-c", code) for code in codes] for _ in range(rounds)]
-    return [statistics.median(turns) for turns in zip(*times, strict=True)]
+    return [statistics.median(spent) for spent in zip(*times, strict=True)]
 
 
 def grid_update() -> tuple[float, float]:

@@ -1,4 +1,4 @@
-"""How times are taken: contenders take turns, and each number of threads has a process of its own."""
+"""How times are taken: in bursts of calls that alternate, with a process of its own for each number of threads."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from unittest import mock
 
 Name = TypeVar("Name", str, int)
 
-DISTURBED = 1.5  # a median this many times the best turn tells of other work on the machine
-BURST = 5e-3  # seconds that the calls of one turn take together
-LONG = 1.0  # seconds of a call that is a turn alone
-LEAD = 0.015  # seconds that calls go before those that are timed, with more threads than one
+DISTURBED = 1.5  # a median this many times the best burst shows other work on the machine
+BURST = 5e-3  # seconds that the timed calls of a burst take together, at least
+LONG = 1.0  # seconds from which one call is a burst
+LEAD = 0.015  # seconds of calls before the timed ones, with two threads and more
 
 
 def burst(call: Callable[[], Any], lead: float = 0.0) -> float:
-    """Seconds per call over one turn.
+    """Return the seconds per call of one burst.
 
-    The first call pays for caches that other contenders have filled, which no user's loop does: it is not timed. Nor
-    are those that follow for `lead` seconds: OpenMP's threads, which most peers have, spin for 5 ms after their work
-    and hold a core, and it takes as long until one's own are awake.
+    The first call is not timed: it finds the caches filled by other contenders, which no user's loop does. Nor are the
+    calls of the next `lead` seconds: OpenMP's threads, which most peers use, spin for 5 ms after their work and hold a
+    core, and a contender's own threads take as long to wake.
     """
     start = time.perf_counter()
     call()
@@ -51,35 +51,35 @@ def alternate(
     before: Callable[[Name], Any] = lambda name: None,
     lead: float = 0.0,
 ) -> dict[Name, float]:
-    """Let each call have its turn, round by round; median of its turns.
+    """Time each call in bursts, one burst each round; return the median of its bursts.
 
-    All have `rounds` turns. Those that have not used up their share of the time by then go on until it is over, so one
-    that takes seconds does not keep the others from theirs. ``before(name)`` is not timed.
+    Every call has `rounds` bursts. Those that have not used their share of the time by then have more, until the time
+    is over: a call that takes seconds does not shorten the others' share. ``before(name)`` is not timed.
     """
-    turns: dict[Name, list[float]] = {name: [] for name in calls}
+    bursts: dict[Name, list[float]] = {name: [] for name in calls}
     gc.collect()
     gc.disable()
     try:
         for _ in range(rounds):
-            _round(calls, turns, before, lead)
-        rest = {name: call for name, call in calls.items() if sum(turns[name]) < seconds / len(calls)}
+            _round(calls, bursts, before, lead)
+        rest = {name: call for name, call in calls.items() if sum(bursts[name]) < seconds / len(calls)}
         deadline = time.perf_counter() + seconds
         while len(rest) >= min(2, len(calls)) and time.perf_counter() < deadline:
-            _round(rest, turns, before, lead)
+            _round(rest, bursts, before, lead)
     finally:
         gc.enable()
-    for name, t in turns.items():
+    for name, t in bursts.items():
         if statistics.median(t) > DISTURBED * min(t):
             print(f"disturbed: {name}, median {statistics.median(t):.3g} s, best {min(t):.3g} s", file=sys.stderr)
-    return {name: statistics.median(t) for name, t in turns.items()}
+    return {name: statistics.median(t) for name, t in bursts.items()}
 
 
 def _round(
-    calls: dict[Name, Callable[[], Any]], turns: dict[Name, list[float]], before: Callable[[Name], Any], lead: float
+    calls: dict[Name, Callable[[], Any]], bursts: dict[Name, list[float]], before: Callable[[Name], Any], lead: float
 ) -> None:
     for name, call in calls.items():
         before(name)
-        turns[name].append(burst(call, lead))
+        bursts[name].append(burst(call, lead))
 
 
 def elsewhere(threads: int, function: Callable[..., Any], *arguments: Any) -> Any:
