@@ -129,6 +129,11 @@ def test_every_claim_has_a_line_and_every_missed_goal_stands_above_them():
     assert "few |" not in text[:missed]
 
 
+def test_a_claim_says_when_its_peers_ran():
+    claim = goals.Claim("it is fast", "s.py", [], {"date": "today", "peers": "yesterday"})
+    assert "| today, peers yesterday |" in results.summary([claim])
+
+
 def test_many_missed_goals_do_not_make_the_results_long():
     about = {"date": "today", "machine": "m", "system": "s", "packages": "p 1", "claim": "said."}
     rows = [{"what": f"goal {i}.", "value": 3.0, "bound": 2.0} for i in range(40)]

@@ -46,7 +46,7 @@ def section(data: dict[str, Part]) -> str:
     if not data:
         return ""
     about = (
-        "`accuracy.py`: float64 but for f, one core; numkan is told nothing but what a task says. A seed draws the "
+        "`accuracy.py`: float64 but for f, one core; numkan is given nothing but what a task says. A seed draws the "
         "training points, the fresh points on which errors are measured, and numkan's start. Seconds are medians, from "
         "the constructor to the end of the fit, without compilation."
     )

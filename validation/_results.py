@@ -58,8 +58,13 @@ def missed(claims: list[Claim]) -> str:
 
 def summary(claims: list[Claim]) -> str:
     """Lay out a line for each claim: how many of its goals are met."""
-    rows = [[c.what, f"`{c.script}`", count(c.goals), c.about["date"]] for c in claims]
+    rows = [[c.what, f"`{c.script}`", count(c.goals), _date(c.about)] for c in claims]
     return table(["claim", "script", "goals", "date"], rows)
+
+
+def _date(about: dict[str, str]) -> str:
+    """Return when a claim was measured, and when its peers, where that was earlier."""
+    return f"{about['date']}, peers {about['peers']}" if "peers" in about else about["date"]
 
 
 def machines(claims: list[Claim]) -> str:
