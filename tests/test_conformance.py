@@ -34,7 +34,7 @@ from tests.grid_cases import NumkanGrids
 from tests.laws import Array
 from tests.network_cases import NumkanNetworks
 
-#: Where numkan is installed, pytest knows the options by itself.
+#: An installed numkan registers its options with pytest.
 PLUGIN = [] if entry_points(group="pytest11", name="numkan_pytest") else ["-p", "numkan.conformance.plugin"]
 
 PROJECT = Path(__file__).parents[1]

@@ -1,4 +1,4 @@
-"""What single laws have to see, or must not hold against an adapter; and two calls that meet."""
+"""Faults that single laws have to see, choices that they must accept, and calls at the same time."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_the_neighbour_of_the_right_end_lies_inside(last: float) -> None:
 
 
 class Narrow(Scipy):
-    """What statsmodels, patsy and others have: clamped knots, two intervals at least, two derivatives."""
+    """Splines as in statsmodels and patsy: clamped knots, at least two intervals, two derivatives."""
 
     knots, min_intervals, max_derivative = "clamped", 3, 2
 

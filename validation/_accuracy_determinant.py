@@ -24,7 +24,7 @@ REACH = 4.0  # the grids of both layers: [-4, 4], for inputs stretched to it and
 
 @dataclass(frozen=True)
 class Recipe:
-    """What one goal is trained with: all that is special to this task stands here."""
+    """The options of the fit for one goal: everything special to this task."""
 
     seconds: float  # that it may take
     hidden: int

@@ -61,7 +61,7 @@ WIDE = 3.0
 
 @dataclass(frozen=True)
 class Scale:
-    """What the targets are fitted through: a function and its inverse."""
+    """The scale on which targets are fitted: a function and its inverse."""
 
     name: str
     into: Callable[[Array], Array]

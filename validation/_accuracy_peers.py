@@ -29,8 +29,8 @@ def pykan(
 ) -> list[Record]:
     """Train pykan in float64, refined grid by grid; one record a grid, with the seconds up to its end.
 
-    Its error is that on the fresh points, after ``back`` of what it predicts. Whoever takes the best of the records
-    stops the ladder where it serves pykan best, which no user can see.
+    Its error is measured on the fresh points, after ``back`` of its predictions. The best of the records is that of the
+    grid that suits pykan best, which no user can know.
     """
     records: list[Record] = []
     with _quietly():

@@ -1,4 +1,4 @@
-"""The tables of `accuracy.py`, one for each task: what was run, beside what is published."""
+"""The tables of `accuracy.py`, one for each task: its runs beside published figures."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ def default_dtype(dtype: Any) -> Iterator[None]:
 def derivative(function: Callable[[Any], Any], x: Array, k: int, nu: int) -> Array:
     """Differentiate functions of degree k that map each point to a row, nu times, forward.
 
-    Each order doubles the work. Order k + 1 is zero, or it is wrong; what is beyond it is not asked for.
+    Each order doubles the work. Order k + 1 has to be zero; no law asks for a higher one.
     """
 
     def slope(inner: Callable[[Any], Any]) -> Callable[[Any], Any]:

@@ -5,8 +5,8 @@ grid for all of its inputs, so that a layer of several inputs here is one of the
 no spline scales and no masks: both go into the weights. Bases run uncompiled, through the functions that both export
 for tests (``*_eager``); compiled ones are the same formulas.
 
-flashkan makes its knots in float32 whatever the default dtype is, and says of its accuracy what it is in float32: it is
-judged in float32 alone.
+flashkan makes its knots in float32 for any default dtype, and states its accuracy in float32: it is judged in float32
+alone.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class _Inputs(torch.nn.Module):
 
 
 class Even(TorchLayers):
-    """What both have in common."""
+    """The part that both share."""
 
     extrapolation = "fade"
     right_end = "closed"

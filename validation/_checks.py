@@ -1,7 +1,7 @@
-"""What the scripts with a bound for each line measured, in checks.json: the part of a script is its name.
+"""The measurements of all other scripts, in the file checks.json: each line has a bound.
 
-A part holds "about" (who measured it, and "claim", a sentence) and "rows": flat records with "what", "value", "bound"
-and "unit". A row is met at or under its bound, one with "least" at or over it.
+The part of a script has its name. It holds "about" (host, date, and "claim", a sentence) and "rows": flat records with
+"what", "value", "bound" and "unit". A value meets its bound from below; where "least" is true, from above.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ TITLES = {
     "crosscheck_pykan": "The same function as pykan",
     "determinism": "The same bits",
     "first_use": "The first day",
-    "faults": "What once failed in the hands of a user holds",
+    "faults": "Failures that users met are cured",
 }
 
 

@@ -1,4 +1,4 @@
-"""What `faults.py` checks of a busy machine: a search and a fit of exp(sin(pi x) + y^2) on 1000 samples.
+"""The checks of `faults.py` on a busy machine: a search and a fit of exp(sin(pi x) + y^2) on 1000 samples.
 
 Every number comes from a process of its own, which has run both once before it measures. Times are CPU seconds, of all
 threads of the process.

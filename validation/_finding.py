@@ -29,11 +29,11 @@ class Finding:
     snippet: str
     shown: Callable[[list[float]], bool]  # whether the printed numbers show it
     marks: Callable[[Entry], bool] = lambda entry: True  # whether an example has the mark of this cause
-    held: bool = True  # against the library; not what it documents, nor rounding that it promises nothing about
+    held: bool = True  # against the library; False for documented behaviour, and for rounding without a promise
     case: tuple[str, dict[str, Any]] | None = None  # a law and a case of it, where other causes hide this one
 
     def is_shown_by(self, printed: str) -> bool:
-        """Tell whether the numbers of a printout show the defect; what is no printout of numbers does not."""
+        """Return whether the numbers of a printout show the defect; a printout without numbers does not."""
         numbers = [
             float(word) for word in re.findall(r"(?<![\w.])-?(?:\d+\.?\d*(?:e[-+]?\d+)?|nan|inf)(?![\w.])", printed)
         ]

@@ -42,7 +42,7 @@ class Workload:
 
 @dataclass(frozen=True)
 class Contender:
-    """What is timed: two calls that return once the work is done; None where there is no such form."""
+    """The two calls that are timed, which return once the work is done; None where a form lacks one."""
 
     forward: Callable[[], Any]
     both: Callable[[], Any] | None
@@ -70,7 +70,7 @@ def numkan_frozen(work: Workload, dtype: str, threads: int) -> Contender:
 
 
 def check_outputs(outputs: Any, work: Workload, dtype: str) -> None:
-    """Refuse what is not the finite outputs of the workload, in its dtype: that is no work to be compared with."""
+    """Refuse outputs that are not finite, or have another shape or dtype than the workload's."""
     y = np.asarray(outputs)
     if y.shape != (work.rows, work.width[-1]) or y.dtype != np.dtype(dtype) or not np.isfinite(y).all():
         raise ValueError(f"outputs are not finite {dtype} of shape {(work.rows, work.width[-1])}")
@@ -129,7 +129,7 @@ def pykan_default(work: Workload, dtype: str, threads: int) -> Contender:
 
 
 def pykan_plain(work: Workload, dtype: str, threads: int) -> Contender:
-    """Time pykan with the symbolic branch and the saved activations switched off, what its `speed()` does."""
+    """Time pykan with the symbolic branch and the saved activations switched off, as its `speed()` does."""
     return _pykan(work, dtype, threads, symbolic=False)
 
 

@@ -1,4 +1,4 @@
-"""How numkan's time and memory grow: with the grid, the degree and the rows; one thread, no peers.
+"""Growth of numkan's time and memory with the grid, the degree and the rows: one thread, no peers.
 
 A sweep changes one number of a workload. The calls of its values alternate. The time of each is divided by what it
 should cost (nothing for a finer grid, k + 2 for a degree, the rows for rows) and by that of the first value.
@@ -97,9 +97,9 @@ def peak(call: str, dtype: str) -> int:
     model = numkan.KAN(list(LARGE.width), grid=LARGE.G, k=LARGE.k, seed=1, dtype=dtype)
     run = {"prediction": lambda x, y: model(x), "loss": model.loss, "loss and gradient": model.loss_and_grad}[call]
     x, y = np.empty((LARGE.rows, LARGE.width[0]), dtype), np.ones((LARGE.rows, LARGE.width[-1]), dtype)
-    # drawn in place: memory that a copy leaves behind would be used again by the call, and not be counted
+    # drawn in place: the call would reuse the memory that a copy has freed, and it would not be counted
     np.random.default_rng(0).random(dtype=x.dtype, out=x)
-    # compiled in a thread that ends, and takes with it what it kept for its next call: that of this one is counted
+    # compiled in a thread that ends: its scratch memory goes with it, so that of the measured call is counted
     compiling = threading.Thread(target=run, args=(x[:10], y[:10]))
     compiling.start()
     compiling.join()

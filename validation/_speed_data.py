@@ -1,9 +1,9 @@
-"""What `benchmark.py` measures, and speed.json, the file that keeps it. All that is shown is made from this file.
+"""The measurements of `benchmark.py`, in the file speed.json, from which all documents are made.
 
-A part of the file, "peers" or "scaling", holds lists of flat records, and under "about" who measured them; those of
-hosts with shorter vectors than 512 bits are parts of their own, "peers 256" and so on. Times are in seconds. In
-"peers": "times" (threads, workload, dtype, contender), "speedups" (numkan's own, threads over one), "rates" (of the
-machine, one thread: "flops" and "bytes" a second) and "absent" (who was left out, and why). In "scaling": "sweeps" and
+A part of the file, "peers" or "scaling", holds lists of flat records, and under "about" the host and the date. Hosts
+with vectors shorter than 512 bits have parts of their own, such as "peers 256". Times are in seconds. In "peers":
+"times" (threads, workload, dtype, contender), "speedups" (numkan's own, threads over one), "rates" (of the machine, one
+thread: "flops" and "bytes" a second) and "absent" (contenders that were left out, and why). In "scaling": "sweeps" and
 "memory" (bytes).
 """
 
@@ -34,7 +34,7 @@ def cases(times: list[Record], threads: int) -> dict[tuple[str, str], Times]:
 
 
 def own(times: Times, column: str) -> float:
-    """Return numkan's time; for single rows its predictor `frozen()` is what is meant for them."""
+    """Return numkan's time; for single rows that of its predictor `frozen()`."""
     return times.get("numkan frozen", {}).get(column, times["numkan"][column])
 
 

@@ -41,7 +41,7 @@ REPORT = "numkan.conformance report, version 1"  # the format of a file that the
 
 @dataclass
 class Judgement:
-    """What came of one peer."""
+    """The judgement of one peer."""
 
     name: str
     report: dict[str, Any] | None = None
@@ -235,7 +235,7 @@ def document(judgements: list[Judgement]) -> str:
             "Written by `conformance_peers.py`, which runs numkan's conformance kit on each library as it is "
             "installed, through a small adapter, and then runs the lines in the notes, which use the library alone. "
             "efficient-kan is not on the package index: its formulas were written anew "
-            "(`_efficient_kan_formulas.py`), and what is said of them is said of formulas.",
+            "(`_efficient_kan_formulas.py`), and the findings are about the formulas.",
             f"{header(PACKAGES)} {examples}.",
             "A number is the largest error in units of the law's bound: up to 1 is right. `ok` without a number: only "
             "exact things were compared. An empty cell: not claimed, because the library has no such function or "

@@ -1,7 +1,7 @@
-"""Claim: what once failed in the hands of a user holds, each line with what was measured.
+"""Claim: every failure that a user once met is cured.
 
-Every function ``check_*`` of the modules ``_faults_*.py`` beside this file makes one claim, its docstring, and returns
-what it measured and whether that is as claimed. Exit code 1 where one is not.
+Every function ``check_*`` of the modules ``_faults_*.py`` beside this file makes one claim, its docstring. It returns
+its measurement and whether the claim holds. Exit code 1 where one does not.
 
     python validation/faults.py                      # all of them
     python validation/faults.py --only busy          # those with this in the names of their module or function
