@@ -40,7 +40,7 @@ def test_integers_of_any_kind_pass_and_become_int() -> None:
 
 
 @pytest.mark.parametrize("value", [True, np.True_, 2.0, 2.5, "3", None, [3], 1j, np.float64(3)])
-def test_what_is_no_integer_is_a_type_error(value: Any) -> None:
+def test_a_value_that_is_no_integer_is_a_type_error(value: Any) -> None:
     assert repr(value) in complaint(TypeError, check_integer, value, 0)
 
 
@@ -71,7 +71,7 @@ def test_numbers_outside_are_value_errors(value: Any, limits: Any, exclusive: bo
 
 
 @pytest.mark.parametrize("value", [True, "1", None, 1j, [1.0], np.ones(1)])
-def test_what_is_no_number_is_a_type_error(value: Any) -> None:
+def test_a_value_that_is_no_number_is_a_type_error(value: Any) -> None:
     complaint(TypeError, check_number, value)
 
 
@@ -170,7 +170,7 @@ def bad_place(shape: tuple[int, ...], *places: Any) -> Array:
     return array
 
 
-def test_what_is_not_finite_is_counted_and_the_first_place_named() -> None:
+def test_values_that_are_not_finite_are_counted_and_the_first_is_located() -> None:
     check_finite("name", np.zeros((0, 2)))
     one = bad_place((3, 2), ((1, 0), np.nan))
     assert complaint(ValueError, check_finite, one) == (

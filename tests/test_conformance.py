@@ -183,7 +183,7 @@ def test_derivatives_are_asked_for_up_to_two_orders_beyond_the_degree() -> None:
     assert max(beyond) == 2
 
 
-def test_who_takes_even_knots_only_gets_knots_that_are_even_to_the_last_bit() -> None:
+def test_an_adapter_of_uniform_knots_gets_knots_that_are_uniform_to_the_last_bit() -> None:
     """Whoever takes a range and a number of intervals makes knots of its own, which are these."""
     seen: list[Array] = []
 
@@ -211,7 +211,7 @@ def test_who_takes_even_knots_only_gets_knots_that_are_even_to_the_last_bit() ->
 
 
 @pytest.mark.parametrize("about", ["grids", "networks"])
-def test_layers_of_who_takes_even_knots_only_have_even_ones(about: str) -> None:
+def test_layers_of_an_adapter_of_uniform_knots_have_uniform_ones(about: str) -> None:
     for made in cases_of(about, Scope(uneven=False, repeats=False), 0, 40):
         case = made.case
         layers = case.layers if about == "networks" else (case.layer,)
@@ -272,7 +272,7 @@ def test_a_pattern_that_names_no_law_is_an_error() -> None:
         check(DeBoor(), only=["X-1"])
 
 
-def test_float32_knots_stay_apart_for_who_takes_no_repeated_ones() -> None:
+def test_float32_knots_stay_apart_for_an_adapter_without_repeated_ones() -> None:
     """Knots that differ by 1e-12 are one in float32."""
 
     class Strict(DeBoor):
@@ -334,7 +334,7 @@ def test_gradients_by_scales_may_be_left_out(left_out: tuple[str, ...], methods:
 
 
 @pytest.mark.jit
-def test_what_is_told_of_scales_is_looked_at() -> None:
+def test_declared_scales_are_checked() -> None:
     class Half(WithoutScales):
         left_out, from_methods, dtype = ("scale_base",), GRADIENTS, "float64"
 
@@ -444,7 +444,7 @@ class InOrder(NumkanGrids):
         return coef * (1 + self.error * x[0, 0]).astype(coef.dtype)
 
 
-def test_who_promises_no_bits_may_round_otherwise_in_another_order_of_samples() -> None:
+def test_an_adapter_without_promised_bits_may_round_otherwise_in_another_order() -> None:
     report = check(InOrder(), only=["G-PERM"], examples=100)
     assert report.ok, report.text()
     assert report.results[0].worst > 0
@@ -561,7 +561,7 @@ def test_curves_scale_by_powers_of_two_where_terms_do_not_underflow() -> None:
         LAWS["P-LIN"].check(Added(), case)
 
 
-def test_a_guard_finds_what_is_done_to_arguments() -> None:
+def test_a_guard_finds_changes_of_arguments() -> None:
     x = np.array([0.25, 0.75])
     knots = np.arange(-1.0, 3.0)
 
@@ -796,7 +796,7 @@ def test_the_package_brings_the_extra_and_the_option() -> None:
     assert [one.partition(">")[0] for one in project["optional-dependencies"]["conformance"]] == ["hypothesis"]
 
 
-def test_what_is_imported_may_be_a_class_or_an_object() -> None:
+def test_an_imported_adapter_may_be_a_class_or_an_object() -> None:
     assert isinstance(imported("tests.conformance_adapters:DeBoor"), DeBoor)
     assert claims(imported("numkan.conformance.own:adapter"), "layer_vjp")
     assert scope_of(imported("numkan.conformance.own:adapter")).closed

@@ -212,7 +212,7 @@ def test_what_a_trial_may_cost_stays_within_the_budget(n, n_in, n_out, hidden):
 
 
 @pytest.mark.parametrize("limit", [100.0, 1000.0])
-def test_a_time_limit_that_cuts_is_told(limit, monkeypatch):
+def test_a_time_limit_that_cuts_is_reported(limit, monkeypatch):
     x, y = hard(200)
     wind(monkeypatch, tick=1.0, growth=1.01)
     model, result = search(x, y, time_limit=limit)
