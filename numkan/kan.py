@@ -6,6 +6,7 @@ import os
 from typing import Self
 
 from numkan.base import Function
+from numkan.export import to_c, to_numpy, to_scipy
 from numkan.model.archive import load, save
 from numkan.model.network import Network
 from numkan.model.prune import edge_scores, prune
@@ -80,6 +81,9 @@ extrapolate, init, seed, dtype
     predict = predict
     prune = prune
     score = score
+    to_c = to_c
+    to_numpy = to_numpy
+    to_scipy = to_scipy
 
     # --- files ----------------------------------------------------------------------------------------------------
 

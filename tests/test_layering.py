@@ -24,6 +24,7 @@ TIERS = {
     "train": 4,
     "__main__": 5,
     "conformance": 5,
+    "export": 5,
     "interop": 5,
     "io": 5,
     "plot": 5,
