@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from numkan.base import GIVEN
+from numkan.base import CUSTOM
 from numkan.layer.powers import powers_kernel, values_kernel
 from numkan.layer.prepare import place_kernel
 from numkan.layer.row_numbers import VALUES, highest_power, powers_of
@@ -35,7 +35,7 @@ def test_groups_hold_w_its_powers_and_base_values(k: int, backward: bool, dtype:
     work = Sorted(work, SAMPLES, INPUTS + at, work.block).within(work)._replace(numbers=filled)
     place_kernel(dtype)(x, 0, SAMPLES, LOW, HIGH, 16, knots.shape[1] - k, pieces, at, work)
     fill = powers_kernel(k, dtype) if backward else values_kernel(dtype)
-    fill(0, SAMPLES, LOW, HIGH, pieces, GIVEN, given, slope, True, at, work)
+    fill(0, SAMPLES, LOW, HIGH, pieces, CUSTOM, given, slope, True, at, work)
 
     numbers, highest = (powers_of(k), highest_power(k)) if backward else (VALUES, 1)
     size, where, behind, _ = group_ops(numbers, dtype)

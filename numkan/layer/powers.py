@@ -42,7 +42,7 @@ def _fill_kernel(highest: int, numbers: int, dtype: np.dtype[Any]) -> Any:
     def fill(begin, count, low, high, pieces, kind, given, given_slope, with_slopes, at, work):  # type: ignore[no-untyped-def]
         """Fill the groups of work.numbers for inputs low ... high - 1, sorted in slots at, at + 1, ....
 
-        kind: of base function; given, given_slope (n, n_in): b and b' where kind is GIVEN; with_slopes: whether b' is
+        kind: of base function; given, given_slope (n, n_in): b and b' where kind is CUSTOM; with_slopes: whether b' is
         wanted as well. A run ends within a vector: what is written behind it is of no sample, or is written again by
         the next run.
         """

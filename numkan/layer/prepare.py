@@ -41,7 +41,7 @@ def _functions_kernel(k: int, dtype: np.dtype[Any]) -> Any:
         """Fill the groups of slots 0, 1, ... with the functions of inputs low ... high - 1: Horner, samples as lanes.
 
         The samples lie sorted in these slots; kind: of base function; given, given_slope (n, n_in): b and b'
-        where kind is GIVEN; with_slopes: whether derivatives are wanted as well. A run ends within a vector: what
+        where kind is CUSTOM; with_slopes: whether derivatives are wanted as well. A run ends within a vector: what
         is written behind it is of no sample, or is written again by the next run.
         """
         centres, inverses, table = pieces.centre.reshape(-1), pieces.inverse.reshape(-1), pieces.poly.reshape(-1)

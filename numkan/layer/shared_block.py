@@ -23,7 +23,7 @@ import numpy as np
 from numkan._check import FloatArray
 from numkan._threads import Call, get_threads_at_once, run_together
 from numkan._watch import COUNT, count, enter, leave, new_count, wait
-from numkan.base import GIVEN, given_base
+from numkan.base import given_base
 from numkan.compile import kernel
 from numkan.layer.forward import chain_kernel, forward_kernel, second_chain
 from numkan.layer.pack import Source, no_source
@@ -56,7 +56,7 @@ class _Step(NamedTuple):
     x: FloatArray  # (n, n_in)
     pieces: Pieces
     kind: int  # of base function
-    given: FloatArray  # b and b' where kind is GIVEN
+    given: FloatArray  # b and b' where kind is CUSTOM
     given_slope: FloatArray
     source: Source  # empty if the coefficients are packed
     y: FloatArray  # (n, n_out)
@@ -238,7 +238,7 @@ class Sharing:
         begins = [0]
         for depth in range(1, len(layers)):
             layer, length = layers[depth], depth - begins[-1]
-            seen = layer.inside is not None or layer.base.kind == GIVEN
+            seen = layer.inside is not None or layer.base.is_custom
             has_chains = _has_two_chains(layer) and threads_for(layers, n) == 2
             if seen or layer.k != layers[depth - 1].k or has_chains or length == _LONGEST_STRETCH:
                 begins.append(depth)

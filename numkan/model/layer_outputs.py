@@ -15,7 +15,7 @@ import numpy as np
 
 from numkan._check import FloatArray
 from numkan._threads import run_tasks
-from numkan.base import ZERO, base_and_slope
+from numkan.base import base_and_slope
 from numkan.compile import kernel
 from numkan.layer.layer import KANLayer
 from numkan.model.direct_plan import MAX_ROW_BYTES
@@ -53,7 +53,7 @@ def layer_outputs(layer: KANLayer, x: FloatArray) -> FloatArray:
         return all_activations([layer.pack()._replace(inside=None)], x)[-1]
     scale_sp, scale_base = layer._mask * layer._scale_sp, layer._mask * layer._scale_base
     coefs, pieces = scale_sp[:, None, :] * layer._coef, layer.pieces
-    based = layer._base.kind != ZERO and bool(scale_base.any())
+    based = not layer._base.is_zero and bool(scale_base.any())
     y = np.zeros((len(x), layer.n_out), x.dtype)
     size = rows_per_block(layer.n_in * max(layer.n_out, layer.k + 1))
 

@@ -21,7 +21,7 @@ import numpy as np
 from scipy.linalg import blas
 
 from numkan._check import FloatArray
-from numkan.base import ZERO, BaseFunction, base_and_slope
+from numkan.base import BaseFunction, base_and_slope
 from numkan.compile import jit_is_off
 from numkan.layer.layer import KANLayer
 from numkan.model.normal_kernels import (
@@ -96,7 +96,7 @@ class _Basis:
             x, layer.pieces, self.values, self.slopes, self.first, points, found, np.empty(n, np.int32)
         )
         self.base: tuple[FloatArray, FloatArray] | None = None
-        if layer.base.kind != ZERO and layer.base_scale.any():
+        if not layer.base.is_zero and layer.base_scale.any():
             self.base = base_and_slope(layer.base, x)
 
 
