@@ -10,7 +10,7 @@ import pytest
 
 import numkan
 from numkan import KAN
-from numkan.model.losses import targets
+from numkan.model.targets import targets
 
 pytestmark = pytest.mark.jit  # in plain Python normal equations take minutes
 

@@ -21,7 +21,7 @@ from numkan.layer.packed import PackedLayer
 from numkan.layer.shared_block import Sharing
 from numkan.layer.work import LONGEST_BLOCK, Sorted, lent
 from numkan.model.cuts import Lot, chunk_rows, fit_a_block, lot_key, new_lot, new_sharing, spans
-from numkan.model.losses import Targets
+from numkan.model.targets import Targets
 from numkan.spline.pieces import check_inside
 
 __all__ = ["activations", "all_activations", "backward", "check_domain", "forward", "loss_and_gradients"]

@@ -10,6 +10,7 @@ import numpy as np
 
 from numkan._check import check_flag, check_integer, check_number, check_option, check_seed
 from numkan._shown import shown
+from numkan.model.losses import LOSSES
 from numkan.model.network import Network
 from numkan.model.regularization import Penalties
 from numkan.train.climbs import Climbs
@@ -37,7 +38,7 @@ def fit(
     method: str = "auto",
     steps: int | str = "auto",
     grids: int | Sequence[int] | str | None = "auto",
-    loss: str = "mse",
+    loss: Any = "mse",
     sample_weight: Any = None,
     validation: Any = "auto",
     patience: int | None = None,
@@ -83,8 +84,10 @@ def fit(
         Intervals G of the stages, such as ``[3, 5, 10, 20]``; None keeps the model's. By default up to as many
         coefficients as the samples can tell: Levenberg-Marquardt from G = 5 (a model that goes on: from its own) in
         ratios of about 5, the others from the model's G in doublings.
-    loss : {"mse", "cross_entropy"}
-        See :mod:`numkan.model.losses`.
+    loss : {"mse", "cross_entropy", "huber"}, or a user's own
+        A user's own is a tuple (value, derivative) or (value, derivative, curvature) of functions of (prediction,
+        target), each (n, n_out) in and out, one value an entry. ``"huber"`` has delta 1, in the units of the targets:
+        :class:`numkan.Huber` takes another. See :mod:`numkan.model.losses`.
     sample_weight : array_like, shape (n,), optional
     validation : "auto", None, float, (x, y) or (x, y, sample_weight)
         Samples to judge by, which the training does not see: given, or that share of the samples, drawn with
@@ -209,7 +212,7 @@ def fit(
     restarts, climbs = _budget(restarts, effort)
     automatic, penalty = isinstance(penalty, str), _penalty(penalty)
     train, held = _divide(self, samples, validation, grids, loss, rng)
-    squares = loss == "mse" and not settings.penalties.active
+    squares = samples.goal.loss is LOSSES["mse"] and not settings.penalties.active
     as_drawn = self.is_as_drawn
     plan = make_plan(
         self, len(train), method, grids, steps, batch_size, learning_rate, patience,
@@ -218,7 +221,7 @@ def fit(
     if isinstance(validation, str) and held is not None:
         plan.chosen["validation"] = f"{len(held)} of {len(samples)} samples held out, to choose the grid by"
     settings = replace(settings, anew=(as_drawn and start != "keep") or (redraw and plan.method == "lm"))
-    if plan.method != "lm" and loss == "cross_entropy":
+    if plan.method != "lm" and samples.goal.loss.takes_labels:
         weight = WEIGHT if penalty is None else penalty
         settings = replace(settings, curves=weight / number_of_samples(train.goal))
         if automatic:
@@ -281,7 +284,7 @@ def _penalty(penalty: Any) -> float | None:
 
 
 def _divide(
-    model: Network, samples: Samples, validation: Any, grids: Any, loss: str, rng: np.random.Generator
+    model: Network, samples: Samples, validation: Any, grids: Any, loss: Any, rng: np.random.Generator
 ) -> tuple[Samples, Samples | None]:
     """Return training samples, and validation samples where there are to be some."""
     if isinstance(validation, str):

@@ -423,7 +423,7 @@ class Training:
             stages=tuple(self._stages),
             history=self._recorder.history(),
             chosen=dict(self._plan.chosen),
-            loss_name=self._samples.goal.loss,
+            loss_name=self._samples.goal.loss.name,
         )
 
 

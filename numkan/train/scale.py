@@ -43,7 +43,7 @@ class Scale(NamedTuple):
     @classmethod
     def of(cls, samples: Samples, penalties: Penalties, *, drawn: bool) -> Scale:
         """Return the units that suit targets and regularization."""
-        outputs = _exponent(samples) if samples.goal.loss == "mse" else 0
+        outputs = _exponent(samples) if samples.goal.loss.rescaled(1.0) else 0
         heavy = math.frexp(penalties.lamb)[1] - _HEAVY if penalties.active else 2 * outputs
         return cls(outputs, max(2 * outputs, heavy), drawn)
 
@@ -60,7 +60,8 @@ class Scale(NamedTuple):
         with np.errstate(over="ignore", under="ignore"):
             y: FloatArray = np.ldexp(goal.y, -self.outputs)
         total = _times_power(goal.total, self.losses - 2 * self.outputs)
-        return Samples(samples.x, goal._replace(y=y, total=total))
+        loss = goal.loss.rescaled(self.unit) or goal.loss
+        return Samples(samples.x, goal._replace(loss=loss, y=y, total=total))
 
     def penalties(self, penalties: Penalties) -> Penalties:
         """Return the penalties with `lamb` for losses in these units."""

@@ -130,7 +130,6 @@ def _settle(model: Network, samples: Samples, held: NDArray[np.bool_] | None, *,
     the mean of the targets. With `grids`, the grid of every hidden layer goes over its activations first; its splines
     are stretched with it.
     """
-    mse = samples.goal.loss == "mse"
     centre, width = best_constant(samples)
     x = samples.x
     for depth, layer in enumerate(model.act_fun):
@@ -145,7 +144,7 @@ def _settle(model: Network, samples: Samples, held: NDArray[np.bool_] | None, *,
             for able, numbers in ((layer.sb_trainable, layer.scale_base), (True, layer.coef)):
                 numbers /= _power_of_two(wide, layer.dtype) if able else 1.0
             y = layer_outputs(layer, x)
-        if last and mse:
+        if last and not samples.goal.loss.takes_labels:
             bear = np.ones(layer.mask.shape) if depth or held is None else 1.0 - held
             _shift(layer, bear * ((centre - y.mean(axis=0)) / np.maximum(bear.sum(axis=0), 1.0)))
         x = y
@@ -169,20 +168,21 @@ def _settle_base(layer: KANLayer, x: FloatArray) -> None:
 
 def _worse_than_constant(model: Network, samples: Samples) -> bool:
     y = model._predict(samples.x)
-    loss = samples.goal.part(slice(0, len(samples)), y, np.empty_like(y))
     constant = np.empty_like(y)
     constant[:] = best_constant(samples)[0]
-    return not loss < samples.goal.part(slice(0, len(samples)), constant, np.empty_like(y))
+    return not samples.goal.loss_of(y) < samples.goal.loss_of(constant)
 
 
 def best_constant(samples: Samples) -> tuple[FloatArray, float]:
-    """Return the best constant outputs (n_out,), and the standard deviation of the targets about them."""
+    """Return the best constant outputs (n_out,), and the deviation of the targets about them, or 1 if unlike them."""
     goal = samples.goal
-    if goal.loss != "mse":
+    if goal.loss.takes_labels:
         return np.zeros(1), 1.0
     weight = goal.weight.astype(np.float64) if goal.weight.size else None
     with np.errstate(all="ignore"):
-        centre = np.average(goal.y.astype(np.float64), axis=0, weights=weight)
+        centre = goal.loss.best_constant(goal.y.astype(np.float64), weight)
+        if goal.loss.rescaled(1.0) is None:
+            return centre, 1.0  # outputs need not be in the units of the targets
         spread = float(np.average(np.square(goal.y - centre).mean(axis=1), weights=weight))
     return centre, float(np.sqrt(spread)) if 0 < spread < np.inf else 1.0
 
