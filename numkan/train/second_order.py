@@ -15,8 +15,7 @@ import numpy as np
 from numkan._check import FloatArray
 from numkan.base import given_base
 from numkan.model.least_squares import LeastSquares
-from numkan.optimize.damped import DampedLeastSquares
-from numkan.optimize.result import Status
+from numkan.optimize import LevenbergMarquardt, Nielsen, Status
 from numkan.train.box import NEAR, box_points
 from numkan.train.commit import commit_grids, scratch_copy
 from numkan.train.evidence import Evidence, Smoothness, measures
@@ -151,8 +150,8 @@ class LeastSquaresTraining(Training):
 
     def _new_stepper(self, z: FloatArray) -> None:
         try:
-            self._stepper = DampedLeastSquares(
-                self._objective.problem, z, damping=_DAMPING, scaled=True, ftol=_LEAST_GAIN
+            self._stepper = LevenbergMarquardt(
+                self._objective.problem, z, rule=Nielsen(_DAMPING, scaled=True), ftol=_LEAST_GAIN, gtol=0.0
             )
         except ValueError:
             raise NotFiniteError(where_not_finite(self._work, self._samples)) from None

@@ -22,7 +22,7 @@ import numpy as np
 
 from numkan._check import FloatArray
 from numkan.model.least_squares import LeastSquares
-from numkan.optimize.damped import DampedLeastSquares
+from numkan.optimize import LevenbergMarquardt, Nielsen
 from numkan.spline.knots import greville
 from numkan.train.splines import Splines, laid_over
 
@@ -83,7 +83,7 @@ def train_start(
     best, least, damping = splines, np.inf, 1.0
     for _ in range(_ROUNDS):
         problem = LeastSquares(splines.layers, x, y, root_weight)
-        run = DampedLeastSquares(problem, splines.vector, damping=damping)
+        run = LevenbergMarquardt(problem, splines.vector, rule=Nielsen(damping), gtol=0.0)
         for _ in range(_STEPS):
             check()
             if not run.step():
@@ -164,7 +164,8 @@ def _trained_on(
 ) -> tuple[Splines, float]:
     """Train some steps on G intervals; return what was reached, and its residual."""
     finer = splines.on_grids(x, [G] * len(splines.layers))
-    run = DampedLeastSquares(LeastSquares(finer.layers, x, y, root_weight), finer.vector, damping=1.0)
+    problem = LeastSquares(finer.layers, x, y, root_weight)
+    run = LevenbergMarquardt(problem, finer.vector, rule=Nielsen(), gtol=0.0)
     for _ in range(_TOURNAMENT_STEPS):
         check()
         if not run.step():
