@@ -97,7 +97,7 @@ class _Roughness:
         if len(orders) == 2:
             self.relative = np.array([_eigenvalues(row, k, *orders) for row in rows])
         if k > 0:
-            self.matrices.insert(0, np.array([_rise(row, k) for row in rows]))
+            self.matrices.insert(0, np.array([_mean_slope(row, k) for row in rows]))
         self.products = [D.transpose(0, 2, 1) @ D for D in self.matrices]
         largest = np.array([np.diagonal(Q, axis1=1, axis2=2).max() for Q in self.products])
         self.largest = np.where(largest > 0.0, largest, 1.0)  # few coefficients have no differences of high order
@@ -123,7 +123,7 @@ class _Roughness:
         return out
 
 
-def _rise(knots: FloatArray, k: int) -> FloatArray:
+def _mean_slope(knots: FloatArray, k: int) -> FloatArray:
     """Return the row (1, G + k) that gives a curve's rise over its domain: its mean slope on the unit interval."""
     ends = np.array([[knots[k]], [knots[-1 - k]]])
     low, high = B_batch(ends, knots[None, :], k)[:, 0]
@@ -184,17 +184,17 @@ class Smoothness:
             _edges(normal, at, coef.shape)[...] += blocks
             at += coef.size
 
-    def ease(self, c: FloatArray, noise: float) -> None:
+    def relax(self, c: FloatArray, noise: float) -> None:
         r"""Lower the weights, in place, to where the edges are as rough as the penalties let one expect at that noise.
 
         There :math:`\lambda c^T Q c = s^2 \operatorname{rank} Q`: what has been learned before is not flattened.
         """
-        eased = []
+        relaxed = []
         for coef, rough, weight in zip(self._split(c), self._rough, self._weights, strict=True):
             rank = np.array([D.shape[1] for D in rough.matrices], float)[:, None, None]
             expected = noise**2 * np.maximum(rank, 1.0) / np.maximum(rough.squares(coef), _TINY)
-            eased.append(np.minimum(weight, expected))
-        self.weights = eased
+            relaxed.append(np.minimum(weight, expected))
+        self.weights = relaxed
 
     def _pin(self, whole: FloatArray) -> int:
         """Take away, in place, the constants that the edges of a node can exchange; return how many there are.
@@ -230,7 +230,7 @@ class Smoothness:
             at += n_in * n_basis * n_out
         return out
 
-    def weigh(self, problem: LeastSquares, c: FloatArray, least_noise: float = 0.0) -> Evidence:
+    def update_weights(self, problem: LeastSquares, c: FloatArray, least_noise: float = 0.0) -> Evidence:
         """Update the weights once, by the data of a problem at the point c, whose noise is `least_noise` or more."""
         squares, gradient, data = problem.data_equations(c)
         n = problem.y.size

@@ -13,15 +13,16 @@ from numkan._shown import shown
 from numkan.model.losses import LOSSES
 from numkan.model.network import Network
 from numkan.model.regularization import Penalties
-from numkan.train.climbs import Climbs
+from numkan.train.climbs import fit_by_least_squares
 from numkan.train.curves import WEIGHT, number_of_samples
 from numkan.train.exclusive import one_at_a_time
+from numkan.train.gradient import fit_by_gradients
 from numkan.train.history import FitResult, FitState
+from numkan.train.least_squares import LeastSquaresOptions
 from numkan.train.plan import holdout, make_plan
-from numkan.train.run import Settings, Training
 from numkan.train.samples import Samples, check_samples, merged, split, validation_samples
 from numkan.train.scale import Scale
-from numkan.train.second_order import SecondOrder
+from numkan.train.session import Session, Settings
 
 __all__ = ["fit"]
 
@@ -231,15 +232,14 @@ def fit(
     with np.errstate(all="ignore"):  # what is not finite is found where it counts
         if plan.method != "lm":
             scale = Scale.of(train, settings.penalties, drawn=start != "keep" and as_drawn)
-            result = Training(self, train, held, plan, settings, rng, scale).run()
+            result = fit_by_gradients(Session(self, train, held, plan, settings, scale), rng)
             return _with_note(result) if result.success and "penalty" in plan.chosen else result
         plan.chosen["start"] = (
             "redraw: the model is as its constructor drew it" if redraw else "keep: the model goes on"
         )
-        options = SecondOrder(redraw, restarts, climbs, penalty)
+        options = LeastSquaresOptions(redraw, restarts, climbs, penalty)
         train, everything = merged(train), merged(samples if isinstance(validation, str) else train)
-        training = Climbs(self, train, held, plan, settings, rng, everything=everything, options=options)
-        return training.run()
+        return fit_by_least_squares(Session(self, train, held, plan, settings), everything, options, rng)
 
 
 def _as_called(callback: Callable[[FitState], object]) -> Callable[[FitState], object]:
