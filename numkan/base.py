@@ -24,6 +24,7 @@ __all__ = [
     "BASE_FUNCTIONS",
     "CUSTOM",
     "BaseFunction",
+    "NamedFunction",
     "base_and_slope",
     "base_function",
     "fill_base",
@@ -229,10 +230,29 @@ def _zero(dtype: np.dtype[Any]) -> Any:
 
 # --- the registry -------------------------------------------------------------------------------------------------
 
-#: By name: what returns, for a dtype, the kernel of one number x that returns b(x) and b'(x). To add a base function,
-#: add it here. It is called in a loop over many numbers, which LLVM makes vectors of if the kernel has no calls and no
-#: branches: silu then takes 1.2 ns a number, as long as with vectors written by hand (1.1 ns).
-BASE_FUNCTIONS: dict[str, Callable[[np.dtype[Any]], Any]] = {"silu": _silu, "identity": _identity, "zero": _zero}
+
+class NamedFunction(NamedTuple):
+    """A base function that has a name."""
+
+    #: Returns, for a dtype, the kernel of one number x that returns b(x) and b'(x). It is called in a loop over many
+    #: numbers, which LLVM makes vectors of if the kernel has no calls and no branches: silu then takes about as long
+    #: as with vectors written by hand.
+    pair: Callable[[np.dtype[Any]], Any]
+
+    #: b(x) of an array x in NumPy, and of a number {x} in C, where "" or "f" stands for {f} at the end of a function's
+    #: name: how models are written out (:mod:`numkan.export`). {cut} is where the exponential of -x would overflow.
+    numpy: str
+    c: str
+
+
+#: The base functions by name. To add one, add it here.
+BASE_FUNCTIONS = {
+    "silu": NamedFunction(
+        _silu, numpy="np.where(x < {cut}, 0, x / (1 + np.exp(-x)))", c="{x} < {cut} ? 0 : {x} / (1 + exp{f}(-{x}))"
+    ),
+    "identity": NamedFunction(_identity, numpy="x", c="{x}"),
+    "zero": NamedFunction(_zero, numpy="np.zeros_like(x)", c="0"),
+}
 
 
 def _fill_one(pair: Any) -> Any:
@@ -259,7 +279,7 @@ def fill_base(dtype: np.dtype[Any]) -> Any:
     It fills `values` from `to` on with b at the `count` points of x from `at` on, and `slopes` from `slope_to` on with
     b' if `with_slopes`. The arrays may be one, but not the ranges in it.
     """
-    *rest, last = (_fill_one(pair(dtype)) for pair in BASE_FUNCTIONS.values())
+    *rest, last = (_fill_one(named.pair(dtype)) for named in BASE_FUNCTIONS.values())
 
     @kernel
     def fill(kind, x, at, count, values, to, slopes, slope_to, with_slopes):  # type: ignore[no-untyped-def]

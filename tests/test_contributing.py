@@ -31,7 +31,7 @@ def _tanh(dtype):
     return tanh
 
 
-BASE_FUNCTIONS["tanh"] = _tanh
+BASE_FUNCTIONS["tanh"] = NamedFunction(_tanh, numpy="np.tanh(x)", c="tanh{f}({x})")
 """
 
 #: Appended to numkan/model/losses.py.
@@ -59,6 +59,7 @@ POLICY = {
 }
 
 START = """
+import runpy
 import numpy as np
 from numkan import KAN
 rng = np.random.default_rng(0)
@@ -84,6 +85,10 @@ for method in ("lm", "lbfgs", "adam"):
     model = KAN([2, 2, 1], grid=2, base_fun="tanh", seed=0)
     result = model.fit(x, y, method=method, steps=5, grids=None, start="keep")
     assert result.success and result.history.train[-1] < result.history.train[0]
+model.to_numpy(folder + "/exported.py")
+np.testing.assert_allclose(runpy.run_path(folder + "/exported.py")["predict"](x), model(x), rtol=1e-12)
+model.to_c(folder + "/model.h")
+assert "tanh(x[i])" in open(folder + "/model.h").read()
 again = saved_and_loaded(model, folder)
 assert again.act_fun[1].base_fun == "tanh" and (again(x) == model(x)).all()
 """
