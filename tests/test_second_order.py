@@ -739,7 +739,7 @@ def test_a_time_limit_is_looked_at_before_every_step(monkeypatch):
 
 def test_a_time_limit_that_ends_the_starts_leaves_the_model_as_it_was(monkeypatch):
     monkeypatch.setattr(starts, "_ACCEPTED", 0.0)
-    monkeypatch.setattr(starts, "_AGREEING", 10**9)
+    monkeypatch.setattr(starts, "_N_AGREEING", 10**9)
     x, y = data(noise=1.0)
     model = small()
     before = state(model)

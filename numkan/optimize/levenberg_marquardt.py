@@ -214,7 +214,7 @@ def levenberg_marquardt(
         Converged when a step lowers f by no more than ``ftol * f``. At 0 the run goes on until steps no longer lead
         anywhere.
     radius : float
-        The first trust region: so many times the length of x0 in scaled variables.
+        The first trust region, as a multiple of the length of x0 in scaled variables.
 
     Returns
     -------

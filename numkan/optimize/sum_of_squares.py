@@ -1,4 +1,4 @@
-"""What Levenberg-Marquardt asks of a problem: a sum of squares, and what is known of it near a point; checked."""
+"""The interface of problems for Levenberg-Marquardt: a sum of squares and its derivatives near a point, checked."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ ResidualsAndJacobian = Callable[[FloatArray], tuple[Any, Any]]
 
 
 class Point(NamedTuple):
-    """What is known where the iteration stands."""
+    """A point of the iteration, and the linear model of the residuals there."""
 
     x: FloatArray
     fun: float

@@ -32,7 +32,7 @@ __all__ = ["TrustRegion", "TrustStep", "step_within"]
 _TOLERANCE = 0.1
 _MAX_TRIALS = 30
 
-#: So small a damping, beside a diagonal of at most 1, only makes a singular model solvable.
+#: A damping this small, added to a diagonal of at most 1, only makes a singular model solvable.
 _SINGULAR = 1e-12
 
 
@@ -51,7 +51,7 @@ class TrustRegion:
     Parameters
     ----------
     radius : float
-        The first one: so many times the length of x0 in scaled variables.
+        The first one, as a multiple of the length of x0 in scaled variables.
     """
 
     def __init__(self, radius: float = 100.0) -> None:
@@ -129,7 +129,7 @@ def _next_region(point: Point, step: TrustStep, fun: float, gain: float, radius:
         return 0.5 * step.damping, max(radius, 2.0 * step.size)
     if gain > 0.25:
         return step.damping, radius
-    # a quarter or less: shrink to the minimum of the parabola through what is known of f along the step
+    # a quarter or less: shrink to the minimum of the parabola through f at both ends of the step and its slope
     share = 0.1
     if math.isfinite(fun) and fun < 100.0 * point.fun:
         slope = -step.predicted  # at least that steep: the model's own fall, and its damping

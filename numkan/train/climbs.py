@@ -25,20 +25,20 @@ from numkan.train.starts import find_start
 
 __all__ = ["fit_by_least_squares"]
 
-#: Where some samples are held out and time is limited, the ladder has this share of it, and the last fit what is left.
+#: If samples are held out and time is limited, the ladder may use this share of it; the last fit has the rest.
 _LADDER_SHARE = 0.5
 
-#: A last stage is not kept where its loss is so many times that of the point that it went on from.
+#: A last stage is discarded if it multiplies the loss by more than this.
 _WORSE = 2.0
 
-#: Grids that are laid anew at last leave the function what it is where the loss is no more than this times what it was.
-#: End polynomials run away where they change an output by more than this share of the targets' deviation.
+#: Laying grids anew in the end has kept the function if it multiplies the loss by no more than this.
+#: End polynomials run away if they change an output by more than this share of the targets' deviation.
 _AS_SMALL, _NEAR = 1.05, 0.05
 
-#: Held-out samples contradict the evidence where their error is so many times what cross-validation says of it, and
-#: more than this share of the targets' deviation. Then the ladder is climbed once more, and kept where it comes this
-#: near (a factor on the held-out loss): chance draws the held-out samples, and what runs through all others does worse
-#: far from them.
+#: Held-out samples contradict the evidence if their error is `_CONTRADICTED` times the one that cross-validation
+#: estimates, and more than `_POOR` of the targets' deviation. Then the ladder is climbed again. The second climb is
+#: kept if its held-out loss is below `_AS_GOOD` times the first one: chance draws the held-out samples, and a function
+#: that runs through all others does worse far from them.
 _CONTRADICTED, _POOR, _AS_GOOD = 3.0, 0.03, 1.3
 
 
@@ -197,7 +197,7 @@ class _Climbs:
         return status, message
 
     def _is_stuck(self) -> bool:
-        """Whether the last refinement has lowered the residuals by too little, and what is left is no noise."""
+        """Whether the last refinement has lowered the residuals by too little, though they are no noise."""
         session, stages, reached = self._session, self._stages, self._stages.reached
         if len(reached.noises) < 3 or session.model.depth == 1 or session.best is None:
             return False

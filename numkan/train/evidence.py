@@ -1,4 +1,4 @@
-r"""How much each edge is smoothed, told by the data.
+r"""How much each edge is smoothed, estimated from the data.
 
 With a penalty of several measures m for every edge e,
 
@@ -16,8 +16,8 @@ of its highest derivative (:mod:`numkan.spline.smoothness`): straight lines, oth
 and the rest, so that an edge which only follows noise straightens, then vanishes; and where data are free of noise, the
 weights fall until only empty cells feel them, which go on with their neighbours' polynomial.
 
-A network of more coefficients than targets can run through all of them, and s falls to nothing. Who knows from samples
-held out that there is more noise gives the least that s may be.
+A network of more coefficients than targets can run through all of them, and s falls to zero. If held-out samples show
+more noise, their deviation is passed as a lower bound on s (`least_noise`).
 
 References
 ----------
@@ -46,16 +46,16 @@ __all__ = ["Evidence", "Smoothness", "measures"]
 #: One update changes no weight by a larger factor.
 _FASTEST = 1e3
 
-#: A penalty is at most so many times what the data say of a coefficient, or rounding hides the data beside it.
-_MOST = 1e9
+#: A penalty on a coefficient is at most this many times the diagonal of J^T J, or rounding hides the data beside it.
+_MAX_RATIO = 1e9
 
 #: No weight falls below this, times the number of targets and the unit of its edge.
 _LEAST = 1e-60
 
-#: At least so many of the targets are left to tell the noise, as a share.
+#: The degrees of freedom that estimate the noise are at least this share of the targets.
 _LEFT = 0.02
 
-#: What of H neither data nor penalties determine is held by this share of its diagonal.
+#: Added to the diagonal of H, as a share of it, where neither data nor penalties determine a direction.
 _HELD = 1e-14
 
 _TINY = np.finfo(np.float64).tiny
@@ -83,7 +83,7 @@ def _orders(layer: SplineLayer, smooth: bool) -> list[int]:
 
 
 class _Roughness:
-    """What is measured on the edges of one layer; arrays whose first axis has one entry serve all inputs."""
+    """The measures of the edges of one layer; arrays whose first axis has one entry serve all inputs."""
 
     def __init__(self, layer: SplineLayer, orders: Sequence[int]) -> None:
         knots, k = layer.grid, layer.k
@@ -251,7 +251,7 @@ class Smoothness:
             with np.errstate(over="ignore"):  # an edge that is straight
                 new = variance * old * gain / np.maximum(rough.squares(coef), _TINY)
             new = np.clip(new, old / _FASTEST, old * _FASTEST)
-            most = _MOST * np.einsum("iopp->io", seen) / coef.shape[1]
+            most = _MAX_RATIO * np.einsum("iopp->io", seen) / coef.shape[1]
             weights.append(np.clip(new, _LEAST * n, np.maximum(most / rough.largest[:, None, None], _LEAST * n)))
             at += coef.size
         self.weights = weights

@@ -98,8 +98,8 @@ def fit(
         Levenberg-Marquardt then fits all samples, where it held them out itself; and where their error shows that it
         took noise for the function, it climbs the ladder once more, with no less noise than they show.
     patience : int, optional
-        A stage ends where so many steps have not lowered the validation loss; 100 by default (Adam: 20 epochs). Stages
-        of Levenberg-Marquardt end by themselves.
+        A stage ends if this many steps in a row have not lowered the validation loss; 100 by default (Adam: 20 epochs).
+        Stages of Levenberg-Marquardt end by themselves.
     start : {"auto", "keep", "redraw"}
         Whether Levenberg-Marquardt may begin anew. "auto" does so only where parameters, grids and masks are byte for
         byte what the constructor drew, and goes on with every other model (fitted, loaded, written into, regridded,
@@ -163,12 +163,12 @@ def fit(
     Notes
     -----
     Ctrl-C, like any other exception that a signal handler raises, is raised on and leaves the model at the last
-    accepted step; or behind it with its grids already laid anew for the next steps, which may change the loss by
+    accepted step; or after it, with its grids already laid anew for the next steps, which may change the loss by
     a fraction of a percent. While a kernel compiles, signals wait for its end, some seconds at most. A fit can be gone
     on with: call it again (the memory of the optimizer begins empty).
 
     BLAS has one thread while a fit runs, in `callback` too, and in other threads of Python; then it has again what it
-    had. (Accelerate, on macOS, cannot be told.)
+    had. (Accelerate, on macOS, cannot be limited.)
 
     L-BFGS and Adam measure targets in a power of two near their deviation. On a model as drawn, targets times 2^m give
     predictions times 2^m, to the bit, while no number leaves the range of the dtype (for targets of size 1, abs(m) up
@@ -276,7 +276,7 @@ def _budget(restarts: Any, effort: float) -> tuple[int, int]:
 
 
 def _penalty(penalty: Any) -> float | None:
-    """Return the weight of a fixed penalty, None where weights are told by evidence."""
+    """Return the weight of a fixed penalty, None where weights are estimated by evidence."""
     if isinstance(penalty, str):
         check_option("penalty", penalty, ["auto"])
         return None

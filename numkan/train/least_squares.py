@@ -32,22 +32,23 @@ _LEAST_GAIN = 0.005
 #: The damping that a run begins with.
 _DAMPING = 1e-6
 
-#: In a stage weights are updated at most so often (in a last one, which goes on with those of the ladder, less often),
-#: after runs of so many steps, until noise and degrees of freedom change by less than this share.
+#: A stage updates the weights at most `_UPDATES` times, with `_STEPS_BETWEEN` steps before each, until noise and
+#: degrees of freedom change by less than the share `_SETTLED`. The last stage, which goes on with the weights of the
+#: ladder, needs fewer updates.
 _UPDATES, _LAST_UPDATES, _STEPS_BETWEEN, _SETTLED = 8, 2, 6, 0.05
 
-#: The first weights, times the number of targets: from weak to strong. Where there are more coefficients than this
-#: share of the targets the second holds, or they would run through the samples and take noise for none.
+#: The first weight, over the number of targets; it is the second one where there are more coefficients than the share
+#: `_MANY` of the targets, because the splines would run through the samples and show no noise.
 _FIRST_WEIGHT, _FIRST_WEIGHT_OF_MANY, _MANY = 1e-8, 1e-3, 0.5
 
-#: Residuals are falling where a stage has brought them below this share of what they were.
+#: Residuals are falling if a stage has brought them below this share of the previous ones.
 _FALLING = 0.5
 
 #: Grids reach over the box of the data in training up to this degree, where the finest of the ladder has coefficients
 #: for no more than this share of the targets.
 _REACHING, _REACHING_SHARE = 3, 2.0 / 3.0
 
-#: Residuals of a model that goes on are taken for this much at least: rounding.
+#: Residuals of a model that goes on count as this much at least, because of rounding.
 _LEAST_NOISE = 1e-15
 
 
@@ -230,7 +231,7 @@ class LeastSquaresStages:
         return "all steps taken" if taken >= session.plan.steps else "converged"
 
     def _take_steps(self, grid: int, number: int) -> int:
-        """Take up to so many steps; return how many."""
+        """Take up to `number` steps; return how many were taken."""
         session = self._session
         for step in range(number):
             session.check_time()

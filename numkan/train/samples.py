@@ -124,7 +124,7 @@ def _telling(x: FloatArray, is_held: NDArray[np.bool_], counts: NDArray[np.bool_
 def merged(samples: Samples) -> Samples:
     """Return the samples with copies, of equal inputs and equal targets, made one that has their weight together.
 
-    The loss stays the same. But whoever tells the noise from the number of samples must not take copies for so many
+    The loss stays the same. But an estimate of the noise from the number of samples must not take copies for
     independent ones. Where targets differ at one input the samples were measured independently, and all of them stay.
     """
     label, n = samples.groups

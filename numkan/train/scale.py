@@ -22,10 +22,10 @@ from numkan.train.samples import Samples
 __all__ = ["AS_THEY_ARE", "Scale"]
 
 #: The largest exponent of a unit, so that factors are exact and finite.
-_MOST = {np.dtype(np.float32): 120, np.dtype(np.float64): 1000}
+_MAX_EXPONENT = {np.dtype(np.float32): 120, np.dtype(np.float64): 1000}
 
-#: A deviation below so many spacings of the mean is rounding: the targets are constant, and this share of them counts
-#: for their deviation.
+#: A deviation below this many spacings of the mean is rounding: then the targets are constant, and this share of their
+#: size stands for their deviation.
 _ROUNDINGS = 8
 _OF_CONSTANT = 1 / 16
 
@@ -127,7 +127,7 @@ def _exponent(samples: Samples) -> int:
         deviation = _OF_CONSTANT * largest
     if deviation == 0.0:
         return 0
-    most = _MOST[goal.y.dtype]
+    most = _MAX_EXPONENT[goal.y.dtype]
     return min(max(size + round(math.log2(deviation)), -most), most)
 
 

@@ -190,7 +190,7 @@ class Session:
         return time.perf_counter() - self._began
 
     def check_time(self) -> None:
-        """End the fit, or a part of it, where so much of its time is over."""
+        """End the fit, or a part of it, where its share of the time limit is over."""
         limit = self.settings.time_limit
         if limit is not None and self.seconds >= self.time_share * limit:
             raise Ended(FitStatus.TIME, f"Stopped: the time limit of {limit:g} s is over.")

@@ -26,7 +26,7 @@ __all__ = ["NotFiniteError", "best_constant", "first_grids", "lay_grids", "thinn
 #: Knots reach beyond the activations, k / G times their range: room for it in the dtype.
 _ROOM = 256
 
-#: Units stay so many powers of two inside the range of the dtype.
+#: Units stay inside the range of the dtype by this many powers of two.
 _ROOM_BITS = 8
 
 #: A direction of the coefficients that the samples see less than this of keeps the old function. With a strict
@@ -35,7 +35,7 @@ _ROOM_BITS = 8
 #: larger, the worst 100 000 times. Where the samples are dense, the numbers are the same.
 _COND = 1e-3
 
-#: Hidden grids are laid over at most about so many samples, evenly taken; sizes are those over as many.
+#: Hidden grids are laid over about this many samples at most, evenly spaced; sizes are measured on as many.
 _GRID_SAMPLES = 5000
 
 #: A unit within this factor of 1 counts as 1.
