@@ -255,23 +255,6 @@ BASE_FUNCTIONS = {
 }
 
 
-def _fill_one(pair: Any) -> Any:
-    """Return the kernel that fills arrays with one base function; see :func:`fill_base`."""
-
-    @kernel
-    def fill(x, at, count, values, to, slopes, slope_to, with_slopes):  # type: ignore[no-untyped-def]
-        points, b = x[at : at + count], values[to : to + count]  # whole slices, or the loops do not become vectors
-        if with_slopes:
-            slope = slopes[slope_to : slope_to + count]
-            for s in range(count):
-                b[s], slope[s] = pair(points[s])
-        else:
-            for s in range(count):
-                b[s] = pair(points[s])[0]
-
-    return fill
-
-
 @cache
 def fill_base(dtype: np.dtype[Any]) -> Any:
     """Return the kernel ``(kind, x, at, count, values, to, slopes, slope_to, with_slopes)`` of a dtype.
@@ -279,28 +262,43 @@ def fill_base(dtype: np.dtype[Any]) -> Any:
     It fills `values` from `to` on with b at the `count` points of x from `at` on, and `slopes` from `slope_to` on with
     b' if `with_slopes`. The arrays may be one, but not the ranges in it.
     """
-    *rest, last = (_fill_one(named.pair(dtype)) for named in BASE_FUNCTIONS.values())
+    pair = _pair_of_kind(dtype)
 
     @kernel
     def fill(kind, x, at, count, values, to, slopes, slope_to, with_slopes):  # type: ignore[no-untyped-def]
-        last(x, at, count, values, to, slopes, slope_to, with_slopes)
+        points, b = x[at : at + count], values[to : to + count]  # whole slices, or the loops do not become vectors
+        if with_slopes:
+            slope = slopes[slope_to : slope_to + count]
+            for s in range(count):
+                b[s], slope[s] = pair(kind, points[s])
+        else:
+            for s in range(count):
+                b[s] = pair(kind, points[s])[0]
+
+    return fill
+
+
+def _pair_of_kind(dtype: np.dtype[Any]) -> Any:
+    """Return the kernel (kind, x) -> (b(x), b'(x)); LLVM takes the choice out of a loop over x."""
+    *rest, last = (named.pair(dtype) for named in BASE_FUNCTIONS.values())
+
+    @kernel
+    def pair(kind, x):  # type: ignore[no-untyped-def]
+        return last(x)
 
     for kind in range(len(rest) - 1, -1, -1):
-        fill = _either(kind, rest[kind], fill)
-    return fill
+        pair = _either(kind, rest[kind], pair)
+    return pair
 
 
-def _either(own: int, fill_own: Any, fill_other: Any) -> Any:
-    """Return the kernel that fills arrays with the base function of one kind, or asks for another one."""
+def _either(own: int, own_pair: Any, other_pair: Any) -> Any:
+    """Return the kernel of the base function of one kind, or else of another one."""
 
     @kernel
-    def fill(kind, x, at, count, values, to, slopes, slope_to, with_slopes):  # type: ignore[no-untyped-def]
-        if kind == own:
-            fill_own(x, at, count, values, to, slopes, slope_to, with_slopes)
-        else:
-            fill_other(kind, x, at, count, values, to, slopes, slope_to, with_slopes)
+    def pair(kind, x):  # type: ignore[no-untyped-def]
+        return own_pair(x) if kind == own else other_pair(kind, x)
 
-    return fill
+    return pair
 
 
 def silu(x: FloatArray | float) -> FloatArray:
