@@ -156,3 +156,24 @@ def test_the_standard_input_is_read_once(tmp_path, monkeypatch):
             assert [block.columns["a"] for block in table.blocks(["a"])] == [("1",)]
             with pytest.raises(CommandError, match="not the standard input"):
                 next(table.blocks(["a"]))
+
+
+@pytest.mark.parametrize("name", ["t.csv", "t.npy"])
+def test_a_damaged_table_is_read_or_told_and_raises_nothing_else(tmp_path, name):
+    rng, path = np.random.default_rng(0), tmp_path / name
+    if name == "t.npy":
+        np.save(path, rng.normal(size=(5, 3)))
+    else:
+        path.write_bytes(b'\xef\xbb\xbfa,b,c\n1,2,x\n,3,"y,z"\nNA,1e3,w\n')
+    whole, told = path.read_bytes(), []
+    for _ in range(200):
+        damaged = bytearray(whole[: rng.integers(len(whole) // 2, len(whole) + 1)])
+        for place in rng.integers(0, min(len(damaged), 140), rng.integers(1, 5)):
+            damaged[place] = rng.choice([0, 10, 13, 34, 44, 40, 255, rng.integers(256)])
+        path.write_bytes(damaged)
+        try:
+            read(path)
+        except CommandError as error:
+            told.append(str(error))
+    assert len(told) > 20
+    assert not any("\n" in text for text in told)

@@ -16,8 +16,8 @@ __all__ = ["check_writable", "note", "print_json"]
 
 
 def print_json(content: Mapping[str, Any]) -> None:
-    """Print one object; numbers that are not finite, which JSON does not have, are null."""
-    print(json.dumps(_plain(content), indent=1, allow_nan=False))
+    """Print one object in one line; numbers that are not finite, which JSON does not have, are null."""
+    print(json.dumps(_plain(content), allow_nan=False))
 
 
 def _plain(value: Any) -> Any:

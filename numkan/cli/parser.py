@@ -78,6 +78,17 @@ gaps (whether the data had some), and mean and scale, or levels), targets, class
 null for a model saved in Python without names.
 """
 
+_CHECK = """\
+Hold an implementation of B-splines or KANs to the laws that numkan is tested with: exact values, derivatives, knot
+insertion, grid updates, gradients, files. An adapter is an object with a method basis(x, knots, k) and whatever else
+the implementation has: help(numkan.conformance.adapter) says what each method gets and returns. It is imported in a
+process of its own, which may crash or hang.
+
+  numkan check mine.adapter:adapter                    all laws; exit code 1 where one that is claimed fails
+  numkan check mine.adapter:adapter --only P-PoU       one of them
+  numkan check --list                                  what they state
+"""
+
 _INFO = """\
 Print versions and settings, for a bug report say.
 
@@ -126,7 +137,7 @@ def make_parser() -> argparse.ArgumentParser:
     show = add("show", "print what a saved model is", _SHOW)
     show.add_argument("model", help="file that fit --out, or KAN.save, wrote")
     show.add_argument("--json", action="store_true", help="print one JSON object")
-    add_options(add("check", "hold another KAN to numkan's laws", "Hold an implementation of KANs to numkan's laws."))
+    add_options(add("check", "hold another KAN to numkan's laws", _CHECK))
     info = add("info", "print versions and settings", _INFO)
     info.add_argument("--json", action="store_true", help="print one JSON object")
     return parser

@@ -25,7 +25,7 @@ from numkan.cli.errors import CommandError
 __all__ = ["BadCell", "Block", "Table", "as_numbers", "as_texts", "is_number", "open_table"]
 
 #: Cells of a block.
-_CELLS = 1 << 18
+_CELLS = 1 << 17
 
 #: Texts that stand for no value, in lower case.
 _GAPS = frozenset({"", "na", "n/a", "nan", "null", "none"})
@@ -165,7 +165,9 @@ class _Matrix(Table):
     def __init__(self, path: str) -> None:
         try:
             array = np.load(path, mmap_mode="r", allow_pickle=False)
-        except ValueError as error:
+        except (MemoryError, OSError):
+            raise
+        except Exception as error:  # numpy parses the header as Python, and raises many things for a broken one
             raise CommandError(f"{path} must be a .npy file of numbers: {' '.join(str(error).split())}.") from None
         if not isinstance(array, np.ndarray) or array.ndim != 2 or array.dtype.kind not in "fiub":
             what = f"shape {array.shape} and dtype {array.dtype}" if isinstance(array, np.ndarray) else "an archive"
