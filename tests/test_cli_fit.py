@@ -86,7 +86,7 @@ def test_columns_are_found_by_name_and_unseen_texts_are_gaps(capsys, mixed):
     out, err = capsys.readouterr()
     first, second = rows_of(out)[1]
     assert first == second
-    assert err == "numkan: column 'b' has text that the fit has not seen in 1 rows: taken for gaps.\n"
+    assert err == "numkan: column 'b' has text that the fit has not seen in 1 row: taken for gaps.\n"
     write("bad.csv", {"b": ["red"], "a": ["many"]})
     assert main(["predict", "m.npz", "bad.csv"]) == 2
     assert "Column 'a' must hold numbers, not 'many' in row 1" in capsys.readouterr().err

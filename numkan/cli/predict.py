@@ -40,7 +40,8 @@ def run(options: argparse.Namespace) -> int:
             sys.stdout.writelines(f"{','.join(map(repr, row))}\n" for row in outputs.tolist())
     for name, count in unknown.items():
         if count:
-            note(f"column {shown(name)} has text that the fit has not seen in {count} rows: taken for gaps.")
+            rows = f"{count} row{'s' * (count > 1)}"
+            note(f"column {shown(name)} has text that the fit has not seen in {rows}: taken for gaps.")
     return OK
 
 
