@@ -23,7 +23,7 @@ import numkan
 Part = dict[str, list[Record]]
 
 WARM = 10**6  # a seed whose data only warm up
-EFFORT = 0.15  # of a search of d and e: at most about ten seconds
+EFFORT = 0.17  # of a search of d and e: about ten seconds at most
 PYKAN_SEEDS = 3  # at most: it takes half a minute a seed
 
 
