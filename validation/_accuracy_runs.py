@@ -114,14 +114,15 @@ def d(seeds: int, peers: bool) -> Part:
         runs += searches(problem, seeds, scaled=True)
         if peers and problem.name in RERUN:
             rerun += rerun_scaled(problem)
-    return {"runs": runs, "peers": rerun}
+    return {"effort": EFFORT, "runs": runs, "peers": rerun}
 
 
 def e(seeds: int, peers: bool) -> Part:
     """Search for each Feynman formula."""
     one_core()
     warm_up(FEYNMAN.values())
-    return {"runs": [r for problem in FEYNMAN.values() for r in searches(problem, seeds, scaled=False)], "peers": []}
+    runs = [r for problem in FEYNMAN.values() for r in searches(problem, seeds, scaled=False)]
+    return {"effort": EFFORT, "runs": runs, "peers": []}
 
 
 def warm_up(problems: Iterable[Problem]) -> None:
