@@ -9,7 +9,7 @@ import numpy as np
 
 from numkan.base import CUSTOM, fill_base
 from numkan.compile import kernel
-from numkan.spline.pieces import bounded
+from numkan.spline.local import bounded
 
 __all__ = ["base_kernel"]
 
