@@ -15,8 +15,9 @@ if TYPE_CHECKING:
     from numkan.layer import KANLayer as KANLayer
     from numkan.model.losses import Huber as Huber
     from numkan.search import search as search
+    from numkan.spline import SplineBasis as SplineBasis
 
-__all__ = ["KAN", "Huber", "KANLayer", "get_threads", "search", "set_threads", "silu"]
+__all__ = ["KAN", "Huber", "KANLayer", "SplineBasis", "get_threads", "search", "set_threads", "silu"]
 
 __version__ = "0.1.0"
 
@@ -25,6 +26,7 @@ _HOMES = {
     "Huber": "numkan.model.losses",
     "KAN": "numkan.kan",
     "KANLayer": "numkan.layer",
+    "SplineBasis": "numkan.spline",
     "get_threads": "numkan._threads",
     "search": "numkan.search",
     "set_threads": "numkan._threads",
