@@ -1,0 +1,38 @@
+"""Formulas: what a fitted network has found, written down exactly, and proved on the data.
+
+``find(x, y)`` looks for the formula behind samples, ``explain(model, x, y)`` for the one that a network has learned.
+Both return a :class:`Formula`. The pieces stand for themselves: :func:`identify` names one function of one variable,
+the tests of structure ask whether an oracle splits, :func:`refine` and :func:`snap` settle constants on the data.
+"""
+
+from numkan.symbolic.find import explain as explain
+from numkan.symbolic.find import find as find
+from numkan.symbolic.formula import Formula as Formula
+from numkan.symbolic.functions import LIBRARY as LIBRARY
+from numkan.symbolic.functions import Function as Function
+from numkan.symbolic.identify import identify as identify
+from numkan.symbolic.oracle import Oracle as Oracle
+from numkan.symbolic.refine import refine as refine
+from numkan.symbolic.snap import snap as snap
+from numkan.symbolic.structure import test_additive as test_additive
+from numkan.symbolic.structure import test_multiplicative as test_multiplicative
+from numkan.symbolic.symbols import equivalent as equivalent
+from numkan.symbolic.symmetry import symmetries as symmetries
+from numkan.symbolic.symmetry import test_symmetry as test_symmetry
+
+__all__ = [
+    "LIBRARY",
+    "Formula",
+    "Function",
+    "Oracle",
+    "equivalent",
+    "explain",
+    "find",
+    "identify",
+    "refine",
+    "snap",
+    "symmetries",
+    "test_additive",
+    "test_multiplicative",
+    "test_symmetry",
+]

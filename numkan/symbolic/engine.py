@@ -1,0 +1,240 @@
+"""The search for one formula: closed forms, the network as an oracle, reduced data with networks of their own."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from numkan._check import FloatArray
+from numkan.kan import KAN
+from numkan.search import search
+from numkan.symbolic.closed import power_law, ratios
+from numkan.symbolic.expression import Node, Tape
+from numkan.symbolic.functions import Function
+from numkan.symbolic.judge import Judge
+from numkan.symbolic.oracle import Answer, Oracle
+from numkan.symbolic.reductions import Reduction, additive_coordinates, by_symmetries, by_transforms
+from numkan.symbolic.solve import Solver
+from numkan.symbolic.swap import swaps
+from numkan.symbolic.whiteness import alike, explained
+
+__all__ = ["Engine", "Fitted", "Settings", "looks_like_noise"]
+
+_SEARCH = 0.15  # effort of the search for a network, of an effort of 1
+_ROWS = 4000  # of the samples train networks
+#: The share of the box, and the error of the oracle in units of its held-out one, of each look at a network.
+_LOOKS = ((0.96, 1.0), (0.6, 1.0), (0.96, 8.0), (0.96, 0.25))
+_PROPOSALS = 24  # of one look that are judged
+_LATER = 0.5  # effort for a network of reduced data
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Fitted:
+    """A network with what its errors are on samples that it has not seen."""
+
+    model: KAN
+    error: float  # as an oracle of the truth
+    held_out: float  # against the held-out targets, noise included
+    output: int = 0
+
+    def __call__(self, x: FloatArray) -> FloatArray:
+        """Return the values (n,)."""
+        return np.asarray(self.model(x)[:, self.output], np.float64)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Settings:
+    """What a search may use."""
+
+    functions: Mapping[str, Function]
+    effort: float
+    deadline: float | None
+    seed: int
+    say: Callable[[str], None]
+
+    def left(self) -> float | None:
+        """Return the seconds that are left, or None where the clock does not matter."""
+        return None if self.deadline is None else max(self.deadline - time.perf_counter(), 0.0)
+
+    def expired(self) -> bool:
+        """Tell whether the time is over."""
+        return self.deadline is not None and time.perf_counter() >= self.deadline
+
+
+def looks_like_noise(x: FloatArray, residual: FloatArray) -> bool:
+    """Tell whether residuals show no trace of what a formula might have left."""
+    return alike(x, residual) < 3.0 and explained(x, residual) < 0.02
+
+
+@dataclass(slots=True, eq=False)
+class Engine:
+    """Looks for the formula of one output."""
+
+    x: FloatArray
+    y: FloatArray
+    weight: FloatArray | None
+    held: tuple[FloatArray, FloatArray]
+    settings: Settings
+    network: Fitted | None = None
+    trace: list[str] = field(default_factory=list)
+    judge: Judge = field(init=False)
+    noisy: bool = False
+
+    def __post_init__(self) -> None:
+        """Make the judge."""
+        self.judge = Judge(self.x, self.y, self.weight, self.settings.expired)
+
+    def run(self) -> None:
+        """Go through all stages until one ends the search."""
+        self._closed()
+        if self.network is None:  # wanted in any case: formulas are compared with it
+            effort = _SEARCH if self.judge.exact is None else _SEARCH / 10
+            self.network = self.fit(self.x, self.y, self.held, effort)
+        if self.judge.done:
+            return
+        network = self.network
+        residual = self.held[1] - network(self.held[0])
+        self.noisy = bool(network.held_out > 1e-5 * np.std(self.y) and looks_like_noise(self.held[0], residual))
+        self._say(f"network {network.model.width}: held-out error {network.held_out:.3g}, as an oracle "
+                  f"{network.error:.3g}{', the rest looks like noise' if self.noisy else ''}")  # fmt: skip
+        solver = self._look(network, self.x, lambda node: node, "network")
+        if not self.judge.done:
+            self._swap()
+        if not self.judge.done and not self._noise_is_left():
+            self._reduce(solver)
+
+    def _say(self, text: str) -> None:
+        self.trace.append(text)
+        self.settings.say(text)
+
+    # --- stages -------------------------------------------------------------------------------------------------------
+
+    def _closed(self) -> None:
+        """Try the forms that linear algebra finds."""
+        law = power_law(self.x[:2000], self.y[:2000])
+        for node in [law] if law is not None else ratios(self.x, self.y, self.settings.functions):
+            found = self.judge.consider(node, "closed form")
+            self._say(f"closed form: residual {found.rms if found else np.inf:.3g}")
+            if self.judge.done:
+                return
+
+    def fit(
+        self, x: FloatArray, y: FloatArray, held: tuple[FloatArray, FloatArray], effort: float, **options: Any
+    ) -> Fitted:
+        """Find a network, and measure it on the held-out samples."""
+        settings = self.settings
+        left = settings.left()
+        rows = slice(0, _ROWS)
+        model, result = search(
+            x[rows], y[rows], effort=effort * settings.effort,
+            time_limit=None if left is None else max(0.5 * left, 0.05),
+            sample_weight=None if self.weight is None or len(x) != len(self.weight) else self.weight[rows],
+            random_state=settings.seed, **options,
+        )  # fmt: skip
+        difference = model(held[0])[:, 0] - held[1]
+        held_out = float(np.sqrt(np.mean(np.square(difference))))
+        error, fit = held_out, result.fit
+        if np.isfinite(fit.noise) and fit.noise > 0.5 * held_out and looks_like_noise(held[0], difference):
+            error = min(held_out, 2.0 * fit.noise * float(np.sqrt(fit.freedom / min(len(x), _ROWS))))
+        return Fitted(model, max(error, 1e-15 * float(np.std(y))), held_out)
+
+    def _look(self, network: Fitted, x: FloatArray, back: Callable[[Node], Node], origin: str) -> Solver:
+        """Look at a network as an oracle, several times; judge what is proposed."""
+        low, high = x.min(axis=0), x.max(axis=0)
+        first: Solver | None = None
+        looks = ((0.96, 1.0), (0.96, 0.35), (0.96, 3.0)) if self.noisy else _LOOKS
+        for share, times in looks:
+            if self.judge.done and first is not None:
+                break
+            solver = Solver(self.settings.functions, self.settings.effort, self.settings.seed)
+            first = first or solver
+            self.trace.append(f"{origin}: {share:g} of the box, {times:g} times the error")
+            before = len(self.judge.tried)
+            for node in self._some(solver, oracle_of(network, low, high, times).shrunk(share)):
+                found = self.judge.consider(back(node), origin)
+                solver.trace.append(f"-> residual {found.rms if found else np.inf:.3g}")
+                if self.judge.done:
+                    break
+            self.trace += ["  " + line for line in solver.trace]
+            self.settings.say(f"{origin}: {len(self.judge.tried) - before} expressions kept")
+        assert first is not None
+        return first
+
+    def _some(self, solver: Solver, oracle: Oracle) -> Iterator[Node]:
+        for count, node in enumerate(solver.propose(oracle)):
+            yield node
+            if count >= _PROPOSALS or self.judge.expired():
+                return
+
+    def _swap(self) -> None:
+        """Exchange functions of the best expressions for others, by what the data say."""
+        for _ in range(2):
+            best = self.judge.best()
+            if best is None:
+                return
+            for name, node in swaps(best.node, self.judge.x, self.settings.functions):
+                found = self.judge.consider(node, f"{best.origin}, {name}")
+                if found is not None:
+                    self.trace.append(f"{name}: residual {found.rms:.3g}")
+                if self.judge.done:
+                    return
+            if self.judge.best() is best:
+                return
+
+    def _noise_is_left(self) -> bool:
+        """Tell whether the best expression leaves noise only, so that there is nothing more to be found."""
+        best, network = self.judge.best(), self.network
+        if best is None or network is None or not self.noisy:
+            return False
+        tried = held_residual(best.node, self.held)
+        return float(np.sqrt(np.mean(np.square(tried)))) <= 1.02 * network.held_out and looks_like_noise(
+            self.held[0], tried
+        )
+
+    def _reduce(self, solver: Solver) -> None:
+        """Change variables or targets of the data, and fit networks to what is left."""
+        functions, effort = self.settings.functions, self.settings.effort
+        for reduction in additive_coordinates(self.x, self.y, functions):
+            self._attack(reduction, _SEARCH * _LATER, solve_widths=[[reduction.x(self.x).shape[1], 1]])
+            if self.judge.done:
+                return
+        made = [*by_symmetries(solver.symmetries, self.x)[:2], *by_transforms(self.y, functions)[:3]]
+        for reduction in made[: max(1, round(4 * effort))]:
+            self._attack(reduction, _SEARCH * _LATER)
+            if self.judge.done:
+                return
+
+    def _attack(self, reduction: Reduction, effort: float, solve_widths: Any = None) -> None:
+        """Fit a network to reduced data and look at it."""
+        x, y = reduction.x(self.x), reduction.y(self.y)
+        held = reduction.x(self.held[0]), reduction.y(self.held[1])
+        ok, held_ok = (
+            np.isfinite(x).all(axis=1) & np.isfinite(y),
+            np.isfinite(held[0]).all(axis=1) & np.isfinite(held[1]),
+        )
+        if ok.sum() < 30 or held_ok.sum() < 5:
+            return
+        options = {} if solve_widths is None else {"widths": solve_widths}
+        network = self.fit(x[ok], y[ok], (held[0][held_ok], held[1][held_ok]), effort, **options)
+        share = network.held_out / (float(np.std(y[ok])) or 1.0)
+        self._say(f"{reduction.name}: network {network.model.width}, held-out error {share:.3g} of the deviation")
+        if share < 0.1:
+            self._look(network, x[ok], reduction.back, reduction.name)
+
+
+def oracle_of(network: Fitted, low: FloatArray, high: FloatArray, times: float) -> Oracle:
+    """Return a network as an oracle with errors so many times its own."""
+
+    def ask(x: FloatArray) -> Answer:
+        return network(x), np.full(len(x), times * network.error)
+
+    return Oracle(ask, low, high)
+
+
+def held_residual(node: Node, held: tuple[FloatArray, FloatArray]) -> FloatArray:
+    """Return the residuals of an expression on held-out samples."""
+    return Tape(node).value(held[0]) - held[1]

@@ -1,0 +1,243 @@
+"""``find`` and ``explain``: formulas from data, and from a fitted network."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from numkan._blas import one_blas_thread
+from numkan._check import FloatArray, as_float_array, check_finite, check_flag, check_number, check_seed, is_list
+from numkan._shown import shown
+from numkan.kan import KAN
+from numkan.symbolic.engine import Engine, Fitted, Settings
+from numkan.symbolic.expression import number
+from numkan.symbolic.finish import finished
+from numkan.symbolic.formula import Constant, Errors, Formula
+from numkan.symbolic.functions import check_library
+from numkan.symbolic.symbols import sympy_module
+
+__all__ = ["explain", "find"]
+
+_FEWEST, _MOST_COLUMNS, _MOST_ROWS = 30, 9, 6000
+_HELD_OUT = 0.2
+
+
+def find(
+    x: Any,
+    y: Any,
+    *,
+    names: Sequence[str] | None = None,
+    library: Any = None,
+    forbid: Any = (),
+    sample_weight: Any = None,
+    effort: float = 1.0,
+    time_limit: float | None = None,
+    progress: bool = False,
+    random_state: int | np.random.Generator | None = 0,
+) -> Formula | tuple[Formula, ...]:
+    """Find the formula behind samples.
+
+    A network is fitted and asked as an oracle: tests of structure split it until functions of one variable are left,
+    which are identified among those of the library. What they propose is refined on the samples, all constants at once.
+    The right structure refines to rounding, or to the noise; a fifth of the samples is held out and has the last word.
+
+    Parameters
+    ----------
+    x : array_like, shape (n, n_in)
+        30 rows at least; of more than 6000, a sample is drawn. Up to nine columns.
+    y : array_like, shape (n,) or (n, n_out)
+    names : sequence of str, optional
+        Of the inputs; by default x0, x1, ....
+    library : mapping of str to callable, optional
+        Functions that formulas may hold beside those of :data:`numkan.symbolic.LIBRARY`.
+    forbid : list of str
+        Names of functions that they must not hold.
+    sample_weight : array_like, shape (n,), optional
+    effort : float
+        Scales the work, which is counted and not timed.
+    time_limit : float, optional
+        Seconds, for all outputs. Without it the clock decides nothing.
+    progress : bool
+        Whether to write a line to the standard error at every stage.
+    random_state : int, numpy.random.Generator or None
+
+    Returns
+    -------
+    Formula, or tuple of Formula
+        A tuple where y has two dimensions.
+
+    Raises
+    ------
+    ImportError
+        Without sympy.
+    ValueError, TypeError
+        If an argument is not as said.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from numkan import symbolic
+    >>> x = np.random.default_rng(0).uniform(1, 3, (300, 2))
+    >>> formula = symbolic.find(x, 3 * x[:, 0] / x[:, 1] ** 2, names=["m", "r"])
+    >>> print(formula, formula.status)
+    3*m/r**2 exact
+    """
+    given = _Given(x, y, names, library, forbid, sample_weight, effort, time_limit, progress, random_state)
+    return given.all_outputs(None)
+
+
+def explain(
+    model: KAN,
+    x: Any,
+    y: Any,
+    *,
+    names: Sequence[str] | None = None,
+    library: Any = None,
+    forbid: Any = (),
+    sample_weight: Any = None,
+    effort: float = 1.0,
+    time_limit: float | None = None,
+    progress: bool = False,
+    random_state: int | np.random.Generator | None = 0,
+) -> Formula | tuple[Formula, ...]:
+    """Find the formula that a fitted network has learned.
+
+    As :func:`find`, but the network is given. Let x and y hold samples that it was not fitted to where there are some:
+    their error is the tolerance of all tests.
+
+    Parameters
+    ----------
+    model : KAN
+        It is not changed.
+    x, y
+        Samples.
+    names, library, forbid, sample_weight, effort, time_limit, progress, random_state
+        As for :func:`find`.
+
+    Returns
+    -------
+    Formula, or tuple of Formula
+        A tuple where y has two dimensions.
+    """
+    if not isinstance(model, KAN):
+        raise TypeError(f"Argument `model` must be a KAN, not {type(model).__name__}.")
+    given = _Given(x, y, names, library, forbid, sample_weight, effort, time_limit, progress, random_state)
+    if given.x.shape[1] != model.n_in:
+        raise ValueError(f"Argument `x` must have {model.n_in} columns, one for each input, not {given.x.shape[1]}.")
+    if given.y.shape[1] != model.n_out:
+        raise ValueError(f"Argument `y` must have {model.n_out} columns, one for each output, not {given.y.shape[1]}.")
+    return given.all_outputs(model)
+
+
+class _Given:
+    """The arguments, checked."""
+
+    def __init__(
+        self, x: Any, y: Any, names: Any, library: Any, forbid: Any, weight: Any, effort: Any, time_limit: Any,
+        progress: Any, random_state: Any,
+    ) -> None:  # fmt: skip
+        sympy_module()
+        self.functions = check_library(library, forbid)
+        self.x, self.y, self.several = _check_data(x, y)
+        self.weight = _check_weight(weight, len(self.x))
+        self.names = _check_names(names, self.x.shape[1])
+        self.effort = check_number("effort", effort, 0.0, exclusive=True)
+        limit = None if time_limit is None else check_number("time_limit", time_limit, 0.0)
+        self.deadline = None if limit is None else time.perf_counter() + limit
+        self.say = _say if check_flag("progress", progress) else _keep_quiet
+        self.rng = check_seed("random_state", random_state)
+
+    def all_outputs(self, model: KAN | None) -> Formula | tuple[Formula, ...]:
+        """Find a formula for each output."""
+        order = self.rng.permutation(len(self.x))
+        notes = []
+        if len(order) > _MOST_ROWS:
+            order = order[:_MOST_ROWS]
+            notes.append(f"found on a sample of {_MOST_ROWS} of {len(self.x)} rows")
+        cut = max(round(_HELD_OUT * len(order)), 6)
+        seed = int(self.rng.integers(2**31))
+        with one_blas_thread(), np.errstate(all="ignore"):
+            found = [
+                self._one(k, model, np.sort(order[cut:]), np.sort(order[:cut]), seed, notes)
+                for k in range(self.y.shape[1])
+            ]
+        return tuple(found) if self.several else found[0]
+
+    def _one(self, k: int, model: KAN | None, train: Any, held: Any, seed: int, notes: list[str]) -> Formula:
+        y = self.y[:, k]
+        if np.ptp(y) <= 1e-14 * float(np.abs(y).max()):
+            return _constant(float(np.mean(y)), self.names, notes)
+        settings = Settings(self.functions, self.effort, self.deadline, seed, self.say)
+        weight = None if self.weight is None else self.weight[train]
+        network = None
+        if model is not None:
+            values = np.asarray(model(self.x[held])[:, k], np.float64)
+            error = float(np.sqrt(np.mean(np.square(values - y[held]))))
+            network = Fitted(model, max(error, 1e-15 * float(np.std(y))), error, k)
+        engine = Engine(self.x[train], y[train], weight, (self.x[held], y[held]), settings, network)
+        engine.run()
+        cut = settings.expired() and engine.judge.exact is None
+        stopped = "`time_limit` was over before all hypotheses had been looked at." if cut else ""
+        return finished(engine, self.names, stopped, notes)
+
+
+def _constant(value: float, names: tuple[str, ...], notes: list[str]) -> Formula:
+    """Return the formula of targets that do not vary."""
+    sp = sympy_module()
+    exact = sp.Integer(int(value)) if value == int(value) and abs(value) < 1e15 else sp.Float(value, 17)
+    text = str(exact) if exact.is_Integer else ""
+    return Formula(
+        "exact", names, Errors(0.0, 0.0, 0.0), (Constant(value, text, 0.0),), trace=("the targets are constant",),
+        notes=tuple(notes), _expression=exact, _symbols=tuple(sp.Symbol(n) for n in names), _node=number(value),
+    )  # fmt: skip
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def _keep_quiet(text: str) -> None:
+    del text
+
+
+def _check_data(x: Any, y: Any) -> tuple[FloatArray, FloatArray, bool]:
+    x, y = as_float_array("x", x, np.float64), as_float_array("y", y, np.float64)
+    if x.ndim != 2 or x.shape[1] < 1:
+        raise ValueError(f"Argument `x` must have shape (n, n_in), not {x.shape}.")
+    if x.shape[1] > _MOST_COLUMNS:
+        raise ValueError(f"Argument `x` must have at most {_MOST_COLUMNS} columns, not {x.shape[1]}: drop some first.")
+    if len(x) < _FEWEST:
+        raise ValueError(f"Argument `x` must have at least {_FEWEST} rows to tell formulas apart, not {len(x)}.")
+    if y.ndim not in (1, 2) or len(y) != len(x) or y.size == 0:
+        raise ValueError(f"Argument `y` must have shape ({len(x)},) or ({len(x)}, n_out), not {y.shape}.")
+    check_finite("x", x)
+    check_finite("y", y)
+    return x, y if y.ndim == 2 else y[:, None], y.ndim == 2
+
+
+def _check_weight(weight: Any, n: int) -> FloatArray | None:
+    if weight is None:
+        return None
+    checked = as_float_array("sample_weight", weight, np.float64)
+    if checked.shape != (n,):
+        raise ValueError(f"Argument `sample_weight` must have shape ({n},), not {checked.shape}.")
+    check_finite("sample_weight", checked)
+    if not (checked >= 0.0).all() or not checked.any():
+        raise ValueError("Argument `sample_weight` must hold numbers >= 0, not all 0.")
+    return checked
+
+
+def _check_names(names: Any, n_in: int) -> tuple[str, ...]:
+    if names is None:
+        return tuple(f"x{k}" for k in range(n_in))
+    if not is_list(names) or len(names) != n_in:
+        raise ValueError(f"Argument `names` must hold {n_in} names, one for each column, not {shown(names)}.")
+    texts = tuple(str(name) for name in names)
+    bad = [t for t in texts if not t.isidentifier()]
+    if bad or len(set(texts)) < n_in:
+        raise ValueError(f"Argument `names` must hold different identifiers, not {shown(list(texts))}.")
+    return texts

@@ -1,0 +1,169 @@
+"""From the best expression to a `Formula`: snapping, simplification, the last refinement, the verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from numkan._check import FloatArray
+from numkan.symbolic.engine import Engine, looks_like_noise
+from numkan.symbolic.expression import Const, Node, Tape, bits, constants, walk
+from numkan.symbolic.formula import Alternative, Constant, Errors, Formula, Part
+from numkan.symbolic.judge import Tried, is_rounding, rounding_of
+from numkan.symbolic.refine import refine
+from numkan.symbolic.snap import snap, standard_errors
+from numkan.symbolic.swap import inner_functions, name_of, swaps
+from numkan.symbolic.symbols import from_sympy, python_text, simplified, symbols_for, to_sympy, without_abs
+
+__all__ = ["finished"]
+
+_CLOSE = 0.1  # a formula is approximate where its error is below this share of the deviation, else there is none
+_LENGTHY = 1.02  # held-out error, relative to the network's, up to which a formula may be within noise
+_PARTS = 6
+
+
+def finished(engine: Engine, names: Sequence[str], stopped: str, notes: Sequence[str] = ()) -> Formula:
+    """Return what an engine has found as a formula."""
+    best = engine.judge.exact or engine.judge.best()
+    network = engine.network
+    held = engine.held
+    own = float("nan") if network is None else network.held_out
+    if best is None:
+        return _network_stands(engine, names, stopped, notes, Errors(float("nan"), float("nan"), own))
+    symbols = symbols_for(names, engine.x.min(axis=0))
+    node, snapped_errors = _snapped(engine, best)
+    node, expression = _simplified(engine, node, symbols)
+    train, held_out = _rms(node, engine.judge.x, engine.judge.y), _rms(node, *held)
+    error = Errors(train, held_out, own)
+    status = _status(engine, node, error)
+    engine.trace.append(f"status {status}: {python_text(expression)}, held-out error {held_out:.3g}")
+    if status == "none":
+        return _network_stands(engine, names, stopped, notes, error)
+    return Formula(
+        status=status,
+        names=tuple(names),
+        error=error,
+        constants=_constants(engine, node, train, snapped_errors),
+        parts=_parts(engine, node, train),
+        alternatives=_alternatives(engine, symbols),
+        trace=tuple(engine.trace),
+        stopped=stopped,
+        notes=tuple(notes),
+        _expression=expression,
+        _symbols=tuple(symbols),
+        _node=node,
+        _network=None if network is None else network.__call__,
+    )
+
+
+def _network_stands(engine: Engine, names: Sequence[str], stopped: str, notes: Sequence[str], error: Errors) -> Formula:
+    network = engine.network
+    alternatives = _alternatives(engine, symbols_for(names, engine.x.min(axis=0)))
+    return Formula(
+        "none", tuple(names), error, alternatives=alternatives, trace=tuple(engine.trace), stopped=stopped,
+        notes=tuple(notes), _network=None if network is None else network.__call__,
+    )  # fmt: skip
+
+
+def _rms(node: Node, x: FloatArray, y: FloatArray) -> float:
+    return float(np.sqrt(np.mean(np.square(Tape(node).value(x) - y))))
+
+
+def _snapped(engine: Engine, best: Tried) -> tuple[Node, dict[float, float]]:
+    """Return the expression with its constants snapped, and what their standard errors were."""
+    judge = engine.judge
+    exact = judge.exact is best
+    floor = rounding_of(best.node, judge.x, judge.y)
+    before = standard_errors(best.node, judge.x, max(best.rms, floor))[0]
+    known = {round(c.value, 6): float(e) for c, e in zip(constants(best.node), before, strict=True)}
+    noisy = not exact
+    if noisy and not engine.noisy:
+        return best.node, known  # what is left is no noise: the data cannot tell what its constants are
+    node = snap(best.node, judge.x, judge.y, weight=judge.weight, floor=floor, noisy=noisy)
+    if exact and not is_rounding(node, _rms(node, judge.x, judge.y), judge.x, judge.y):
+        return best.node, known
+    return node, known
+
+
+def _simplified(engine: Engine, node: Node, symbols: list[Any]) -> tuple[Node, Any]:
+    """Return the shortest equal form, if the samples say that it is equal, with its expression in sympy."""
+    judge = engine.judge
+    expression = to_sympy(node, symbols)
+    before = _rms(node, judge.x, judge.y)
+    allowed = max(1.001 * before, 4.0 * rounding_of(node, judge.x, judge.y))
+    for _ in range(2):
+        short = without_abs(simplified(expression), symbols, np.concatenate([judge.x, engine.held[0]]))
+        try:
+            new = from_sympy(short, symbols, engine.settings.functions)
+        except (ValueError, TypeError, KeyError):
+            break
+        if constants(new):
+            new = refine(new, judge.x, judge.y, weight=judge.weight).expression
+            if engine.judge.exact or engine.noisy:
+                floor = rounding_of(new, judge.x, judge.y)
+                again = snap(new, judge.x, judge.y, weight=judge.weight, floor=floor, noisy=not engine.judge.exact)
+                new = again if _rms(again, judge.x, judge.y) <= allowed or engine.noisy else new
+        after = max(_rms(new, judge.x, judge.y), _rms(new, *engine.held))
+        if not after <= max(
+            allowed, 1.05 * max(before, _rms(node, *engine.held)) if not engine.judge.exact else allowed
+        ):
+            break
+        done = bits(new) >= bits(node)
+        if bits(new) <= bits(node):
+            node, expression = new, to_sympy(new, symbols)
+        if done:
+            break
+    return node, expression
+
+
+def _status(engine: Engine, node: Node, error: Errors) -> str:
+    """Return the verdict on held-out samples, which no constant has seen."""
+    x, y = engine.held
+    if is_rounding(node, error.held_out, x, y) and is_rounding(node, error.train, engine.judge.x, engine.judge.y):
+        return "exact"
+    if not error.held_out < _CLOSE * float(np.std(y)) and not engine.noisy:
+        return "none"
+    residual = Tape(node).value(x) - y
+    own, train = engine.judge, Tape(node).value(engine.judge.x) - engine.judge.y
+    n = len(y)
+    close = error.held_out <= max(_LENGTHY, 1.0 + 1.0 / np.sqrt(n)) * error.network
+    quiet = looks_like_noise(x, residual) and looks_like_noise(own.x, train)
+    if engine.noisy and close and quiet:
+        return "within noise"
+    if error.held_out < _CLOSE * float(np.std(y)) or error.held_out <= 1.2 * error.network:
+        return "approximate"
+    return "none"
+
+
+def _constants(engine: Engine, node: Node, rms: float, known: dict[float, float]) -> tuple[Constant, ...]:
+    judge = engine.judge
+    errors = iter(standard_errors(node, judge.x, max(rms, rounding_of(node, judge.x, judge.y)))[0])
+    found = []
+    for leaf in {id(leaf): leaf for leaf in walk(node) if isinstance(leaf, Const)}.values():
+        if leaf.exact:
+            found.append(Constant(leaf.value, leaf.exact, known.get(round(leaf.value, 6), 0.0)))
+        else:
+            found.append(Constant(leaf.value, "", float(next(errors))))
+    return tuple(found)
+
+
+def _parts(engine: Engine, node: Node, rms: float) -> tuple[Part, ...]:
+    """Exchange every function of one variable for others and refit, to see by how much they lose."""
+    judge = engine.judge
+    x, y = judge.x[:400], judge.y[:400]
+    floor = max(rms, rounding_of(node, x, y))
+    lost: dict[str, list[tuple[str, float]]] = {name_of(part): [] for part, _ in inner_functions(node)[:_PARTS]}
+    for text, other in swaps(node, x, engine.settings.functions, most=2):
+        new, _, own = text.partition(" for ")
+        if own in lost and len(lost[own]) < 3:
+            lost[own].append((new, refine(other, x, y, steps=15).rms / floor))
+    return tuple(Part(own, rms / floor, tuple(sorted(others, key=lambda o: o[1]))) for own, others in lost.items())
+
+
+def _alternatives(engine: Engine, symbols: list[Any]) -> tuple[Alternative, ...]:
+    found = []
+    for tried in engine.judge.front()[:12]:
+        found.append(Alternative(round(bits(tried.node), 1), tried.rms, python_text(to_sympy(tried.node, symbols))))
+    return tuple(found)

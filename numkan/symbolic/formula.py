@@ -1,0 +1,136 @@
+"""What `find` and `explain` return: a formula that can be printed, evaluated, exported and doubted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from numkan._check import FloatArray, as_samples
+from numkan.symbolic.expression import Node, Tape
+from numkan.symbolic.symbols import c_text, python_text, sympy_module
+
+__all__ = ["Alternative", "Constant", "Errors", "Formula", "Part"]
+
+
+@dataclass(frozen=True, slots=True)
+class Constant:
+    """A number of a formula: its value, what it was snapped to ("" where it stays a number), and its standard error.
+
+    The error of a snapped number is what it had when it was snapped: 0 where it never was a number.
+    """
+
+    value: float
+    exact: str
+    error: float
+
+    @property
+    def snapped(self) -> bool:
+        """Whether it is known exactly."""
+        return bool(self.exact)
+
+    def __str__(self) -> str:
+        return self.exact if self.exact else f"{self.value:.6g} +- {self.error:.1g}"
+
+
+@dataclass(frozen=True, slots=True)
+class Errors:
+    """Root mean squares: of the formula on training and held-out samples, and of the network on the held-out ones."""
+
+    train: float
+    held_out: float
+    network: float
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A function of one variable that was identified on the way.
+
+    `error` is in units of what the network may be wrong by; `runners_up` are others with theirs.
+    """
+
+    chosen: str
+    error: float
+    runners_up: tuple[tuple[str, float], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Alternative:
+    """Another formula: its length in bits, its root mean square on the training samples, and its text."""
+
+    bits: float
+    rms: float
+    text: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Formula:
+    """A formula for one output.
+
+    Attributes
+    ----------
+    status : str
+        ``"exact"``: the residuals on held-out samples are rounding (constants may stay numbers). ``"within noise"``:
+        they show nothing but noise. ``"approximate"``: it is close, but something is left. ``"none"``: no formula is
+        warranted, and the network itself stands for it.
+    error : Errors
+    constants : tuple of Constant
+    parts : tuple of Part
+    alternatives : tuple of Alternative
+        No other one is both shorter and closer.
+    trace : tuple of str
+        Every test with its figures.
+    stopped : str
+        What cut the work short, in a sentence; empty where nothing did.
+    names : tuple of str
+        Of the inputs.
+    """
+
+    status: str
+    names: tuple[str, ...]
+    error: Errors
+    constants: tuple[Constant, ...] = ()
+    parts: tuple[Part, ...] = ()
+    alternatives: tuple[Alternative, ...] = ()
+    trace: tuple[str, ...] = ()
+    stopped: str = ""
+    notes: tuple[str, ...] = ()
+    _expression: Any = None
+    _symbols: tuple[Any, ...] = ()
+    _node: Node | None = None
+    _network: Callable[[FloatArray], FloatArray] | None = field(default=None, repr=False)
+
+    def __call__(self, x: Any) -> FloatArray:
+        """Return the values (n,) at samples x (n, n_in); those of the network where there is no formula."""
+        x = as_samples("x", x, len(self.names), np.float64)
+        if self._node is not None:
+            return Tape(self._node).value(x)
+        assert self._network is not None
+        return self._network(x)
+
+    def __str__(self) -> str:
+        if self._expression is None:
+            return f"network({', '.join(self.names)})"
+        return python_text(self._expression)
+
+    def sympy(self) -> Any:
+        """Return the expression in sympy; constants that were snapped are exact.
+
+        Raises
+        ------
+        ValueError
+            If there is no formula.
+        """
+        if self._expression is None:
+            raise ValueError(f'A formula of status "{self.status}" has no expression: the network stands for it.')
+        return self._expression
+
+    def latex(self) -> str:
+        """Return the formula in LaTeX."""
+        return str(sympy_module().latex(self.sympy(), full_prec=False))
+
+    def c(self, name: str = "formula") -> str:
+        """Return a C99 function ``double name(const double *x)``."""
+        return c_text(self.sympy(), self._symbols, name)

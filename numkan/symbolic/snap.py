@@ -1,0 +1,220 @@
+"""Snapping of constants: some are 2, 1/3 or pi/4, others stay numbers.
+
+A constant is known to as many bits as the data give: log2(|value| / standard error). It is replaced by a simple number
+close to it where that number has a shorter description, by a margin, and where the data agree as well when all other
+constants are refitted. Constants that the data do not determine, such as the a of c (a u)^p, become 1 or 0 first.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import lru_cache
+from math import e, gcd, log2, pi, sqrt
+
+import numpy as np
+
+from numkan._check import FloatArray
+from numkan.symbolic.expression import Add, Call, Const, Mul, Node, Pow, Tape, add, constants, mul, number, replace
+from numkan.symbolic.refine import refine
+
+__all__ = ["folded", "snap", "standard_errors"]
+
+_MARGIN = 7.0  # bits by which a number must be shorter than what the data tell: one wrong in a hundred
+_BASES = (
+    (1.0, "1", 0.0), (pi, "pi", 3.0), (1 / pi, "1/pi", 4.0), (sqrt(2), "sqrt(2)", 4.0), (sqrt(3), "sqrt(3)", 5.0),
+    (sqrt(pi), "sqrt(pi)", 5.0), (1 / sqrt(pi), "1/sqrt(pi)", 6.0), (sqrt(2 * pi), "sqrt(2*pi)", 7.0),
+    (1 / sqrt(2 * pi), "1/sqrt(2*pi)", 7.0), (pi**2, "pi**2", 6.0), (1 / pi**2, "1/pi**2", 7.0), (e, "E", 5.0),
+    (1 / e, "1/E", 6.0), (float(np.log(2)), "log(2)", 6.0), (sqrt(5), "sqrt(5)", 7.0), (sqrt(6), "sqrt(6)", 8.0),
+)  # fmt: skip
+
+
+@lru_cache(maxsize=1)
+def _table() -> tuple[FloatArray, list[str], FloatArray]:
+    """Return simple positive numbers in order, their texts and their lengths in bits."""
+    entries: dict[float, tuple[float, str]] = {}
+    for base, text, extra in _BASES:
+        most = 1000 if base == 1.0 else 40
+        for q in (*range(1, 13), 16, 20, 24, 32, 50, 64, 100):
+            for p in range(1, (most if q in (1, 100, 50, 20) and base == 1.0 else 60) + 1):
+                if gcd(p, q) == 1:
+                    length = log2(p) + 1.6 * log2(q) + extra + 2.0 if q not in (100, 50, 20) else log2(p) + 9.0 + extra
+                    value, written = p * base / q, str(Fraction(p, q)) if text == "1" else f"{p}*({text})/{q}"
+                    old = entries.get(round(value, 14))
+                    if old is None or length < old[0]:
+                        entries[round(value, 14)] = (length, written)
+    values = np.array(sorted(entries))
+    return values, [entries[v][1] for v in values], np.array([entries[v][0] for v in values])
+
+
+def simple_number(value: float, error: float) -> Const | None:
+    """Return the simplest number that agrees with a value within its error, if it is short enough; else None."""
+    if abs(value) <= 4.0 * error:
+        return number(0)
+    tolerance = max(4.0 * error, 4e-15 * abs(value))
+    data = log2(abs(value) / max(error, 4e-15 * abs(value)))
+    values, texts, lengths = _table()
+    first, last = np.searchsorted(values, [abs(value) - tolerance, abs(value) + tolerance])
+    if first == last:
+        return None
+    best = first + int(np.argmin(lengths[first:last]))
+    if lengths[best] > data - _MARGIN:
+        return None
+    from sympy import sympify  # its float is the nearest one
+
+    text = texts[best] if value > 0 else f"-({texts[best]})"
+    exact = sympify(text, rational=True)
+    return Const(float(exact), str(exact))
+
+
+def folded(node: Node) -> Node:
+    """Return an expression with constants joined: sums, products, powers of products, exponentials of sums."""
+    new = {id(arg): folded(arg) for arg in node.args if arg.args}
+    node = replace(node, new) if new else node
+    if isinstance(node, Add | Mul):
+        return _joined(node)
+    if isinstance(node, Pow) and isinstance(node.base, Mul):
+        free = [f for f in node.base.factors if isinstance(f, Const) and f.value > 0]
+        if free and len(free) < len(node.base.factors):
+            value = float(np.prod([f.value for f in free]))
+            rest = mul(*(f for f in node.base.factors if f not in free))
+            return mul(Const(value**node.exponent.value), Pow(rest, node.exponent))
+    if isinstance(node, Call) and node.function.name == "exp" and isinstance(node.argument, Add):
+        shift = [t for t in node.argument.terms if isinstance(t, Const)]
+        if shift:
+            rest = add(*(t for t in node.argument.terms if t not in shift))
+            return mul(Const(float(np.exp(sum(t.value for t in shift)))), Call(node.function, rest))
+    return node
+
+
+def _joined(node: Add | Mul) -> Node:
+    plain = [arg for arg in node.args if isinstance(arg, Const) and not arg.exact]
+    others = [arg for arg in node.args if arg not in plain]
+    if isinstance(node, Add):
+        return add(*others, *([Const(float(sum(c.value for c in plain)))] if plain else []))
+    value = float(np.prod([c.value for c in plain])) if plain else 1.0
+    if plain and len(others) == 1 and isinstance(others[0], Add):
+        return _joined(Add(tuple(_joined_product(mul(Const(value), term)) for term in others[0].terms)))
+    return mul(*([Const(value)] if plain else []), *others)
+
+
+def _joined_product(node: Node) -> Node:
+    return _joined(node) if isinstance(node, Mul) else node
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Data:
+    x: FloatArray
+    y: FloatArray
+    weight: FloatArray | None
+    floor: float  # an rms that is rounding
+
+
+def standard_errors(node: Node, x: FloatArray, rms: float) -> tuple[FloatArray, FloatArray]:
+    """Return the standard errors of the free constants, and how much each lies in directions that data do not tell."""
+    tape = Tape(node)
+    m = len(tape.free)
+    jac = tape.jacobian(x, tape.theta)[1]
+    if not np.isfinite(jac).all():
+        return np.full(m, np.inf), np.ones(m)
+    scale = np.linalg.norm(jac, axis=0)
+    scale = np.where(scale > 0.0, scale, 1.0)
+    _, s, rows = np.linalg.svd(np.linalg.qr(jac / scale, mode="r"))
+    kept = s > 1e-10 * s[0] if m else np.zeros(0, bool)
+    loose = np.linalg.norm(rows[~kept], axis=0) if m else np.zeros(0)
+    errors = rms * np.linalg.norm(rows[kept] / s[kept, None], axis=0) / scale
+    return errors, loose
+
+
+def snap(
+    node: Node,
+    x: FloatArray,
+    y: FloatArray,
+    *,
+    weight: FloatArray | None = None,
+    floor: float = 0.0,
+    noisy: bool = False,
+) -> Node:
+    """Return the expression with all constants snapped that the data allow.
+
+    Parameters
+    ----------
+    node : Node
+        Refined.
+    x, y, weight
+        The samples.
+    floor : float
+        A root mean square of residuals that is rounding.
+    noisy : bool
+        Whether the residuals are noise: then a snap may raise the sum of squares by what chance would, 9 variances.
+    """
+    floor = max(floor, 1e-16 * float(np.sqrt(np.mean(np.square(y)))))
+    data = _Data(x, y, weight, floor)
+    node = refine(folded(node), x, y, weight=weight).expression
+    node = _without_slack(node, data, noisy)
+    for _ in range(3):
+        free = constants(node)
+        rms = max(refine(node, x, y, weight=weight, steps=0).rms, floor)
+        errors, _ = standard_errors(node, x, rms)
+        scale = 1.0 if noisy else 20.0
+        wanted = {}
+        for constant, error in zip(free, errors, strict=True):
+            simple = simple_number(constant.value, scale * float(error))
+            if simple is not None:
+                wanted[id(constant)] = simple
+        if not wanted:
+            break
+        new = _kept(node, wanted, data, rms, noisy)
+        if new is node:
+            break
+        node = folded(new)
+    return node
+
+
+def _allowed(rms: float, n: int, count: int, noisy: bool) -> float:
+    """Return the rms up to which constants may be snapped."""
+    return rms * sqrt(1.0 + 9.0 * count / n) if noisy else 2.0 * rms
+
+
+def _kept(node: Node, wanted: dict[int, Const], data: _Data, rms: float, noisy: bool) -> Node:
+    """Snap all that are wanted at once, or else one by one, short ones first."""
+    n = len(data.y)
+    together = refine(replace(node, wanted), data.x, data.y, weight=data.weight)
+    if together.rms <= _allowed(rms, n, len(wanted), noisy):
+        return together.expression
+    left = sorted(wanted.items(), key=lambda item: len(item[1].exact))
+    places = {id(c): k for k, c in enumerate(constants(node))}
+    order = [(places[key], simple) for key, simple in left]
+    for place, simple in order:
+        free = constants(node)
+        if place >= len(free):
+            break
+        one = refine(replace(node, {id(free[place]): simple}), data.x, data.y, weight=data.weight)
+        if one.rms <= _allowed(rms, n, 1, noisy):
+            return one.expression
+    return node
+
+
+def _without_slack(node: Node, data: _Data, noisy: bool) -> Node:
+    """Fix constants that the data do not determine, to 1, -1 or 0, until all are determined."""
+    for _ in range(12):
+        free = constants(node)
+        rms = max(refine(node, data.x, data.y, weight=data.weight, steps=0).rms, data.floor)
+        _, loose = standard_errors(node, data.x, rms)
+        if not len(loose) or loose.max() < 1e-3:
+            return node
+        changed = False
+        for k in np.argsort(-loose, kind="stable"):
+            if loose[k] < 1e-3:
+                break
+            sign = 1.0 if free[k].value >= 0 else -1.0
+            for value in (0.0, sign, -sign):
+                new = refine(folded(replace(node, {id(free[k]): number(value)})), data.x, data.y, weight=data.weight)
+                if new.rms <= _allowed(rms, len(data.y), 1, noisy):
+                    node, changed = new.expression, True
+                    break
+            if changed:
+                break
+        if not changed:
+            return node
+    return node

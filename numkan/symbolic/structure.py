@@ -1,0 +1,146 @@
+"""Tests of structure, which ask whether a function splits into parts of fewer variables.
+
+Each asks an oracle at random points and compares differences that vanish where the structure holds with the errors
+that the oracle admits. The hypothesis is that at most a tenth of the draws differ by more than three errors; it is
+rejected where so many of them do that this had the probability `level` at most. A tenth, because networks err most at
+the rims of their boxes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import stats
+
+from numkan._check import FloatArray
+from numkan.symbolic.oracle import Answer, Oracle, through
+from numkan.symbolic.transforms import Transform
+
+__all__ = ["Test", "decide", "interactions", "irrelevant", "partition", "test_additive", "test_multiplicative"]
+
+LEVEL = 1e-3
+_DRAWS = 100
+_ERRORS, _SHARE = 3.0, 0.1
+_TELLS = 0.15  # a test tells nothing where errors are more than this share of what the function does
+
+
+@dataclass(frozen=True, slots=True)
+class Test:
+    """A structure test with its figures.
+
+    Attributes
+    ----------
+    name : str
+        The hypothesis, in words.
+    statistic : float
+        The 90 % quantile of the differences, in units of the oracle's errors.
+    p : float
+        Probability of so many large differences, if the hypothesis holds.
+    accepted : bool
+    """
+
+    __test__ = False  # for pytest, which would take it for a test of its own
+
+    name: str
+    statistic: float
+    p: float
+    accepted: bool
+
+    def __str__(self) -> str:
+        verdict = "holds" if self.accepted else "rejected"
+        return f"{self.name}: {verdict} (statistic {self.statistic:.3g}, p = {self.p:.2g})"
+
+
+def decide(name: str, difference: FloatArray, error: FloatArray, level: float = LEVEL) -> Test:
+    """Return the verdict on differences that vanish under the hypothesis but for these errors."""
+    with np.errstate(all="ignore"):
+        ratio = np.abs(difference) / np.maximum(error, 1e-300)
+    ratio = ratio[np.isfinite(ratio)]
+    if len(ratio) < 20:
+        return Test(name, float("nan"), 0.0, False)
+    beyond = int(np.count_nonzero(ratio > _ERRORS))
+    p = float(stats.binom.sf(beyond - 1, len(ratio), _SHARE))
+    return Test(name, float(np.quantile(ratio, 0.9)), p, p > level)
+
+
+def irrelevant(oracle: Oracle, variable: int, rng: np.random.Generator) -> Test:
+    """Test whether a function does not depend on a variable."""
+    one = oracle.draw(_DRAWS, rng)
+    two = one.copy()
+    two[:, variable] = oracle.draw(_DRAWS, rng)[:, variable]
+    (a, ea), (b, eb) = oracle.ask(one), oracle.ask(two)
+    return decide(f"no dependence on input {variable}", a - b, np.hypot(ea, eb))
+
+
+def _corners(oracle: Oracle, i: Sequence[int], j: Sequence[int], rng: np.random.Generator) -> list[Answer]:
+    """Return the answers at the four corners that two groups of variables make, others equal."""
+    one, two = oracle.draw(_DRAWS, rng), oracle.draw(_DRAWS, rng)
+    points = []
+    for first, second in ((False, False), (True, False), (False, True), (True, True)):
+        x = one.copy()
+        for group, taken in ((list(i), first), (list(j), second)):
+            if taken:
+                x[:, group] = two[:, group]
+        points.append(x)
+    value, error = oracle.ask(np.concatenate(points))
+    return list(zip(np.split(value, 4), np.split(error, 4), strict=True))
+
+
+def mixed(corners: list[Answer], t: Transform) -> tuple[FloatArray, FloatArray, bool]:
+    """Return the mixed differences of T, their errors, and whether errors are small enough to tell something."""
+    values, errors = zip(*(through(t, corner) for corner in corners), strict=True)
+    difference = values[0] - values[1] - values[2] + values[3]
+    error = np.sqrt(sum(np.square(e) for e in errors))
+    moves = np.abs(values[0] - values[3])
+    with np.errstate(all="ignore"):
+        tells = bool(np.nanmedian(error) < _TELLS * np.nanmedian(moves))
+    return difference, error, tells
+
+
+def interactions(
+    oracle: Oracle, transforms: Sequence[Transform], rng: np.random.Generator
+) -> dict[str, dict[tuple[int, int], Test]]:
+    """Test for every pair of variables whether T of the function is a sum of parts that hold one of them each.
+
+    The network is asked once for all transforms.
+    """
+    found: dict[str, dict[tuple[int, int], Test]] = {t.name: {} for t in transforms}
+    for i in range(oracle.n_in):
+        for j in range(i):
+            corners = _corners(oracle, [i], [j], rng)
+            for t in transforms:
+                difference, error, tells = mixed(corners, t)
+                test = decide(f"{t.name}: inputs {j} and {i} do not interact", difference, error)
+                found[t.name][i, j] = test if tells else Test(test.name, test.statistic, test.p, False)
+    return found
+
+
+def partition(n_in: int, tests: dict[tuple[int, int], Test]) -> list[list[int]]:
+    """Return the groups of variables that interact, from the tests of pairs."""
+    group = list(range(n_in))
+    for (i, j), test in sorted(tests.items()):
+        if not test.accepted and group[i] != group[j]:
+            old, new = group[i], group[j]
+            group = [new if g == old else g for g in group]
+    return [[k for k in range(n_in) if group[k] == g] for g in dict.fromkeys(group)]
+
+
+def test_additive(oracle: Oracle, own: Sequence[int], transform: Transform, level: float = LEVEL) -> Test:
+    """Test whether T(f) = g(own variables) + h(other variables)."""
+    others = [k for k in range(oracle.n_in) if k not in own]
+    corners = _corners(oracle, own, others, np.random.default_rng(0))
+    difference, error, _ = mixed(corners, transform)
+    return decide(f"{transform.name} is a sum of parts of inputs {list(own)} and {others}", difference, error, level)
+
+
+def test_multiplicative(oracle: Oracle, own: Sequence[int], level: float = LEVEL) -> Test:
+    """Test whether f = g(own variables) h(other variables), by 2 x 2 determinants: signs do not matter."""
+    others = [k for k in range(oracle.n_in) if k not in own]
+    (a, ea), (b, eb), (c, ec), (d, ed) = _corners(oracle, own, others, np.random.default_rng(0))
+    error = np.sqrt(np.square(ea * d) + np.square(ed * a) + np.square(eb * c) + np.square(ec * b))
+    return decide(f"a product of factors of inputs {list(own)} and {others}", a * d - b * c, error, level)
+
+
+test_additive.__test__ = test_multiplicative.__test__ = False  # type: ignore[attr-defined]

@@ -1,0 +1,51 @@
+"""Neighbours of an expression: one of its functions exchanged for another that takes nearly the same values."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+
+from numkan._check import FloatArray
+from numkan.symbolic.expression import Call, Node, Pow, Tape, replace, variables, walk
+from numkan.symbolic.functions import Function
+from numkan.symbolic.identify import match_all
+
+__all__ = ["inner_functions", "swaps"]
+
+_ROWS, _MOST = 200, 4
+
+
+def inner_functions(node: Node) -> list[tuple[Node, Node]]:
+    """Return the functions and powers in an expression that hold inputs, each with its argument."""
+    found: dict[int, tuple[Node, Node]] = {}
+    for part in walk(node):
+        if isinstance(part, Call) and variables(part):
+            found[id(part)] = (part, part.argument)
+        elif isinstance(part, Pow) and variables(part):
+            found[id(part)] = (part, part.base)
+    return list(found.values())
+
+
+def name_of(part: Node) -> str:
+    """Return the name of a function or power."""
+    if isinstance(part, Call):
+        return part.function.name
+    assert isinstance(part, Pow)
+    return f"pow{part.exponent.value:g}"
+
+
+def swaps(
+    node: Node, x: FloatArray, functions: Mapping[str, Function], most: int = _MOST
+) -> Iterator[tuple[str, Node]]:
+    """Go through the neighbours of an expression: (what was exchanged, the new expression)."""
+    for part, argument in inner_functions(node):
+        u, v = Tape(argument).value(x[:_ROWS]), Tape(part).value(x[:_ROWS])
+        ok = np.isfinite(u) & np.isfinite(v)
+        if ok.sum() < 20 or np.ptp(u[ok]) == 0.0:
+            continue
+        own = name_of(part)
+        sigma = np.full(int(ok.sum()), 1e-3 * float(np.std(v[ok])) + 1e-300)
+        others = [m for m in match_all(u[ok], v[ok], sigma, functions, hopeless=100.0) if m.name != own][:most]
+        for match in others:
+            yield f"{match.name} for {own}", replace(node, {id(part): match.expression(argument)})

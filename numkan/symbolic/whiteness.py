@@ -1,0 +1,50 @@
+"""Whether residuals are noise, or a formula has left something behind.
+
+Residuals of neighbours in the inputs are alike where something smooth is left, and are not where it is noise. The
+statistic is the mean product of residuals of nearest neighbours, in units of its standard error under independence.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.spatial import cKDTree
+
+from numkan._check import FloatArray
+
+__all__ = ["alike", "explained"]
+
+_MOST = 3000
+
+
+def alike(x: FloatArray, residual: FloatArray) -> float:
+    """Return by how many standard errors residuals of neighbours are alike; below 3 it may be chance."""
+    x, residual = x[:_MOST], residual[:_MOST]
+    spread = np.std(x, axis=0)
+    scaled = x[:, spread > 0] / spread[spread > 0]
+    ranks = np.argsort(np.argsort(residual, kind="stable"), kind="stable").astype(np.float64)
+    r = (ranks - ranks.mean()) / (ranks.std() or 1.0)  # ranks: a few large residuals do not decide
+    if scaled.shape[1] == 0:
+        return 0.0
+    at = np.asarray(cKDTree(scaled).query(scaled, k=4)[1])[:, 1:]
+    products = r[:, None] * r[at]
+    return float(products.mean() * np.sqrt(len(r) * 3 / 1.7))  # neighbours are often each other's
+
+
+def explained(x: FloatArray, residual: FloatArray) -> float:
+    """Return the share of held-out residuals that a cubic polynomial, fitted to the others, explains; <= 0 for none."""
+    n = min(len(x), _MOST)
+    x, residual = x[:n], residual[:n]
+    spread = np.std(x, axis=0)
+    z = (x - x.mean(axis=0))[:, spread > 0] / spread[spread > 0]
+    d = z.shape[1]
+    columns = [np.ones(n)] + [z[:, i] for i in range(d)]
+    columns += [z[:, i] * z[:, j] for i in range(d) for j in range(i + 1)]
+    columns += [z[:, i] ** 3 for i in range(d)] + [np.sin(2.5 * z[:, i]) for i in range(d)]
+    design = np.stack(columns, axis=1)
+    half = n // 2
+    if half < 3 * design.shape[1]:
+        return 0.0
+    coef = np.linalg.lstsq(design[:half], residual[:half])[0]
+    rest = residual[half:] - design[half:] @ coef
+    total = float(np.square(residual[half:]).mean())
+    return 1.0 - float(np.square(rest).mean()) / total if total > 0 else 0.0
