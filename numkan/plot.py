@@ -67,6 +67,7 @@ def plot_network(
     *,
     inputs: Sequence[str] | None = None,
     outputs: Sequence[str] | None = None,
+    formula: Any = None,
 ) -> Axes:
     """Draw a network: nodes in rows, inputs at the bottom, and every edge as a small curve of its function.
 
@@ -81,6 +82,8 @@ def plot_network(
     ax : matplotlib Axes, optional
     inputs, outputs : sequence of str, optional
         Names of the nodes; by default x_0, x_1, ... and y_0, y_1, ....
+    formula : numkan.symbolic.Formula, optional
+        Found from this network: the functions that it knows are written on their edges.
 
     Returns
     -------
@@ -102,7 +105,24 @@ def plot_network(
         spread = _spread(curves if some is None else edge_values(layer, some))
         _draw_layer(ax, depth, layer, curves, _opacity(spread), nodes)
     _draw_nodes(ax, nodes, names)
+    if formula is not None:
+        _write_symbols(ax, model, formula)
     return ax
+
+
+def _write_symbols(ax: Axes, model: Network, formula: Any) -> None:
+    """Write the name of its function above every edge that a formula knows."""
+    edges = getattr(formula, "edges", None)
+    if not isinstance(edges, Mapping):
+        raise TypeError(f"Argument `formula` must be a formula of numkan.symbolic, not {type(formula).__name__}.")
+    boxes = [_boxes(layer.n_in, layer.n_out) for layer in model.act_fun]
+    for (depth, i, o), match in edges.items():
+        if depth >= model.depth or i >= model.width[depth] or o >= model.width[depth + 1]:
+            raise ValueError(f"Argument `formula` must be of this network, which has no edge {(depth, i, o)}.")
+        across, up, _, half_height = boxes[depth][i, o]
+        style: dict[str, Any] = {"ha": "center", "va": "bottom", "fontsize": 8, "color": ORANGE, "zorder": 5}
+        style["bbox"] = {"facecolor": "white", "edgecolor": "none", "pad": 0.8}  # hides the line behind
+        ax.text(across, depth + up + 1.05 * half_height, match.label, gid=f"symbol-{depth}-{i}-{o}", **style)
 
 
 def _drawable(act: FloatArray) -> FloatArray:

@@ -19,7 +19,7 @@ SCRIPTS = sorted((PROJECT / "examples").glob("*.py"))
 LIGHT = ("api_5_grid", "check_my_kan")
 
 #: Those that draw if they are given a name, and those that never do; the others draw in any case.
-IF_ASKED, NEVER = ("noisy_data",), ("records",)
+IF_ASKED, NEVER = ("formula", "noisy_data"), ("records",)
 
 #: What a script must have printed, beside ending well.
 PRINTED = {
@@ -27,6 +27,11 @@ PRINTED = {
         r"model - \(base \+ spline\), mean square: 0\.0$",
         r"^\[\[-22\. -18\. -14\. -10\.  -6\.  -2\.   2\.   6\.  10\.  14\.  18\.  22\.\]\]$",
         r"^\[\[-1\.1 -0\.9 -0\.7 -0\.5 -0\.3 -0\.1  0\.1  0\.3  0\.5  0\.7  0\.9  1\.1\]\]$",
+    ],
+    "formula": [
+        r"^w = \(u \+ v\)/\(1\.11\d+e-5\*u\*v \+ 1\)$",
+        r"^status: within noise$",
+        r"^speed of light: (299\.[5-9]\d|300\.0\d) \+- 0\.0\d$",
     ],
     "noisy_data": [
         r"^noise: 0\.(09|1[01])\d found, 0\.1 added$",

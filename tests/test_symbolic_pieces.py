@@ -5,8 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-pytest.importorskip("sympy")
-
 from numkan.symbolic import LIBRARY, Oracle, equivalent, identify, refine, snap, symmetries
 from numkan.symbolic.closed import power_law, ratios
 from numkan.symbolic.expression import Call, Const, Pow, Tape, Var, add, bits, constants, mul, number
@@ -19,6 +17,8 @@ from numkan.symbolic.symbols import c_text, from_sympy, simplified, symbols_for,
 from numkan.symbolic.symmetry import KINDS, test_symmetry
 from numkan.symbolic.transforms import TRANSFORMS
 from numkan.symbolic.whiteness import alike, explained
+
+pytest.importorskip("sympy")
 
 #: a, b of each function, where (1.3, 0.2) would leave its domain.
 INSIDE = {"arcsin": (0.5, -0.4), "arccos": (0.5, -0.4), "arctanh": (0.5, -0.4), "tan": (0.6, -0.2), "abs": (1.0, -1.0)}
@@ -249,7 +249,7 @@ def test_constants_are_snapped_where_the_data_tell_and_only_there():
     snapped = snap(node, x, y)
     (odd,) = constants(snapped)
     np.testing.assert_allclose(odd.value, 0.7391234517, rtol=1e-12)
-    assert "pi/4" in str(to_sympy(snapped, symbols_for(["x"])))
+    assert str(to_sympy(snapped, symbols_for(["x"]))).startswith("pi*sin(2*x)/4 + 0.7391234517")
     noisy = y + 0.01 * rng.normal(size=400)
     left = snap(refine(node, x, noisy).expression, x, noisy, noisy=True)
     assert any(abs(c.value - 0.739) < 0.01 for c in constants(left))  # an odd number is not made of noise
@@ -307,8 +307,8 @@ def test_noise_is_told_from_what_a_formula_left():
     x = rng.uniform(-1, 1, (800, 3))
     assert alike(x, rng.normal(size=800)) < 3
     assert alike(x, np.sin(2 * x[:, 0])) > 10
-    assert explained(x, rng.normal(size=800) + x[:, 1]) > 0.1
-    assert explained(x, rng.normal(size=800)) < 0.02
+    assert explained(x, rng.normal(size=800) + x[:, 1]) > 5
+    assert explained(x, rng.normal(size=800)) < 3
 
 
 def test_longer_expressions_have_more_bits():

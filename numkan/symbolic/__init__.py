@@ -5,6 +5,7 @@ Both return a :class:`Formula`. The pieces stand for themselves: :func:`identify
 the tests of structure ask whether an oracle splits, :func:`refine` and :func:`snap` settle constants on the data.
 """
 
+from numkan.symbolic.edges import identify_edges as identify_edges
 from numkan.symbolic.find import explain as explain
 from numkan.symbolic.find import find as find
 from numkan.symbolic.formula import Formula as Formula
@@ -29,6 +30,7 @@ __all__ = [
     "explain",
     "find",
     "identify",
+    "identify_edges",
     "refine",
     "snap",
     "symmetries",

@@ -13,6 +13,7 @@ from numkan._check import FloatArray
 from numkan.kan import KAN
 from numkan.search import search
 from numkan.symbolic.closed import power_law, ratios
+from numkan.symbolic.edges import composed
 from numkan.symbolic.expression import Node, Tape
 from numkan.symbolic.functions import Function
 from numkan.symbolic.judge import Judge
@@ -29,6 +30,7 @@ _ROWS = 4000  # of the samples train networks
 #: The share of the box, and the error of the oracle in units of its held-out one, of each look at a network.
 _LOOKS = ((0.96, 1.0), (0.6, 1.0), (0.96, 8.0), (0.96, 0.25))
 _PROPOSALS = 24  # of one look that are judged
+_BY_CHANCE = 3.5  # standard errors
 _LATER = 0.5  # effort for a network of reduced data
 
 
@@ -67,7 +69,7 @@ class Settings:
 
 def looks_like_noise(x: FloatArray, residual: FloatArray) -> bool:
     """Tell whether residuals show no trace of what a formula might have left."""
-    return alike(x, residual) < 3.0 and explained(x, residual) < 0.02
+    return alike(x, residual) < _BY_CHANCE and explained(x, residual) < _BY_CHANCE
 
 
 @dataclass(slots=True, eq=False)
@@ -101,6 +103,11 @@ class Engine:
         self.noisy = bool(network.held_out > 1e-5 * np.std(self.y) and looks_like_noise(self.held[0], residual))
         self._say(f"network {network.model.width}: held-out error {network.held_out:.3g}, as an oracle "
                   f"{network.error:.3g}{', the rest looks like noise' if self.noisy else ''}")  # fmt: skip
+        for node in composed(network.model, self.x[:500], self.settings.functions, network.output):
+            found = self.judge.consider(node, "edges")
+            self.trace.append(f"edge by edge: residual {found.rms if found else np.inf:.3g}")
+            if self.judge.done:
+                return
         solver = self._look(network, self.x, lambda node: node, "network")
         if not self.judge.done:
             self._swap()

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from numkan._check import FloatArray
+from numkan.symbolic.edges import Edges, identify_edges
 from numkan.symbolic.engine import Engine, looks_like_noise
 from numkan.symbolic.expression import Const, Node, Tape, bits, constants, walk
 from numkan.symbolic.formula import Alternative, Constant, Errors, Formula, Part
@@ -22,6 +23,7 @@ __all__ = ["finished"]
 _CLOSE = 0.1  # a formula is approximate where its error is below this share of the deviation, else there is none
 _LENGTHY = 1.02  # held-out error, relative to the network's, up to which a formula may be within noise
 _PARTS = 6
+_POLISHED = 10.0  # refinement ends within so many times rounding
 
 
 def finished(engine: Engine, names: Sequence[str], stopped: str, notes: Sequence[str] = ()) -> Formula:
@@ -54,8 +56,14 @@ def finished(engine: Engine, names: Sequence[str], stopped: str, notes: Sequence
         _expression=expression,
         _symbols=tuple(symbols),
         _node=node,
+        edges=_edges(engine),
         _network=None if network is None else network.__call__,
     )
+
+
+def _edges(engine: Engine) -> Edges:
+    network = engine.network
+    return {} if network is None else identify_edges(network.model, engine.x[:500], engine.settings.functions)
 
 
 def _network_stands(engine: Engine, names: Sequence[str], stopped: str, notes: Sequence[str], error: Errors) -> Formula:
@@ -63,7 +71,7 @@ def _network_stands(engine: Engine, names: Sequence[str], stopped: str, notes: S
     alternatives = _alternatives(engine, symbols_for(names, engine.x.min(axis=0)))
     return Formula(
         "none", tuple(names), error, alternatives=alternatives, trace=tuple(engine.trace), stopped=stopped,
-        notes=tuple(notes), _network=None if network is None else network.__call__,
+        notes=tuple(notes), edges=_edges(engine), _network=None if network is None else network.__call__,
     )  # fmt: skip
 
 
@@ -81,7 +89,7 @@ def _snapped(engine: Engine, best: Tried) -> tuple[Node, dict[float, float]]:
     noisy = not exact
     if noisy and not engine.noisy:
         return best.node, known  # what is left is no noise: the data cannot tell what its constants are
-    node = snap(best.node, judge.x, judge.y, weight=judge.weight, floor=floor, noisy=noisy)
+    node = snap(best.node, judge.x, judge.y, weight=judge.weight, floor=_POLISHED * floor, noisy=noisy)
     if exact and not is_rounding(node, _rms(node, judge.x, judge.y), judge.x, judge.y):
         return best.node, known
     return node, known
@@ -102,7 +110,7 @@ def _simplified(engine: Engine, node: Node, symbols: list[Any]) -> tuple[Node, A
         if constants(new):
             new = refine(new, judge.x, judge.y, weight=judge.weight).expression
             if engine.judge.exact or engine.noisy:
-                floor = rounding_of(new, judge.x, judge.y)
+                floor = _POLISHED * rounding_of(new, judge.x, judge.y)
                 again = snap(new, judge.x, judge.y, weight=judge.weight, floor=floor, noisy=not engine.judge.exact)
                 new = again if _rms(again, judge.x, judge.y) <= allowed or engine.noisy else new
         after = max(_rms(new, judge.x, judge.y), _rms(new, *engine.held))

@@ -10,6 +10,7 @@ import numpy as np
 
 from numkan._check import FloatArray, as_samples
 from numkan.symbolic.expression import Node, Tape
+from numkan.symbolic.identify import Match
 from numkan.symbolic.symbols import c_text, python_text, sympy_module
 
 __all__ = ["Alternative", "Constant", "Errors", "Formula", "Part"]
@@ -82,8 +83,13 @@ class Formula:
         No other one is both shorter and closer.
     trace : tuple of str
         Every test with its figures.
+    edges : dict
+        The edges of the network that are functions of the library, by (layer, input, output), see
+        :func:`numkan.symbolic.identify_edges`.
     stopped : str
         What cut the work short, in a sentence; empty where nothing did.
+    notes : tuple of str
+        What was done that a caller may not expect, such as drawing a sample of many rows.
     names : tuple of str
         Of the inputs.
     """
@@ -97,6 +103,7 @@ class Formula:
     trace: tuple[str, ...] = ()
     stopped: str = ""
     notes: tuple[str, ...] = ()
+    edges: dict[tuple[int, int, int], Match] = field(default_factory=dict, repr=False)
     _expression: Any = None
     _symbols: tuple[Any, ...] = ()
     _node: Node | None = None
@@ -127,9 +134,11 @@ class Formula:
             raise ValueError(f'A formula of status "{self.status}" has no expression: the network stands for it.')
         return self._expression
 
-    def latex(self) -> str:
-        """Return the formula in LaTeX."""
-        return str(sympy_module().latex(self.sympy(), full_prec=False))
+    def latex(self, digits: int = 6) -> str:
+        """Return the formula in LaTeX, numbers that are not exact with so many digits."""
+        sp, expression = sympy_module(), self.sympy()
+        short = {f: sp.Float(f, digits) for f in expression.atoms(sp.Float)}
+        return str(sp.latex(expression.xreplace(short), full_prec=False))
 
     def c(self, name: str = "formula") -> str:
         """Return a C99 function ``double name(const double *x)``."""

@@ -69,6 +69,15 @@ class Match:
         with np.errstate(all="ignore"):
             return np.asarray(self.c * self.function.value(self.a * np.asarray(u, np.float64) + self.b) + self.d)
 
+    @property
+    def label(self) -> str:
+        """What a picture of a network writes on an edge of this function."""
+        if self.name == "identity":
+            return "linear"
+        if self.name.startswith("pow"):
+            return f"$u^{{{float(self.function.derivative(1.0)):.3g}}}$"
+        return self.name
+
     def expression(self, u: Node | None = None) -> Node:
         """Return it as an expression, of an input or of another expression."""
         inner = Var(0) if u is None else u

@@ -32,7 +32,7 @@ _BASES = (
 @lru_cache(maxsize=1)
 def _table() -> tuple[FloatArray, list[str], FloatArray]:
     """Return simple positive numbers in order, their texts and their lengths in bits."""
-    entries: dict[float, tuple[float, str]] = {}
+    entries: dict[str, tuple[float, str, float]] = {}
     for base, text, extra in _BASES:
         most = 1000 if base == 1.0 else 40
         for q in (*range(1, 13), 16, 20, 24, 32, 50, 64, 100):
@@ -40,11 +40,11 @@ def _table() -> tuple[FloatArray, list[str], FloatArray]:
                 if gcd(p, q) == 1:
                     length = log2(p) + 1.6 * log2(q) + extra + 2.0 if q not in (100, 50, 20) else log2(p) + 9.0 + extra
                     value, written = p * base / q, str(Fraction(p, q)) if text == "1" else f"{p}*({text})/{q}"
-                    old = entries.get(round(value, 14))
-                    if old is None or length < old[0]:
-                        entries[round(value, 14)] = (length, written)
-    values = np.array(sorted(entries))
-    return values, [entries[v][1] for v in values], np.array([entries[v][0] for v in values])
+                    key = f"{value:.12e}"  # the same number from two bases
+                    if key not in entries or length < entries[key][0]:
+                        entries[key] = (length, written, value)
+    ordered = sorted(entries.values(), key=lambda entry: entry[2])
+    return np.array([v for _, _, v in ordered]), [t for _, t, _ in ordered], np.array([b for b, _, _ in ordered])
 
 
 def simple_number(value: float, error: float) -> Const | None:
@@ -156,7 +156,7 @@ def snap(
         free = constants(node)
         rms = max(refine(node, x, y, weight=weight, steps=0).rms, floor)
         errors, _ = standard_errors(node, x, rms)
-        scale = 1.0 if noisy else 20.0
+        scale = 1.0 if noisy else 3.0
         wanted = {}
         for constant, error in zip(free, errors, strict=True):
             simple = simple_number(constant.value, scale * float(error))

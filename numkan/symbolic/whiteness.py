@@ -31,7 +31,7 @@ def alike(x: FloatArray, residual: FloatArray) -> float:
 
 
 def explained(x: FloatArray, residual: FloatArray) -> float:
-    """Return the share of held-out residuals that a cubic polynomial, fitted to the others, explains; <= 0 for none."""
+    """Return by how many standard errors a smooth model of half of the residuals correlates with the other half."""
     n = min(len(x), _MOST)
     x, residual = x[:n], residual[:n]
     spread = np.std(x, axis=0)
@@ -42,9 +42,10 @@ def explained(x: FloatArray, residual: FloatArray) -> float:
     columns += [z[:, i] ** 3 for i in range(d)] + [np.sin(2.5 * z[:, i]) for i in range(d)]
     design = np.stack(columns, axis=1)
     half = n // 2
-    if half < 3 * design.shape[1]:
+    if half < 2 * design.shape[1]:
         return 0.0
     coef = np.linalg.lstsq(design[:half], residual[:half])[0]
-    rest = residual[half:] - design[half:] @ coef
-    total = float(np.square(residual[half:]).mean())
-    return 1.0 - float(np.square(rest).mean()) / total if total > 0 else 0.0
+    model, rest = design[half:] @ coef, residual[half:]
+    model, rest = model - model.mean(), rest - rest.mean()
+    size = float(np.linalg.norm(model) * np.linalg.norm(rest))
+    return float(model @ rest) / size * float(np.sqrt(n - half)) if size > 0.0 else 0.0

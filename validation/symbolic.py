@@ -1,0 +1,119 @@
+"""Claim: formulas are recovered exactly from samples, told nothing but the samples, and none is claimed that is wrong.
+
+Run ``python validation/symbolic.py [--set NAME ...] [--seeds 0 1 2] [--noise 0.01] [--only NAME ...] [--write]``; a
+formula takes seconds. Sets: ``feynman27``, ``units``, ``strogatz``, ``sealed``, ``false``. Targets have n = 2000
+samples, uniform in the box. Without noise a formula is recovered where it agrees with the truth to 1e-9 of the
+targets' deviation at 1000 fresh points. With noise (on the training targets, relative to their deviation) it is
+recovered by SRBench's rule: its numbers rounded to three decimals, it is the truth up to an added or a multiplied
+constant.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import sympy
+from _symbolic_false import false_claims
+from _symbolic_sealed import sealed
+from _symbolic_sets import dimensionless, strogatz, with_units
+
+from numkan import symbolic
+
+FILE = Path(__file__).with_name("symbolic.json")
+ROWS, FRESH, AGREES = 2000, 1000, 1e-9
+SETS = {"feynman27": dimensionless, "units": with_units, "strogatz": strogatz, "sealed": sealed, "false": false_claims}
+
+
+def recovered_by_rule(formula: Any, case: Any, fresh: Any) -> bool:
+    """Tell whether formula - truth or formula / truth is a constant, the formula's numbers rounded to 3 decimals."""
+    if formula.status == "none":
+        return False
+    expression = formula.sympy()
+    expression = expression.xreplace({f: sympy.Float(round(float(f), 3)) for f in expression.atoms(sympy.Float)})
+    symbols = [next((s for s in expression.free_symbols if str(s) == n), sympy.Symbol(n)) for n in formula.names]
+    y, f = case(fresh), sympy.lambdify(symbols, expression, ["numpy", "scipy"])(*fresh.T) + np.zeros(len(fresh))
+    added = float(np.std(f - y)) / float(np.std(y))
+    ratio = f / y
+    times = float(np.std(ratio) / abs(np.mean(ratio))) if np.isfinite(ratio).all() else np.inf
+    return min(added, times) < 1e-9
+
+
+def run(case: Any, seed: int, noise: float, time_limit: float | None) -> dict[str, Any]:
+    """Find one formula and judge it."""
+    rng = np.random.default_rng(seed)
+    x = case.draw(ROWS, rng)
+    fresh = case.draw(FRESH, rng)
+    y, truth = case(x), case(fresh)
+    noisy = y + noise * y.std() * rng.normal(size=len(y))
+    began, wall = time.process_time(), time.perf_counter()
+    formula = symbolic.find(x, noisy, random_state=seed, time_limit=time_limit)
+    seconds = time.process_time() - began
+    error = float(np.sqrt(np.mean(np.square(formula(fresh) - truth)))) / (float(np.std(truth)) or 1.0)
+    if noise:
+        found = recovered_by_rule(formula, case, fresh)
+    else:
+        found = formula.status != "none" and error < AGREES
+    return {
+        "name": case.name, "seed": seed, "noise": noise, "truth": case.text, "found": bool(found), "error": error,
+        "status": formula.status, "seconds": round(seconds, 2), "wall": round(time.perf_counter() - wall, 1),
+        "formula": str(formula)[:300], "stopped": formula.stopped, "network": formula.error.network,
+    }  # fmt: skip
+
+
+def report(name: str, runs: Iterable[dict[str, Any]]) -> str:
+    """Return the line of a set and its table of misses."""
+    runs = list(runs)
+    found = sum(r["found"] for r in runs)
+    seconds = [r["seconds"] for r in runs]
+    wrong = [r for r in runs if r["status"] == "exact" and not r["found"]]
+    noisy = [r for r in runs if r["status"] == "within noise" and not r["noise"]]
+    lines = [
+        f"{name}: {found} of {len(runs)} recovered; "
+        f"CPU seconds median {np.median(seconds):.1f}, worst {max(seconds):.1f}; "
+        f'false "exact": {len(wrong)}; "within noise" without noise: {len(noisy)}'
+    ]
+    for r in runs:
+        if not r["found"] and name != "false":
+            lines.append(
+                f"  missed {r['name']} (seed {r['seed']}): {r['truth']} -> {r['status']}, error {r['error']:.1e}, "
+                f"network {r['network']:.1e}, {r['formula'][:90]}"
+            )
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--set", nargs="*", default=["feynman27"], choices=list(SETS))
+    parser.add_argument("--seeds", nargs="*", type=int, default=[0])
+    parser.add_argument("--noise", type=float, default=0.0)
+    parser.add_argument("--only", nargs="*", default=None, help="names of formulas")
+    parser.add_argument("--time-limit", type=float, default=None, help="seconds for a formula")
+    parser.add_argument("--write", action="store_true", help="add the runs to symbolic.json")
+    given = parser.parse_args()
+    np.seterr(all="ignore")
+    data = json.loads(FILE.read_text(encoding="utf-8")) if FILE.exists() else {}
+    for name in given.set:
+        runs = []
+        for seed in given.seeds:
+            for case in SETS[name]():
+                if given.only is None or case.name in given.only:
+                    runs.append(run(case, seed, given.noise, given.time_limit))
+                    r = runs[-1]
+                    print(f"{r['name']:12} {r['status']:12} {r['found']!s:5} {r['error']:.1e} {r['seconds']:6.1f} s  "
+                          f"{r['formula'][:100]}", flush=True)  # fmt: skip
+                    if given.write:
+                        old = data.setdefault(f"{name}, noise {given.noise:g}", {})
+                        old[f"{r['name']}, {seed}"] = r
+                        FILE.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
+        if runs:
+            print(report(name, runs), flush=True)
+
+
+if __name__ == "__main__":
+    main()
