@@ -7,6 +7,7 @@ import pytest
 
 from numkan.symbolic import LIBRARY, Oracle, equivalent, identify, refine, snap, symmetries
 from numkan.symbolic.closed import power_law, ratios
+from numkan.symbolic.coordinates import products_of_coordinates
 from numkan.symbolic.expression import Call, Const, Pow, Tape, Var, add, bits, constants, mul, number
 from numkan.symbolic.judge import is_rounding
 from numkan.symbolic.leaves import leaves
@@ -300,6 +301,13 @@ def test_power_laws_and_ratios_are_found_by_linear_algebra():
     y = np.sqrt((a + 2 * b) / (1 + a * c))
     assert any(is_rounding(n, refine(n, x, y).rms, x, y) for n in ratios(x, y, LIBRARY))
     assert not list(ratios(x, np.exp(np.sin(a * b)) + c, LIBRARY))
+
+
+def test_products_after_a_change_of_one_variable_are_found():
+    x = np.random.default_rng(0).uniform([0.0, 1.3], [4.0, 5.0], (800, 2))
+    y = (np.sin(x[:, 0] * x[:, 1] / 2) / np.sin(x[:, 1] / 2)) ** 2
+    assert min(refine(node, x, y).rms for node in products_of_coordinates(x, y, LIBRARY)) < 1e-13
+    assert not list(products_of_coordinates(x, np.sin(x[:, 0]) + np.exp(x[:, 1] * x[:, 0] / 9), LIBRARY))
 
 
 def test_noise_is_told_from_what_a_formula_left():

@@ -93,6 +93,7 @@ def main() -> None:
     parser.add_argument("--seeds", nargs="*", type=int, default=[0])
     parser.add_argument("--noise", type=float, default=0.0)
     parser.add_argument("--only", nargs="*", default=None, help="names of formulas")
+    parser.add_argument("--count", type=int, default=None, help="only so many of a set, the first ones")
     parser.add_argument("--time-limit", type=float, default=None, help="seconds for a formula")
     parser.add_argument("--write", action="store_true", help="add the runs to symbolic.json")
     given = parser.parse_args()
@@ -101,7 +102,7 @@ def main() -> None:
     for name in given.set:
         runs = []
         for seed in given.seeds:
-            for case in SETS[name]():
+            for case in SETS[name]()[: given.count]:
                 if given.only is None or case.name in given.only:
                     runs.append(run(case, seed, given.noise, given.time_limit))
                     r = runs[-1]

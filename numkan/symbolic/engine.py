@@ -13,6 +13,7 @@ from numkan._check import FloatArray
 from numkan.kan import KAN
 from numkan.search import search
 from numkan.symbolic.closed import power_law, ratios
+from numkan.symbolic.coordinates import products_of_coordinates
 from numkan.symbolic.edges import composed
 from numkan.symbolic.expression import Node, Tape
 from numkan.symbolic.functions import Function
@@ -29,6 +30,8 @@ _SEARCH = 0.15  # effort of the search for a network, of an effort of 1
 _ROWS = 4000  # of the samples train networks
 #: The share of the box, and the error of the oracle in units of its held-out one, of each look at a network.
 _LOOKS = ((0.96, 1.0), (0.6, 1.0), (0.96, 8.0), (0.96, 0.25))
+_NOISY_LOOKS = ((0.96, 1.0), (0.96, 0.35), (0.96, 3.0))
+_WORK, _LOOK, _REDUCED = 90, 24, 12  # of all solvers, of a look, of a look at reduced data
 _PROPOSALS = 24  # of one look that are judged
 _BY_CHANCE = 3.5  # standard errors
 _LATER = 0.5  # effort for a network of reduced data
@@ -85,10 +88,12 @@ class Engine:
     trace: list[str] = field(default_factory=list)
     judge: Judge = field(init=False)
     noisy: bool = False
+    work: int = field(init=False)  # that is left for solvers
 
     def __post_init__(self) -> None:
         """Make the judge."""
         self.judge = Judge(self.x, self.y, self.weight, self.settings.expired)
+        self.work = round(_WORK * self.settings.effort) + 8
 
     def run(self) -> None:
         """Go through all stages until one ends the search."""
@@ -153,11 +158,15 @@ class Engine:
         """Look at a network as an oracle, several times; judge what is proposed."""
         low, high = x.min(axis=0), x.max(axis=0)
         first: Solver | None = None
-        looks = ((0.96, 1.0), (0.96, 0.35), (0.96, 3.0)) if self.noisy else _LOOKS
+        looks = list(_NOISY_LOOKS if self.noisy else _LOOKS)
+        looks = looks if origin == "network" else looks[:2]
         for share, times in looks:
             if self.judge.done and first is not None:
                 break
-            solver = Solver(self.settings.functions, self.settings.effort, self.settings.seed)
+            if self.work <= 0 and first is not None:
+                break
+            given = min(self.work, _LOOK if origin == "network" else _REDUCED)
+            solver = Solver(self.settings.functions, given, self.settings.seed)
             first = first or solver
             self.trace.append(f"{origin}: {share:g} of the box, {times:g} times the error")
             before = len(self.judge.tried)
@@ -166,6 +175,7 @@ class Engine:
                 solver.trace.append(f"-> residual {found.rms if found else np.inf:.3g}")
                 if self.judge.done:
                     break
+            self.work -= given - max(solver.work, 0)
             self.trace += ["  " + line for line in solver.trace]
             self.settings.say(f"{origin}: {len(self.judge.tried) - before} expressions kept")
         assert first is not None
@@ -204,13 +214,20 @@ class Engine:
 
     def _reduce(self, solver: Solver) -> None:
         """Change variables or targets of the data, and fit networks to what is left."""
-        functions, effort = self.settings.functions, self.settings.effort
+        functions = self.settings.functions
+        for node in products_of_coordinates(self.x, self.y, functions):
+            found = self.judge.consider(node, "product of coordinates")
+            self.trace.append(f"product of coordinates: residual {found.rms if found else np.inf:.3g}")
+            if self.judge.done:
+                return
         for reduction in additive_coordinates(self.x, self.y, functions):
             self._attack(reduction, _SEARCH * _LATER, solve_widths=[[reduction.x(self.x).shape[1], 1]])
             if self.judge.done:
                 return
         made = [*by_symmetries(solver.symmetries, self.x)[:2], *by_transforms(self.y, functions)[:3]]
-        for reduction in made[: max(1, round(4 * effort))]:
+        for reduction in made[:4]:
+            if self.work <= 0:
+                return
             self._attack(reduction, _SEARCH * _LATER)
             if self.judge.done:
                 return

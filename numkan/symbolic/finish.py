@@ -99,6 +99,8 @@ def _simplified(engine: Engine, node: Node, symbols: list[Any]) -> tuple[Node, A
     """Return the shortest equal form, if the samples say that it is equal, with its expression in sympy."""
     judge = engine.judge
     expression = to_sympy(node, symbols)
+    if engine.judge.exact is None and not engine.noisy:
+        return node, expression  # sympy takes minutes to find nothing shorter in what is only close
     before = _rms(node, judge.x, judge.y)
     allowed = max(1.001 * before, 4.0 * rounding_of(node, judge.x, judge.y))
     for _ in range(2):
@@ -114,9 +116,8 @@ def _simplified(engine: Engine, node: Node, symbols: list[Any]) -> tuple[Node, A
                 again = snap(new, judge.x, judge.y, weight=judge.weight, floor=floor, noisy=not engine.judge.exact)
                 new = again if _rms(again, judge.x, judge.y) <= allowed or engine.noisy else new
         after = max(_rms(new, judge.x, judge.y), _rms(new, *engine.held))
-        if not after <= max(
-            allowed, 1.05 * max(before, _rms(node, *engine.held)) if not engine.judge.exact else allowed
-        ):
+        near = 0.0 if engine.judge.exact else 1.05 * max(before, _rms(node, *engine.held))
+        if not after <= max(allowed, near):
             break
         done = bits(new) >= bits(node)
         if bits(new) <= bits(node):

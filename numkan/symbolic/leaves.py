@@ -113,7 +113,7 @@ def _times_powers(u: FloatArray, v: FloatArray, sigma: FloatArray, functions: Ma
     for p in _POWERS:
         if p != 1.0 and f"pow{p:g}" not in functions and f"pow{abs(p):g}" not in functions:
             continue
-        if (p % 1.0 and u.min() < 0.0) or (p < 0 and u.min() * u.max() <= 0.0):
+        if p % 1.0 and u.min() < 0.0:
             continue
         with np.errstate(all="ignore"):
             factor = np.power(u, p)

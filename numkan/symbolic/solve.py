@@ -24,16 +24,18 @@ __all__ = ["Solver"]
 
 _NODES = 56  # at which a function of one variable is asked
 _MOST, _DEEPEST = 3, 9  # expressions of a part; splits within splits
-_WORK = 24  # functions of one variable and tables that are looked at, with an effort of 1
 
 
 class Solver:
-    """Proposes expressions for an oracle; keeps every test with its figures."""
+    """Proposes expressions for an oracle; keeps every test with its figures.
 
-    def __init__(self, functions: Mapping[str, Function], effort: float = 1.0, seed: int = 0) -> None:
+    `work` is how many functions of one variable and tables it may look at.
+    """
+
+    def __init__(self, functions: Mapping[str, Function], work: int = 24, seed: int = 0) -> None:
         self._functions = functions
         self._rng = np.random.default_rng(seed)
-        self._work = int(_WORK * effort) + 4
+        self.work = work
         self.trace: list[str] = []
         self.symmetries: list[Symmetry] = []  # of the whole, whether they passed or not
 
@@ -50,7 +52,7 @@ class Solver:
                 place(node, [Var(k) for k in kept]) for node in self.propose(additive_part(oracle, kept), depth)
             )
             return
-        if self._work <= 0 or depth > _DEEPEST:
+        if self.work <= 0 or depth > _DEEPEST:
             return
         if oracle.n_in == 1:
             yield from self._leaf(oracle, depth)
@@ -68,7 +70,7 @@ class Solver:
     # --- one variable -----------------------------------------------------------------------------------------------
 
     def _leaf(self, oracle: Oracle, depth: int) -> Iterator[Node]:
-        self._work -= 1
+        self.work -= 1
         u = np.linspace(oracle.low[0], oracle.high[0], _NODES + 2)[1:-1]
         value, error = oracle.ask(u[:, None])
         yield from self._named(u, value, error, depth)
@@ -156,7 +158,7 @@ class Solver:
                     tables.append((table.rank - table.with_constant, len(tables), t, inner, table))
         for terms, _, t, inner, table in sorted(tables, key=lambda entry: entry[:2])[:5]:
             self._say(depth, f"{t.name}: {table.rank} terms in input {table.variable}")
-            self._work -= 1
+            self.work -= 1
             for basis in self._bases(inner, table, terms, depth):
                 node = self._spanned(inner, table, basis, depth)
                 if node is not None:

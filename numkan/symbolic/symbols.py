@@ -84,6 +84,8 @@ def from_sympy(expression: Any, symbols: Sequence[Any], functions: Mapping[str, 
             return Pow(args[0], args[1])
         return Call(LIBRARY["exp"], mul(args[1], Call(LIBRARY["log"], args[0])))
     name = expression.func.__name__
+    if name == "cot":
+        return Pow(Call(LIBRARY["tan"], args[0]), Const(-1.0, "-1"))
     if name == "besselj":
         return Call(LIBRARY[f"besselj{int(expression.args[0])}"], args[1])
     return Call(_function(name, functions), args[0])
@@ -159,9 +161,15 @@ def equivalent(one: Any, two: Any, low: FloatArray, high: FloatArray, symbols: S
     return True
 
 
+def _plain(expression: Any) -> Any:
+    """Return an expression without cot, which neither Python nor C has, and which sympy makes of 1/tan."""
+    sp = sympy_module()
+    return expression.replace(sp.cot, lambda u: sp.cos(u) / sp.sin(u))
+
+
 def python_text(expression: Any) -> str:
     """Return a Python expression with the names of the module `math`."""
-    text = sympy_module().sstr(_rounded(expression))
+    text = sympy_module().sstr(_rounded(_plain(expression)))
     return str(text).replace("Abs(", "abs(").replace("besselj(0, ", "j0(").replace("besselj(1, ", "j1(")
 
 
