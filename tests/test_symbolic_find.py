@@ -46,6 +46,8 @@ def test_a_formula_is_found_with_exact_constants_and_all_its_faces(found):
     assert sympy.simplify(formula.sympy() - sympy.sympify("2*a*exp(-t/3)", {str(s): s for s in formula._symbols})) == 0
     fresh = box([0.5, 0], [2, 3], 100, seed=1)
     np.testing.assert_allclose(formula(fresh), law(fresh), rtol=1e-14)
+    slope = np.stack([law(fresh) / fresh[:, 0], -law(fresh) / 3], axis=1)
+    np.testing.assert_allclose(formula.derivative(fresh), slope, rtol=1e-13)
     names = {name: getattr(math, name) for name in ("exp", "sin", "sqrt")} | {"a": 1.5, "t": 2.0}
     assert eval(str(formula), names) == pytest.approx(3 * math.exp(-2 / 3), rel=1e-14)
     assert "e^{" in formula.latex()
@@ -141,6 +143,17 @@ def test_what_is_no_formula_is_not_called_one():
         with pytest.raises(ValueError, match="has no expression"):
             formula.sympy()
     assert np.isfinite(formula(x)).all()
+    assert formula.derivative(x).shape == x.shape
+
+
+@pytest.mark.jit
+def test_a_forbidden_function_is_in_no_formula():
+    x = box([0.2, 0.5], [1.3, 2], 300)
+    y = x[:, 1] * np.tan(x[:, 0])
+    assert "tan(x0)" in str(symbolic.find(x, y, effort=0.3))
+    formula = symbolic.find(x, y, effort=0.3, forbid=["tan"])
+    assert "tan" not in str(formula)
+    assert formula.status == "none" or np.abs(formula(x) - y).max() < 0.1 * np.std(y)
 
 
 def test_constant_targets_are_answered_at_once():

@@ -14,7 +14,7 @@ from numkan.symbolic.leaves import leaves
 from numkan.symbolic.snap import simple_number
 from numkan.symbolic.solve import Solver
 from numkan.symbolic.structure import interactions, irrelevant, partition, test_additive, test_multiplicative
-from numkan.symbolic.symbols import c_text, from_sympy, simplified, symbols_for, to_sympy
+from numkan.symbolic.symbols import c_text, from_sympy, python_text, simplified, symbols_for, to_sympy
 from numkan.symbolic.symmetry import KINDS, test_symmetry
 from numkan.symbolic.transforms import TRANSFORMS
 from numkan.symbolic.whiteness import alike, explained
@@ -277,6 +277,26 @@ def test_forms_are_simplified_and_told_equal():
     low, high = np.array([0.1, 0.1]), np.array([0.8, 0.8])
     assert equivalent(ugly, (a + b) / (1 + a * b), low, high, symbols)
     assert not equivalent(ugly, (a + b) / (1 + a * b) + sympy.Rational(1, 10**9), low, high, symbols)
+
+
+def test_a_simplification_that_does_not_end_is_given_up(monkeypatch):
+    """Sympy may look for minutes; calls are counted, and not seconds."""
+    import sympy
+
+    def endless(form):
+        while True:
+            form = max(form, form, key=str)
+
+    monkeypatch.setattr(sympy, "simplify", endless)
+    (a,) = symbols_for(["a"], [0.1])
+    assert simplified(a * a / a + a) == 2 * a
+
+
+def test_what_sympy_writes_as_cot_is_written_with_what_python_and_c_have():
+    symbols = symbols_for(["a"])
+    form = to_sympy(Pow(Call(LIBRARY["tan"], Var(0)), number(-1)), symbols)
+    assert python_text(form) == "cos(a)/sin(a)"
+    assert "cos(x[0])/sin(x[0])" in c_text(form, symbols, "f")
 
 
 def test_expressions_survive_the_way_to_sympy_and_back():

@@ -54,7 +54,7 @@ def sealed(count: int = COUNT, seed: int = SEED) -> list[Case]:
         expression = _tree(int(rng.integers(SMALLEST, LARGEST + 1)), names, rng)
         if expression.has(sympy.zoo, sympy.nan, sympy.oo, sympy.I):
             continue
-        expression = sympy.simplify(expression)
+        expression = sympy.factor_terms(sympy.together(expression))  # `simplify` takes minutes for some
         used = sorted(str(s) for s in expression.free_symbols)
         if not used or not SMALLEST <= _nodes(expression) <= LARGEST or expression.has(sympy.I, sympy.zoo):
             continue

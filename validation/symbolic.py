@@ -25,7 +25,7 @@ from _symbolic_sets import dimensionless, strogatz, with_units
 
 from numkan import symbolic
 
-FILE = Path(__file__).with_name("symbolic.json")
+FILE = Path(__file__)
 ROWS, FRESH, AGREES = 2000, 1000, 1e-9
 SETS = {"feynman27": dimensionless, "units": with_units, "strogatz": strogatz, "sealed": sealed, "false": false_claims}
 
@@ -66,6 +66,14 @@ def run(case: Any, seed: int, noise: float, time_limit: float | None) -> dict[st
     }  # fmt: skip
 
 
+def keep(name: str, r: dict[str, Any]) -> None:
+    """Add a run to the file of its set; several processes may work on several sets."""
+    file = FILE.with_name("symbolic_" + name.replace(", noise 0", "").replace(", noise ", "_noise_") + ".json")
+    data = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+    data[f"{r['name']}, {r['seed']}"] = r
+    file.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
+
+
 def report(name: str, runs: Iterable[dict[str, Any]]) -> str:
     """Return the line of a set and its table of misses."""
     runs = list(runs)
@@ -95,10 +103,9 @@ def main() -> None:
     parser.add_argument("--only", nargs="*", default=None, help="names of formulas")
     parser.add_argument("--count", type=int, default=None, help="only so many of a set, the first ones")
     parser.add_argument("--time-limit", type=float, default=None, help="seconds for a formula")
-    parser.add_argument("--write", action="store_true", help="add the runs to symbolic.json")
+    parser.add_argument("--write", action="store_true", help="add the runs to symbolic_<set>.json")
     given = parser.parse_args()
     np.seterr(all="ignore")
-    data = json.loads(FILE.read_text(encoding="utf-8")) if FILE.exists() else {}
     for name in given.set:
         runs = []
         for seed in given.seeds:
@@ -109,9 +116,7 @@ def main() -> None:
                     print(f"{r['name']:12} {r['status']:12} {r['found']!s:5} {r['error']:.1e} {r['seconds']:6.1f} s  "
                           f"{r['formula'][:100]}", flush=True)  # fmt: skip
                     if given.write:
-                        old = data.setdefault(f"{name}, noise {given.noise:g}", {})
-                        old[f"{r['name']}, {seed}"] = r
-                        FILE.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
+                        keep(f"{name}, noise {given.noise:g}", r)
         if runs:
             print(report(name, runs), flush=True)
 

@@ -50,6 +50,10 @@ class Fitted:
         """Return the values (n,)."""
         return np.asarray(self.model(x)[:, self.output], np.float64)
 
+    def slopes(self, x: FloatArray) -> FloatArray:
+        """Return the derivatives by the inputs (n, n_in)."""
+        return np.asarray(self.model.derivative(x)[:, self.output], np.float64)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Settings:

@@ -262,6 +262,16 @@ class Tape:
             jac[:, k] = adjoint[at]
         return np.array(np.broadcast_to(values[-1], (n,)), np.float64), jac
 
+    def gradient(self, x: FloatArray) -> FloatArray:
+        """Return the derivatives by the inputs (n, n_in)."""
+        with np.errstate(all="ignore"):
+            adjoint = self._backward(self._forward(x, self.theta))
+        out = np.zeros_like(x)
+        for at, node in enumerate(self._nodes):
+            if isinstance(node, Var):
+                out[:, node.index] += adjoint[at]
+        return out
+
     def rounding(self, x: FloatArray) -> FloatArray:
         """Return by how much rounding may have changed the values (n,): one unit at every node, as it goes on."""
         with np.errstate(all="ignore"):

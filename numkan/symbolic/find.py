@@ -81,7 +81,7 @@ def find(
     --------
     >>> import numpy as np
     >>> from numkan import symbolic
-    >>> x = np.random.default_rng(0).uniform(1, 3, (300, 2))
+    >>> x = np.random.default_rng(0).uniform(1, 3, (100, 2))
     >>> formula = symbolic.find(x, 3 * x[:, 0] / x[:, 1] ** 2, names=["m", "r"])
     >>> print(formula, formula.status)
     3*m/r**2 exact
@@ -180,8 +180,11 @@ class _Given:
             network = Fitted(model, max(error, 1e-15 * float(np.std(y))), error, k)
         engine = Engine(self.x[train], y[train], weight, (self.x[held], y[held]), settings, network)
         engine.run()
-        cut = settings.expired() and engine.judge.exact is None
-        stopped = "`time_limit` was over before all hypotheses had been looked at." if cut else ""
+        stopped = ""
+        if engine.judge.exact is None and settings.expired():
+            stopped = "`time_limit` was over before all hypotheses had been looked at."
+        elif engine.judge.exact is None and engine.work <= 0:
+            stopped = "the work that `effort` allows was used up before all hypotheses had been looked at."
         return finished(engine, self.names, stopped, notes)
 
 

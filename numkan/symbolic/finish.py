@@ -10,7 +10,7 @@ import numpy as np
 from numkan._check import FloatArray
 from numkan.symbolic.edges import Edges, identify_edges
 from numkan.symbolic.engine import Engine, looks_like_noise
-from numkan.symbolic.expression import Const, Node, Tape, bits, constants, walk
+from numkan.symbolic.expression import Call, Const, Node, Tape, bits, constants, walk
 from numkan.symbolic.formula import Alternative, Constant, Errors, Formula, Part
 from numkan.symbolic.judge import Tried, is_rounding, rounding_of
 from numkan.symbolic.refine import refine
@@ -58,6 +58,7 @@ def finished(engine: Engine, names: Sequence[str], stopped: str, notes: Sequence
         _node=node,
         edges=_edges(engine),
         _network=None if network is None else network.__call__,
+        _slopes=None if network is None else network.slopes,
     )
 
 
@@ -72,6 +73,7 @@ def _network_stands(engine: Engine, names: Sequence[str], stopped: str, notes: S
     return Formula(
         "none", tuple(names), error, alternatives=alternatives, trace=tuple(engine.trace), stopped=stopped,
         notes=tuple(notes), edges=_edges(engine), _network=None if network is None else network.__call__,
+        _slopes=None if network is None else network.slopes,
     )  # fmt: skip
 
 
@@ -109,6 +111,8 @@ def _simplified(engine: Engine, node: Node, symbols: list[Any]) -> tuple[Node, A
             new = from_sympy(short, symbols, engine.settings.functions)
         except (ValueError, TypeError, KeyError):
             break
+        if not _permitted(new, engine):
+            break
         if constants(new):
             new = refine(new, judge.x, judge.y, weight=judge.weight).expression
             if engine.judge.exact or engine.noisy:
@@ -125,6 +129,13 @@ def _simplified(engine: Engine, node: Node, symbols: list[Any]) -> tuple[Node, A
         if done:
             break
     return node, expression
+
+
+def _permitted(node: Node, engine: Engine) -> bool:
+    """Tell whether an expression holds no function that was forbidden; sympy knows nothing of that."""
+    allowed = set(engine.settings.functions)
+    allowed |= {"cos"} if "sin" in allowed else set()
+    return {part.function.name for part in walk(node) if isinstance(part, Call)} <= allowed | {"sqrt"}
 
 
 def _status(engine: Engine, node: Node, error: Errors) -> str:

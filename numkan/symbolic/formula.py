@@ -108,6 +108,7 @@ class Formula:
     _symbols: tuple[Any, ...] = ()
     _node: Node | None = None
     _network: Callable[[FloatArray], FloatArray] | None = field(default=None, repr=False)
+    _slopes: Callable[[FloatArray], FloatArray] | None = field(default=None, repr=False)
 
     def __call__(self, x: Any) -> FloatArray:
         """Return the values (n,) at samples x (n, n_in); those of the network where there is no formula."""
@@ -116,6 +117,14 @@ class Formula:
             return Tape(self._node).value(x)
         assert self._network is not None
         return self._network(x)
+
+    def derivative(self, x: Any) -> FloatArray:
+        """Return the derivatives by the inputs (n, n_in) at samples x (n, n_in), of the network without a formula."""
+        x = as_samples("x", x, len(self.names), np.float64)
+        if self._node is not None:
+            return Tape(self._node).gradient(x)
+        assert self._slopes is not None
+        return self._slopes(x)
 
     def __str__(self) -> str:
         if self._expression is None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from numkan.symbolic.functions import COSINE, LIBRARY, SQRT, Function
 
 __all__ = ["c_text", "equivalent", "from_sympy", "python_text", "simplified", "symbols_for", "sympy_module", "to_sympy"]
 
+_MOST_CALLS = 400_000  # of functions, in one change of an expression
 _LONGEST = 70  # operations of an expression that is still simplified by all means
 
 
@@ -102,6 +104,31 @@ def _function(name: str, functions: Mapping[str, Function]) -> Function:
     raise ValueError(f"{name} is not a function of the library")
 
 
+class _TooLongError(BaseException):
+    """A change of an expression takes too long. No Exception, for sympy catches those."""
+
+
+def _within_calls(change: Callable[[Any], Any], expression: Any) -> Any:
+    """Return the changed expression, or give up after so many calls of functions: sympy may take minutes.
+
+    Calls are counted, and not seconds, so that the result does not depend on how busy the machine is.
+    """
+    count = 0
+
+    def watch(frame: object, event: str, arg: object) -> None:
+        nonlocal count
+        count += event == "call"
+        if count > _MOST_CALLS:
+            raise _TooLongError
+
+    before = sys.getprofile()
+    sys.setprofile(watch)
+    try:
+        return change(expression)
+    finally:
+        sys.setprofile(before)
+
+
 def simplified(expression: Any) -> Any:
     """Return the shortest of several equal forms of an expression."""
     sp = sympy_module()
@@ -109,8 +136,8 @@ def simplified(expression: Any) -> Any:
     if sp.count_ops(expression) <= _LONGEST:
         for change in (sp.simplify, sp.factor, sp.expand, _joined, _trigonometric):
             try:
-                forms += [change(form) for form in forms[:2]]
-            except Exception:  # sympy raises many things; the form as it was is right
+                forms += [_within_calls(change, form) for form in forms[:2]]
+            except (_TooLongError, Exception):  # sympy raises many things; the form as it was is right
                 continue
     return min(forms, key=lambda form: (_length(form), str(form)))
 
@@ -183,9 +210,9 @@ def c_text(expression: Any, symbols: Sequence[Any], name: str) -> str:
     """Return a C99 function of the inputs in an array."""
     sp = sympy_module()
     inputs = [sp.Symbol(f"x[{k}]") for k in range(len(symbols))]
-    body = sp.ccode(expression.xreplace(dict(zip(symbols, inputs, strict=True))), standard="c99", user_functions={
-        "besselj": [(lambda n, _: n == 0, lambda _, u: f"j0({u})"), (lambda n, _: n == 1, lambda _, u: f"j1({u})")],
-        **{f.func.__name__: f.func.__name__ for f in expression.atoms(sp.core.function.AppliedUndef)},
-    })  # fmt: skip
+    own = {f.func.__name__: f.func.__name__ for f in expression.atoms(sp.core.function.AppliedUndef)}
+    bessel = [(lambda n, _, k=k: n == k, lambda _, u, k=k: f"j{k}({u})") for k in (0, 1)]
+    plain = _plain(expression).xreplace(dict(zip(symbols, inputs, strict=True)))
+    body = sp.ccode(plain, standard="c99", user_functions={"besselj": bessel, **own})
     comment = ", ".join(f"x[{k}] = {symbol}" for k, symbol in enumerate(symbols))
     return f"#include <math.h>\n\n/* {comment} */\ndouble {name}(const double *x)\n{{\n    return {body};\n}}\n"
