@@ -119,8 +119,10 @@ def test_identify_says_what_is_wrong_with_options():
         lambda u: np.exp(-u) * np.sin(5 * u),
         lambda u: u + np.sin(3 * u),
         lambda u: (1 + u) / (2 + u * u),
+        lambda u: np.cos(np.exp(u)) + 2.5,
+        lambda u: np.cos(40 * np.sqrt(u)) - 0.4,
     ],
-    ids=["root of a square", "one over a sum", "times a power", "damped", "line and sine", "ratio"],
+    ids=["root of a square", "one over a sum", "times a power", "damped", "line and sine", "ratio", "inner", "fast"],
 )
 def test_one_variable_that_is_more_than_one_function_is_found(f):
     u = np.linspace(0.3, 2.1, 56)

@@ -22,7 +22,7 @@ __all__ = ["Match", "affine", "identify", "match_all"]
 _STARTS = 6  # of a function that are followed, out of all that are tried
 _STEPS = 24
 _BY_NAME: dict[str, tuple[tuple[float, ...], tuple[float, ...]]] = {
-    "sin": (tuple(0.4 * 1.3**k for k in range(16)), (0.0, 0.5 * np.pi)),
+    "sin": (tuple(0.4 * 1.3**k for k in range(19)), (0.0, 0.5 * np.pi)),
     "tan": ((0.2, 0.5, 0.8, 1.1, 1.4), (-0.8, -0.4, 0.0, 0.4, 0.8)),
     "arcsin": ((0.2, 0.5, 0.8, 0.95, 0.995), (-0.7, -0.4, -0.15, 0.0, 0.15, 0.4, 0.7)),
     "besselj0": (tuple(0.4 * 1.5**k for k in range(9)), (0.0, 1.0, 2.0, 4.0, 8.0)),

@@ -10,7 +10,7 @@ import numpy as np
 from numkan._check import FloatArray
 from numkan.symbolic.expression import Call, Const, Node, Pow, Var, add, bits, constants, mul, number, power
 from numkan.symbolic.functions import LIBRARY, Function
-from numkan.symbolic.identify import match_all
+from numkan.symbolic.identify import affine, match_all
 from numkan.symbolic.refine import refine
 from numkan.symbolic.transforms import transforms_for
 
@@ -19,6 +19,7 @@ __all__ = ["Leaf", "leaves"]
 #: A leaf is believed where its misfit is below this many times the tolerance.
 _BELIEVED = 3.0
 _LOOSE = 30.0
+_INNER = ("exp", "pow0.5", "log", "pow2", "pow-1", "sin", "tanh")
 _COMMON = {"identity", "pow2", "pow-1", "pow0.5", "pow-2", "pow3", "exp", "log", "sin", "cosh", "tanh", "gauss"}
 _POWERS = (1.0, -1.0, 2.0, -2.0, 0.5, -0.5, 3.0, -3.0)
 
@@ -44,7 +45,7 @@ def leaves(
 ) -> list[Leaf]:
     """Return expressions of one variable that agree with v(u) within sigma, the best first."""
     found: list[Leaf] = []
-    for stage in (_plain, _polynomials, _transformed, _times_powers, _with_line, _ratios, _damped):
+    for stage in (_plain, _polynomials, _transformed, _inside, _times_powers, _with_line, _ratios, _damped):
         found += [leaf for leaf in stage(u, v, sigma, functions) if leaf.misfit < _BELIEVED]
         if found and stage is not _plain:
             break
@@ -104,6 +105,24 @@ def _transformed(u: FloatArray, v: FloatArray, sigma: FloatArray, functions: Map
                 found.append(_leaf(t.back(leaf.expression, sign), u, v, sigma, f"{t.name} as {leaf.how}"))
             elif leaf.misfit < 3 * _BELIEVED:
                 found.append(_leaf(t.back(leaf.expression, sign), u, v, sigma, t.name))
+    return found
+
+
+def _inside(u: FloatArray, v: FloatArray, sigma: FloatArray, functions: Mapping[str, Function]) -> list[Leaf]:
+    """Try c f(a g(u) + b) + d with a plain function g."""
+    found = []
+    outside = _simple(functions)
+    for name in _INNER:
+        if name not in functions:
+            continue
+        w = np.asarray(functions[name].value(u), np.float64)
+        ok = np.isfinite(w)
+        if ok.sum() < 0.9 * len(u) or not np.ptp(w[ok]) > 0.0:
+            continue
+        inner = affine(functions[name], 1.0, 0.0, Var(0))
+        matches = match_all(w[ok], v[ok], sigma[ok], outside, hopeless=3 * _BELIEVED)
+        near = [m for m in matches if m.misfit < 3 * _BELIEVED and m.name != "identity"][:2]
+        found += [_leaf(m.expression(inner), u, v, sigma, f"{m.name} of {name}") for m in near]
     return found
 
 
