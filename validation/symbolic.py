@@ -87,7 +87,7 @@ def report(name: str, runs: Iterable[dict[str, Any]]) -> str:
         f'false "exact": {len(wrong)}; "within noise" without noise: {len(noisy)}'
     ]
     for r in runs:
-        if not r["found"] and name != "false":
+        if not r["found"] and not name.startswith("false"):
             lines.append(
                 f"  missed {r['name']} (seed {r['seed']}): {r['truth']} -> {r['status']}, error {r['error']:.1e}, "
                 f"network {r['network']:.1e}, {r['formula'][:90]}"
@@ -104,7 +104,12 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=None, help="only so many of a set, the first ones")
     parser.add_argument("--time-limit", type=float, default=None, help="seconds for a formula")
     parser.add_argument("--write", action="store_true", help="add the runs to symbolic_<set>.json")
+    parser.add_argument("--report", action="store_true", help="print what has been written, and run nothing")
     given = parser.parse_args()
+    if given.report:
+        for file in sorted(FILE.parent.glob("symbolic_*.json")):
+            print(report(file.stem.removeprefix("symbolic_"), json.loads(file.read_text(encoding="utf-8")).values()))
+        return
     np.seterr(all="ignore")
     for name in given.set:
         runs = []
