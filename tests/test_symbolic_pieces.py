@@ -11,7 +11,7 @@ from numkan.symbolic.coordinates import products_of_coordinates
 from numkan.symbolic.expression import Call, Const, Pow, Tape, Var, add, bits, constants, mul, number
 from numkan.symbolic.judge import is_rounding
 from numkan.symbolic.leaves import leaves
-from numkan.symbolic.snap import simple_number
+from numkan.symbolic.snap import folded, simple_number
 from numkan.symbolic.solve import Solver
 from numkan.symbolic.structure import interactions, irrelevant, partition, test_additive, test_multiplicative
 from numkan.symbolic.symbols import c_text, from_sympy, python_text, simplified, symbols_for, to_sympy
@@ -63,6 +63,12 @@ def test_derivatives_of_the_library_are_those_of_its_functions(name):
     h = 1e-5
     slope = (function.value(u + h) - function.value(u - h)) / (2 * h)
     np.testing.assert_allclose(function.derivative(u), slope, rtol=1e-7, atol=1e-7)
+
+
+def test_numbers_near_the_end_of_the_range_are_answered():
+    u = np.linspace(1, 2, 40)
+    assert identify(u, 1e300 * u, noise=1e-300)[0].name == "identity"
+    assert identify(u, 1e-300 * u)[0].name == "identity"
 
 
 def test_with_noise_a_shorter_function_wins_over_a_closer_one():
@@ -261,6 +267,16 @@ def test_constants_are_snapped_where_the_data_tell_and_only_there():
 @pytest.mark.parametrize(("value", "exact"), [(1 / 3, "1/3"), (-np.pi / 4, "-pi/4"), (0.31830988618379067, "1/pi")])
 def test_simple_numbers_are_known(value, exact):
     assert simple_number(value, 1e-13).exact == exact
+
+
+def test_constants_are_joined_but_not_beyond_what_numbers_hold():
+    large = Pow(mul(Const(1e200), Var(0)), Const(3.0))
+    x = np.array([[1e-200], [2e-200]])
+    np.testing.assert_allclose(Tape(folded(large)).value(x), [1.0, 8.0])
+    steep = Call(LIBRARY["exp"], add(mul(Const(-1.0), Var(0)), Const(800.0)))
+    np.testing.assert_allclose(Tape(folded(steep)).value(np.array([[799.0]])), np.e)
+    joined = folded(mul(Const(2.0), Const(3.0), Pow(mul(Const(4.0), Var(0)), Const(0.5))))
+    assert [c.value for c in constants(joined)] == [12.0, 0.5]
 
 
 def test_numbers_are_not_snapped_by_chance():

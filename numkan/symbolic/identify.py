@@ -152,7 +152,7 @@ def identify(
     weight = np.ones(len(u)) if sample_weight is None else as_float_array("sample_weight", sample_weight, np.float64)
     if weight.shape != u.shape or not np.all(weight >= 0.0) or not np.any(weight > 0.0):
         raise ValueError(f"Argument `sample_weight` must hold {len(u)} numbers >= 0, not all 0.")
-    floor = 1e-14 * max(float(np.abs(y).max()), np.finfo(np.float64).tiny)
+    floor = 1e-14 * float(np.abs(y).max())
     sigma = None if noise is None else np.full(len(u), max(noise, floor))
     return tuple(match_all(u, y, sigma, functions, weight))
 
@@ -167,13 +167,16 @@ def match_all(
 ) -> list[Match]:
     """Fit every function; return them by the length of their descriptions."""
     w = np.ones(len(u)) if weight is None else weight
+    size = float(np.abs(y).max()) or 1.0  # squares of y may be beyond what numbers hold
+    y = y / size
     if sigma is not None:
+        sigma = np.maximum(sigma / size, 1e-150)
         w = w * np.square(sigma.min() / sigma) if sigma.min() > 0.0 else w
     w = w / w.sum()
-    mid, half = (u.max() + u.min()) / 2, (u.max() - u.min()) / 2 or 1.0
+    mid, half = float(u.max() + u.min()) / 2, float(u.max() - u.min()) / 2 or 1.0
     s = (u - mid) / half
     level = None if sigma is None else float(sigma.min())
-    floor = 1e-14 * max(float(np.abs(y).max()), np.finfo(np.float64).tiny)
+    floor = 1e-14
     found = []
     for function in functions.values():
         fitted = _fit(function, s, y, w, (hopeless * level) ** 2 if level else np.inf)
@@ -183,11 +186,11 @@ def match_all(
         rms = max(rms, floor)
         free = 2 + len(function.varies)
         misfit = rms / level if level else float("nan")
-        code = 0.72 * len(u) * min(misfit**2, 1e30) if level else len(u) * float(np.log2(rms / floor))
+        code = 0.72 * len(u) * min(misfit, 1e15) ** 2 if level else len(u) * float(np.log2(rms / floor))
         bits = function.bits + 0.5 * free * float(np.log2(len(u))) + code
         a, b, c = _in_units(function, a, b, c, mid, half)
         d -= c * mid if function.name == "identity" else c * np.log(half) if function.name == "log" else 0.0
-        found.append(Match(function.name, function, a, b, c, d, rms, misfit, bits))
+        found.append(Match(function.name, function, a, b, c * size, d * size, rms * size, misfit, bits))
     return sorted(found, key=lambda match: match.bits)
 
 

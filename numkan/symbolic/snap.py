@@ -75,13 +75,14 @@ def folded(node: Node) -> Node:
         return _joined(node)
     if isinstance(node, Pow) and isinstance(node.base, Mul):
         free = [f for f in node.base.factors if isinstance(f, Const) and f.value > 0]
-        if free and len(free) < len(node.base.factors):
-            value = float(np.prod([f.value for f in free]))
+        with np.errstate(over="ignore"):
+            value = float(np.float_power(np.prod([f.value for f in free]), node.exponent.value)) if free else 0.0
+        if 0.0 < value < np.inf and len(free) < len(node.base.factors):
             rest = mul(*(f for f in node.base.factors if f not in free))
-            return mul(Const(value**node.exponent.value), Pow(rest, node.exponent))
+            return mul(Const(value), Pow(rest, node.exponent))
     if isinstance(node, Call) and node.function.name == "exp" and isinstance(node.argument, Add):
         shift = [t for t in node.argument.terms if isinstance(t, Const)]
-        if shift:
+        if shift and abs(sum(t.value for t in shift)) < 300.0:
             rest = add(*(t for t in node.argument.terms if t not in shift))
             return mul(Const(float(np.exp(sum(t.value for t in shift)))), Call(node.function, rest))
     return node
