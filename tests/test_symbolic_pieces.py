@@ -170,6 +170,14 @@ def test_groups_that_interact_are_found_under_every_transform_at_once():
     assert partition(4, tests["log|y|"]) == [[0, 1], [2, 3]]
 
 
+def test_an_oracle_that_does_not_answer_is_told_nothing_of():
+    """Not even a warning, which the suite would raise."""
+    nowhere = Oracle(lambda x: (np.full(len(x), np.nan), np.full(len(x), 1.0)), np.zeros(2), np.ones(2))
+    tests = interactions(nowhere, TRANSFORMS, np.random.default_rng(0))
+    assert not any(test.accepted for pairs in tests.values() for test in pairs.values())
+    assert list(Solver(LIBRARY).propose(nowhere)) == []
+
+
 def test_an_input_without_influence_is_seen():
     f = oracle(lambda a, b: np.sin(a) + 0 * b, [0, 0], [1, 1])
     rng = np.random.default_rng(0)

@@ -44,7 +44,8 @@ class Solver:
         kept = [k for k in range(oracle.n_in) if not irrelevant(oracle, k, self._rng).accepted]
         if not kept:
             value = oracle.ask(oracle.draw(64, self._rng))[0]
-            yield Const(float(np.nanmean(value)))
+            if np.isfinite(value).any():
+                yield Const(float(np.mean(value[np.isfinite(value)])))
             return
         if len(kept) < oracle.n_in:
             self._say(depth, f"no dependence on inputs {[k for k in range(oracle.n_in) if k not in kept]}")
@@ -128,7 +129,9 @@ class Solver:
 
     def _added(self, oracle: Oracle, parts: Sequence[Node]) -> Node:
         x = oracle.draw(200, np.random.default_rng(9))
-        return add(*parts, Const(float(np.nanmedian(oracle.ask(x)[0] - Tape(add(*parts)).value(x)))))
+        rest = oracle.ask(x)[0] - Tape(add(*parts)).value(x)
+        rest = rest[np.isfinite(rest)]
+        return add(*parts, Const(float(np.median(rest)) if len(rest) else 0.0))
 
     # --- symmetries -------------------------------------------------------------------------------------------------
 

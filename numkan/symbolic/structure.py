@@ -95,7 +95,8 @@ def mixed(corners: list[Answer], t: Transform) -> tuple[FloatArray, FloatArray, 
     error = np.sqrt(sum(np.square(e) for e in errors))
     moves = np.abs(values[0] - values[3])
     with np.errstate(all="ignore"):
-        tells = bool(np.nanmedian(error) < _TELLS * np.nanmedian(moves))
+        ok = np.isfinite(error) & np.isfinite(moves)
+        tells = bool(ok.any() and np.median(error[ok]) < _TELLS * np.median(moves[ok]))
     return difference, error, tells
 
 
