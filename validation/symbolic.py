@@ -68,7 +68,7 @@ def run(case: Any, seed: int, noise: float, time_limit: float | None) -> dict[st
 
 def keep(name: str, r: dict[str, Any]) -> None:
     """Add a run to the file of its set; several processes may work on several sets."""
-    file = FILE.with_name("symbolic_" + name.replace(", noise 0", "").replace(", noise ", "_noise_") + ".json")
+    file = FILE.with_name("symbolic_" + name.removesuffix(", noise 0").replace(", noise ", "_noise_") + ".json")
     data = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
     data[f"{r['name']}, {r['seed']}"] = r
     file.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
