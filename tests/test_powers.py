@@ -11,7 +11,7 @@ from numkan.base import GIVEN
 from numkan.layer.powers import powers_kernel, values_kernel
 from numkan.layer.prepare import place_kernel
 from numkan.layer.row_numbers import VALUES, highest_power, powers_of
-from numkan.layer.work import Sorted, workspace
+from numkan.layer.work import workspace
 from numkan.simd.groups import group_ops
 from numkan.spline.knots import extend_grid
 from numkan.spline.pieces import local_pieces
@@ -30,9 +30,9 @@ def test_groups_hold_w_its_powers_and_base_values(k: int, backward: bool, dtype:
     pieces = local_pieces(knots, k)
     n_pieces, x = pieces.centre.shape[1], rng.uniform(-2, 2, (SAMPLES, INPUTS)).astype(dtype)
     given, slope = rng.normal(size=(2, SAMPLES, INPUTS)).astype(dtype)
-    work, at = workspace(dtype, k, n_pieces, 16), 2
+    work, at = workspace(dtype, k, n_pieces, 16), 0
     filled = np.full_like(work.numbers, np.nan)
-    work = Sorted(work, SAMPLES, INPUTS + at, work.block).within(work)._replace(numbers=filled)
+    work = work._replace(numbers=filled)
     place_kernel(dtype)(x, 0, SAMPLES, LOW, HIGH, 16, knots.shape[1] - k, pieces, at, work)
     fill = powers_kernel(k, dtype) if backward else values_kernel(dtype)
     fill(0, SAMPLES, LOW, HIGH, pieces, GIVEN, given, slope, True, at, work)

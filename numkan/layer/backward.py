@@ -22,11 +22,10 @@ gradients of its piece are not finite; which of them are infinite, and which NaN
 from __future__ import annotations
 
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from numkan._watch import COUNT, count, enter, leave, new_count
 from numkan.compile import kernel
 from numkan.layer.pack import receive
 from numkan.layer.powers import powers_kernel
@@ -37,26 +36,7 @@ from numkan.simd.groups import group_ops
 from numkan.simd.vectors import lanes_of
 from numkan.spline.pieces import function_lanes
 
-__all__ = ["Halves", "backward_kernel"]
-
-
-class Halves(NamedTuple):
-    """The groups of inputs of a call in two halves, of which threads take groups; every other begins with the second.
-
-    So each of two threads mostly has the inputs that it had forward, where threads have a chain of sums each.
-    """
-
-    threads: Any
-    groups: tuple[Any, Any]  # of each half that somebody has
-    ends: tuple[int, int]
-
-    @classmethod
-    def of(cls, begin: int, end: int) -> Halves:
-        """Return those of groups begin, ..., end - 1 that nobody has yet."""
-        middle = (begin + end + 1) // 2
-        halves = cls(new_count(), (new_count(), new_count()), (middle, end))
-        halves.groups[0][COUNT], halves.groups[1][COUNT] = begin, middle
-        return halves
+__all__ = ["backward_kernel"]
 
 
 @cache
@@ -148,15 +128,14 @@ def _group_kernel(k: int, dtype: np.dtype[Any]) -> Any:
 
     @kernel
     def backward(  # type: ignore[no-untyped-def]
-        x, bars, pieces, kind, given, slope, coefs, work, kept, low, high, grad, x_bar, with_coefs, with_inputs
+        x, bars, pieces, kind, given, slope, coefs, work, low, high, grad, x_bar, with_coefs, with_inputs
     ):
         """Fill grad (high - low, G + k + 1, width) and columns low ... high - 1 of x_bar (n, n_in), where asked for.
 
-        bars (n * width,): y_bar, in tiles, for blocks of `work.block` samples. Forward has kept what it sorted from
-        slot `kept` on, or has not if kept < 0.
+        bars (n * width,): y_bar, in tiles, for blocks of `work.block` samples.
         """
         n = x.shape[0]
-        n_in, n_rows, width = coefs.shape
+        _, n_rows, width = coefs.shape
         flat, flat_grad = coefs.reshape(-1), grad.reshape(-1)
         poly, inverses = pieces.poly.reshape(-1), pieces.inverse.reshape(-1)
         whole = width // tile * tile
@@ -164,9 +143,8 @@ def _group_kernel(k: int, dtype: np.dtype[Any]) -> Any:
             flat_grad[:] = zero
         for begin in range(0, n, work.block):
             count, start = min(work.block, n - begin), begin * width
-            at = kept + begin // work.block * n_in + low if kept >= 0 else 0
-            if kept < 0:
-                place(x, begin, count, low, high, width, n_rows, pieces, at, work)
+            at = 0
+            place(x, begin, count, low, high, width, n_rows, pieces, at, work)
             fill(begin, count, low, high, pieces, kind, given, slope, with_inputs, at, work)
             if with_coefs:
                 for v in range(0, whole, tile):
@@ -181,31 +159,23 @@ def _group_kernel(k: int, dtype: np.dtype[Any]) -> Any:
 
 @cache
 def backward_kernel(k: int, dtype: np.dtype[Any]) -> Any:
-    """Return the kernel of the cotangents of inputs that threads share, for degree `k` and a dtype."""
+    """Return the kernel of the cotangents of some inputs of a layer, for degree `k` and a dtype."""
     backward = _group_kernel(k, dtype)
 
     @kernel
-    def share(  # type: ignore[no-untyped-def]
-        x, bars, pieces, kind, given, slope, coefs, work, kept, halves, grad, receiver, x_bar, with_inputs, call
+    def backward_inputs(  # type: ignore[no-untyped-def]
+        x, bars, pieces, kind, given, slope, coefs, work, low, high, grad, receiver, x_bar, with_inputs
     ):
-        """Do group after group of inputs that nobody has; no two inputs meet.
+        """Do inputs low ... high - 1, as many at a time as `grad`, memory for their gradient, has room for.
 
-        grad: memory for the gradient of a group, which `receiver` gets unless it is empty.
+        `receiver` gets the gradient unless it is empty. No two inputs meet.
         """
-        half = count(halves.threads, COUNT) % 2
-        enter(call)
-        n_in, inputs, with_coefs = coefs.shape[0], grad.shape[0], len(receiver.coef) > 0
-        for _ in range(2):
-            taken, end = halves.groups[half], halves.ends[half]
-            group = count(taken, COUNT)
-            while group < end:
-                low, high = group * inputs, min(n_in, (group + 1) * inputs)
-                part, asked = grad[: high - low], (with_coefs, with_inputs)
-                backward(x, bars, pieces, kind, given, slope, coefs, work, kept, low, high, part, x_bar, *asked)
-                if with_coefs:
-                    receive(part, low, high, receiver)
-                group = count(taken, COUNT)
-            half = 1 - half
-        leave(call)
+        inputs, with_coefs = grad.shape[0], len(receiver.coef) > 0
+        for first in range(low, high, inputs):
+            last = min(high, first + inputs)
+            part, asked = grad[: last - first], (with_coefs, with_inputs)
+            backward(x, bars, pieces, kind, given, slope, coefs, work, first, last, part, x_bar, *asked)
+            if with_coefs:
+                receive(part, first, last, receiver)
 
-    return share
+    return backward_inputs

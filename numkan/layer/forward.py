@@ -5,9 +5,8 @@ r"""Forward through one layer.
 
 C are the packed coefficients (``pack.py``), f is the first of the k + 1 B-splines that do not vanish at x_i, P are
 their polynomials in the local variable w of the piece that x_i lies in (``pieces.py``). Each output is one chain over
-the inputs in order, for each input first plus A_0, then plus w times the rest, by Horner, then plus the base. Where
-inputs are many it is two, a chain over the first half of them plus one over the others, so that two threads can have
-one each. That order is the layer's definition of a sum, whatever the batch, the block, or the other outputs.
+the inputs in order, for each input first plus A_0, then plus w times the rest, by Horner, then plus the base. That
+order is the layer's definition of a sum, whatever the batch, the block, or the other outputs.
 """
 
 from __future__ import annotations
@@ -18,7 +17,6 @@ from typing import Any
 import numpy as np
 
 from numkan.compile import kernel
-from numkan.layer.pack import pack
 from numkan.layer.powers import values_kernel
 from numkan.layer.prepare import place_kernel, prepare_kernel
 from numkan.layer.row_numbers import VALUES
@@ -28,19 +26,7 @@ from numkan.simd.groups import group_ops
 from numkan.simd.vectors import lanes_of, vector_ops
 from numkan.spline.pieces import function_lanes
 
-__all__ = ["chain_kernel", "forward_kernel", "second_chain", "tangent_kernel"]
-
-#: From so many inputs on, an output is two chains.
-_TWO_CHAINS = 512
-
-
-@kernel
-def second_chain(n_in):  # type: ignore[no-untyped-def]
-    """Return at which of n_in inputs the second chain begins; n_in where there is only one.
-
-    That is a multiple of 16, however many are prepared at once: it belongs to what a sum is, and follows nothing else.
-    """
-    return (n_in + 31) // 32 * 16 if n_in >= _TWO_CHAINS else n_in
+__all__ = ["forward_kernel", "tangent_kernel"]
 
 
 @cache
@@ -88,58 +74,28 @@ def _contract_kernel(k: int, dtype: np.dtype[Any]) -> Any:
 
 
 @cache
-def chain_kernel(k: int, dtype: np.dtype[Any]) -> Any:
-    """Return the kernel of one chain of a layer's outputs over a block, for degree `k` and a dtype."""
-    place, fill, contract = place_kernel(dtype), values_kernel(dtype), _contract_kernel(k, dtype)
-    step, _, store, splat, *_ = vector_ops(lanes_of(dtype))
-    zero = dtype.type(0)
-
-    @kernel
-    def chain(x, begin, count, pieces, kind, given, given_slope, source, packs, coefs, work, kept, first, last):  # type: ignore[no-untyped-def]
-        """Fill the tiles of work.out with sums over inputs first ... last - 1 of x (n, n_in).
-
-        coefs (n_in, G + k + 1, width): packed on the way from `source` if `packs`: what is packed for a group is near
-        when it is read. What is sorted stays in slots kept + first, kept + first + 1, ...; it does not if kept < 0.
-        """
-        _, n_rows, width = coefs.shape
-        flat, poly, out = coefs.reshape(-1), pieces.poly.reshape(-1), work.out
-        for at in range(0, count * width, step):
-            store(out, at, splat(zero))
-        for low in range(first, last, work.inputs):
-            high = min(last, low + work.inputs)
-            at = kept + low if kept >= 0 else 0
-            if packs:
-                scales = source.scale_base[low:high], source.scale_sp[low:high], source.mask[low:high]
-                pack(source.coef[low:high], *scales, coefs[low:high])
-            place(x, begin, count, low, high, width, n_rows, pieces, at, work)
-            fill(begin, count, low, high, pieces, kind, given, given_slope, False, at, work)
-            contract(flat, poly, low, high, n_rows, width, count, at, work)
-
-    return chain
-
-
-@cache
 def forward_kernel(k: int, dtype: np.dtype[Any]) -> Any:
     """Return the kernel of a layer's outputs, for degree `k` and a dtype."""
-    chain, write, add = chain_kernel(k, dtype), from_tiles(k, dtype), from_tiles(k, dtype, adds=True)
+    place, fill, contract = place_kernel(dtype), values_kernel(dtype), _contract_kernel(k, dtype)
+    step, _, store, splat, *_ = vector_ops(lanes_of(dtype))
+    write, zero = from_tiles(k, dtype), dtype.type(0)
 
     @kernel
-    def forward(x, pieces, kind, given, given_slope, source, packs, coefs, work, kept, y):  # type: ignore[no-untyped-def]
-        """Fill y (n, n_out) from x (n, n_in) and coefs (n_in, G + k + 1, width), which are packed first if `packs`.
-
-        What is sorted stays in slots kept, kept + 1, ..., one for each input of each block; it does not if kept < 0.
-        """
+    def forward(x, pieces, kind, given, given_slope, coefs, work, y):  # type: ignore[no-untyped-def]
+        """Fill y (n, n_out) from x (n, n_in) and packed coefs (n_in, G + k + 1, width)."""
         n, n_out = y.shape
-        n_in, _, width = coefs.shape
-        second, base, outputs = second_chain(n_in), (kind, given, given_slope), y.reshape(-1)
+        n_in, n_rows, width = coefs.shape
+        flat, poly, out, outputs = coefs.reshape(-1), pieces.poly.reshape(-1), work.out, y.reshape(-1)
         for begin in range(0, n, work.block):
-            count, at = min(work.block, n - begin), kept + begin // work.block * n_in if kept >= 0 else kept
-            block, coefficients = (x, begin, count, pieces, *base), (source, packs and begin == 0, coefs, work, at)
-            chain(*block, *coefficients, 0, second)
-            write(work.out, count, width, outputs, begin, n_out)
-            if second < n_in:
-                chain(*block, *coefficients, second, n_in)
-                add(work.out, count, width, outputs, begin, n_out)
+            count = min(work.block, n - begin)
+            for at in range(0, count * width, step):
+                store(out, at, splat(zero))
+            for low in range(0, n_in, work.inputs):
+                high = min(n_in, low + work.inputs)
+                place(x, begin, count, low, high, width, n_rows, pieces, 0, work)
+                fill(begin, count, low, high, pieces, kind, given, given_slope, False, 0, work)
+                contract(flat, poly, low, high, n_rows, width, count, 0, work)
+            write(out, count, width, outputs, begin, n_out)
 
     return forward
 

@@ -6,10 +6,8 @@ follow from the layer alone, so they change no bit from one call to the next, or
 
 from __future__ import annotations
 
-import itertools
-import math
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple, TypeVar
 
@@ -24,13 +22,11 @@ from numkan.simd.vectors import lanes_of
 __all__ = [
     "BLOCK",
     "LONGEST_BLOCK",
-    "Sorted",
     "Work",
     "aligned_empty",
     "block_rows",
     "borrowed",
     "lent",
-    "spaces_for",
     "workspace",
 ]
 
@@ -67,7 +63,7 @@ class Work(NamedTuple):
     piece: Any  # (block,) int32: pieces of the points of one input
     rank: Any  # (block,) int32: how many samples before are of the same piece
     places: Any  # (most pieces,) int64: samples of each piece, then where they begin
-    ordered: Any  # (slots * stride,) the points, sorted by piece; `inputs` slots, or more: see `Sorted`
+    ordered: Any  # (slots * stride,) the points, sorted by piece
     order: Any  # (slots * stride,) uint16: samples in that order
     n_runs: Any  # (slots,) int64
     run_piece: Any  # (slots * runs,) int64: pieces of all inputs are counted
@@ -79,30 +75,6 @@ class Work(NamedTuple):
     slope: Any  # k + 1 functions and b, and here their derivatives by x (``prepare.py``)
     rows: Any  # room for a tile of the rows of a piece (``rows.py``)
     out: Any  # (block * width,) outputs of the block in tiles (``tiles.py``), or in rows (``edges.py``, tangents)
-
-
-class Sorted:
-    """The parts of `Work` that tell what was sorted, with a slot for every input of every block of samples.
-
-    Threads share them, each with scratch memory of its own, of which their shorter blocks use a part.
-    """
-
-    def __init__(self, work: Work, n: int, n_in: int, block: int) -> None:
-        stride = block + work.stride - work.block
-        slots = n_in * -(-n // block)
-        sizes = dict.fromkeys(("ordered", "order"), slots * stride)
-        sizes |= dict.fromkeys(("run_piece", "run_end", "run_row"), slots * work.runs) | {"n_runs": slots}
-        parts = {name: aligned_empty(size, getattr(work, name).dtype) for name, size in sizes.items()}
-        self.nbytes = sum(part.nbytes for part in parts.values())
-        self._changes = {"block": block, "stride": stride, **parts}
-        self._own = threading.local()
-
-    def within(self, work: Work) -> Work:
-        """Return the calling thread's `work` with them in place of its own; it is put together once."""
-        own: Work | None = getattr(self._own, "work", None)
-        if own is None:
-            own = self._own.work = work._replace(**self._changes)
-        return own
 
 
 def aligned_empty(size: int, dtype: np.dtype[Any]) -> Any:
@@ -136,25 +108,6 @@ def workspace(dtype: np.dtype[Any], k: int, n_pieces: int, width: int) -> Work:
     return work
 
 
-def spaces_for(shapes: Sequence[tuple[int, int, int]], dtype: np.dtype[Any]) -> list[Any]:
-    """Return memory of this thread for packed coefficients of these shapes, or for their gradient, uninitialized.
-
-    It is that of the call before: a thread is in one kernel at a time.
-    """
-    room = _CACHE_LINE // dtype.itemsize
-    sizes = [math.prod(shape) for shape in shapes]
-    ends = list(itertools.accumulate(size + -size % room for size in sizes))
-    total = ends[-1] if ends else 0
-    space = getattr(_local, f"coefficients {dtype.char}", None)
-    if space is None or space.size < total:
-        space = aligned_empty(total, dtype)
-        setattr(_local, f"coefficients {dtype.char}", space)
-    begins = [0, *ends[:-1]]
-    return [
-        space[begin : begin + size].reshape(shape) for begin, size, shape in zip(begins, sizes, shapes, strict=False)
-    ]
-
-
 @contextmanager
 def lent(name: str, key: Any, make: Callable[[], tuple[T, int]]) -> Iterator[T]:
     """Lend what `make` returns with the bytes that it takes, which this thread keeps for whoever comes with this `key`.
@@ -174,8 +127,8 @@ def lent(name: str, key: Any, make: Callable[[], tuple[T, int]]) -> Iterator[T]:
 def borrowed(name: str, size: int, dtype: np.dtype[Any]) -> Iterator[Any]:
     """Lend a flat array of this thread's memory, uninitialized: the system takes long to hand out megabytes.
 
-    Who asks for the same name while it is lent, as a user's function might that is called meanwhile, gets another. It
-    does not come back from a call that fails, where a helper may still write into it.
+    A nested request for the same name, as of a user's function that is called meanwhile, gets a fresh array. After an
+    error the array is dropped: a helper may still write into it.
     """
     key = f"{name} {dtype.char}"  # a dtype's full name takes microseconds
     space = _local.__dict__.pop(key, None)

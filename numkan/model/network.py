@@ -19,7 +19,7 @@ from numkan.layer.packed import PackedLayer
 from numkan.layer.work import lent
 from numkan.model import regrid
 from numkan.model.blocks import Predictor, is_long_and_copied, predict_by_block
-from numkan.model.cuts import chunk_rows, lot_rows, spans
+from numkan.model.cuts import chunk_rows, gradient_rows, spans
 from numkan.model.direct_network import DirectNetwork
 from numkan.model.direct_plan import direct_plan
 from numkan.model.evaluate import (
@@ -57,13 +57,10 @@ class Network(Stack):
 
     @contextmanager
     def _packed(self) -> Iterator[list[PackedLayer]]:
-        """Lend the layers, yet to be packed into memory that this thread keeps; they are not to be used afterwards.
-
-        Their numbers are read when they are packed: for some layers, when a call comes to them, by each of its threads.
-        """
+        """Lend the layers packed into memory that this thread keeps; they are not to be used afterwards."""
         shapes = [layer._shape for layer in self._layers]
-        with lent("coefficients", (self._dtype, *shapes), lambda: _new_coefficients(shapes, self._dtype)) as places:
-            yield [layer._ready(place) for layer, place in zip(self._layers, places, strict=True)]
+        with lent("coefficients", (self._dtype, *shapes), lambda: _new_coefficients(shapes, self._dtype)) as arrays:
+            yield [layer.pack(coefs) for layer, coefs in zip(self._layers, arrays, strict=True)]
 
     def __call__(self, x: Any) -> FloatArray:
         """Return the outputs (n, n_out) at x (n, n_in), in the model's dtype.
@@ -191,9 +188,9 @@ class Network(Stack):
         check_domain(layers, x)
         grad, receivers = self._gradient()
         x_bar = np.empty_like(x)
-        for rows in spans(len(x), lot_rows(layers)) or [slice(0, 0)]:  # no samples have a gradient too, of zeros
+        for rows in spans(len(x), gradient_rows(layers)) or [slice(0, 0)]:  # no samples have a gradient too, of zeros
             acts = all_activations(layers, x[rows], rows.start)
-            x_bar[rows] = backward(layers, acts, y_bar[rows], receivers, inputs=True)
+            x_bar[rows] = backward(layers, acts[:-1], y_bar[rows], receivers, inputs=True)
         return grad, x_bar
 
     def jvp(self, x: Any, params_dot: Any = None, x_dot: Any = None) -> FloatArray:
@@ -295,8 +292,8 @@ class Network(Stack):
 
 def _new_coefficients(shapes: Sequence[tuple[int, int, int]], dtype: np.dtype[Any]) -> tuple[list[Any], int]:
     """Return memory for the packed coefficients of layers, and the bytes that it takes."""
-    places = [new_packed(*shape, dtype) for shape in shapes]
-    return places, sum(place.nbytes for place in places)
+    arrays = [new_packed(*shape, dtype) for shape in shapes]
+    return arrays, sum(array.nbytes for array in arrays)
 
 
 def _receiver(layer: KANLayer, grad: FloatArray) -> Receiver:
