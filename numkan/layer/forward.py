@@ -17,128 +17,63 @@ from typing import Any
 import numpy as np
 
 from numkan.compile import kernel
-from numkan.layer.powers import values_kernel
-from numkan.layer.prepare import place_kernel, prepare_kernel
-from numkan.layer.row_numbers import VALUES
-from numkan.layer.rows import row_ops, tile_vectors
-from numkan.layer.tiles import copy_rows, from_tiles
-from numkan.simd.groups import group_ops
+from numkan.layer.runs import distinct, load_kernel, run_loop
+from numkan.layer.scratch import Group
+from numkan.layer.sorted_samples import fill_kernel, sort_kernel
+from numkan.layer.tiles import from_tiles
 from numkan.simd.vectors import lanes_of, vector_ops
-from numkan.spline.pieces import function_lanes
 
-__all__ = ["forward_kernel", "tangent_kernel"]
-
-
-@cache
-def _tile_kernel(k: int, dtype: np.dtype[Any], vectors: int) -> Any:
-    """Return the kernel that adds a group of inputs to one tile of the outputs of a block."""
-    ops, behind = row_ops(k, dtype, vectors), group_ops(VALUES, dtype).behind
-    load, add_outputs, table = ops.load, ops.add_outputs, np.uint64((k + 1) * function_lanes(k))
-
-    @kernel
-    def add_tile(coefs, poly, low, high, n_rows, width, v, tile_at, kept, work):  # type: ignore[no-untyped-def]
-        """Add inputs low ... high - 1, sorted in slots from `kept` on, to the outputs from v on.
-
-        poly: flat; tile_at: where their tile begins.
-        """
-        order, values, out, room, first = work.order, work.numbers, work.out, work.rows, 0
-        for slot in range(high - low):
-            base_row = ((low + slot) * n_rows + n_rows - 1) * width + v
-            start, run = (kept + slot) * work.stride, np.uint64((kept + slot) * work.runs)
-            q = start
-            for _ in range(work.n_runs[np.uint64(kept + slot)]):
-                piece, end = np.int64(np.uint64(work.run_piece[run]) * table), start + work.run_end[run]
-                rows = load(coefs, work.run_row[run] + v, width, base_row, poly, piece, room)
-                add_outputs(rows, values, first, order, q, end, out, tile_at)
-                first, run, q = behind(first, end - q), run + np.uint64(1), end
-
-    return add_tile
+__all__ = ["forward_kernel"]
 
 
 @cache
-def _contract_kernel(k: int, dtype: np.dtype[Any]) -> Any:
-    """Return the kernel that adds a group of inputs to the outputs of a block."""
-    vectors, step = tile_vectors(k), lanes_of(dtype)
-    add_many, add_one, tile = _tile_kernel(k, dtype, vectors), _tile_kernel(k, dtype, 1), vectors * step
+def _outputs_kernel(k: int, dtype: np.dtype[Any], width: int) -> Any:
+    """Return the kernel that adds the samples of a run to `width` outputs."""
+    step, load, store, splat, fma, *_ = vector_ops(lanes_of(dtype))
+    load_rows, zero, one = load_kernel(k, dtype, width), dtype.type(0), dtype.type(1)
 
-    @kernel
-    def contract(coefs, poly, low, high, n_rows, width, count, kept, work):  # type: ignore[no-untyped-def]
-        """Add inputs low ... high - 1, sorted from slot `kept` on, to the tiles of work.out."""
-        whole = width // tile * tile
-        for v in range(0, whole, tile):
-            add_many(coefs, poly, low, high, n_rows, width, v, v * count, kept, work)
-        for v in range(whole, width, step):
-            add_one(coefs, poly, low, high, n_rows, width, v, v * count, kept, work)
+    @distinct
+    def add_outputs(arrays, poly, run, scratch):  # type: ignore[no-untyped-def]
+        """Add A_0 + w (A_1 + w (A_2 + ...)) + b C_base; arrays: (flat coefficients,)."""
+        (coefs,) = arrays
+        rows, out = scratch.rows, scratch.out
+        load_rows(coefs, poly, run, rows)
+        for q in range(np.uint64(run.begin), np.uint64(run.end)):
+            to = run.tile + np.int64(scratch.order[q]) * width
+            w, b = splat(scratch.powers[q]), splat(scratch.base[q])
+            for v in range(0, width, step):
+                value = load(rows, v) if k > 0 else splat(zero)
+                for m in range(1, k):
+                    value = fma(value, w, load(rows, m * width + v))
+                value = fma(value, w, fma(splat(one), load(rows, k * width + v), load(out, to + v)))
+                store(out, to + v, fma(b, load(rows, (k + 1) * width + v), value))
 
-    return contract
+    return add_outputs
 
 
 @cache
 def forward_kernel(k: int, dtype: np.dtype[Any]) -> Any:
     """Return the kernel of a layer's outputs, for degree `k` and a dtype."""
-    place, fill, contract = place_kernel(dtype), values_kernel(dtype), _contract_kernel(k, dtype)
+    sort, fill = sort_kernel(dtype), fill_kernel(k, dtype, backward=False)
+    add_outputs = run_loop(k, dtype, _outputs_kernel)
     step, _, store, splat, *_ = vector_ops(lanes_of(dtype))
-    write, zero = from_tiles(k, dtype), dtype.type(0)
+    write, zero = from_tiles(dtype), dtype.type(0)
 
     @kernel
-    def forward(x, pieces, kind, given, given_slope, coefs, work, y):  # type: ignore[no-untyped-def]
-        """Fill y (n, n_out) from x (n, n_in) and packed coefs (n_in, G + k + 1, width)."""
+    def forward(x, layer, scratch, y):  # type: ignore[no-untyped-def]
+        """Fill y (n, n_out) from x (n, n_in)."""
         n, n_out = y.shape
-        n_in, n_rows, width = coefs.shape
-        flat, poly, out, outputs = coefs.reshape(-1), pieces.poly.reshape(-1), work.out, y.reshape(-1)
-        for begin in range(0, n, work.block):
-            count = min(work.block, n - begin)
-            for at in range(0, count * width, step):
+        n_in, _, width = layer.coefs.shape
+        out, outputs, coefs = scratch.out, y.reshape(-1), layer.coefs.reshape(-1)
+        for begin in range(0, n, scratch.block):
+            count = min(scratch.block, n - begin)
+            for at in range(0, (count + 1) * width, step):
                 store(out, at, splat(zero))
-            for low in range(0, n_in, work.inputs):
-                high = min(n_in, low + work.inputs)
-                place(x, begin, count, low, high, width, n_rows, pieces, 0, work)
-                fill(begin, count, low, high, pieces, kind, given, given_slope, False, 0, work)
-                contract(flat, poly, low, high, n_rows, width, count, 0, work)
+            for low in range(0, n_in, scratch.inputs):
+                group = Group(begin, count, low, min(n_in, low + scratch.inputs))
+                sort(x, group, layer.pieces, scratch)
+                fill(group, layer.pieces, layer.base, False, scratch)
+                add_outputs((coefs,), layer, group, scratch, 0, 0)
             write(out, count, width, outputs, begin, n_out)
 
     return forward
-
-
-@cache
-def tangent_kernel(k: int, dtype: np.dtype[Any]) -> Any:
-    r"""Return the kernel of a layer's directional derivative, for degree `k` and a dtype.
-
-    .. math:: \dot y_o = \sum_i \big( \phi_{io}'(x_i)\, \dot x_i + \dot\phi_{io}(x_i) \big)
-
-    where the second term is the layer with the tangent of its packed coefficients. Each of the k + 2 functions is taken
-    for itself, since what its slope is multiplied by is the sample's own.
-    """
-    prepare, (size, place, behind, _) = prepare_kernel(k, dtype), group_ops(k + 2, dtype)
-    step, load, store, splat, fma, *_ = vector_ops(lanes_of(dtype))
-    copy, powers, zero = copy_rows(dtype), k + 1, dtype.type(0)
-
-    @kernel
-    def tangent(x, x_dot, pieces, kind, given, given_slope, coefs, coefs_dot, work, y_dot):  # type: ignore[no-untyped-def]
-        """Fill y_dot (n, n_out) from x, x_dot (n, n_in) and coefs, coefs_dot (n_in, G + k + 1, width)."""
-        n, n_out = y_dot.shape
-        n_in, n_rows, width = coefs.shape
-        flat, flat_dot, basis, slope = coefs.reshape(-1), coefs_dot.reshape(-1), work.numbers, work.slope
-        out, outputs = work.out, y_dot.reshape(-1)
-        for begin in range(0, n, work.block):
-            count = min(work.block, n - begin)
-            for at in range(0, count * width, step):
-                store(out, at, splat(zero))
-            for i in range(n_in):
-                prepare(x, begin, count, i, i + 1, width, n_rows, pieces, kind, given, given_slope, True, work)
-                base_row, run, groups, start = (i * n_rows + n_rows - 1) * width, 0, 0, 0
-                for q in range(count):
-                    if q == work.run_end[run]:
-                        run, groups, start = run + 1, behind(groups, q - start), q
-                    sample, at = np.int64(work.order[q]), place(groups, q - start)
-                    dot = x_dot[begin + sample, i]
-                    for v in range(0, width, step):
-                        y = load(out, sample * width + v)
-                        for r in range(powers + 1):
-                            row = (work.run_row[run] + r * width if r < powers else base_row) + v
-                            y = fma(splat(slope[at + r * size] * dot), load(flat, row), y)
-                            y = fma(splat(basis[at + r * size]), load(flat_dot, row), y)
-                        store(out, sample * width + v, y)
-            copy(out, 0, width, outputs, begin * n_out, n_out, count, n_out)
-
-    return tangent

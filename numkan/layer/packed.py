@@ -10,9 +10,11 @@ from numkan._check import FloatArray
 from numkan._threads import get_threads, run_tasks
 from numkan.base import BaseFunction, given_base
 from numkan.layer.backward import backward_kernel
-from numkan.layer.forward import forward_kernel, tangent_kernel
+from numkan.layer.forward import forward_kernel
 from numkan.layer.jacobian import delta_kernel
 from numkan.layer.pack import Receiver, no_receiver
+from numkan.layer.scratch import Scratch, scratch_for
+from numkan.layer.tangent import tangent_kernel
 from numkan.layer.tiles import into_tiles
 from numkan.layer.work import LONGEST_BLOCK, Work, borrowed, workspace
 from numkan.spline.pieces import Pieces, check_inside
@@ -30,6 +32,22 @@ _PARTS_PER_THREAD = 2
 
 #: What preparing one input of one sample (its piece, w, base function) costs, in multiply-adds, and what backward.
 _PREPARE_WORK, _SLOPES_WORK = 32, 64
+
+
+class BaseValues(NamedTuple):
+    """A base function at points."""
+
+    kind: int
+    values: Any  # (n, n_in) b where a user's functions compute it, else empty
+    slopes: Any  # (n, n_in) b'
+
+
+class LayerArrays(NamedTuple):
+    """A layer as kernels take it."""
+
+    coefs: Any  # (n_in, G + k + 1, width) effective coefficients, see ``pack.py``
+    pieces: Pieces
+    base: BaseValues
 
 
 class PackedLayer(NamedTuple):
@@ -58,6 +76,15 @@ class PackedLayer(NamedTuple):
     inside: FloatArray | None = None
 
     @property
+    def scratch(self) -> Scratch:
+        """Scratch memory of the calling thread."""
+        return scratch_for(self.coefs.dtype, self.k, self.pieces.poly.shape[1], self.coefs.shape[2])
+
+    def _arrays(self, x: FloatArray) -> LayerArrays:
+        """Return the layer at points x as kernels take it."""
+        return LayerArrays(self.coefs, self.pieces, BaseValues(self.base.kind, *given_base(self.base, x)))
+
+    @property
     def work(self) -> Work:
         """Scratch memory of the calling thread."""
         return workspace(self.coefs.dtype, self.k, self.pieces.poly.shape[1], self.coefs.shape[2])
@@ -78,11 +105,10 @@ class PackedLayer(NamedTuple):
         self.check_inside(x)
         if y is None:
             y = np.empty((x.shape[0], self.n_out), x.dtype)
-        kernel, work = forward_kernel(self.k, x.dtype), self.work
+        kernel, scratch = forward_kernel(self.k, x.dtype), self.scratch
         for begin in range(0, len(x), _LONGEST_CALL):  # Ctrl-C gets through between two calls
             rows = slice(begin, begin + _LONGEST_CALL)
-            given, slope = given_base(self.base, x[rows])
-            kernel(x[rows], self.pieces, self.base.kind, given, slope, self.coefs, work, y[rows])
+            kernel(x[rows], self._arrays(x[rows]), scratch, y[rows])
         return y
 
     def check_inside(self, x: FloatArray) -> None:
@@ -100,18 +126,18 @@ class PackedLayer(NamedTuple):
         """
         (n, n_in), (_, n_rows, width) = x.shape, self.coefs.shape
         x_bar = np.empty((n if inputs else 0, n_in), x.dtype)
-        kernel, grid = backward_kernel(self.k, x.dtype), (self.pieces, self.base.kind, *given_base(self.base, x))
+        kernel, layer, block = backward_kernel(self.k, x.dtype), self._arrays(x), self.scratch.block
         size, goal = self._part_inputs(n), receiver or no_receiver(x.dtype)
-        together = min(size, self.work.inputs)
+        together = min(size, self.scratch.inputs)
 
-        with borrowed("cotangents", n * width, x.dtype) as bars:
-            into_tiles(self.k, x.dtype)(y_bar, bars, width, self.work.block)
+        with borrowed("cotangents", (n - (-n // block)) * width, x.dtype) as bars:
+            into_tiles(x.dtype)(y_bar, bars, width, block)
 
             def task(part: int) -> None:
-                low, high = part * size, min(n_in, (part + 1) * size)
+                share = part * size, min(n_in, (part + 1) * size)
                 with borrowed("gradient", together * n_rows * width, x.dtype) as memory:
                     grad = memory.reshape(together, n_rows, width)
-                    kernel(x, bars, *grid, self.coefs, self.work, low, high, grad, goal, x_bar, inputs)
+                    kernel(x, bars, layer, self.scratch, share, grad, goal, x_bar)
 
             run_tasks(task, -(-n_in // size))
         return x_bar

@@ -13,9 +13,6 @@ from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
-from numkan.layer.row_numbers import powers_of
-from numkan.layer.rows import tile_vectors
-from numkan.simd.bits import bit_ops
 from numkan.simd.groups import group_room
 from numkan.simd.vectors import lanes_of
 
@@ -57,9 +54,8 @@ class Work(NamedTuple):
     block: int  # samples
     inputs: int  # of a group
     runs: int  # room for the runs of a slot
-    stride: int  # samples and, behind them, room for the rest of the last vector, and what ``_bits.py`` writes too far
+    stride: int  # samples and, behind them, room for the rest of the last vector, and the rest of a vector
     points: Any  # (inputs * stride,) the points of a group
-    reached: Any  # (block,) uint8: how many ends the points of one input have reached, where there are few pieces
     piece: Any  # (block,) int32: pieces of the points of one input
     rank: Any  # (block,) int32: how many samples before are of the same piece
     places: Any  # (most pieces,) int64: samples of each piece, then where they begin
@@ -71,9 +67,8 @@ class Work(NamedTuple):
     run_row: Any  # (slots * runs,) int64: where in the packed coefficients its first row begins
     base: Any  # (stride,) b of the sorted samples of one input
     base_slope: Any  # (stride,)
-    numbers: Any  # of the sorted samples, in groups (``_groups.py``), one slot behind the other: ``powers.py``, or
+    numbers: Any  # of the sorted samples, in groups (``_groups.py``), one slot after the other:
     slope: Any  # k + 1 functions and b, and here their derivatives by x (``prepare.py``)
-    rows: Any  # room for a tile of the rows of a piece (``rows.py``)
     out: Any  # (block * width,) outputs of the block in tiles (``tiles.py``), or in rows (``edges.py``, tangents)
 
 
@@ -140,11 +135,11 @@ def borrowed(name: str, size: int, dtype: np.dtype[Any]) -> Iterator[Any]:
 
 
 def _new_work(dtype: np.dtype[Any], k: int, most_pieces: int, width: int) -> Work:
-    tile = min(width, tile_vectors(k) * lanes_of(dtype))
+    tile = min(width, 4 * lanes_of(dtype))
     block = block_rows(most_pieces // 2, tile * dtype.itemsize)
     inputs = min(_INPUTS, _PREPARED // block)
-    stride, runs = block + bit_ops(dtype).room, min(block, most_pieces)
-    numbers = inputs * group_room(block, runs, max(powers_of(k), k + 2), dtype)
+    stride, runs = block + lanes_of(dtype), min(block, most_pieces)
+    numbers = inputs * group_room(block, runs, k + 2, dtype)
 
     def floats(size: int) -> Any:
         array = aligned_empty(size, dtype)
@@ -160,7 +155,6 @@ def _new_work(dtype: np.dtype[Any], k: int, most_pieces: int, width: int) -> Wor
         runs=runs,
         stride=stride,
         points=floats(inputs * stride),
-        reached=aligned_empty(block, np.dtype(np.uint8)),
         piece=np.zeros(block, np.int32),
         rank=np.zeros(block, np.int32),
         places=integers(most_pieces),
@@ -174,6 +168,5 @@ def _new_work(dtype: np.dtype[Any], k: int, most_pieces: int, width: int) -> Wor
         base_slope=floats(stride),
         numbers=floats(numbers),
         slope=floats(numbers),
-        rows=floats((k + 2) * tile),
         out=floats(block * width),
     )
