@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from numkan.compile import kernel
-from numkan.layer.sort import _few_kernel, _many_kernel, sort_kernel
+from numkan.layer.sort import MOST_COUNTED, _few_kernel, _many_kernel, sort_kernel
 from numkan.layer.work import Work, workspace
 from numkan.simd.bits import SAMPLES, bit_ops
 from numkan.spline import extend_grid
-from numkan.spline.pieces import EXTRAPOLATIONS, MOST_COUNTED, Pieces, find_kernel, local_pieces
+from numkan.spline.pieces import EXTRAPOLATIONS, Pieces, local_pieces
 from tests.laws import Array
 
 FLOATS = [np.dtype(np.float32), np.dtype(np.float64)]
@@ -111,34 +111,6 @@ def test_samples_are_sorted_by_piece(G: int, extrapolate: str, dtype: np.dtype[A
         if G < 50:
             check_slots(*sorted_slots(_many_kernel(dtype), x, pieces, 2), x, pieces)
             check_slots(*sorted_slots(_few_kernel(dtype), x, pieces, 2), x, pieces)
-
-
-@pytest.mark.parametrize("dtype", FLOATS, ids=str)
-@pytest.mark.parametrize("extrapolate", EXTRAPOLATIONS)
-@pytest.mark.parametrize(
-    ("low", "high", "bend"), [(-1, 1, 0), (0.1, 0.3, 0), (1e5, 1e5 + 1, 0), (-1, 1, 0.01), (0, 1, 9)]
-)
-def test_a_piece_is_found_at_every_break_and_beside_it(
-    low: float, high: float, bend: float, extrapolate: str, dtype: np.dtype[Any]
-) -> None:
-    """Where breaks are so even that each has a cell of its own, where they hardly are, and where they are not."""
-    share = np.linspace(0, 1, 51)
-    knots = low + (high - low) * (share + bend * share**2) / (1 + bend)
-    inputs = np.stack([knots, 2 * knots])
-    pieces = local_pieces(extend_grid(inputs, k_extend=3).astype(dtype), 3, extrapolate)
-    n_breaks = pieces.ends.shape[1] - 1
-    assert n_breaks > MOST_COUNTED
-    if bend in (0, 9) and (low < 1000 or dtype == np.float64):
-        assert (pieces.hint.shape[1] == n_breaks) == (bend == 0)
-    find = find_kernel(dtype)
-    for i in range(2):
-        breaks = pieces.ends[i, :-1]
-        beside = [np.nextafter(breaks, dtype.type(far)) for far in (-np.inf, np.inf)]
-        middle, extremes = (breaks[1:] + breaks[:-1]) / 2, [np.nan, np.inf, -np.inf, 1e30, -1e30, 0]
-        x = np.concatenate([breaks, *beside, middle, extremes]).astype(dtype)
-        found, piece = np.zeros(len(x) + 16, dtype), np.full(len(x), -9, np.int32)
-        find(np.concatenate([x, np.zeros(16, dtype)]), len(x), i, pieces, found, piece)
-        np.testing.assert_array_equal(piece, (x[:, None] >= breaks).sum(axis=1))
 
 
 @pytest.mark.parametrize("dtype", FLOATS, ids=str)

@@ -11,7 +11,7 @@ from numkan.base import GIVEN, IDENTITY, SILU
 from numkan.compile import kernel
 from numkan.layer.silu import silu_kernel
 from numkan.simd.vectors import sample_lanes
-from numkan.spline.pieces import bounded
+from numkan.spline.local import bounded
 
 __all__ = ["base_kernel"]
 

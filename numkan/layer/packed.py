@@ -10,8 +10,7 @@ from numkan._check import FloatArray
 from numkan._threads import Call, get_threads_at_once, run_together
 from numkan.base import BaseFunction, given_base
 from numkan.layer.backward import Halves, backward_kernel
-from numkan.layer.forward import forward_kernel, tangent_kernel
-from numkan.layer.jacobian import delta_kernel
+from numkan.layer.forward import forward_kernel
 from numkan.layer.pack import Receiver, Source, no_receiver, no_source, over_inputs, pack
 from numkan.layer.tiles import into_tiles
 from numkan.layer.work import LONGEST_BLOCK, Sorted, Work, borrowed, spaces_for, workspace
@@ -149,23 +148,6 @@ class PackedLayer(NamedTuple):
                 halves = Halves.of(begin, min(begin + at_once, n_groups))
                 run_together(task, n_threads)
         return x_bar
-
-    def tangent(self, x: FloatArray, x_dot: FloatArray, coefs_dot: FloatArray) -> FloatArray:
-        """Return the directional derivative (n, n_out) along tangents of x and of the packed coefficients."""
-        y_dot = np.empty((x.shape[0], self.n_out), x.dtype)
-        given, slope = given_base(self.base, x)
-        kernel = tangent_kernel(self.k, x.dtype)
-        kernel(x, x_dot, self.pieces, self.base.kind, given, slope, self.coefs, coefs_dot, self.work, y_dot)
-        return y_dot
-
-    def pull_back(self, x: FloatArray, delta: FloatArray) -> FloatArray:
-        """Return derivatives by the inputs, (n, n_q, n_in), from those by the outputs, delta (n, n_q, n_out)."""
-        below = np.empty((*delta.shape[:2], x.shape[1]), x.dtype)
-        given, slope = given_base(self.base, x)
-        row = np.zeros(self.coefs.shape[2], x.dtype)
-        kernel = delta_kernel(self.k, x.dtype)
-        kernel(x, delta, self.pieces, self.base.kind, given, slope, self.coefs, self.work, row, below)
-        return below
 
 
 def _group_inputs(n_in: int, most: int, n_threads: int) -> int:

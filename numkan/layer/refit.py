@@ -20,10 +20,11 @@ import numpy as np
 
 from numkan._blas import one_blas_thread
 from numkan._check import FloatArray, as_float_array, as_samples, check_finite, check_integer, check_option
-from numkan.spline.curve import combine, one_input, rows_per_block
+from numkan.spline.curve import one_input, rows_per_block
 from numkan.spline.knots import check_grid, common_dtype, greville
+from numkan.spline.local import curves, local_functions
 from numkan.spline.lstsq import COND, LocalLeastSquares
-from numkan.spline.pieces import EXTRAPOLATIONS, Pieces, local_pieces, piece_basis
+from numkan.spline.pieces import EXTRAPOLATIONS, Pieces, local_pieces
 
 __all__ = ["project", "refit"]
 
@@ -133,9 +134,9 @@ def _correction(
     step = rows_per_block(start.shape[1] + k_new + 1)
     for begin in range(0, len(x), step):
         points = x[begin : begin + step, None]
-        values, first = piece_basis(points, new)
-        left = combine(*piece_basis(points, old), packed) - combine(values, first, start[None])
-        problem.add(first[:, 0], values[:, 0], left[:, 0])
+        functions = local_functions(points, new)
+        left = curves(local_functions(points, old), packed) - curves(functions, start[None])
+        problem.add(functions.first[:, 0], functions.values[:, 0], left[:, 0])
     return problem.solve(cond).solution
 
 
@@ -191,9 +192,10 @@ def _projected(old: Pieces, packed: FloatArray, new: Pieces, knots: FloatArray, 
     low, high = knots[k], knots[n_basis]
     x, weight = _quadrature(np.concatenate([old.ends[0], knots[k : n_basis + 1]]), low, high, old, k)
     abscissae = np.clip(greville(knots[None], k)[0], low, high)
-    near = combine(*piece_basis(abscissae[:, None], old), packed)[:, 0]
-    values, first = piece_basis(x[:, None], new)
-    left = combine(*piece_basis(x[:, None], old), packed) - combine(values, first, near[None])
+    near = curves(local_functions(abscissae[:, None], old), packed)[:, 0]
+    functions = local_functions(x[:, None], new)
+    left = curves(local_functions(x[:, None], old), packed) - curves(functions, near[None])
+    first, values, _ = functions
     support = np.minimum(knots[k + 1 :], high) - np.maximum(knots[:n_basis], low)
     scale = 1 / np.sqrt(np.where(support > 0, support / (high - low), 1))
     root = np.sqrt(weight)[:, None]

@@ -13,9 +13,12 @@ import numpy as np
 
 from numkan.compile import kernel
 from numkan.simd.bits import SAMPLES, bit_ops
-from numkan.spline.pieces import MOST_COUNTED, find_kernel
+from numkan.spline.lookup import find_piece
 
 __all__ = ["sort_kernel"]
+
+#: Up to so many breaks, comparing a point with all of them is faster than looking its piece up.
+MOST_COUNTED = 24
 
 #: Of more pieces, a piece has too few of 64 samples for `append_many`.
 _MOST_DENSE = 16
@@ -81,7 +84,6 @@ def _few_kernel(dtype: np.dtype[Any]) -> Any:
 @cache
 def _many_kernel(dtype: np.dtype[Any]) -> Any:
     """Return the kernel for many pieces."""
-    find = find_kernel(dtype)
 
     @kernel
     def sort(count, low, high, width, n_rows, pieces, at, work):  # type: ignore[no-untyped-def]
@@ -90,11 +92,11 @@ def _many_kernel(dtype: np.dtype[Any]) -> Any:
         n_pieces = pieces.ends.shape[1]
         for i in range(low, high):
             points = work.points[(i - low) * work.stride :]
-            find(points, count, i, pieces, work.numbers, piece)  # which is filled later, and may serve as scratch
             for j in range(n_pieces):
                 places[j] = 0
             for s in range(count):
-                own = np.uint32(piece[s])
+                own = np.uint32(find_piece(points[s], i, pieces))
+                piece[s] = own
                 before = places[own]
                 rank[s], places[own] = before, before + 1
             run, end = (at + i - low) * work.runs, 0

@@ -75,8 +75,7 @@ class Work(NamedTuple):
     run_row: Any  # (slots * runs,) int64: where in the packed coefficients its first row begins
     base: Any  # (stride,) b of the sorted samples of one input
     base_slope: Any  # (stride,)
-    numbers: Any  # of the sorted samples, in groups (``_groups.py``), one slot behind the other: ``powers.py``, or
-    slope: Any  # k + 1 functions and b, and here their derivatives by x (``prepare.py``)
+    numbers: Any  # of the sorted samples, in groups (``groups.py``), one slot after the other: ``powers.py``
     rows: Any  # room for a tile of the rows of a piece (``rows.py``)
     out: Any  # (block * width,) outputs of the block in tiles (``tiles.py``), or in rows (``edges.py``, tangents)
 
@@ -220,7 +219,6 @@ def _new_work(dtype: np.dtype[Any], k: int, most_pieces: int, width: int) -> Wor
         base=floats(stride),
         base_slope=floats(stride),
         numbers=floats(numbers),
-        slope=floats(numbers),
         rows=floats((k + 2) * tile),
         out=floats(block * width),
     )

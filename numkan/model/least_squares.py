@@ -26,15 +26,13 @@ from numkan.compile import jit_is_off
 from numkan.layer.layer import KANLayer
 from numkan.model.normal_kernels import (
     STRIDE,
-    add_layer,
     add_stretches,
     back,
-    basis_kernel,
     fill_dense,
     fill_stretches,
     mirror,
 )
-from numkan.simd.vectors import lanes_of
+from numkan.spline.local import LocalFunctions, add_curves, local_functions
 from numkan.spline.pieces import Pieces, local_pieces
 
 __all__ = ["LeastSquares", "Quadratic", "SplineLayer", "activations", "spline_layer"]
@@ -84,20 +82,16 @@ class SplineLayer:
         return n_in, self.grid.shape[1] - self.k - 1, n_out
 
 
-class _Basis:
+class _Basis(NamedTuple):
     """The functions of one layer at its inputs."""
 
-    def __init__(self, layer: SplineLayer, x: FloatArray) -> None:
-        n, n_in = x.shape
-        self.values, self.slopes = np.empty((2, n, n_in, layer.k + 1))
-        self.first = np.empty((n, n_in), np.int64)
-        points, found = np.zeros((2, n + lanes_of(x.dtype)))
-        basis_kernel(x.dtype)(
-            x, layer.pieces, self.values, self.slopes, self.first, points, found, np.empty(n, np.int32)
-        )
-        self.base: tuple[FloatArray, FloatArray] | None = None
-        if layer.base.kind != ZERO and layer.base_scale.any():
-            self.base = base_and_slope(layer.base, x)
+    functions: LocalFunctions
+    base: tuple[FloatArray, FloatArray] | None  # values and slopes of the base function, where one counts
+
+    @classmethod
+    def of(cls, layer: SplineLayer, x: FloatArray) -> _Basis:
+        counts = layer.base.kind != ZERO and layer.base_scale.any()
+        return cls(local_functions(x, layer.pieces, slopes=True), base_and_slope(layer.base, x) if counts else None)
 
 
 class _Pass(NamedTuple):
@@ -114,12 +108,15 @@ def _forward(
     done = _Pass([x], [], [])
     for depth, (layer, coef) in enumerate(zip(layers, coefs, strict=True)):
         inputs = done.activations[-1]
-        basis = _Basis(layer, inputs) if depth else first
+        basis = _Basis.of(layer, inputs) if depth else first
         n, n_in = inputs.shape
         n_out = layer.live.shape[1]
         wanted = sloped and depth > 0
         y, edge_slopes = np.zeros((n, n_out)), np.zeros((n if wanted else 0, n_in, n_out))
-        add_layer(basis.values, basis.slopes, basis.first, coef, y, edge_slopes)
+        at, values, slopes = basis.functions
+        add_curves(at, values, coef, y[:, None])
+        if wanted:
+            add_curves(at, slopes, coef, edge_slopes)
         if basis.base is not None:
             y += basis.base[0] @ layer.base_scale
             if wanted:
@@ -132,7 +129,7 @@ def _forward(
 
 def activations(layers: Sequence[SplineLayer], coefs: Sequence[FloatArray], x: FloatArray) -> list[FloatArray]:
     """Return x (n, n_in), the inputs of every further layer, and the outputs."""
-    return _forward(layers, coefs, x, _Basis(layers[0], x), sloped=False).activations
+    return _forward(layers, coefs, x, _Basis.of(layers[0], x), sloped=False).activations
 
 
 class LeastSquares:
@@ -164,7 +161,7 @@ class LeastSquares:
         self._spans = [slice(begin, min(begin + _SAMPLES, len(x))) for begin in starts]
         self._first: list[_Basis] | None = None
         if 2 * x.size * (self.layers[0].k + 1) <= _KEPT_NUMBERS:
-            self._first = [_Basis(self.layers[0], x[rows]) for rows in self._spans]
+            self._first = [_Basis.of(self.layers[0], x[rows]) for rows in self._spans]
         self._parts, self._slots, places = [], [], [0]
         at = 0
         for layer in self.layers:
@@ -190,7 +187,7 @@ class LeastSquares:
         coefs = self.coefficients(np.ascontiguousarray(c))
         for place, rows in enumerate(self._spans):
             x = self.x[rows]
-            first = self._first[place] if self._first else _Basis(self.layers[0], x)
+            first = self._first[place] if self._first else _Basis.of(self.layers[0], x)
             yield rows, _forward(self.layers, coefs, x, first, sloped=sloped)
 
     def _residuals(self, outputs: FloatArray, rows: slice) -> FloatArray:
@@ -257,10 +254,9 @@ class LeastSquares:
             for layer, basis, delta, (slot, at), part in zip(
                 self.layers, bases, deltas, self._slots, self._parts, strict=True
             ):
-                values, first, n_basis = basis.values[some], basis.first[some], layer.shape[1]
-                fill_stretches(
-                    values, first, delta[some], q, weight, layer.live, n_basis, part.start, slot, at, begins, rows
-                )
+                first, values = basis.functions.first[some], basis.functions.values[some]
+                place = layer.shape[1], part.start, slot, at
+                fill_stretches(values, first, delta[some], q, weight, layer.live, *place, begins, rows)
             residual = np.ascontiguousarray(residuals[some, q])
             if self._dense:
                 dense = np.zeros((count, len(normal)))

@@ -7,70 +7,13 @@ side. Rows are kept as stretches; what they add to J^T J costs the product of th
 
 from __future__ import annotations
 
-from functools import cache
-from typing import Any
-
-import numpy as np
-
 from numkan.compile import kernel
 from numkan.simd.vectors import vector_ops
-from numkan.spline.pieces import bounded, find_kernel
 
-__all__ = ["add_layer", "add_stretches", "back", "basis_kernel", "fill_dense", "fill_stretches", "mirror"]
+__all__ = ["add_stretches", "back", "fill_dense", "fill_stretches", "mirror"]
 
 #: Stretches are a multiple of so many numbers long, the last ones zeros: loops without a remainder.
 STRIDE = 4
-
-
-@cache
-def basis_kernel(dtype: np.dtype[Any]) -> Any:
-    """Return the kernel that evaluates the k + 1 functions of every input, and their slopes."""
-    find, limit = find_kernel(dtype), dtype.type(np.finfo(dtype).max)
-
-    @kernel
-    def basis(x, pieces, values, slopes, first, points, found, piece):  # type: ignore[no-untyped-def]
-        """Fill values and slopes (n, n_in, k + 1) and first (n, n_in) at x (n, n_in); the last three are scratch."""
-        n, n_in = x.shape
-        n_powers = pieces.poly.shape[2]
-        poly, firsts = pieces.poly, pieces.first
-        for i in range(n_in):
-            for s in range(n):
-                points[s] = x[s, i]
-            find(points, n, i, pieces, found, piece)
-            for s in range(n):
-                j = piece[s]
-                rate = pieces.inverse[i, j]
-                w = (bounded(points[s], limit) - pieces.centre[i, j]) * rate
-                first[s, i] = firsts[i, j]
-                for r in range(n_powers):
-                    value, slope = poly[i, j, 0, r], 0.0 * w
-                    for m in range(1, n_powers):
-                        slope = slope * w + value
-                        value = value * w + poly[i, j, m, r]
-                    values[s, i, r] = value if w == w else w
-                    slopes[s, i, r] = slope * rate
-
-    return basis
-
-
-@kernel
-def add_layer(values, slopes, first, coef, y, edge_slopes):  # type: ignore[no-untyped-def]
-    """Add a layer's splines to y (n, n_out), and their slopes to edge_slopes (n, n_in, n_out) unless it is empty."""
-    n, n_in, order = values.shape
-    n_out = y.shape[1]
-    sloped = edge_slopes.shape[0] > 0
-    for s in range(n):
-        for i in range(n_in):
-            p = first[s, i]
-            for r in range(order):
-                value = values[s, i, r]
-                for o in range(n_out):
-                    y[s, o] += value * coef[i, p + r, o]
-            if sloped:
-                for r in range(order):
-                    slope = slopes[s, i, r]
-                    for o in range(n_out):
-                        edge_slopes[s, i, o] += slope * coef[i, p + r, o]
 
 
 @kernel

@@ -20,31 +20,22 @@ C. de Boor, *A Practical Guide to Splines*, revised edition, Springer 2001, ch. 
 
 from __future__ import annotations
 
-from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from numkan._check import FloatArray, check_option
-from numkan.compile import kernel
-from numkan.simd.vectors import lanes_of, vector_ops
-from numkan.spline.even import are_even, even_centres, even_spans
+from numkan.spline.lookup import lookup_of
+from numkan.spline.uniform import are_uniform, uniform_centres, uniform_spans
 
-__all__ = ["EXTRAPOLATIONS", "Pieces", "check_inside", "function_lanes", "local_pieces", "piece_basis"]
+__all__ = ["EXTRAPOLATIONS", "Pieces", "check_inside", "function_lanes", "local_pieces"]
 
 #: The policies outside the domain; `"continue"` is the default of models, `"fade"` is pykan's.
 EXTRAPOLATIONS = ("continue", "fade", "linear", "clamp", "nan", "raise")
 
 #: Under `"continue"` the end polynomial goes on for this share of the domain's length.
 CONTINUED_SHARE = 0.03
-
-#: A cell of the span look-up may hold this many breaks before the look-up table is made finer.
-_BREAKS_PER_CELL = 2
-_CELLS_PER_BREAK = 16
-
-#: Up to so many breaks, counting those that x has reached is faster than looking up.
-MOST_COUNTED = 24
 
 _Ints = NDArray[np.int64]
 
@@ -58,7 +49,7 @@ class Pieces(NamedTuple):
     ends: Any  # (n_in, n_pieces) float: where the next piece begins; NaN, which no x reaches, for the last one
     centre: Any  # (n_in, n_pieces) float: origin of the local variable w
     inverse: Any  # (n_in, n_pieces) float: w = (x - centre) * inverse; 0 on constant pieces
-    even: Any  # (n_in, 3) float: how ``even.py`` finds both, of piece j as of number j - 1, if spans are even
+    uniform: Any  # (n_in, 3) float: what ``uniform.py`` computes both from; piece j has the number j - 1
     first: Any  # (n_in, n_pieces) int64: index of the first of the k + 1 functions
     poly: Any  # (n_in, n_pieces, k + 1, lanes) float: poly[..., m, r] multiplies w^(k - m) in function first + r
     origin: Any  # (n_in,) float: left end of the look-up cells
@@ -97,8 +88,8 @@ def local_pieces(grid: FloatArray, k: int, extrapolate: str = "continue", nu: in
     knots = grid.astype(np.float64)
     # `before` spans or pieces of the policy lie between the first piece and the domain.
     domain, before = knots[:, k : knots.shape[1] - k], {"fade": k, "continue": 1}.get(extrapolate, 0)
-    even = even_spans(domain[:, :-1], domain[:, 1:], before, dtype)
-    centre, inverse, poly = _span_polynomials(knots, k, even, before - k)
+    uniform = uniform_spans(domain[:, :-1], domain[:, 1:], before, dtype)
+    centre, inverse, poly = _span_polynomials(knots, k, uniform, before - k)
     starts = _last_start(knots, k, dtype)
     if extrapolate == "fade":
         parts = _faded(starts, centre, inverse, poly, k)
@@ -111,30 +102,29 @@ def local_pieces(grid: FloatArray, k: int, extrapolate: str = "continue", nu: in
         lanes = function_lanes(k)
         table = np.zeros((*poly.shape[:2], k + 1, lanes), dtype)
         table[..., : k + 1] = poly[:, :, ::-1, :]
-    origin, cells_per_unit, hint, per_cell = _lookup(breaks)
     ends = np.column_stack([breaks, np.full(len(breaks), np.nan, dtype)])
-    local = centre.astype(dtype), inverse.astype(dtype), even
-    return Pieces(ends, *local, first, table, origin, cells_per_unit, hint, per_cell)
+    local = centre.astype(dtype), inverse.astype(dtype), uniform
+    return Pieces(ends, *local, first, table, *lookup_of(breaks))
 
 
 def _span_polynomials(
-    knots: FloatArray, k: int, even: FloatArray, number: int
+    knots: FloatArray, k: int, uniform: FloatArray, number: int
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Return centre, inverse (n_in, n_spans) and poly (n_in, n_spans, power m, function r) on every span of the knots.
 
     Function r of span s is B_{s-k+r}; where that index does not exist, its polynomial is zero. `number` is that of span
-    0 among even spans.
+    0 among uniform spans.
     """
     n_in, n_knots = knots.shape
     n_spans = n_knots - 1
     left, right = knots[:, :-1], knots[:, 1:]
     span = np.arange(n_spans)
-    half, by_number = 0.5 * (right - left), are_even(even, left, right, number + span)
+    half, by_number = 0.5 * (right - left), are_uniform(uniform, left, right, number + span)
     # The centre is rounded to the dtype first and the polynomial is made about that very number: on spans of a few
     # units in the last place the rounding of a midpoint is a good part of the span. So is that for the inverse of all.
-    centre = np.where(by_number, even_centres(even, number + span), (left + half).astype(even.dtype))
+    centre = np.where(by_number, uniform_centres(uniform, number + span), (left + half).astype(uniform.dtype))
     with np.errstate(divide="ignore", over="ignore"):
-        inverse = np.where(half > 0, np.where(by_number, even[:, 2:], 1 / half), 0)
+        inverse = np.where(half > 0, np.where(by_number, uniform[:, 2:], 1 / half), 0)
         half = np.where(by_number, 1 / inverse, half)
     centre = centre.astype(np.float64)
     poly = np.zeros((n_in, n_spans, k + 1, k + 1))
@@ -276,163 +266,6 @@ def _differentiated(poly: FloatArray, inverse: FloatArray, nu: int) -> FloatArra
         down[:, :, k] = 0 * poly[:, :, k]  # not a plain zero: NaN pieces stay NaN
         poly = down * inverse[:, :, None, None]
     return poly
-
-
-def _lookup(breaks: FloatArray) -> tuple[FloatArray, FloatArray, NDArray[np.int32], _Ints]:
-    """Return the look-up that finds a piece in constant time: cells of equal width, with the breaks before each.
-
-    The cell of a break is computed by the very formula that a kernel applies to x. That formula is monotone in floating
-    point, so every break in an earlier cell is <= x and every break in a later one is > x, whatever was rounded: only
-    the breaks of x's own cell are left to be compared.
-    """
-    n_in, n_breaks = breaks.shape
-    even = _even_lookup(breaks)
-    if even is not None:
-        return even
-    origin = breaks[:, 0].copy()
-    n_cells = 1 << (2 * n_breaks - 1).bit_length()
-    while True:
-        with np.errstate(all="ignore"):
-            rate = breaks.dtype.type(n_cells) / (breaks[:, -1] - origin)
-            rate[~np.isfinite(rate)] = 0
-        cell = _cells(breaks, origin, rate, n_cells)
-        counts = np.zeros((n_in, n_cells), np.int64)
-        np.add.at(counts, (np.arange(n_in)[:, None], cell), 1)
-        if counts.max() <= _BREAKS_PER_CELL or 2 * n_cells > _CELLS_PER_BREAK * n_breaks:
-            break
-        n_cells *= 2
-    before = np.cumsum(counts, axis=1) - counts
-    return origin, rate, before.astype(np.int32), counts.max(axis=1)
-
-
-def _even_lookup(breaks: FloatArray) -> tuple[FloatArray, FloatArray, NDArray[np.int32], _Ints] | None:
-    """Return the look-up with as many cells as breaks, each in its own, if breaks are so even; else None.
-
-    Then the number of a cell is that of the breaks before, and need not be looked up. Breaks lie amid their cells. The
-    first and the last may lie elsewhere, further out, as some policies have them.
-    """
-    n_in, n_breaks = breaks.shape
-    if n_breaks < 4:
-        return None
-    inner = breaks[:, 1:-1]
-    with np.errstate(all="ignore"):
-        rate = breaks.dtype.type(n_breaks - 3) / (inner[:, -1] - inner[:, 0])
-        origin = inner[:, 0] - breaks.dtype.type(1.5) / rate
-        if not (np.isfinite(rate) & np.isfinite(origin)).all():
-            return None
-    number = np.arange(n_breaks)
-    if (_cells(breaks, origin, rate, n_breaks) != number).any():
-        return None
-    return origin, rate, np.tile(number.astype(np.int32), (n_in, 1)), np.ones(n_in, np.int64)
-
-
-def _cells(breaks: FloatArray, origin: FloatArray, rate: FloatArray, n_cells: int) -> _Ints:
-    """Return the cells of breaks, as a kernel finds them."""
-    with np.errstate(all="ignore"):
-        place = (breaks - origin[:, None]) * rate[:, None]
-    return np.minimum(np.maximum(place, 0), n_cells - 1).astype(np.int64)
-
-
-@cache
-def find_kernel(dtype: np.dtype[Any]) -> Any:
-    """Return the kernel that finds the pieces of points of a dtype."""
-    step, load, store, splat, *_, reached = vector_ops(lanes_of(dtype))
-    zero = dtype.type(0)
-
-    @kernel
-    def find_pieces(x, count, i, pieces, found, piece):  # type: ignore[no-untyped-def]
-        """Fill piece (int32) with the pieces of input i that hold at x[:count], the first where x is NaN.
-
-        No branch depends on x. Few breaks are counted; for many, the look-up takes a time that does not grow with their
-        number. Both find the same piece. x and found, which is scratch, have room for whole vectors.
-        """
-        ends, hint = pieces.ends, pieces.hint
-        n_breaks = ends.shape[1] - 1
-        if n_breaks <= MOST_COUNTED:
-            for s in range(0, count, step):
-                points, number = load(x, s), splat(zero)
-                for j in range(n_breaks):
-                    number = reached(number, points, splat(ends[i, j]))
-                store(found, s, number)
-            for s in range(count):
-                piece[s] = np.int32(found[s])
-            return
-        last = x.dtype.type(hint.shape[1] - 1)  # of the cells
-        left, rate = pieces.origin[i], pieces.cells_per_unit[i]
-        for s in range(count):
-            place = (x[s] - left) * rate
-            place = place if place > zero else zero  # also where place is NaN
-            piece[s] = np.int32(place if place < last else last)
-        if hint.shape[1] > n_breaks:  # else the breaks are even, each of them in a cell of its own
-            for s in range(count):
-                piece[s] = hint[i, np.uint32(piece[s])]
-        for _ in range(pieces.per_cell[i]):
-            for s in range(count):
-                piece[s] += np.int32(x[s] >= ends[i, np.uint32(piece[s])])
-
-    return find_pieces
-
-
-@kernel
-def bounded(x, limit):  # type: ignore[no-untyped-def]
-    """Return x with infinities replaced by the largest number of the dtype, NaN kept.
-
-    Constant pieces then give their constant at infinity, not inf * 0.
-    """
-    x = limit if x > limit else x
-    return -limit if x < -limit else x
-
-
-@cache
-def _evaluate_kernel(dtype: np.dtype[Any]) -> Any:
-    """Return the kernel of `piece_basis` for a dtype."""
-    find, limit = find_kernel(dtype), dtype.type(np.finfo(dtype).max)
-
-    @kernel
-    def evaluate(x, pieces, values, first, points, found, piece):  # type: ignore[no-untyped-def]
-        """Fill values (n, n_in, k + 1) and first (n, n_in) at x (n, n_in); points, found and piece are scratch."""
-        n, n_in = x.shape
-        n_powers = pieces.poly.shape[2]
-        poly, firsts = pieces.poly, pieces.first
-        for i in range(n_in):
-            for s in range(n):
-                points[s] = x[s, i]
-            find(points, n, i, pieces, found, piece)
-            for s in range(n):
-                j = piece[s]
-                w = (bounded(points[s], limit) - pieces.centre[i, j]) * pieces.inverse[i, j]
-                first[s, i] = firsts[i, j]
-                for r in range(n_powers):
-                    value = poly[i, j, 0, r]
-                    for m in range(1, n_powers):
-                        value = value * w + poly[i, j, m, r]
-                    # a NaN x must not be lost where the polynomial is a constant without w
-                    values[s, i, r] = value if w == w else w
-
-    return evaluate
-
-
-def piece_basis(x: FloatArray, pieces: Pieces) -> tuple[FloatArray, _Ints]:
-    """Return the k + 1 values at each x, and the index of the function that the first of them belongs to.
-
-    Parameters
-    ----------
-    x : ndarray, shape (n, n_in)
-        Points, of the pieces' dtype.
-    pieces : Pieces
-        From :func:`local_pieces`, which also fixes the order of the derivative.
-
-    Returns
-    -------
-    values : ndarray, shape (n, n_in, k + 1)
-    first : ndarray of int64, shape (n, n_in)
-    """
-    values = np.empty((*x.shape, pieces.poly.shape[2]), x.dtype)
-    first = np.empty(x.shape, np.int64)
-    points, found = np.zeros((2, x.shape[0] + lanes_of(x.dtype)), x.dtype)
-    piece = np.empty(x.shape[0], np.int32)
-    _evaluate_kernel(x.dtype)(np.ascontiguousarray(x), pieces, values, first, points, found, piece)
-    return values, first
 
 
 def check_inside(name: str, x: FloatArray, grid: FloatArray, k: int) -> None:

@@ -13,7 +13,8 @@ from numkan._check import FloatArray
 from numkan.layer.grid import constant_inside, grid_from_samples, refined_grid
 from numkan.model.least_squares import SplineLayer, activations, spline_layer
 from numkan.model.network import Network
-from numkan.spline.pieces import Pieces, piece_basis
+from numkan.spline.local import curves, local_functions
+from numkan.spline.pieces import Pieces
 from numkan.train.box import FAR, MARGIN, box_ends
 
 __all__ = ["Splines", "laid_over"]
@@ -152,18 +153,14 @@ def laid_over(layer: SplineLayer, a: FloatArray, G: int, margin: float = 0.0) ->
 def _through(old: Pieces, coef: FloatArray, new: SplineLayer, points: FloatArray | None = None) -> FloatArray:
     """Return the coefficients on new knots that take the old curves' values at as many points (n_basis, n_in)."""
     points = _points(new.grid, new.k) if points is None else points
-    values, first = piece_basis(points, old)
-    inputs = np.arange(len(coef))
-    curves = np.zeros((*points.shape, coef.shape[2]))
-    for r in range(values.shape[2]):
-        curves += values[:, :, r, None] * coef[inputs, first + r]
-    values, first = piece_basis(points, new.pieces)
+    wanted = curves(local_functions(points, old), coef)
+    first, values, _ = local_functions(points, new.pieces)
     rows, out = np.arange(len(points)), np.empty((len(coef), len(points), coef.shape[2]))
-    for i in inputs:
+    for i in range(len(coef)):
         matrix = np.zeros((len(points), len(points)))
         for r in range(values.shape[2]):
             matrix[rows, first[:, i] + r] = values[:, i, r]
-        out[i] = _solved(matrix, curves[:, i])
+        out[i] = _solved(matrix, wanted[:, i])
     return out
 
 
