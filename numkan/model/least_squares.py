@@ -108,6 +108,7 @@ def _forward(
     done = _Pass([x], [], [])
     for depth, (layer, coef) in enumerate(zip(layers, coefs, strict=True)):
         inputs = done.activations[-1]
+        coef = np.require(coef, requirements="W")  # one signature of the kernels, for read-only numbers too
         basis = _Basis.of(layer, inputs) if depth else first
         n, n_in = inputs.shape
         n_out = layer.live.shape[1]
