@@ -23,7 +23,8 @@ from numkan.model.losses import targets
 from numkan.simd.cells import cell_ops
 from numkan.simd.vectors import sample_lanes, vector_ops
 from numkan.spline import extend_grid
-from numkan.spline.pieces import EXTRAPOLATIONS, function_lanes, local_pieces
+from numkan.spline.pieces import function_lanes, local_pieces
+from numkan.spline.policies import EXTRAPOLATIONS
 from tests.direct_cases import DEGREES, FLOATS, check_form, is_direct, model_of, plan_of
 
 GRID = 30

@@ -11,7 +11,8 @@ from numkan.compile import kernel
 from numkan.spline import extend_grid
 from numkan.spline.local import curves, local_functions
 from numkan.spline.lookup import find_piece
-from numkan.spline.pieces import EXTRAPOLATIONS, local_pieces
+from numkan.spline.pieces import local_pieces
+from numkan.spline.policies import EXTRAPOLATIONS
 from tests import naive_network as naive
 from tests.laws import Array
 

@@ -12,7 +12,8 @@ from numkan.layer.sort import MOST_COUNTED, _few_kernel, _many_kernel, sort_kern
 from numkan.layer.work import Work, workspace
 from numkan.simd.bits import SAMPLES, bit_ops
 from numkan.spline import extend_grid
-from numkan.spline.pieces import EXTRAPOLATIONS, Pieces, local_pieces
+from numkan.spline.pieces import Pieces, local_pieces
+from numkan.spline.policies import EXTRAPOLATIONS
 from tests.laws import Array
 
 FLOATS = [np.dtype(np.float32), np.dtype(np.float64)]

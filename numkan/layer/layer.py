@@ -34,7 +34,8 @@ from numkan.layer.refine import grid_from_parent, refine_coef
 from numkan.layer.refit import refit
 from numkan.spline.knots import check_grid, extend_grid
 from numkan.spline.lstsq import COND
-from numkan.spline.pieces import EXTRAPOLATIONS, Pieces, local_pieces
+from numkan.spline.pieces import Pieces, local_pieces
+from numkan.spline.policies import EXTRAPOLATIONS
 
 __all__ = ["KANLayer"]
 

@@ -24,7 +24,8 @@ from numkan.spline.curve import one_input, rows_per_block
 from numkan.spline.knots import check_grid, common_dtype, greville
 from numkan.spline.local import curves, local_functions
 from numkan.spline.lstsq import COND, LocalLeastSquares
-from numkan.spline.pieces import EXTRAPOLATIONS, Pieces, local_pieces
+from numkan.spline.pieces import Pieces, local_pieces
+from numkan.spline.policies import EXTRAPOLATIONS
 
 __all__ = ["project", "refit"]
 

@@ -19,7 +19,8 @@ from numkan._check import FloatArray, as_float_array, as_samples, check_finite, 
 from numkan.spline.knots import check_grid, common_dtype
 from numkan.spline.local import curves, local_functions
 from numkan.spline.lstsq import COND, LocalLeastSquares
-from numkan.spline.pieces import EXTRAPOLATIONS, Pieces, check_inside, local_pieces
+from numkan.spline.pieces import Pieces, check_inside, local_pieces
+from numkan.spline.policies import EXTRAPOLATIONS
 
 __all__ = ["CurveFit", "coef2curve", "curve2coef", "one_input", "rows_per_block"]
 
