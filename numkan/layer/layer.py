@@ -34,8 +34,9 @@ from numkan.layer.refine import grid_from_parent, refine_coef
 from numkan.layer.refit import refit
 from numkan.spline.knots import check_grid, extend_grid
 from numkan.spline.lstsq import COND
-from numkan.spline.pieces import Pieces, local_pieces
+from numkan.spline.pieces import Pieces
 from numkan.spline.policies import EXTRAPOLATIONS
+from numkan.spline.spline_basis import SplineBasis
 
 __all__ = ["KANLayer"]
 
@@ -200,11 +201,11 @@ class KANLayer(KnownAttributes):
     def _set_grid(self, knots: FloatArray) -> None:
         knots.flags.writeable = False
         self._grid = knots
-        self._pieces: Pieces | None = None
+        self._basis: SplineBasis | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         state = self.__dict__.copy()
-        for derived in ("_coef", "_scale_base", "_scale_sp", "_mask", "_shown", "_pieces"):
+        for derived in ("_coef", "_scale_base", "_scale_sp", "_mask", "_shown", "_basis"):
             state.pop(derived, None)
         return state
 
@@ -335,7 +336,7 @@ class KANLayer(KnownAttributes):
     @extrapolate.setter
     def extrapolate(self, value: str) -> None:
         self._extrapolate = check_option("extrapolate", value, EXTRAPOLATIONS)
-        self._pieces = None
+        self._basis = None
 
     def __repr__(self) -> str:
         return (
@@ -346,11 +347,17 @@ class KANLayer(KnownAttributes):
     # --- what a layer does ----------------------------------------------------------------------------------------
 
     @property
+    def basis(self) -> SplineBasis:
+        """The B-splines on the grid, under the layer's policy."""
+        basis = self._basis
+        if basis is None:
+            basis = self._basis = SplineBasis.unchecked(self._grid, self._k, self._extrapolate)
+        return basis
+
+    @property
     def pieces(self) -> Pieces:
         """Local polynomials of the grid under the layer's policy."""
-        if self._pieces is None:
-            self._pieces = local_pieces(self._grid, self._k, self._extrapolate)
-        return self._pieces
+        return self.basis.pieces
 
     def pack(self) -> PackedLayer:
         """Return the layer as it is now in the form that kernels read."""
@@ -361,16 +368,16 @@ class KANLayer(KnownAttributes):
 
         They do not where another thread gives the layer another grid meanwhile.
         """
-        pieces = self.pieces
+        basis = self.basis
         own = self.__dict__.copy()  # all of it at once
-        if own["_pieces"] is not pieces:
+        if own["_basis"] is not basis:
             return self._ready(coefs)
         shape: tuple[int, int, int] = own["_shape"]
         if coefs is None or coefs.shape != packed_shape(*shape, self._dtype):
             coefs = new_packed(*shape, self._dtype)
         source = Source(own["_coef"], own["_scale_base"], own["_scale_sp"], own["_mask"])
-        inside = own["_grid"] if self._extrapolate == "raise" else None
-        return PackedLayer(self._k, shape[2], self._base, pieces, coefs, inside, source)
+        inside = basis.knots if basis.outside.raises else None
+        return PackedLayer(self._k, shape[2], self._base, basis.pieces, coefs, inside, source)
 
     def __call__(self, x: Any) -> FloatArray:
         """Return the outputs (n, n_out) at x (n, n_in)."""
@@ -385,7 +392,7 @@ class KANLayer(KnownAttributes):
         cond = check_number("cond", cond, 0.0)
         check_finite("coef", self.coef)
         knots = grid_from_samples(x, self.G, self._k, self._grid_eps, margin, self._dtype)
-        self._replace(knots, refit(x, self._grid, self.coef, knots, self._k, extrapolate=self._extrapolate, cond=cond))
+        self._replace(knots, refit(x, self.basis, self.coef, self._basis_on(knots), cond))
 
     def initialize_grid_from_parent(self, parent: KANLayer, x: Any) -> None:
         """Take over a parent's knots, interpolated to this layer's G, and its splines on samples (n, n_in), in place.
@@ -400,9 +407,8 @@ class KANLayer(KnownAttributes):
                 f"Argument `parent` must have {self.n_in} inputs and {self.n_out} outputs, "
                 f"not {parent.n_in} and {parent.n_out}."
             )
-        knots, coef = grid_from_parent(
-            x, parent.grid, parent.coef, parent.k, self.G, self._k, extrapolate=self._extrapolate
-        )
+        basis = SplineBasis.unchecked(parent.grid, parent.k, self._extrapolate)
+        knots, coef = grid_from_parent(x, basis, parent.coef, self.G, self._k)
         self._replace(knots.astype(self._dtype), coef)
 
     def _grid_samples(self, x: Any) -> FloatArray:
@@ -424,15 +430,19 @@ class KANLayer(KnownAttributes):
         knots = np.array(knots)
         knots.flags.writeable = False
         return [
-            partial(self.__dict__.update, _grid=knots, _pieces=None),
+            partial(self.__dict__.update, _grid=knots, _basis=None),
             partial(self.coef.__setitem__, ..., np.asarray(coef, self._dtype)),
         ]
 
     def refine(self, grid: int) -> KANLayer:
         """Return a new layer with `grid` intervals and the same function; see :mod:`numkan.layer.refine`."""
         n_intervals = check_integer("grid", grid, 1)
-        knots = refined_grid(self._grid, n_intervals, self._k)
-        return self._with(knots, refine_coef(self._grid, self.coef, knots, self._k, extrapolate=self._extrapolate))
+        knots = refined_grid(self.basis, n_intervals)
+        return self._with(knots, refine_coef(self.basis, self.coef, self._basis_on(knots)))
+
+    def _basis_on(self, knots: FloatArray) -> SplineBasis:
+        """Return the layer's splines on other knots."""
+        return SplineBasis.unchecked(knots, self._k, self._extrapolate)
 
     def _with(self, knots: FloatArray, coef: FloatArray) -> KANLayer:
         """Return a new layer that has other knots, and coefficients (n_in, n_out, G + k) for them."""
@@ -447,7 +457,7 @@ class KANLayer(KnownAttributes):
 
     def coverage(self, x: Any) -> Coverage:
         """Return the share of samples (n, n_in) outside the grid and the number of empty spans, for each input."""
-        return coverage(as_samples("x", x, self.n_in, self._dtype), self._grid, self._k)
+        return coverage(as_samples("x", x, self.n_in, self._dtype), self.basis)
 
 
 def _first_grid(

@@ -43,9 +43,7 @@ def are_narrow(layers: Sequence[KANLayer]) -> bool:
     there: a rounding would move a point to the other side of a knot.
     """
     return all(
-        layer.k > 0
-        and layer.extrapolate not in ("nan", "raise")
-        and layer.n_out * layer.dtype.itemsize <= MAX_ROW_BYTES
+        layer.k > 0 and layer.basis.outside.has_values and layer.n_out * layer.dtype.itemsize <= MAX_ROW_BYTES
         for layer in layers
     )
 

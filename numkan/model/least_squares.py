@@ -13,8 +13,7 @@ dense products where that is faster. No Jacobian of all rows ever exists.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -33,7 +32,7 @@ from numkan.model.normal_kernels import (
     mirror,
 )
 from numkan.spline.local import LocalFunctions, add_curves, local_functions
-from numkan.spline.pieces import Pieces, local_pieces
+from numkan.spline.spline_basis import SplineBasis
 
 __all__ = ["LeastSquares", "Quadratic", "SplineLayer", "activations", "spline_layer"]
 
@@ -61,25 +60,32 @@ class Quadratic(Protocol):
 class SplineLayer:
     """What a layer is, but for its coefficients, in float64."""
 
-    grid: FloatArray  # (n_in, G + 2k + 1)
-    k: int
-    extrapolate: str
+    basis: SplineBasis
     grid_eps: float
     base: BaseFunction
     base_scale: FloatArray  # (n_in, n_out), masked
     live: FloatArray  # (n_in, n_out), 1 where an edge has a spline, else 0
     dtype: Any = np.float64  # of the model, which must hold all knots apart
 
-    @cached_property
-    def pieces(self) -> Pieces:
-        """The local polynomials of its grid."""
-        return local_pieces(self.grid, self.k, self.extrapolate)
+    @property
+    def grid(self) -> FloatArray:
+        """Its knots, (n_in, G + 2k + 1)."""
+        return self.basis.knots
+
+    @property
+    def k(self) -> int:
+        """Degree of its splines."""
+        return self.basis.degree
+
+    def on(self, knots: FloatArray) -> SplineLayer:
+        """Return the layer with other knots."""
+        return replace(self, basis=SplineBasis.unchecked(knots.astype(np.float64), self.k, self.basis.policy))
 
     @property
     def shape(self) -> tuple[int, int, int]:
         """Of its coefficients: (n_in, G + k, n_out)."""
         n_in, n_out = self.live.shape
-        return n_in, self.grid.shape[1] - self.k - 1, n_out
+        return n_in, self.basis.n_basis, n_out
 
 
 class _Basis(NamedTuple):
@@ -91,7 +97,8 @@ class _Basis(NamedTuple):
     @classmethod
     def of(cls, layer: SplineLayer, x: FloatArray) -> _Basis:
         counts = layer.base.kind != ZERO and layer.base_scale.any()
-        return cls(local_functions(x, layer.pieces, slopes=True), base_and_slope(layer.base, x) if counts else None)
+        functions = local_functions(x, layer.basis.pieces, slopes=True)
+        return cls(functions, base_and_slope(layer.base, x) if counts else None)
 
 
 class _Pass(NamedTuple):
@@ -292,7 +299,7 @@ def spline_layer(layer: KANLayer, *, base: bool = True) -> tuple[SplineLayer, Fl
         base_scale[:] = 0.0
     live = (layer._mask != 0) & ((scale != 0) | layer.sp_trainable)
     described = SplineLayer(
-        layer.grid.astype(np.float64), layer.k, layer.extrapolate, layer.grid_eps, layer._base, base_scale,
+        layer.basis.astype(np.float64), layer.grid_eps, layer._base, base_scale,
         live.astype(np.float64), layer.dtype,
     )  # fmt: skip
     return described, scale[:, None, :] * layer._coef

@@ -24,11 +24,11 @@ from numkan.model.frozen import FrozenKAN
 from numkan.model.layer_outputs import network_activations
 from numkan.model.losses import Targets, targets
 from numkan.model.stack import Stack
-from numkan.spline.pieces import Pieces
+from numkan.spline.spline_basis import SplineBasis
 
 __all__ = ["Network"]
 
-_pieces_of = attrgetter("_pieces")
+_basis_of = attrgetter("_basis")
 
 
 class Network(Stack):
@@ -46,7 +46,7 @@ class Network(Stack):
 
     def _take(self, layers: Sequence[KANLayer]) -> None:
         super()._take(layers)
-        self._planned: tuple[list[Pieces], FloatArray, DirectNetwork | None] | None = None
+        self._planned: tuple[list[SplineBasis], FloatArray, DirectNetwork | None] | None = None
 
     # --- the function ---------------------------------------------------------------------------------------------
 
@@ -72,7 +72,7 @@ class Network(Stack):
     @property
     def _may_be_cut(self) -> bool:
         """Whether samples may come in blocks: not to the policy "raise", whose error counts what is outside."""
-        return all(layer.extrapolate != "raise" for layer in self._layers)
+        return not any(layer.basis.outside.raises for layer in self._layers)
 
     def _predict(self, x: FloatArray) -> FloatArray:
         direct = self._direct()
@@ -89,10 +89,10 @@ class Network(Stack):
     def _direct(self) -> DirectNetwork | None:
         """Return the network in direct form, or None where that form does not suit it."""
         planned, numbers = self._planned, self._numbers  # together, whatever another thread does to the model
-        if planned is None or planned[1] is not numbers or not all(map(is_, map(_pieces_of, self._layers), planned[0])):
-            pieces = [layer.pieces for layer in self._layers]
+        if planned is None or planned[1] is not numbers or not all(map(is_, map(_basis_of, self._layers), planned[0])):
+            bases = [layer.basis for layer in self._layers]
             plan = direct_plan(self._layers, numbers)
-            planned = self._planned = (pieces, numbers, None if plan is None else DirectNetwork(plan, numbers))
+            planned = self._planned = (bases, numbers, None if plan is None else DirectNetwork(plan, numbers))
         return planned[2]
 
     def frozen(self) -> FrozenKAN:
@@ -106,7 +106,7 @@ class Network(Stack):
         the last one by rounding, and where numbers overflow.
         """
         x = self._samples(x).copy()
-        if any(layer.extrapolate == "raise" for layer in self._layers):
+        if not self._may_be_cut:
             layers = self._pack()
             check_domain(layers, x)
             return all_activations(layers, x)

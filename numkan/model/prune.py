@@ -35,7 +35,6 @@ from numkan.model.evaluate import check_domain
 from numkan.model.layer_outputs import checked_activations
 from numkan.model.moments import edge_moments, without_rounding
 from numkan.model.network import Network
-from numkan.spline.knots import interior_knots
 
 __all__ = ["edge_scores", "prune"]
 
@@ -253,7 +252,8 @@ def _staying(model: Network, old: Sequence[Flags], live: Sequence[Flags], means:
     reached = _reached(old)
     for depth in range(model.depth - 1, 0, -1):
         mean = means[depth]
-        stuck = mean != 0 if model.act_fun[depth].extrapolate == "fade" else ~np.isfinite(mean)
+        carried = model.act_fun[depth].basis.outside.keeps_constants
+        stuck = ~np.isfinite(mean) if carried else mean != 0
         needed = (live[depth] & stuck & stay[depth + 1]).any(axis=1)
         stay[depth] |= needed & ~reached[depth]
     return stay
@@ -270,8 +270,8 @@ def _constants(model: Network, live: Sequence[Flags]) -> list[FloatArray]:
     out: list[FloatArray] = []
     constant = np.zeros(model.n_in)
     for layer, varying, edges in zip(model.act_fun, _reached(live), live, strict=False):
-        inner = interior_knots(layer.grid, layer.k)
-        middle = inner[:, 0] + (inner[:, -1] - inner[:, 0]) / 2
+        low, high = layer.basis.domain
+        middle = low + (high - low) / 2
         packed = layer.pack()
         at = np.where(varying, middle, constant).astype(layer.dtype)[None, :]
         values = Edges.of(packed, at).values()[0, :, : layer.n_out].astype(np.float64)
