@@ -11,11 +11,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from numkan._check import FloatArray, as_samples, check_finite, check_integer, check_number
-from numkan.spline.knots import extend_grid
+from numkan._check import FloatArray, as_samples, check_finite, check_integer, check_number, is_list
+from numkan._shown import shown
+from numkan.spline.knots import check_grid, extend_grid
 from numkan.spline.spline_basis import SplineBasis
 
-__all__ = ["Coverage", "constant_inside", "coverage", "grid_from_samples", "refined_grid"]
+__all__ = ["Coverage", "constant_inside", "coverage", "first_grid", "grid_from_samples", "refined_grid"]
 
 #: Half the width that an input of zero variance is given (the promise of pykan's tutorial).
 _CONSTANT_MARGIN = 0.01
@@ -113,6 +114,25 @@ def grid_from_samples(
     # a blend of two non-decreasing sequences: only rounding could break the order
     interior = np.maximum.accumulate(np.clip(interior, first[:, None], last[:, None]), axis=1)
     return extend_grid(_moved_apart(interior.astype(dtype)), k_extend=k)
+
+
+def first_grid(
+    grid_range: tuple[float, float], n_in: int, n_intervals: int, k: int, dtype: np.dtype[Any]
+) -> FloatArray:
+    """Return the uniform grid of a new layer, the same for every input."""
+    if not is_list(grid_range) or len(grid_range) != 2:
+        raise TypeError(f"Argument `grid_range` must be a pair of numbers, not {shown(grid_range)}.")
+    low, high = (check_number("grid_range", end) for end in grid_range)
+    if not low < high:
+        raise ValueError(f"Argument `grid_range` must be increasing, not ({low:g}, {high:g}).")
+    with np.errstate(over="ignore", invalid="ignore"):
+        reach = (high - low) * (1 + 2 * k / n_intervals)
+        if not np.isfinite(np.array([reach, low, high]).astype(dtype)).all():
+            raise ValueError(f"Argument `grid_range` must span a range that {dtype} holds, not ({low:g}, {high:g}).")
+    interior = np.linspace(low, high, n_intervals + 1)[None, :]
+    row = check_grid("grid_range", extend_grid(interior, k_extend=k).astype(dtype), k, dtype)
+    knots: FloatArray = np.repeat(row, n_in, axis=0)
+    return knots
 
 
 def constant_inside(x: FloatArray, basis: SplineBasis) -> NDArray[np.bool_]:

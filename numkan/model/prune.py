@@ -30,6 +30,7 @@ from numpy.typing import NDArray
 from numkan._check import FloatArray, check_finite, check_number
 from numkan.layer.edges import Edges
 from numkan.layer.layer import KANLayer
+from numkan.layer.parameters import SETTINGS
 from numkan.model.cuts import chunk_rows, spans
 from numkan.model.evaluate import check_domain
 from numkan.model.layer_outputs import checked_activations
@@ -298,7 +299,7 @@ def _carry(layer: KANLayer, o: int, constant: float) -> None:
 def _part(layer: KANLayer, rows: Flags, columns: Flags, live: Flags) -> KANLayer:
     """Return a new layer of some inputs and outputs, with only the living edges (n_in, n_out) of the old one on."""
     part = KANLayer.__new__(KANLayer)
-    for name in ("_extrapolate", "_grid_eps", "_base", "_sp_trainable", "_sb_trainable", "_dtype", "_k"):
+    for name in SETTINGS:
         setattr(part, name, getattr(layer, name))
     part._allocate(layer.grid[rows], int(np.count_nonzero(columns)))
     edges = np.ix_(rows, columns)
