@@ -143,7 +143,7 @@ def test_uneven_grids_are_refined_in_their_own_proportions():
 def test_elsewhere_it_is_approximated_to_the_order_of_the_splines(k):
     """A smooth curve, taken from a fine grid to coarse ones that share no inner knot with it."""
     fine = Splines.of(KAN([1, 1], grid=509, k=k, base_fun="zero", seed=0))
-    at = _points(fine.layers[0].grid, k)
+    at = _points(fine.layers[0].basis)
     t = fine.layers[0].grid[0]
     matrix = BSpline.design_matrix(at[:, 0], t, k).toarray()
     smooth = fine.at(np.linalg.solve(matrix, np.sin(2 * at[:, 0])))
