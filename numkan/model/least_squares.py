@@ -6,7 +6,7 @@ is.
 
 .. math:: f(c) = \sum_{no} w_n (\hat y_{no} - y_{no})^2 + c^T R c
 
-J^T J is put together in blocks of rows, from stretches (:mod:`numkan.model.normal_kernels`) where grids are fine, as
+J^T J is put together in blocks of rows, from segments (:mod:`numkan.model.normal_kernels`) where grids are fine, as
 dense products where that is faster. No Jacobian of all rows ever exists.
 """
 
@@ -25,10 +25,11 @@ from numkan.compile import jit_is_off
 from numkan.layer.layer import KANLayer
 from numkan.model.normal_kernels import (
     STRIDE,
-    add_stretches,
+    Segment,
+    add_segments,
     back,
     fill_dense,
-    fill_stretches,
+    fill_segments,
     mirror,
 )
 from numkan.spline.local import LocalFunctions, add_curves, local_functions
@@ -39,10 +40,10 @@ __all__ = ["LeastSquares", "Quadratic", "SplineLayer", "activations", "spline_la
 #: Samples that go through the network at a time, and rows of the Jacobian that are added at a time.
 _SAMPLES, _ROWS = 8192, 512
 
-#: The first layer's functions at the samples are kept, up to so many numbers.
-_KEPT_NUMBERS = 20_000_000
+#: The first layer's functions at the samples are kept between calls if they are at most this many values.
+_MAX_KEPT_VALUES = 20_000_000
 
-#: A dense product does so many multiply-adds in the time that stretches take for one, if these are compiled.
+#: Multiply-adds that a dense product does in the time that segments take for one, if these are compiled.
 _DENSE_GAIN = np.inf if jit_is_off() else 6.0
 
 
@@ -58,7 +59,7 @@ class Quadratic(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class SplineLayer:
-    """What a layer is, but for its coefficients, in float64."""
+    """A layer without its coefficients, in float64."""
 
     basis: SplineBasis
     grid_eps: float
@@ -102,7 +103,7 @@ class _Basis(NamedTuple):
 
 
 class _Pass(NamedTuple):
-    """What a pass through the layers leaves."""
+    """The results of a pass through the layers."""
 
     activations: list[FloatArray]  # x, the inputs of every further layer, the outputs
     bases: list[_Basis]
@@ -151,6 +152,8 @@ class LeastSquares:
     root_weight : ndarray, shape (n,), or (0,) for ones
         Square roots of the samples' weights.
     penalty : Quadratic, optional
+    dense : bool, optional
+        Whether J^T J is made of dense products; by default, where that is faster than segments.
     """
 
     def __init__(
@@ -160,6 +163,7 @@ class LeastSquares:
         y: FloatArray,
         root_weight: FloatArray | None = None,
         penalty: Quadratic | None = None,
+        dense: bool | None = None,
     ) -> None:
         self.layers = tuple(layers)
         self.x, self.y = x, y
@@ -168,21 +172,21 @@ class LeastSquares:
         starts = range(0, len(x), _SAMPLES)
         self._spans = [slice(begin, min(begin + _SAMPLES, len(x))) for begin in starts]
         self._first: list[_Basis] | None = None
-        if 2 * x.size * (self.layers[0].k + 1) <= _KEPT_NUMBERS:
+        if 2 * x.size * (self.layers[0].k + 1) <= _MAX_KEPT_VALUES:
             self._first = [_Basis.of(self.layers[0], x[rows]) for rows in self._spans]
-        self._parts, self._slots, places = [], [], [0]
+        self._parts, self._slots, offsets = [], [], [0]
         at = 0
         for layer in self.layers:
             n_in, n_basis, n_out = layer.shape
             self._parts.append(slice(at, at + n_in * n_basis * n_out))
             at += n_in * n_basis * n_out
             length = -(-(layer.k + 1) * n_out // STRIDE) * STRIDE
-            self._slots.append((len(places) - 1, places[-1]))
-            places += [places[-1] + (i + 1) * length for i in range(n_in)]
-        self._places = np.array(places)
+            self._slots.append((len(offsets) - 1, offsets[-1]))
+            offsets += [offsets[-1] + (i + 1) * length for i in range(n_in)]
+        self._offsets = np.array(offsets)
         self.n_params = at
         self._kept: tuple[FloatArray, tuple[float, FloatArray, FloatArray]] | None = None
-        self._dense = self._places[-1] ** 2 * _DENSE_GAIN > at**2
+        self.dense = bool(self._offsets[-1] ** 2 * _DENSE_GAIN > at**2) if dense is None else dense
 
     # --- the function ---------------------------------------------------------------------------------------------
 
@@ -193,9 +197,9 @@ class LeastSquares:
     def _passes(self, c: FloatArray, *, sloped: bool) -> Iterator[tuple[slice, _Pass]]:
         """Yield rows and what a pass of theirs leaves, for all samples."""
         coefs = self.coefficients(np.ascontiguousarray(c))
-        for place, rows in enumerate(self._spans):
+        for index, rows in enumerate(self._spans):
             x = self.x[rows]
-            first = self._first[place] if self._first else _Basis.of(self.layers[0], x)
+            first = self._first[index] if self._first else _Basis.of(self.layers[0], x)
             yield rows, _forward(self.layers, coefs, x, first, sloped=sloped)
 
     def _residuals(self, outputs: FloatArray, rows: slice) -> FloatArray:
@@ -255,25 +259,25 @@ class LeastSquares:
         normal: FloatArray,
     ) -> None:
         """Add the rows of some samples, output by output."""
-        places = self._places
+        offsets = self._offsets
         count = some.stop - some.start
-        rows, begins = np.empty((count, places[-1])), np.empty((count, len(places) - 1), np.int64)
+        rows, begins = np.empty((count, offsets[-1])), np.empty((count, len(offsets) - 1), np.int64)
         for q in range(residuals.shape[1]):
             for layer, basis, delta, (slot, at), part in zip(
                 self.layers, bases, deltas, self._slots, self._parts, strict=True
             ):
-                first, values = basis.functions.first[some], basis.functions.values[some]
-                place = layer.shape[1], part.start, slot, at
-                fill_stretches(values, first, delta[some], q, weight, layer.live, *place, begins, rows)
+                functions = basis.functions.first[some], basis.functions.values[some]
+                segment = Segment(layer.shape[1], part.start, slot, at)
+                fill_segments(functions, delta[some], q, weight, layer.live, segment, begins, rows)
             residual = np.ascontiguousarray(residuals[some, q])
-            if self._dense:
+            if self.dense:
                 dense = np.zeros((count, len(normal)))
-                fill_dense(rows, begins, places, dense)
+                fill_dense(rows, begins, offsets, dense)
                 gradient += dense.T @ residual
                 # in Fortran's order: the upper triangle of normal.T is the lower one of normal
                 blas.dsyrk(1.0, dense.T, beta=1.0, c=normal.T, lower=0, overwrite_c=1)
             else:
-                add_stretches(rows, begins, places, residual, gradient, normal)
+                add_segments(rows, begins, offsets, residual, gradient, normal)
 
 
 def _deltas(done: _Pass, n_out: int) -> list[FloatArray]:
