@@ -6,7 +6,8 @@ from numkan.base import silu as silu
 from numkan.kan import KAN as KAN
 from numkan.layer import KANLayer as KANLayer
 from numkan.search import search as search
+from numkan.spline import SplineBasis as SplineBasis
 
-__all__ = ["KAN", "KANLayer", "get_threads", "search", "set_threads", "silu"]
+__all__ = ["KAN", "KANLayer", "SplineBasis", "get_threads", "search", "set_threads", "silu"]
 
 __version__ = "0.1.0"

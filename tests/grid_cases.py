@@ -9,10 +9,29 @@ import numpy as np
 from numkan.conformance.adapter import Layer
 from numkan.conformance.own import Numkan
 from numkan.conformance.strategies import grid_cases as grid_cases
+from numkan.layer import refine as refinement
+from numkan.layer import refit as refits
 from numkan.layer.grid import grid_from_samples
-from numkan.layer.refit import refit
-from numkan.spline import extend_grid
+from numkan.spline import SplineBasis, extend_grid
 from tests.laws import Array
+
+
+def refit(
+    x: Any, grid: Any, coef: Any, new: Any, k: int, k_new: int | None = None, extrapolate: str = "continue"
+) -> Array:
+    """numkan's refit, for knots."""
+    old = SplineBasis(grid, k, extrapolate)
+    return refits.refit(x, old, coef, SplineBasis(new, k if k_new is None else k_new, extrapolate))
+
+
+def project(grid: Any, coef: Any, new: Any, k: int) -> Array:
+    """numkan's projection, for knots."""
+    return refits.project(SplineBasis(grid, k), coef, SplineBasis(new, k))
+
+
+def refine_coef(grid: Any, coef: Any, new: Any, k: int) -> Array:
+    """numkan's refinement, for knots."""
+    return refinement.refine_coef(SplineBasis(grid, k), coef, SplineBasis(new, k))
 
 
 def uniform_layer(k: int, seed: int = 0, G: int = 5, n_in: int = 3, n_out: int = 2) -> tuple[Array, Array]:

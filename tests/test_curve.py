@@ -194,13 +194,15 @@ def test_a_sample_of_weight_zero_is_not_there_to_the_bit() -> None:
     np.testing.assert_array_equal(got, curve2coef(x[keep], y[keep], uniform(3), 3))
 
 
-def test_many_samples_are_fitted_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.jit
+def test_samples_of_many_outputs_go_through_in_blocks_and_nothing_changes() -> None:
     rng = np.random.default_rng(5)
-    x, y, grid = rng.uniform(-1, 1, (80, 2)), rng.normal(size=(80, 2, 3)), uniform(3, n_in=2)
-    whole = curve2coef(x, y, grid, 3), coef2curve(x, grid, np.ones((2, 3, 8)), 3)
-    monkeypatch.setattr("numkan.spline.curve._BLOCK_NUMBERS", 70)
-    np.testing.assert_allclose(curve2coef(x, y, grid, 3), whole[0], rtol=0, atol=1e-12)
-    np.testing.assert_array_equal(coef2curve(x, grid, np.ones((2, 3, 8)), 3), whole[1])
+    x, grid, coef = rng.uniform(-1, 1, (2000, 2)), uniform(3, n_in=2), rng.normal(size=(2, 700, 8))
+    y = coef2curve(x, grid, coef, 3)
+    np.testing.assert_array_equal(coef2curve(x[740:760], grid, coef[:, :5], 3), y[740:760, :, :5])
+    y += rng.normal(size=y.shape)
+    few = curve2coef(x, y[:, :, :3], grid, 3)
+    np.testing.assert_allclose(curve2coef(x, y, grid, 3)[:, :3], few, rtol=0, atol=1e-12)
 
 
 @pytest.mark.parametrize("policy", ["continue", "linear", "clamp"])

@@ -23,7 +23,8 @@ from numkan.model.losses import targets
 from numkan.simd.cells import cell_ops
 from numkan.simd.vectors import sample_lanes, vector_ops
 from numkan.spline import extend_grid
-from numkan.spline.pieces import EXTRAPOLATIONS, function_lanes, local_pieces
+from numkan.spline.pieces import function_lanes, local_pieces
+from numkan.spline.policies import EXTRAPOLATIONS
 from tests.direct_cases import DEGREES, FLOATS, check_form, is_direct, model_of, plan_of
 
 GRID = 30
@@ -283,7 +284,7 @@ def test_a_model_whose_parameters_grids_or_policy_change_is_packed_anew() -> Non
 
 def test_a_plan_for_an_array_that_another_thread_has_replaced_is_made_anew() -> None:
     model = model_of([2, 5, 1], 4)
-    model._planned = ([layer.pieces for layer in model.act_fun], model.params, None)
+    model._planned = ([layer.basis for layer in model.act_fun], model.params, None)
     direct = model._direct()
     assert direct is not None
     assert model._direct() is direct

@@ -15,7 +15,7 @@ import pytest
 from numkan import KAN, silu
 from numkan.compile import jit_is_off
 from numkan.export.tables import layer_tables
-from numkan.spline.pieces import EXTRAPOLATIONS
+from numkan.spline.policies import EXTRAPOLATIONS
 
 #: Points of each network; in plain Python a kernel takes thousands of times as long.
 MANY = 200 if jit_is_off() else 10_000

@@ -678,12 +678,13 @@ PACKAGE = """
 import numpy as np
 from numba.core import event
 from numkan.spline.knots import extend_grid
-from numkan.spline.pieces import local_pieces, piece_basis
+from numkan.spline.local import local_functions
+from numkan.spline.pieces import local_pieces
 
 grid = extend_grid(np.linspace(-1, 1, 6)[None, :], k_extend=3)
 with event.install_recorder("numba:compile") as compiled:
-    values, first = piece_basis(np.array([[0.25]]), local_pieces(grid, 3))
-print(len(compiled.buffer), values.tobytes().hex())
+    functions = local_functions(np.array([[0.25]]), local_pieces(grid, 3))
+print(len(compiled.buffer), functions.values.tobytes().hex())
 """
 
 

@@ -12,12 +12,13 @@ from numba import config
 from scipy.interpolate import BSpline
 
 from numkan import KANLayer, get_threads, set_threads
+from numkan.layer.edges import Edges, padded, pull_gradient
 from numkan.layer.initialize import draw
-from numkan.layer.pack import Receiver, new_packed, pack, pack_tangent, receive, unpack_gradient
+from numkan.layer.jacobian import fill_jacobian, pull_back, tangent
+from numkan.layer.pack import Receiver, Source, new_packed, pack, pack_tangent, receive, unpack_gradient
 from numkan.layer.packed import PackedLayer
 from numkan.layer.work import borrowed, lent
 from numkan.model import Network
-from numkan.model.network import _jacobian_columns
 from numkan.spline import extend_grid
 from tests import naive_network as naive
 from tests.laws import Array, assert_identical, assert_within
@@ -56,14 +57,16 @@ def backward(packed: PackedLayer, x: Array, y_bar: Array, **options: Any) -> tup
 
 
 def check_kernels(layer: Layer, x: Array) -> None:
-    """Forward, tangent, backward, Jacobian and pull-back of one layer against the twins."""
+    """Forward and backward of one layer in both families, tangent, Jacobian and pull-back, against the twins."""
     eps, dtype = np.finfo(x.dtype).eps, x.dtype
     exact, at = layer.astype(float), x.astype(float)
     n_in, n_out = layer.mask.shape
     fast = layer_of(layer)
     packed = fast.pack()
     (by_params,), by_x = naive.jacobian_sizes([exact], at)
-    assert_within(packed.forward(x), naive.forward(exact, at), 64 * eps * naive.sizes([exact], at)[-1], "forward")
+    edges, size = Edges.of(packed, x, slopes=True), naive.sizes([exact], at)[-1]
+    for y in (packed.forward(x), edges.outputs()):
+        assert_within(y, naive.forward(exact, at), 64 * eps * size, "forward")
 
     dots = {name: noise(1, *getattr(layer, name).shape, dtype=dtype) for name in KINDS}
     x_dot, y_bar = noise(2, N, n_in, dtype=dtype), noise(3, N, n_out, dtype=dtype)
@@ -74,22 +77,28 @@ def check_kernels(layer: Layer, x: Array) -> None:
     size = (by_x * abs(x_dot)[:, None]).sum(axis=2)
     for name in KINDS:
         size += (by_params[name] * abs(dots[name])).reshape(N, n_out, -1).sum(axis=2)
-    assert_within(packed.tangent(x, x_dot, moved), naive.tangent(exact, at, x_dot, dots), 64 * eps * size, "tangent")
+    assert_within(tangent(edges, x_dot, moved), naive.tangent(exact, at, x_dot, dots), 64 * eps * size, "tangent")
 
-    grad, x_bar = backward(packed, x, y_bar)
+    width, none = packed.coefs.shape[2], np.empty((0, packed.coefs.shape[2]), dtype)
+    local = np.zeros_like(packed.coefs)
+    local_bar = pull_gradient(edges, padded(y_bar, width), local, none, none)
     want, want_x = naive.backward(exact, at, y_bar.astype(float))
     features = naive.prepare(exact, at, sizes=True)
-    assert_within(grad[..., :n_out], want, 64 * eps * np.einsum("nip,no->ipo", features, abs(y_bar)), "coefficients")
-    assert not grad[..., n_out:].any(), "the padding stays zero"
-    assert_within(x_bar, want_x, 64 * eps * np.einsum("no,noi->ni", abs(y_bar), by_x), "inputs")
+    for grad, x_bar in (backward(packed, x, y_bar), (local, local_bar)):
+        size = np.einsum("nip,no->ipo", features, abs(y_bar))
+        assert_within(grad[..., :n_out], want, 64 * eps * size, "coefficients")
+        assert not grad[..., n_out:].any(), "the padding stays zero"
+        assert_within(x_bar, want_x, 64 * eps * np.einsum("no,noi->ni", abs(y_bar), by_x), "inputs")
 
     delta = noise(4, N, 2, n_out, dtype=dtype)
     size = np.einsum("nqo,noi->nqi", abs(delta), by_x)
-    assert_within(
-        packed.pull_back(x, delta), naive.pull_back(exact, at, delta.astype(float)), 64 * eps * size, "pull back"
-    )
+    below, wide = pull_back(edges, padded(delta, width), n_in + 3), padded(delta, width)
+    assert_within(below[..., :n_in], naive.pull_back(exact, at, delta.astype(float)), 64 * eps * size, "pull back")
+    assert not below[..., n_in:].any(), "the padding stays zero"
     rows = np.zeros((N, 2, fast.n_params), dtype)
-    _jacobian_columns(fast, packed, x, delta, 0, rows)
+    source = Source(fast._coef, fast._scale_base, fast._scale_sp, fast._mask)
+    n_coef = fast._coef.size
+    fill_jacobian(edges, wide, source, (0, n_coef, n_coef + n_in * n_out), rows)
     model = Network._of([fast])
     expected = naive.jacobian(exact, at, delta.astype(float))
     for s in range(N):

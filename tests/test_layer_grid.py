@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 
 from numkan.layer.grid import coverage, grid_from_samples
-from numkan.spline import extend_grid
+from numkan.spline import SplineBasis, extend_grid
 from tests import naive
 from tests.grid_cases import grid_cases
 from tests.laws.grid import GridCase
@@ -134,11 +134,11 @@ def test_G_ERR_bad_arguments_of_grids_are_named(change: dict[str, Any], match: s
 
 
 def test_coverage_counts_samples_outside_and_empty_spans() -> None:
-    grid = extend_grid([[0.0, 1.0, 2.0, 3.0], [0.0, 1.0, 1.0, 3.0]], 2)
+    basis = SplineBasis(extend_grid([[0.0, 1.0, 2.0, 3.0], [0.0, 1.0, 1.0, 3.0]], 2), 2)
     x = [[0.0, 3.0], [1.0, 1.0], [3.1, -0.1], [np.nan, 3.0]]
-    got = coverage(x, grid, 2)
+    got = coverage(x, basis)
     np.testing.assert_array_equal(got.outside, [0.5, 0.25])
     np.testing.assert_array_equal(got.empty_spans, [1, 1])
-    none = coverage(np.zeros((0, 2)), grid, 2)
+    none = coverage(np.zeros((0, 2)), basis)
     assert np.isnan(none.outside).all()
     np.testing.assert_array_equal(none.empty_spans, [3, 2])

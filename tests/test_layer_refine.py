@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from numkan.layer.grid import refined_grid
-from numkan.layer.refine import grid_from_parent, refine_coef
-from numkan.spline import coef2curve, extend_grid
+from numkan.layer.refine import grid_from_parent
+from numkan.spline import SplineBasis, coef2curve, extend_grid
 from tests import exact, naive
-from tests.grid_cases import uniform_layer
+from tests.grid_cases import refine_coef, uniform_layer
 from tests.laws import Array
 
 
@@ -31,7 +31,7 @@ def refinements(draw: st.DrawFn) -> tuple[Array, Array, int, int]:
 @given(case=refinements())
 def test_P_REF_refinement_to_a_multiple_is_exact_on_the_closed_domain(case: Any) -> None:
     grid, coef, k, G = case
-    new = refined_grid(grid, G, k)
+    new = refined_grid(SplineBasis(grid, k), G)
     old_G = grid.shape[1] - 2 * k - 1
     np.testing.assert_array_equal(new[:, k : k + G + 1 : G // old_G], grid[:, k : k + old_G + 1])
     finer = refine_coef(grid, coef, new, k)
@@ -46,7 +46,7 @@ def test_P_REF_refinement_to_a_multiple_is_exact_on_the_closed_domain(case: Any)
 @pytest.mark.parametrize(("G", "times"), [(49, 3), (3, 49), (7, 11), (1, 10)])
 def test_old_knots_reappear_bit_for_bit(G: int, times: int, dtype: type) -> None:
     interior = np.sort(np.random.default_rng(G).normal(size=(2, G + 1)), axis=1).astype(dtype)
-    new = refined_grid(extend_grid(interior, 3), G * times, 3)
+    new = refined_grid(SplineBasis(extend_grid(interior, 3), 3), G * times)
     assert new.dtype == dtype
     np.testing.assert_array_equal(new[:, 3:-3][:, ::times], interior)
     want = [np.interp(np.linspace(0, G, G * times + 1), np.arange(G + 1), row) for row in interior]
@@ -56,7 +56,7 @@ def test_old_knots_reappear_bit_for_bit(G: int, times: int, dtype: type) -> None
 @pytest.mark.parametrize("G", [2, 4, 7, 13])
 def test_other_grids_give_the_best_approximation(G: int) -> None:
     grid, coef = uniform_layer(3)
-    new = refined_grid(grid, G, 3)
+    new = refined_grid(SplineBasis(grid, 3), G)
     got = refine_coef(grid, coef, new, 3)
     x = np.linspace(-1, 1, 4001)[:, None] * np.ones(3)
     y, weight = coef2curve(x, grid, coef, 3), np.full(4001, 2.0)
@@ -67,14 +67,14 @@ def test_other_grids_give_the_best_approximation(G: int) -> None:
 
 def test_refining_to_the_same_number_keeps_the_function() -> None:
     grid, coef = uniform_layer(3)
-    np.testing.assert_allclose(refine_coef(grid, coef, refined_grid(grid, 5, 3), 3), coef, atol=1e-15)
+    np.testing.assert_allclose(refine_coef(grid, coef, refined_grid(SplineBasis(grid, 3), 5), 3), coef, atol=1e-15)
 
 
 def test_knots_too_near_to_be_refined_coincide_and_the_function_stays() -> None:
     unit = np.float32(2.0**-23)
     grid = extend_grid((1 + unit * np.array([[0, 4, 8, 2**20]])).astype(np.float32), 1)
     coef = np.arange(4, dtype=np.float32).reshape(1, 1, 4)
-    new = refined_grid(grid, 30, 1)
+    new = refined_grid(SplineBasis(grid, 1), 30)
     assert (np.diff(new) >= 0).all()
     assert (np.diff(new) == 0).any()
     got = refine_coef(grid, coef, new, 1)
@@ -85,10 +85,10 @@ def test_knots_too_near_to_be_refined_coincide_and_the_function_stays() -> None:
 def test_a_child_starts_from_its_parents_curves() -> None:
     grid, coef = uniform_layer(3)
     x = np.random.default_rng(4).uniform(-1, 1, (300, 3))
-    child, got = grid_from_parent(x, grid, coef, 3, G=10, k=3)
-    np.testing.assert_array_equal(child, refined_grid(grid, 10, 3))
+    child, got = grid_from_parent(x, SplineBasis(grid, 3), coef, G=10, k=3)
+    np.testing.assert_array_equal(child, refined_grid(SplineBasis(grid, 3), 10))
     np.testing.assert_allclose(coef2curve(x, child, got, 3), coef2curve(x, grid, coef, 3), atol=1e-12)
-    lower, coarse = grid_from_parent(x, grid, coef, 3, G=40, k=1)
+    lower, coarse = grid_from_parent(x, SplineBasis(grid, 3), coef, G=40, k=1)
     assert lower.shape == (3, 43)
     assert coarse.shape == (3, 2, 41)
     left = coef2curve(x, lower, coarse, 1) - coef2curve(x, grid, coef, 3)

@@ -61,16 +61,14 @@ def test_they_are_those_of_the_jacobian(width, options, weighted):
 
 
 @pytest.mark.parametrize("grid", [3, 12, 60])
-def test_stretches_and_dense_products_agree(grid, monkeypatch):
+def test_segments_and_dense_products_agree(grid):
     model = patchy([2, 3, 1], grid=grid)
     rng = np.random.default_rng(5)
     x, y = rng.uniform(-1, 1, (900, 2)), rng.standard_normal((900, 1))
     layers, c = spline_layers(model)
-    answers = []
-    for gain in (0.0, np.inf):
-        monkeypatch.setattr("numkan.model.least_squares._DENSE_GAIN", gain)
-        answers.append(LeastSquares(layers, x, y).normal_equations(c))
-    (f, gradient, normal), (f2, gradient2, normal2) = answers
+    (f, gradient, normal), (f2, gradient2, normal2) = (
+        LeastSquares(layers, x, y, dense=dense).normal_equations(c) for dense in (False, True)
+    )
     assert f == f2
     np.testing.assert_allclose(gradient, gradient2, atol=1e-12 * np.abs(gradient).max())
     np.testing.assert_allclose(normal, normal2, atol=1e-12 * np.abs(normal).max())
@@ -79,20 +77,22 @@ def test_stretches_and_dense_products_agree(grid, monkeypatch):
 @pytest.mark.jit
 def test_a_layer_of_many_outputs_is_fast_enough_to_be_dense():
     layers, _ = spline_layers(KAN([4, 20, 3], grid=3))
-    assert LeastSquares(layers, np.zeros((5, 4)), np.zeros((5, 3)))._dense
+    assert LeastSquares(layers, np.zeros((5, 4)), np.zeros((5, 3))).dense
     layers, _ = spline_layers(KAN([2, 1, 1], grid=160))
-    assert not LeastSquares(layers, np.zeros((5, 2)), np.zeros((5, 1)))._dense
+    assert not LeastSquares(layers, np.zeros((5, 2)), np.zeros((5, 1))).dense
 
 
-def test_samples_go_through_in_parts_and_nothing_changes(monkeypatch):
+@pytest.mark.jit
+def test_the_equations_of_many_samples_are_the_sums_over_their_parts():
     model = patchy([2, 3, 2], grid=20)
     rng = np.random.default_rng(5)
-    x, y, root = rng.uniform(-1, 1, (300, 2)), rng.standard_normal((300, 2)), rng.uniform(0.1, 2, 300)
+    x, y, root = rng.uniform(-1, 1, (9000, 2)), rng.standard_normal((9000, 2)), rng.uniform(0.1, 2, 9000)
     layers, c = spline_layers(model)
     whole = LeastSquares(layers, x, y, root).normal_equations(c)
-    for name, value in (("_SAMPLES", 64), ("_ROWS", 10), ("_KEPT_NUMBERS", 0)):
-        monkeypatch.setattr(f"numkan.model.least_squares.{name}", value)
-    problem = LeastSquares(layers, x, y, root)
-    for ours, theirs in zip(problem.normal_equations(c), whole, strict=True):
+    parts = [
+        LeastSquares(layers, x[rows], y[rows], root[rows]).normal_equations(c)
+        for rows in (slice(0, 700), slice(700, 1000), slice(1000, 9000))
+    ]
+    for ours, theirs in zip(whole, map(sum, zip(*parts, strict=True)), strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=1e-11, atol=1e-11 * np.abs(theirs).max())
-    assert problem.loss(c) == pytest.approx(whole[0], rel=1e-13)
+    assert LeastSquares(layers, x, y, root).loss(c) == pytest.approx(whole[0], rel=1e-13)

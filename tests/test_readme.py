@@ -80,7 +80,7 @@ def test_the_changelog_knows_this_version():
 
 
 def test_every_policy_is_in_the_readme():
-    from numkan.spline.pieces import EXTRAPOLATIONS
+    from numkan.spline.policies import EXTRAPOLATIONS
 
     for policy in EXTRAPOLATIONS:
         assert f'`"{policy}"`' in README

@@ -11,10 +11,10 @@ one as long as the polynomials stay in the cache. A layer of one output has samp
 polynomials.
 
 Where the breaks between pieces are equally spaced, the number of a point's piece is a difference, a product and a
-floor, and so is its w (``spline/even.py``). A point at a break lies in the piece on the right. A point a few roundings
-below a break may be given to the piece on the right too, where the two polynomials differ by a rounding there. The
-outermost breaks, where the extrapolation policy begins, are compared. On other grids the same arithmetic finds a cell
-of the look-up of ``spline/pieces.py``, whose breaks are compared, so that pieces are exact.
+floor, and so is its w (``spline/uniform.py``). A point at a break lies in the piece on the right. A point a few
+roundings below a break may be given to the piece on the right too, where the two polynomials differ by a rounding
+there. The outermost breaks, where the extrapolation policy begins, are compared. On other grids the same arithmetic
+finds a cell of the look-up of ``spline/lookup.py``, whose breaks are compared, so that pieces are exact.
 
 The memory of a network in this form is described in ``layout.py``.
 """
@@ -28,8 +28,8 @@ import numpy as np
 from numkan._check import FloatArray
 from numkan.simd.transpose import row_stride
 from numkan.simd.vectors import sample_lanes
-from numkan.spline.even import even_centres
 from numkan.spline.pieces import Pieces
+from numkan.spline.uniform import uniform_centres
 
 __all__ = [
     "BLOCK",
@@ -137,16 +137,16 @@ def _cells(breaks: FloatArray, k: int) -> Any:
 
 def _spans(pieces: Pieces) -> Any:
     """Return origin ... high_inverse (n_in, 9), or None if arithmetic does not find the centres of inner pieces."""
-    n_pieces, even = pieces.centre.shape[1], pieces.even
+    n_pieces, uniform = pieces.centre.shape[1], pieces.uniform
     number, centre = np.arange(n_pieces - 2), pieces.centre[:, 1:-1]
     # The outer of these may go on with the polynomial, so the centre, of the span beside it.
-    first = 0 + (even_centres(even, number[:1]) != centre[:, :1])
-    last = n_pieces - 3 - (even_centres(even, number[-1:]) != centre[:, -1:])
-    centres = even_centres(even, np.clip(number, first, last))
-    if not ((centres == centre).all() and (pieces.inverse[:, 1:-1] == even[:, 2:]).all()):
+    first = 0 + (uniform_centres(uniform, number[:1]) != centre[:, :1])
+    last = n_pieces - 3 - (uniform_centres(uniform, number[-1:]) != centre[:, -1:])
+    centres = uniform_centres(uniform, np.clip(number, first, last))
+    if not ((centres == centre).all() and (pieces.inverse[:, 1:-1] == uniform[:, 2:]).all()):
         return None
     outermost = [numbers[:, [end]] for end in (0, -1) for numbers in (pieces.centre, pieces.inverse)]
-    return np.concatenate([even, first, last, *outermost], axis=1, dtype=even.dtype)
+    return np.concatenate([uniform, first, last, *outermost], axis=1, dtype=uniform.dtype)
 
 
 def _hints(pieces: Pieces) -> tuple[Any, Any]:

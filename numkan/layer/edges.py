@@ -1,12 +1,12 @@
-r"""Moments of every edge over a batch, and the way back from them: what penalties on edges are made of.
+r"""The edges of a layer at samples, each on its own: what Jacobians, products with them and penalties are made of.
 
-With the packed coefficients C of ``pack.py`` an edge is :math:`\phi_{io}(x) = \sum_r B_{f+r}(x) C_{i,f+r,o} + b(x)
+With the packed coefficients C of ``pack.py`` an edge is :math:`\phi_{io}(x) = \sum_r B_{f+r}(x)\, C_{i,f+r,o} + b(x)\,
 C_{i,base,o}`. Its sums over the samples, about a shift c,
 
 .. math:: S_{io} = \sum_n (\phi_{io}(x_{ni}) - c_{io}), \qquad Q_{io} = \sum_n (\phi_{io}(x_{ni}) - c_{io})^2,
 
 are taken twice: about 0, which gives the mean :math:`\mu`, and about the mean, which gives the variance without
-cancellation. Nothing of size (n, n_in, n_out) is ever held.
+cancellation. Samples come in blocks: nothing of size (n, n_in, n_out) is held for all of them.
 
 Backward, with the cotangents :math:`\bar y_{no}` of the outputs and :math:`g_{io}` of :math:`Q_{io} / 2`:
 
@@ -20,156 +20,227 @@ Backward, with the cotangents :math:`\bar y_{no}` of the outputs and :math:`g_{i
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from numkan._check import FloatArray
-from numkan.base import given_base
+from numkan.base import ZERO, base_and_slope
 from numkan.compile import kernel
 from numkan.layer.packed import PackedLayer
-from numkan.layer.prepare import prepare_kernel
-from numkan.layer.tiles import copy_rows
-from numkan.simd.groups import group_ops
 from numkan.simd.vectors import lanes_of, vector_ops
+from numkan.spline.local import LocalFunctions, local_functions
 
-__all__ = ["edge_backward", "edge_sums"]
+__all__ = ["Edges", "edge_backward", "edge_rows", "edge_sums", "padded", "pull_gradient"]
+
+#: Values of functions and slopes in a block of samples: 1 MB in float64, which stays in the second-level cache.
+_BLOCK_VALUES = 1 << 17
+
+#: Samples in a block at most: float32 forgets what is small beside a long sum.
+_BLOCK_ROWS = 1024
+
+
+class Edges(NamedTuple):
+    """A layer at a block of n samples. Arrays have as many outputs as the packed coefficients: `width`, whole vectors.
+
+    What belongs to outputs beyond n_out is zero.
+    """
+
+    functions: LocalFunctions
+    base: FloatArray  # (n, n_in): b(x); (0, n_in) without a base function
+    base_slopes: FloatArray  # of the same shape
+    coefs: Any  # (n_in, G + k + 1, width): packed coefficients
+    n_out: int
+
+    @classmethod
+    def of(cls, layer: PackedLayer, x: FloatArray, *, slopes: bool = False) -> Edges:
+        """Return the edges of a packed layer at canonical samples x (n, n_in), with their slopes if asked for."""
+        base, base_slopes = (x[:0], x[:0]) if layer.base.kind == ZERO else base_and_slope(layer.base, x)
+        return cls(local_functions(x, layer.pieces, slopes=slopes), base, base_slopes, layer.coefs, layer.n_out)
+
+    def outputs(self) -> FloatArray:
+        """Return the sums over the inputs, (n, n_out)."""
+        out = self._added(self.functions.values, self.base, 1)
+        return np.ascontiguousarray(out[:, 0, : self.n_out])
+
+    def values(self) -> FloatArray:
+        r"""Return :math:`\phi_{io}(x_{ni})`, (n, n_in, width)."""
+        return self._added(self.functions.values, self.base, len(self.coefs))
+
+    def slopes(self) -> FloatArray:
+        r"""Return :math:`\phi_{io}'(x_{ni})`, (n, n_in, width)."""
+        return self._added(self.functions.slopes, self.base_slopes, len(self.coefs))
+
+    def _added(self, functions: FloatArray, base: FloatArray, n_edges: int) -> FloatArray:
+        first, (_, _, width), powers = self.functions.first, self.coefs.shape, functions.shape[2]
+        out = np.zeros((len(first), n_edges, width), self.coefs.dtype)
+        with np.errstate(all="ignore"):  # where the JIT is off, NumPy would warn of NaN and underflow
+            _add_kernel(powers - 1, out.dtype)(first, functions, base, self.coefs, out)
+        return out
 
 
 @cache
-def _edge_kernel(k: int, dtype: np.dtype[Any]) -> Any:
-    """Return the kernel of one vector of outputs of one edge at one prepared point: phi - c."""
-    powers, size = k + 1, group_ops(k + 2, dtype).size
-    _, load, _, splat, fma, *_ = vector_ops(lanes_of(dtype))
+def _add_kernel(k: int, dtype: np.dtype[Any]) -> Any:
+    """Return the kernel that multiplies functions by coefficients, for degree `k` and a dtype."""
+    step, load, store, splat, fma, *_ = vector_ops(lanes_of(dtype))
+    powers = k + 1
 
     @kernel
-    def edge(basis, at, coefs, row, base_row, minus_shift, c, width):  # type: ignore[no-untyped-def]
-        """at: where the first function is; row: of the first of them; c: where in minus_shift."""
-        value = fma(splat(basis[at + powers * size]), load(coefs, base_row), load(minus_shift, c))
-        for r in range(powers):
-            value = fma(splat(basis[at + r * size]), load(coefs, row + r * width), value)
-        return value
+    def add(first, functions, base, coefs, out):  # type: ignore[no-untyped-def]
+        """Add sum_r functions[s, i, r] coefs[i, first[s, i] + r, o] + base[s, i] coefs[i, -1, o] to `out`.
 
-    return edge
+        out (n, n_in, width), or (n, 1, width) for the sum over the inputs.
+        """
+        n, n_in, _ = functions.shape
+        _, n_rows, width = coefs.shape
+        flat, edges, n_edges = coefs.reshape(-1), out.reshape(-1), out.shape[1]
+        for i in range(n_in):
+            for s in range(n):
+                f, e = functions[s, i], (s * n_edges + min(i, n_edges - 1)) * width
+                row, base_row = (i * n_rows + first[s, i]) * width, (i * n_rows + n_rows - 1) * width
+                for v in range(0, width, step):
+                    total = load(edges, e + v)
+                    for r in range(powers):
+                        total = fma(splat(f[r]), load(flat, row + r * width + v), total)
+                    if base.shape[0]:
+                        total = fma(splat(base[s, i]), load(flat, base_row + v), total)
+                    store(edges, e + v, total)
+
+    return add
+
+
+def edge_rows(*layers: PackedLayer) -> int:
+    """Return how many samples are worked on at a time in layers."""
+    most = max(2 * layer.coefs.shape[0] * (layer.k + 1) for layer in layers)
+    return int(max(1, min(_BLOCK_ROWS, _BLOCK_VALUES // most)))
+
+
+def _blocks(layer: PackedLayer, n: int) -> Iterator[slice]:
+    size = edge_rows(layer)
+    return (slice(begin, min(begin + size, n)) for begin in range(0, n, size))
+
+
+# --- moments, and the way back ------------------------------------------------------------------------------------
 
 
 @cache
 def _sums_kernel(k: int, dtype: np.dtype[Any]) -> Any:
     """Return the kernel of the moments of every edge, for degree `k` and a dtype."""
-    prepare, edge, (_, place, behind, _) = prepare_kernel(k, dtype), _edge_kernel(k, dtype), group_ops(k + 2, dtype)
     step, load, store, splat, fma, *_ = vector_ops(lanes_of(dtype))
-    zero, one = dtype.type(0), dtype.type(1)
+    powers, one = k + 1, dtype.type(1)
 
     @kernel
-    def add_sums(x, pieces, kind, given, given_slope, coefs, work, minus_shift, sums, squares):  # type: ignore[no-untyped-def]
-        """Add to sums and squares (n_in * width,), flat, like minus_shift; a block is summed before it is added."""
-        n = x.shape[0]
-        n_in, n_rows, width = coefs.shape
+    def add_sums(functions, base, coefs, minus_shift, sums, squares):  # type: ignore[no-untyped-def]
+        """Add to sums and squares (n_in * width,), flat, like minus_shift."""
+        first, values, _ = functions
+        n, n_in, _ = values.shape
+        _, n_rows, width = coefs.shape
         flat = coefs.reshape(-1)
-        for begin in range(0, n, work.block):
-            count = min(work.block, n - begin)
-            for low in range(0, n_in, work.inputs):
-                high = min(n_in, low + work.inputs)
-                prepare(x, begin, count, low, high, width, n_rows, pieces, kind, given, given_slope, False, work)
-                begin_groups = groups = 0
-                for i in range(low, high):
-                    base_row, first_run = (i * n_rows + n_rows - 1) * width, (i - low) * work.runs
-                    for v in range(0, width, step):
-                        c, groups, q = i * width + v, begin_groups, 0
-                        total, square = splat(zero), splat(zero)
-                        for run in range(first_run, first_run + work.n_runs[i - low]):
-                            row, end = work.run_row[run] + v, work.run_end[run]
-                            for s in range(q, end):
-                                at = place(groups, s - q)
-                                d = edge(work.numbers, at, flat, row, base_row + v, minus_shift, c, width)
-                                total = fma(splat(one), d, total)
-                                square = fma(d, d, square)
-                            groups, q = behind(groups, end - q), end
-                        store(sums, c, fma(splat(one), total, load(sums, c)))
-                        store(squares, c, fma(splat(one), square, load(squares, c)))
-                    begin_groups = groups
+        for i in range(n_in):
+            for v in range(0, width, step):
+                c, begin = i * width + v, i * n_rows * width + v
+                base_row = begin + (n_rows - 1) * width
+                minus, total, square = load(minus_shift, c), load(sums, c), load(squares, c)
+                for s in range(n):
+                    f, row, d = values[s, i], begin + first[s, i] * width, minus
+                    if base.shape[0]:
+                        d = fma(splat(base[s, i]), load(flat, base_row), d)
+                    for r in range(powers):
+                        d = fma(splat(f[r]), load(flat, row + r * width), d)
+                    total = fma(splat(one), d, total)
+                    square = fma(d, d, square)
+                store(sums, c, total)
+                store(squares, c, square)
 
     return add_sums
+
+
+def edge_sums(layer: PackedLayer, x: FloatArray, shift: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return S and Q about `shift` (n_in, width), each of its shape in float64, of a layer at samples x (n, n_in)."""
+    totals = np.zeros((2, shift.size))
+    add_sums, minus_shift = _sums_kernel(layer.k, x.dtype), np.ascontiguousarray(-shift).reshape(-1)
+    with np.errstate(all="ignore"):
+        for rows in _blocks(layer, len(x)):
+            edges, block = Edges.of(layer, x[rows]), np.zeros((2, shift.size), x.dtype)
+            add_sums(edges.functions, edges.base, layer.coefs, minus_shift, block[0], block[1])
+            totals += block
+    return totals[0].reshape(shift.shape), totals[1].reshape(shift.shape)
 
 
 @cache
 def _backward_kernel(k: int, dtype: np.dtype[Any]) -> Any:
     """Return the kernel of steps 1 to 3, for degree `k` and a dtype."""
-    powers = k + 1
-    prepare, edge, (size, place, behind, _) = (
-        prepare_kernel(k, dtype),
-        _edge_kernel(k, dtype),
-        group_ops(k + 2, dtype),
-    )
-    copy = copy_rows(dtype)
-    step, load, store, splat, fma, mul, total, _ = vector_ops(lanes_of(dtype))
-    zero = dtype.type(0)
+    step, load, store, splat, fma, _, total, _ = vector_ops(lanes_of(dtype))
+    powers, zero = k + 1, dtype.type(0)
 
     @kernel
-    def backward(x, y_bar, pieces, kind, given, given_slope, coefs, work, minus_mean, g, grad, x_bar):  # type: ignore[no-untyped-def]
-        """Add to grad (n_in, G + k + 1, width) and fill x_bar (n, n_in); y_bar (n, n_out); minus_mean, g flat."""
-        n, n_out = y_bar.shape
-        n_in, n_rows, width = coefs.shape
-        flat, flat_grad, out = coefs.reshape(-1), grad.reshape(-1), work.out
-        basis, slope = work.numbers, work.slope
-        cotangents = y_bar.reshape(-1)
-        out[:] = zero  # the padding stays zero
-        for begin in range(0, n, work.block):
-            count = min(work.block, n - begin)
-            copy(cotangents, begin * n_out, n_out, out, 0, width, count, n_out)
-            for low in range(0, n_in, work.inputs):
-                high = min(n_in, low + work.inputs)
-                prepare(x, begin, count, low, high, width, n_rows, pieces, kind, given, given_slope, True, work)
-                groups = 0
-                for i in range(low, high):
-                    base_row, first_run = (i * n_rows + n_rows - 1) * width, (i - low) * work.runs
-                    start, q = (i - low) * work.stride, 0
-                    for run in range(first_run, first_run + work.n_runs[i - low]):
-                        end = work.run_end[run]
-                        for s in range(q, end):
-                            sample, f, acc = np.int64(work.order[start + s]), place(groups, s - q), splat(zero)
-                            for v in range(0, width, step):
-                                row, c = work.run_row[run] + v, i * width + v
-                                d = edge(basis, f, flat, row, base_row + v, minus_mean, c, width)
-                                bar = fma(load(g, c), d, load(out, sample * width + v))  # step 1
-                                derivative = mul(splat(slope[f + powers * size]), load(flat, base_row + v))
-                                for r in range(powers):  # steps 2 and 3
-                                    to = row + r * width
-                                    store(flat_grad, to, fma(splat(basis[f + r * size]), bar, load(flat_grad, to)))
-                                    derivative = fma(splat(slope[f + r * size]), load(flat, to), derivative)
-                                to = base_row + v
-                                store(flat_grad, to, fma(splat(basis[f + powers * size]), bar, load(flat_grad, to)))
-                                acc = fma(derivative, bar, acc)
-                            x_bar[begin + sample, i] = total(acc)
-                        groups, q = behind(groups, end - q), end
+    def backward(functions, base, base_slopes, coefs, minus_mean, g, y_bar, grad, x_bar):  # type: ignore[no-untyped-def]
+        """Add to grad (n_in, G + k + 1, width) and fill x_bar (n, n_in), from y_bar (n, width).
+
+        minus_mean, g (n_in * width,), flat; empty where no moments have cotangents.
+        """
+        first, values, slopes = functions
+        n, n_in, _ = values.shape
+        _, n_rows, width = coefs.shape
+        flat, flat_grad, bars = coefs.reshape(-1), grad.reshape(-1), y_bar.reshape(-1)
+        for i in range(n_in):
+            for s in range(n):
+                f, slope = values[s, i], slopes[s, i]
+                row, base_row = (i * n_rows + first[s, i]) * width, (i * n_rows + n_rows - 1) * width
+                acc = splat(zero)
+                for v in range(0, width, step):
+                    bar, derivative = load(bars, s * width + v), splat(zero)
+                    if g.shape[0]:  # step 1
+                        off = load(minus_mean, i * width + v)
+                        if base.shape[0]:
+                            off = fma(splat(base[s, i]), load(flat, base_row + v), off)
+                        for r in range(powers):
+                            off = fma(splat(f[r]), load(flat, row + r * width + v), off)
+                        bar = fma(load(g, i * width + v), off, bar)
+                    if base.shape[0]:
+                        to = base_row + v
+                        derivative = fma(splat(base_slopes[s, i]), load(flat, to), derivative)
+                        store(flat_grad, to, fma(splat(base[s, i]), bar, load(flat_grad, to)))
+                    for r in range(powers):  # steps 2 and 3
+                        to = row + r * width + v
+                        derivative = fma(splat(slope[r]), load(flat, to), derivative)
+                        store(flat_grad, to, fma(splat(f[r]), bar, load(flat_grad, to)))
+                    acc = fma(derivative, bar, acc)
+                x_bar[s, i] = total(acc)
 
     return backward
 
 
-def edge_sums(layer: PackedLayer, x: FloatArray, shift: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Return S and Q about `shift`, each (n_in, width), of the edges of a layer at samples x (n, n_in).
+def pull_gradient(edges: Edges, y_bar: FloatArray, grad: FloatArray, mean: FloatArray, g: FloatArray) -> FloatArray:
+    """Add the cotangents of the packed coefficients to `grad` and return those of x (n, n_in).
 
-    The padding beyond n_out is that of the packed coefficients, and zero.
+    y_bar (n, width); mean, g (n_in, width), or (0, width) where no moments have cotangents.
     """
-    sums, squares = np.zeros_like(shift), np.zeros_like(shift)
-    given, slope = given_base(layer.base, x)
-    flat = (np.ascontiguousarray(-shift).reshape(-1), sums.reshape(-1), squares.reshape(-1))
-    kernel = _sums_kernel(layer.k, x.dtype)
-    kernel(x, layer.pieces, layer.base.kind, given, slope, layer.coefs, layer.work, *flat)
-    return sums, squares
+    (first, _, _), k = edges.functions, edges.functions.values.shape[2] - 1
+    x_bar = np.empty(first.shape, grad.dtype)
+    moments = np.ascontiguousarray(-mean).reshape(-1), np.ascontiguousarray(g).reshape(-1)
+    with np.errstate(all="ignore"):
+        _backward_kernel(k, grad.dtype)(
+            edges.functions, edges.base, edges.base_slopes, edges.coefs, *moments, y_bar, grad, x_bar
+        )
+    return x_bar
 
 
 def edge_backward(
     layer: PackedLayer, x: FloatArray, y_bar: FloatArray, mean: FloatArray, g: FloatArray, grad: FloatArray
 ) -> FloatArray:
-    """Add the cotangents of the packed coefficients to `grad` and return those of x, from y_bar (n, n_out) and g.
-
-    mean, g : (n_in, width), zero in the padding.
-    """
+    """Do as :func:`pull_gradient` for a layer at many samples x, from y_bar (n, n_out)."""
     x_bar = np.empty(x.shape, x.dtype)
-    given, slope = given_base(layer.base, x)
-    flat = (np.ascontiguousarray(-mean).reshape(-1), np.ascontiguousarray(g).reshape(-1))
-    kernel = _backward_kernel(layer.k, x.dtype)
-    kernel(x, y_bar, layer.pieces, layer.base.kind, given, slope, layer.coefs, layer.work, *flat, grad, x_bar)
+    for rows in _blocks(layer, len(x)):
+        edges = Edges.of(layer, x[rows], slopes=True)
+        x_bar[rows] = pull_gradient(edges, padded(y_bar[rows], edges.coefs.shape[2]), grad, mean, g)
     return x_bar
+
+
+def padded(array: FloatArray, width: int) -> FloatArray:
+    """Return a copy of an array (..., n) with zeros up to `width` columns."""
+    out = np.zeros((*array.shape[:-1], width), array.dtype)
+    out[..., : array.shape[-1]] = array
+    return out

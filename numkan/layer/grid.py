@@ -11,10 +11,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from numkan._check import FloatArray, as_samples, check_finite, check_integer, check_number
-from numkan.spline.knots import check_grid, common_dtype, extend_grid, interior_knots
+from numkan._check import FloatArray, as_samples, check_finite, check_integer, check_number, is_list
+from numkan._shown import shown
+from numkan.spline.knots import check_grid, extend_grid
+from numkan.spline.spline_basis import SplineBasis
 
-__all__ = ["Coverage", "constant_inside", "coverage", "grid_from_samples", "refined_grid"]
+__all__ = ["Coverage", "constant_inside", "coverage", "first_grid", "grid_from_samples", "refined_grid"]
 
 #: Half the width that an input of zero variance is given (the promise of pykan's tutorial).
 _CONSTANT_MARGIN = 0.01
@@ -114,12 +116,32 @@ def grid_from_samples(
     return extend_grid(_moved_apart(interior.astype(dtype)), k_extend=k)
 
 
-def constant_inside(x: FloatArray, grid: FloatArray, k: int) -> NDArray[np.bool_]:
+def first_grid(
+    grid_range: tuple[float, float], n_in: int, n_intervals: int, k: int, dtype: np.dtype[Any]
+) -> FloatArray:
+    """Return the uniform grid of a new layer, the same for every input."""
+    if not is_list(grid_range) or len(grid_range) != 2:
+        raise TypeError(f"Argument `grid_range` must be a pair of numbers, not {shown(grid_range)}.")
+    low, high = (check_number("grid_range", end) for end in grid_range)
+    if not low < high:
+        raise ValueError(f"Argument `grid_range` must be increasing, not ({low:g}, {high:g}).")
+    with np.errstate(over="ignore", invalid="ignore"):
+        reach = (high - low) * (1 + 2 * k / n_intervals)
+        if not np.isfinite(np.array([reach, low, high]).astype(dtype)).all():
+            raise ValueError(f"Argument `grid_range` must span a range that {dtype} holds, not ({low:g}, {high:g}).")
+    interior = np.linspace(low, high, n_intervals + 1)[None, :]
+    row = check_grid("grid_range", extend_grid(interior, k_extend=k).astype(dtype), k, dtype)
+    knots: FloatArray = np.repeat(row, n_in, axis=0)
+    return knots
+
+
+def constant_inside(x: FloatArray, basis: SplineBasis) -> NDArray[np.bool_]:
     """Return for each input whether all samples (n, n_in) are one number, which its grid holds.
 
     A grid laid over them would say nothing of the curve but at that number.
     """
-    inside = (x[0] >= grid[:, k]) & (x[0] <= grid[:, -1 - k])
+    low, high = basis.domain
+    inside = (x[0] >= low) & (x[0] <= high)
     found: NDArray[np.bool_] = inside & (x == x[0]).all(axis=0)
     return found
 
@@ -186,51 +208,43 @@ def _moved_apart(interior: FloatArray) -> FloatArray:
     return out
 
 
-def refined_grid(grid: Any, G: int, k: int) -> FloatArray:
-    """Return a grid of `G` intervals on the domain of `grid`: its knots, interpolated linearly in index space.
+def refined_grid(basis: SplineBasis, G: int) -> FloatArray:
+    """Return a grid of `G` intervals on the domain of a basis: its knots, interpolated linearly in index space.
 
     Parameters
     ----------
-    grid : array_like, shape (n_in, G_old + 2k + 1)
-        Extended knots of degree `k`.
+    basis : SplineBasis
     G : int
         New number of intervals, finer or coarser.
-    k : int
-        Degree.
 
     Returns
     -------
     ndarray, shape (n_in, G + 2k + 1)
         Padded with the new mean step. Where `G` is a multiple of the old number of intervals, the old interior knots
-        are among the new ones bit for bit. float32 if `grid` is float32, float64 otherwise.
+        are among the new ones bit for bit. Of the dtype of the knots.
 
     Examples
     --------
-    >>> refined_grid(extend_grid([[0.0, 1.0, 4.0]], 1), 4, 1)
+    >>> refined_grid(SplineBasis(extend_grid([[0.0, 1.0, 4.0]], 1), 1), 4)
     array([[-1. ,  0. ,  0.5,  1. ,  2.5,  4. ,  5. ]])
     """
-    G, k = check_integer("G", G, 1), check_integer("k", k, 0)
-    knots = check_grid("grid", grid, k, common_dtype(grid))
-    old = interior_knots(knots, k).astype(np.float64)
+    G, old = check_integer("G", G, 1), basis.interior.astype(np.float64)
     G_old = old.shape[1] - 1
     # index j G_old / G in integers: an old knot is met exactly, whatever G_old / G rounds to
     whole, rest = np.divmod(np.arange(G + 1) * G_old, G)
     left, right = old[:, whole], old[:, np.minimum(whole + 1, G_old)]
     new = np.minimum(left + rest / G * (right - left), right)
-    return extend_grid(np.maximum.accumulate(new, axis=1).astype(knots.dtype), k_extend=k)
+    return extend_grid(np.maximum.accumulate(new, axis=1).astype(basis.dtype), k_extend=basis.degree)
 
 
-def coverage(x: Any, grid: Any, k: int) -> Coverage:
+def coverage(x: Any, basis: SplineBasis) -> Coverage:
     """Return the share of the samples outside the domain, and the number of spans without a sample, for each input.
 
     Parameters
     ----------
     x : array_like, shape (n, n_in)
         Samples; NaN counts as outside.
-    grid : array_like, shape (n_in, G + 2k + 1)
-        Extended knots.
-    k : int
-        Degree.
+    basis : SplineBasis
 
     Returns
     -------
@@ -240,11 +254,10 @@ def coverage(x: Any, grid: Any, k: int) -> Coverage:
 
     Examples
     --------
-    >>> coverage([[0.5], [3.5], [9.0], [4.0]], extend_grid([[0.0, 1.0, 3.0, 4.0]], 2), 2)
+    >>> coverage([[0.5], [3.5], [9.0], [4.0]], SplineBasis(extend_grid([[0.0, 1.0, 3.0, 4.0]], 2), 2))
     Coverage(outside=array([0.25]), empty_spans=array([1]))
     """
-    k = check_integer("k", k, 0)
-    knots = interior_knots(check_grid("grid", grid, k, common_dtype(grid)), k)
+    knots = basis.interior
     samples = as_samples("x", x, len(knots), knots.dtype)
     inside = (samples >= knots[:, 0]) & (samples <= knots[:, -1])
     empty = np.empty(len(knots), np.int64)

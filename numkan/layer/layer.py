@@ -9,10 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
-from numkan._attributes import KnownAttributes
 from numkan._check import (
     FloatArray,
-    as_float_array,
     as_samples,
     check_dtype,
     check_finite,
@@ -21,25 +19,24 @@ from numkan._check import (
     check_number,
     check_option,
     check_seed,
-    is_list,
 )
 from numkan._interrupt import at_once
-from numkan._shown import shown
 from numkan.base import Function, base_function
-from numkan.layer.grid import Coverage, coverage, grid_from_samples, refined_grid
+from numkan.layer.grid import Coverage, coverage, first_grid, grid_from_samples, refined_grid
 from numkan.layer.initialize import INITIALIZATIONS, draw
 from numkan.layer.pack import new_packed, over_inputs, pack, packed_shape
 from numkan.layer.packed import PackedLayer
+from numkan.layer.parameters import SETTINGS, LayerParameters
 from numkan.layer.refine import grid_from_parent, refine_coef
 from numkan.layer.refit import refit
-from numkan.spline.knots import check_grid, extend_grid
 from numkan.spline.lstsq import COND
-from numkan.spline.pieces import EXTRAPOLATIONS, Pieces, local_pieces
+from numkan.spline.policies import EXTRAPOLATIONS
+from numkan.spline.spline_basis import SplineBasis
 
 __all__ = ["KANLayer"]
 
 
-class KANLayer(KnownAttributes):
+class KANLayer(LayerParameters):
     r"""A layer of a Kolmogorov-Arnold network.
 
     .. math::
@@ -135,7 +132,7 @@ class KANLayer(KnownAttributes):
         base_mu = check_number("scale_base_mu", scale_base_mu)
         base_sigma = check_number("scale_base_sigma", scale_base_sigma)
         self._dtype = check_dtype(dtype)
-        knots = _first_grid(grid_range, n_in, n_intervals, k, self._dtype)
+        knots = first_grid(grid_range, n_in, n_intervals, k, self._dtype)
         rng = check_seed("seed", seed)
         drawn = draw(init, rng, knots, k, n_out, noise_scale, base_mu, base_sigma)
         self._k = k
@@ -144,228 +141,27 @@ class KANLayer(KnownAttributes):
         self._scale_base[...] = drawn.scale_base
         self._scale_sp[...] = drawn.scale_sp
 
-    # --- storage --------------------------------------------------------------------------------------------------
-
-    def _allocate(self, knots: FloatArray, n_out: int) -> None:
-        """Take knots as they are, and make room for the numbers that go with them: coef, scale_base, scale_sp, mask."""
-        self._set_grid(knots)
-        n_in, n_basis = knots.shape[0], knots.shape[1] - self._k - 1
-        self._shape: tuple[int, int, int] = (n_in, n_basis, n_out)
-        self._bind(np.zeros(self.n_params, self._dtype), np.zeros(self._n_fixed, self._dtype))
-        self._mask[...] = 1
-
-    @property
-    def _n_fixed(self) -> int:
-        """Number of those that are not trained: masks, and scales that are not trainable."""
-        n_in, _, n_out = self._shape
-        return n_in * n_out * (1 + (not self.sb_trainable) + (not self.sp_trainable))
-
-    def _bind(self, storage: FloatArray, fixed: FloatArray) -> None:
-        """Let the parameters live in `storage` (n_params,) and what is not trained in `fixed` (n_fixed,), as they are.
-
-        Views taken before turn read-only.
-        """
-        self._retire()
-        n_in, _, n_out = self._shape
-        self._storage, self._fixed = storage, fixed
-        self._mask, *others = fixed.reshape(-1, n_in, n_out)
-        sections = self._sections(storage)
-        self._coef = sections["coef"]
-        self._scale_base = sections["scale_base"] if self.sb_trainable else others.pop()
-        self._scale_sp = sections["scale_sp"] if self.sp_trainable else others.pop()
-        self._shown = (self._coef.transpose(0, 2, 1), self._scale_base[:], self._scale_sp[:], self._mask[:])
-
-    def _sections(self, vector: FloatArray) -> dict[str, FloatArray]:
-        """Return views of a vector in the order of the parameters: coef (n_in, G + k, n_out), then the scales."""
-        n_in, n_basis, n_out = self._shape
-        at = n_in * n_basis * n_out
-        sections: dict[str, FloatArray] = {"coef": vector[:at].reshape(n_in, n_basis, n_out)}
-        for name, trainable in (("scale_base", self.sb_trainable), ("scale_sp", self.sp_trainable)):
-            if trainable:
-                sections[name] = vector[at : at + n_in * n_out].reshape(n_in, n_out)
-                at += n_in * n_out
-        return sections
-
-    def _retire(self) -> None:
-        """Turn the views that were shown read-only: what is written into them would be lost."""
-        for view in getattr(self, "_shown", ()):
-            view.flags.writeable = False
-
-    def _move_to(self, storage: FloatArray, fixed: FloatArray) -> None:
-        """Copy all numbers into `storage` and `fixed`, and let them live there."""
-        storage[:], fixed[:] = self._storage, self._fixed
-        self._bind(storage, fixed)
-
-    def _set_grid(self, knots: FloatArray) -> None:
-        knots.flags.writeable = False
-        self._grid = knots
-        self._pieces: Pieces | None = None
-
-    def __getstate__(self) -> dict[str, Any]:
-        state = self.__dict__.copy()
-        for derived in ("_coef", "_scale_base", "_scale_sp", "_mask", "_shown", "_pieces"):
-            state.pop(derived, None)
-        return state
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
-        base_function(self._base)  # another version of numkan may know more of them
-        # A copy each: joblib may hand over memory-mapped, read-only arrays.
-        self._set_grid(np.array(self._grid))
-        self._bind(np.array(self._storage), np.array(self._fixed))
-
-    # --- what a layer is ------------------------------------------------------------------------------------------
-
-    @property
-    def n_in(self) -> int:
-        """Number of inputs."""
-        return int(self._shape[0])
-
-    @property
-    def n_out(self) -> int:
-        """Number of outputs."""
-        return int(self._shape[2])
-
-    @property
-    def k(self) -> int:
-        """Degree of the splines."""
-        return self._k
-
-    @property
-    def G(self) -> int:
-        """Number of grid intervals."""
-        return int(self._shape[1]) - self._k
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """Dtype of all numbers of the layer."""
-        return self._dtype
-
-    @property
-    def base_fun(self) -> str | tuple[Function, Function]:
-        """The base function: its name, or the user's pair."""
-        value, derivative = self._base.value, self._base.derivative
-        return self._base.name if value is None or derivative is None else (value, derivative)
-
-    @property
-    def sp_trainable(self) -> bool:
-        """Whether `scale_sp` is among the trainable parameters."""
-        return self._sp_trainable
-
-    @property
-    def sb_trainable(self) -> bool:
-        """Whether `scale_base` is among the trainable parameters."""
-        return self._sb_trainable
-
-    @property
-    def n_params(self) -> int:
-        """Number of trainable parameters."""
-        n_in, n_basis, n_out = self._shape
-        return n_in * n_out * (n_basis + self.sb_trainable + self.sp_trainable)
-
-    @property
-    def coef(self) -> FloatArray:
-        """Spline coefficients (n_in, n_out, G + k), a live view."""
-        return self._shown[0]
-
-    @coef.setter
-    def coef(self, value: Any) -> None:
-        self._assign("coef", self._shown[0], value)
-
-    @property
-    def scale_base(self) -> FloatArray:
-        """Scales of the base function (n_in, n_out), a live view."""
-        return self._shown[1]
-
-    @scale_base.setter
-    def scale_base(self, value: Any) -> None:
-        self._assign("scale_base", self._shown[1], value)
-
-    @property
-    def scale_sp(self) -> FloatArray:
-        """Scales of the splines (n_in, n_out), a live view."""
-        return self._shown[2]
-
-    @scale_sp.setter
-    def scale_sp(self, value: Any) -> None:
-        self._assign("scale_sp", self._shown[2], value)
-
-    @property
-    def mask(self) -> FloatArray:
-        """Factor of each edge (n_in, n_out), 1 or 0, a live view."""
-        return self._shown[3]
-
-    @mask.setter
-    def mask(self, value: Any) -> None:
-        self._assign("mask", self._shown[3], value)
-
-    def _assign(self, name: str, view: FloatArray, value: Any) -> None:
-        array = as_float_array(name, value, self._dtype)
-        if array.shape != view.shape:
-            raise ValueError(f"Argument `{name}` must have shape {view.shape}, not {array.shape}.")
-        view[...] = array
-
-    @property
-    def grid(self) -> FloatArray:
-        """Knots (n_in, G + 2k + 1), read-only. Assign a whole new array; the coefficients stay as they are."""
-        return self._grid
-
-    @grid.setter
-    def grid(self, value: Any) -> None:
-        knots = check_grid("grid", value, self._k, self._dtype)
-        if knots.shape != self._grid.shape:
-            raise ValueError(f"Argument `grid` must have shape {self._grid.shape}, not {knots.shape}.")
-        self._set_grid(np.array(knots))
-
-    @property
-    def grid_eps(self) -> float:
-        """Blend of grid updates: 1 uniform, 0 quantiles."""
-        return self._grid_eps
-
-    @grid_eps.setter
-    def grid_eps(self, value: float) -> None:
-        self._grid_eps = check_number("grid_eps", value, 0, 1)
-
-    @property
-    def extrapolate(self) -> str:
-        """Policy outside the grid."""
-        return self._extrapolate
-
-    @extrapolate.setter
-    def extrapolate(self, value: str) -> None:
-        self._extrapolate = check_option("extrapolate", value, EXTRAPOLATIONS)
-        self._pieces = None
-
     def __repr__(self) -> str:
         return (
             f"KANLayer({self.n_in}, {self.n_out}, grid={self.G}, k={self.k}, extrapolate={self._extrapolate!r}, "
             f"dtype={self._dtype})"
         )
 
-    # --- what a layer does ----------------------------------------------------------------------------------------
-
-    @property
-    def pieces(self) -> Pieces:
-        """Local polynomials of the grid under the layer's policy."""
-        if self._pieces is None:
-            self._pieces = local_pieces(self._grid, self._k, self._extrapolate)
-        return self._pieces
-
     def pack(self, coefs: Any = None) -> PackedLayer:
         """Return the layer as it is now in the form that kernels read, packed into `coefs` if these are given and fit.
 
         They do not where another thread gives the layer another grid meanwhile.
         """
-        pieces = self.pieces
+        basis = self.basis
         own = self.__dict__.copy()  # all of it at once
-        if own["_pieces"] is not pieces:
+        if own["_basis"] is not basis:
             return self.pack(coefs)
         shape: tuple[int, int, int] = own["_shape"]
         if coefs is None or coefs.shape != packed_shape(*shape, self._dtype):
             coefs = new_packed(*shape, self._dtype)
         over_inputs(pack, own["_coef"], own["_scale_base"], own["_scale_sp"], own["_mask"], coefs)
-        inside = own["_grid"] if self._extrapolate == "raise" else None
-        return PackedLayer(self._k, shape[2], self._base, pieces, coefs, inside)
+        inside = basis.knots if basis.outside.raises else None
+        return PackedLayer(self._k, shape[2], self._base, basis.pieces, coefs, inside)
 
     def __call__(self, x: Any) -> FloatArray:
         """Return the outputs (n, n_out) at x (n, n_in)."""
@@ -380,7 +176,7 @@ class KANLayer(KnownAttributes):
         cond = check_number("cond", cond, 0.0)
         check_finite("coef", self.coef)
         knots = grid_from_samples(x, self.G, self._k, self._grid_eps, margin, self._dtype)
-        self._replace(knots, refit(x, self._grid, self.coef, knots, self._k, extrapolate=self._extrapolate, cond=cond))
+        self._replace(knots, refit(x, self.basis, self.coef, self._basis_on(knots), cond))
 
     def initialize_grid_from_parent(self, parent: KANLayer, x: Any) -> None:
         """Take over a parent's knots, interpolated to this layer's G, and its splines on samples (n, n_in), in place.
@@ -395,9 +191,8 @@ class KANLayer(KnownAttributes):
                 f"Argument `parent` must have {self.n_in} inputs and {self.n_out} outputs, "
                 f"not {parent.n_in} and {parent.n_out}."
             )
-        knots, coef = grid_from_parent(
-            x, parent.grid, parent.coef, parent.k, self.G, self._k, extrapolate=self._extrapolate
-        )
+        basis = SplineBasis.unchecked(parent.grid, parent.k, self._extrapolate)
+        knots, coef = grid_from_parent(x, basis, parent.coef, self.G, self._k)
         self._replace(knots.astype(self._dtype), coef)
 
     def _grid_samples(self, x: Any) -> FloatArray:
@@ -419,20 +214,24 @@ class KANLayer(KnownAttributes):
         knots = np.array(knots)
         knots.flags.writeable = False
         return [
-            partial(self.__dict__.update, _grid=knots, _pieces=None),
+            partial(self.__dict__.update, _grid=knots, _basis=None),
             partial(self.coef.__setitem__, ..., np.asarray(coef, self._dtype)),
         ]
 
     def refine(self, grid: int) -> KANLayer:
         """Return a new layer with `grid` intervals and the same function; see :mod:`numkan.layer.refine`."""
         n_intervals = check_integer("grid", grid, 1)
-        knots = refined_grid(self._grid, n_intervals, self._k)
-        return self._with(knots, refine_coef(self._grid, self.coef, knots, self._k, extrapolate=self._extrapolate))
+        knots = refined_grid(self.basis, n_intervals)
+        return self._with(knots, refine_coef(self.basis, self.coef, self._basis_on(knots)))
+
+    def _basis_on(self, knots: FloatArray) -> SplineBasis:
+        """Return the layer's splines on other knots."""
+        return SplineBasis.unchecked(knots, self._k, self._extrapolate)
 
     def _with(self, knots: FloatArray, coef: FloatArray) -> KANLayer:
         """Return a new layer that has other knots, and coefficients (n_in, n_out, G + k) for them."""
         new = KANLayer.__new__(KANLayer)
-        for name in ("_extrapolate", "_grid_eps", "_base", "_sp_trainable", "_sb_trainable", "_dtype", "_k"):
+        for name in SETTINGS:
             setattr(new, name, getattr(self, name))
         new._allocate(np.array(knots), self.n_out)
         new.coef[...] = coef
@@ -442,23 +241,4 @@ class KANLayer(KnownAttributes):
 
     def coverage(self, x: Any) -> Coverage:
         """Return the share of samples (n, n_in) outside the grid and the number of empty spans, for each input."""
-        return coverage(as_samples("x", x, self.n_in, self._dtype), self._grid, self._k)
-
-
-def _first_grid(
-    grid_range: tuple[float, float], n_in: int, n_intervals: int, k: int, dtype: np.dtype[Any]
-) -> FloatArray:
-    """Return the uniform grid of a new layer, the same for every input."""
-    if not is_list(grid_range) or len(grid_range) != 2:
-        raise TypeError(f"Argument `grid_range` must be a pair of numbers, not {shown(grid_range)}.")
-    low, high = (check_number("grid_range", end) for end in grid_range)
-    if not low < high:
-        raise ValueError(f"Argument `grid_range` must be increasing, not ({low:g}, {high:g}).")
-    with np.errstate(over="ignore", invalid="ignore"):
-        reach = (high - low) * (1 + 2 * k / n_intervals)
-        if not np.isfinite(np.array([reach, low, high]).astype(dtype)).all():
-            raise ValueError(f"Argument `grid_range` must span a range that {dtype} holds, not ({low:g}, {high:g}).")
-    interior = np.linspace(low, high, n_intervals + 1)[None, :]
-    row = check_grid("grid_range", extend_grid(interior, k_extend=k).astype(dtype), k, dtype)
-    knots: FloatArray = np.repeat(row, n_in, axis=0)
-    return knots
+        return coverage(as_samples("x", x, self.n_in, self._dtype), self.basis)

@@ -33,6 +33,7 @@ from numkan.simd.vectors import lanes_of
 
 __all__ = [
     "Receiver",
+    "Source",
     "new_packed",
     "no_receiver",
     "over_inputs",
@@ -46,6 +47,15 @@ __all__ = [
 
 #: Numbers of a pass over the parameters that are worth waking a thread for, and at most this many parts.
 _PART, _MOST_PARTS = 100_000, 8
+
+
+class Source(NamedTuple):
+    """What coefficients are packed from."""
+
+    coef: Any  # (n_in, n_basis, n_out)
+    scale_base: Any  # (n_in, n_out)
+    scale_sp: Any
+    mask: Any
 
 
 class Receiver(NamedTuple):

@@ -11,12 +11,10 @@ from numkan._threads import get_threads, run_tasks
 from numkan.base import BaseFunction, given_base
 from numkan.layer.backward import backward_kernel
 from numkan.layer.forward import forward_kernel
-from numkan.layer.jacobian import delta_kernel
 from numkan.layer.pack import Receiver, no_receiver
 from numkan.layer.scratch import Scratch, scratch_for
-from numkan.layer.tangent import tangent_kernel
 from numkan.layer.tiles import into_tiles
-from numkan.layer.work import LONGEST_BLOCK, Work, borrowed, workspace
+from numkan.layer.work import LONGEST_BLOCK, borrowed
 from numkan.spline.pieces import Pieces, check_inside
 
 __all__ = ["PackedLayer"]
@@ -85,14 +83,9 @@ class PackedLayer(NamedTuple):
         return LayerArrays(self.coefs, self.pieces, BaseValues(self.base.kind, *given_base(self.base, x)))
 
     @property
-    def work(self) -> Work:
-        """Scratch memory of the calling thread."""
-        return workspace(self.coefs.dtype, self.k, self.pieces.poly.shape[1], self.coefs.shape[2])
-
-    @property
     def block(self) -> int:
         """How many samples the kernels take at once."""
-        return self.work.block
+        return self.scratch.block
 
     @property
     def row_work(self) -> int:
@@ -149,20 +142,3 @@ class PackedLayer(NamedTuple):
         n_threads = min(get_threads(), work // _THREAD_WORK)
         n_parts = _PARTS_PER_THREAD * n_threads if n_threads > 1 else 1
         return max(1, int(n_in // max(n_parts, -(-work // _MAX_CALL_WORK), 1)))
-
-    def tangent(self, x: FloatArray, x_dot: FloatArray, coefs_dot: FloatArray) -> FloatArray:
-        """Return the directional derivative (n, n_out) along tangents of x and of the packed coefficients."""
-        y_dot = np.empty((x.shape[0], self.n_out), x.dtype)
-        given, slope = given_base(self.base, x)
-        kernel = tangent_kernel(self.k, x.dtype)
-        kernel(x, x_dot, self.pieces, self.base.kind, given, slope, self.coefs, coefs_dot, self.work, y_dot)
-        return y_dot
-
-    def pull_back(self, x: FloatArray, delta: FloatArray) -> FloatArray:
-        """Return derivatives by the inputs, (n, n_q, n_in), from those by the outputs, delta (n, n_q, n_out)."""
-        below = np.empty((*delta.shape[:2], x.shape[1]), x.dtype)
-        given, slope = given_base(self.base, x)
-        row = np.zeros(self.coefs.shape[2], x.dtype)
-        kernel = delta_kernel(self.k, x.dtype)
-        kernel(x, delta, self.pieces, self.base.kind, given, slope, self.coefs, self.work, row, below)
-        return below

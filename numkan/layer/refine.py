@@ -15,26 +15,23 @@ from numkan._check import FloatArray, as_float_array, check_integer
 from numkan.layer.grid import refined_grid
 from numkan.layer.refit import project, refit
 from numkan.spline.insertion import refinement_matrix
-from numkan.spline.knots import check_grid, common_dtype, extend_grid, interior_knots
+from numkan.spline.knots import common_dtype, extend_grid
+from numkan.spline.spline_basis import SplineBasis
 
 __all__ = ["grid_from_parent", "refine_coef"]
 
 
-def refine_coef(grid: Any, coef: Any, new_grid: Any, k: int, *, extrapolate: str = "continue") -> FloatArray:
+def refine_coef(old: SplineBasis, coef: Any, new: SplineBasis) -> FloatArray:
     """Return the coefficients of the same curves on a refined (or coarser) grid, without samples.
 
     Parameters
     ----------
-    grid : array_like, shape (n_in, G + 2k + 1)
-        Old knots.
+    old : SplineBasis
+        Its policy matters only where the new domain is larger than the old one.
     coef : array_like, shape (n_in, n_out, G + k)
         Coefficients.
-    new_grid : array_like, shape (n_in, G_new + 2k + 1)
-        New knots, as :func:`numkan.layer.grid.refined_grid` gives them.
-    k : int
-        Degree.
-    extrapolate : str
-        Policy of the curves, which matters only where the new domain is larger than the old one.
+    new : SplineBasis
+        Of the same degree, on knots such as :func:`numkan.layer.grid.refined_grid` gives.
 
     Returns
     -------
@@ -45,22 +42,21 @@ def refine_coef(grid: Any, coef: Any, new_grid: Any, k: int, *, extrapolate: str
     Examples
     --------
     >>> from numkan.spline import extend_grid
-    >>> old, new = extend_grid([[0.0, 1.0]], 2), extend_grid([[0.0, 0.5, 1.0]], 2)
-    >>> refine_coef(old, [[[1.0, 0.0, 1.0]]], new, 2)
+    >>> old, new = (SplineBasis(extend_grid(knots, 2), 2) for knots in ([[0.0, 1.0]], [[0.0, 0.5, 1.0]]))
+    >>> refine_coef(old, [[[1.0, 0.0, 1.0]]], new)
     array([[[0.75, 0.25, 0.25, 0.75]]])
     """
-    k = check_integer("k", k, 0)
-    old = check_grid("grid", grid, k, np.float64)
-    new = check_grid("new_grid", new_grid, k, np.float64)
+    old, new = old.astype(np.float64), new.astype(np.float64)
     table = as_float_array("coef", coef, common_dtype(coef))
-    out = np.empty((*table.shape[:2], new.shape[1] - k - 1), table.dtype)
-    for i in range(len(old)):
-        row = slice(i, i + 1)
-        if _nested(old[i], new[i], k):
+    out = np.empty((*table.shape[:2], new.n_basis), table.dtype)
+    for i in range(old.n_in):
+        row, k = slice(i, i + 1), old.degree
+        if _nested(old.knots[i], new.knots[i], k):
             # not a BLAS product, whose bits would depend on the number of its threads
-            out[i] = np.einsum("op,jp->oj", table[i].astype(np.float64), refinement_matrix(old[i], new[i], k))
+            matrix = refinement_matrix(old.knots[i], new.knots[i], k)
+            out[i] = np.einsum("op,jp->oj", table[i].astype(np.float64), matrix)
         else:
-            out[row] = project(old[row], table[row], new[row], k, extrapolate=extrapolate)
+            out[row] = project(old.input(i), table[row], new.input(i))
     return out
 
 
@@ -72,9 +68,7 @@ def _nested(old: FloatArray, new: FloatArray, k: int) -> bool:
     return not any((knots[k + 1 :] == knots[: -k - 1]).any() for knots in (old, new))
 
 
-def grid_from_parent(
-    x: Any, grid: Any, coef: Any, k_old: int, G: int, k: int, *, extrapolate: str = "continue"
-) -> tuple[FloatArray, FloatArray]:
+def grid_from_parent(x: Any, parent: SplineBasis, coef: Any, G: int, k: int) -> tuple[FloatArray, FloatArray]:
     """Return knots and coefficients of a child layer with `G` intervals: the parent's knots and its curves on samples.
 
     The knots interpolate the parent's linearly in index space, as pykan's ``initialize_grid_from_parent`` does; the
@@ -84,12 +78,12 @@ def grid_from_parent(
     ----------
     x : array_like, shape (n, n_in)
         Samples.
-    grid, coef, k_old
-        The parent's knots (n_in, G_old + 2 k_old + 1), coefficients (n_in, n_out, G_old + k_old) and degree.
+    parent : SplineBasis
+        Its policy is that of the child too.
+    coef : array_like, shape (n_in, n_out, G_old + k_old)
+        The parent's coefficients.
     G, k : int
         Intervals and degree of the child.
-    extrapolate : str
-        Policy of both.
 
     Returns
     -------
@@ -99,14 +93,12 @@ def grid_from_parent(
     Examples
     --------
     >>> from numkan.spline import extend_grid
-    >>> x = np.linspace(0, 1, 9)[:, None]
-    >>> grid, coef = grid_from_parent(x, extend_grid([[0.0, 1.0]], 2), [[[1.0, 0.0, 1.0]]], 2, G=2, k=2)
+    >>> x, parent = np.linspace(0, 1, 9)[:, None], SplineBasis(extend_grid([[0.0, 1.0]], 2), 2)
+    >>> grid, coef = grid_from_parent(x, parent, [[[1.0, 0.0, 1.0]]], G=2, k=2)
     >>> coef.round(12)
     array([[[0.75, 0.25, 0.25, 0.75]]])
     """
-    k_old, k = check_integer("k_old", k_old, 0), check_integer("k", k, 0)
-    dtype = common_dtype(grid)
-    parent = check_grid("grid", grid, k_old, dtype)
-    child = refined_grid(interior_knots(parent, k_old), G, 0)  # degree 0: knots without padding
-    new_grid = extend_grid(child, k_extend=k)
-    return new_grid, refit(x, parent, coef, new_grid, k_old, k, extrapolate=extrapolate)
+    k = check_integer("k", k, 0)
+    interior = SplineBasis.unchecked(parent.interior, 0, parent.policy)  # degree 0: knots without padding
+    knots = extend_grid(refined_grid(interior, G), k_extend=k)
+    return knots, refit(x, parent, coef, SplineBasis.unchecked(knots, k, parent.policy))

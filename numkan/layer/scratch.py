@@ -55,7 +55,7 @@ class Scratch(NamedTuple):
     stride: int  # length of a slot: samples, the padding of runs, and the rest of a vector
     points: Any  # (inputs * stride,) points, in the order of the samples
     piece: Any  # (stride,) the piece of each sample, for one input, as a float
-    ends: Any  # (n_pieces + block,) int64: samples of each piece, then where the next one of it goes
+    ends: Any  # (n_pieces,) int64: samples of each piece, then where the next one of it goes
     offsets: Any  # (inputs * (n_pieces + 1),) int64: where the run of each piece begins in its slot, and the end
     order: Any  # (inputs * stride,) uint16: samples, sorted by piece
     ordered: Any  # (inputs * stride,) their points
@@ -119,7 +119,7 @@ def _new_scratch(dtype: np.dtype[Any], k: int, max_pieces: int, width: int) -> S
         stride=stride,
         points=floats(size),
         piece=floats(stride),
-        ends=np.zeros(max_pieces + block, np.int64),
+        ends=np.zeros(max_pieces, np.int64),
         offsets=np.zeros(inputs * (max_pieces + 1), np.int64),
         order=np.zeros(size, np.uint16),
         ordered=floats(size),

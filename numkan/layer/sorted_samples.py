@@ -19,7 +19,8 @@ from numkan.layer.columns import columns_kernel
 from numkan.layer.scratch import FOUR, highest_power
 from numkan.layer.silu import silu_kernel
 from numkan.simd.vectors import lanes_of, sample_lanes, vector_ops
-from numkan.spline.pieces import bounded, find_kernel
+from numkan.spline.local import bounded
+from numkan.spline.lookup import find_piece
 
 __all__ = ["fill_kernel", "sort_kernel"]
 
@@ -30,7 +31,7 @@ _MAX_COMPARED = 25
 @cache
 def sort_kernel(dtype: np.dtype[Any]) -> Any:
     """Return the kernel that sorts a group of inputs by piece."""
-    fill_columns, find_few, find_many = columns_kernel(dtype), _find_few_kernel(dtype), _find_many_kernel(dtype)
+    fill_columns, find_few = columns_kernel(dtype), _find_few_kernel(dtype)
 
     @kernel
     def sort(x, group, pieces, scratch):  # type: ignore[no-untyped-def]
@@ -45,7 +46,7 @@ def sort_kernel(dtype: np.dtype[Any]) -> Any:
             if n_pieces <= _MAX_COMPARED:
                 find_few(points, count, i, pieces, piece, ends)
             else:
-                find_many(points, count, i, pieces, piece, ends)
+                _find_many(points, count, i, pieces, piece, ends)
             end = 0
             for j in range(n_pieces):
                 last = end + ends[j]
@@ -91,23 +92,15 @@ def _find_few_kernel(dtype: np.dtype[Any]) -> Any:
     return find
 
 
-@cache
-def _find_many_kernel(dtype: np.dtype[Any]) -> Any:
-    """Return the kernel that looks the pieces of the points of one input up."""
-    find_pieces = find_kernel(dtype)
-
-    @kernel
-    def find(points, count, i, pieces, piece, counts):  # type: ignore[no-untyped-def]
-        """Fill piece and counts as the other does."""
-        own = counts[pieces.ends.shape[1] :]  # the pieces, behind the counts
-        find_pieces(points, count, i, pieces, piece, own)
-        for j in range(pieces.ends.shape[1]):
-            counts[j] = 0
-        for s in range(count):
-            piece[s] = own[s]
-            counts[np.uint32(own[s])] += 1
-
-    return find
+@kernel
+def _find_many(points, count, i, pieces, piece, counts):  # type: ignore[no-untyped-def]
+    """Look the pieces of the points of one input up; fill piece and counts."""
+    for j in range(pieces.ends.shape[1]):
+        counts[j] = 0
+    for s in range(count):
+        own = np.uint32(find_piece(points[s], i, pieces))
+        piece[s] = own
+        counts[own] += 1
 
 
 @cache

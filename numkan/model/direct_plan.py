@@ -109,7 +109,7 @@ def _suits(layers: Sequence[KANLayer]) -> bool:
     k = layers[0].k
     if k == 0 or any(layer.k != k or layer._base.kind == GIVEN for layer in layers):
         return False  # steps are looked up, not evaluated; a user's base function is Python
-    return not any(layer.extrapolate in ("nan", "raise") for layer in layers)
+    return all(layer.basis.outside.has_values for layer in layers)
 
 
 def _shapes(layers: Sequence[KANLayer], numbers: FloatArray) -> Any:

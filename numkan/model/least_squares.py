@@ -6,15 +6,14 @@ is.
 
 .. math:: f(c) = \sum_{no} w_n (\hat y_{no} - y_{no})^2 + c^T R c
 
-J^T J is put together in blocks of rows, from stretches (:mod:`numkan.model.normal_kernels`) where grids are fine, as
+J^T J is put together in blocks of rows, from segments (:mod:`numkan.model.normal_kernels`) where grids are fine, as
 dense products where that is faster. No Jacobian of all rows ever exists.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -26,26 +25,25 @@ from numkan.compile import jit_is_off
 from numkan.layer.layer import KANLayer
 from numkan.model.normal_kernels import (
     STRIDE,
-    add_layer,
-    add_stretches,
+    Segment,
+    add_segments,
     back,
-    basis_kernel,
     fill_dense,
-    fill_stretches,
+    fill_segments,
     mirror,
 )
-from numkan.simd.vectors import lanes_of
-from numkan.spline.pieces import Pieces, local_pieces
+from numkan.spline.local import LocalFunctions, add_curves, local_functions
+from numkan.spline.spline_basis import SplineBasis
 
 __all__ = ["LeastSquares", "Quadratic", "SplineLayer", "activations", "spline_layer"]
 
 #: Samples that go through the network at a time, and rows of the Jacobian that are added at a time.
 _SAMPLES, _ROWS = 8192, 512
 
-#: The first layer's functions at the samples are kept, up to so many numbers.
-_KEPT_NUMBERS = 20_000_000
+#: The first layer's functions at the samples are kept between calls if they are at most this many values.
+_MAX_KEPT_VALUES = 20_000_000
 
-#: A dense product does so many multiply-adds in the time that stretches take for one, if these are compiled.
+#: Multiply-adds that a dense product does in the time that segments take for one, if these are compiled.
 _DENSE_GAIN = np.inf if jit_is_off() else 6.0
 
 
@@ -61,47 +59,51 @@ class Quadratic(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class SplineLayer:
-    """What a layer is, but for its coefficients, in float64."""
+    """A layer without its coefficients, in float64."""
 
-    grid: FloatArray  # (n_in, G + 2k + 1)
-    k: int
-    extrapolate: str
+    basis: SplineBasis
     grid_eps: float
     base: BaseFunction
     base_scale: FloatArray  # (n_in, n_out), masked
     live: FloatArray  # (n_in, n_out), 1 where an edge has a spline, else 0
     dtype: Any = np.float64  # of the model, which must hold all knots apart
 
-    @cached_property
-    def pieces(self) -> Pieces:
-        """The local polynomials of its grid."""
-        return local_pieces(self.grid, self.k, self.extrapolate)
+    @property
+    def grid(self) -> FloatArray:
+        """Its knots, (n_in, G + 2k + 1)."""
+        return self.basis.knots
+
+    @property
+    def k(self) -> int:
+        """Degree of its splines."""
+        return self.basis.degree
+
+    def on(self, knots: FloatArray) -> SplineLayer:
+        """Return the layer with other knots."""
+        return replace(self, basis=SplineBasis.unchecked(knots.astype(np.float64), self.k, self.basis.policy))
 
     @property
     def shape(self) -> tuple[int, int, int]:
         """Of its coefficients: (n_in, G + k, n_out)."""
         n_in, n_out = self.live.shape
-        return n_in, self.grid.shape[1] - self.k - 1, n_out
+        return n_in, self.basis.n_basis, n_out
 
 
-class _Basis:
+class _Basis(NamedTuple):
     """The functions of one layer at its inputs."""
 
-    def __init__(self, layer: SplineLayer, x: FloatArray) -> None:
-        n, n_in = x.shape
-        self.values, self.slopes = np.empty((2, n, n_in, layer.k + 1))
-        self.first = np.empty((n, n_in), np.int64)
-        points, found = np.zeros((2, n + lanes_of(x.dtype)))
-        basis_kernel(x.dtype)(
-            x, layer.pieces, self.values, self.slopes, self.first, points, found, np.empty(n, np.int32)
-        )
-        self.base: tuple[FloatArray, FloatArray] | None = None
-        if layer.base.kind != ZERO and layer.base_scale.any():
-            self.base = base_and_slope(layer.base, x)
+    functions: LocalFunctions
+    base: tuple[FloatArray, FloatArray] | None  # values and slopes of the base function, where one counts
+
+    @classmethod
+    def of(cls, layer: SplineLayer, x: FloatArray) -> _Basis:
+        counts = layer.base.kind != ZERO and layer.base_scale.any()
+        functions = local_functions(x, layer.basis.pieces, slopes=True)
+        return cls(functions, base_and_slope(layer.base, x) if counts else None)
 
 
 class _Pass(NamedTuple):
-    """What a pass through the layers leaves."""
+    """The results of a pass through the layers."""
 
     activations: list[FloatArray]  # x, the inputs of every further layer, the outputs
     bases: list[_Basis]
@@ -114,12 +116,16 @@ def _forward(
     done = _Pass([x], [], [])
     for depth, (layer, coef) in enumerate(zip(layers, coefs, strict=True)):
         inputs = done.activations[-1]
-        basis = _Basis(layer, inputs) if depth else first
+        coef = np.require(coef, requirements="W")  # one signature of the kernels, for read-only numbers too
+        basis = _Basis.of(layer, inputs) if depth else first
         n, n_in = inputs.shape
         n_out = layer.live.shape[1]
         wanted = sloped and depth > 0
         y, edge_slopes = np.zeros((n, n_out)), np.zeros((n if wanted else 0, n_in, n_out))
-        add_layer(basis.values, basis.slopes, basis.first, coef, y, edge_slopes)
+        at, values, slopes = basis.functions
+        add_curves(at, values, coef, y[:, None])
+        if wanted:
+            add_curves(at, slopes, coef, edge_slopes)
         if basis.base is not None:
             y += basis.base[0] @ layer.base_scale
             if wanted:
@@ -132,7 +138,7 @@ def _forward(
 
 def activations(layers: Sequence[SplineLayer], coefs: Sequence[FloatArray], x: FloatArray) -> list[FloatArray]:
     """Return x (n, n_in), the inputs of every further layer, and the outputs."""
-    return _forward(layers, coefs, x, _Basis(layers[0], x), sloped=False).activations
+    return _forward(layers, coefs, x, _Basis.of(layers[0], x), sloped=False).activations
 
 
 class LeastSquares:
@@ -146,6 +152,8 @@ class LeastSquares:
     root_weight : ndarray, shape (n,), or (0,) for ones
         Square roots of the samples' weights.
     penalty : Quadratic, optional
+    dense : bool, optional
+        Whether J^T J is made of dense products; by default, where that is faster than segments.
     """
 
     def __init__(
@@ -155,6 +163,7 @@ class LeastSquares:
         y: FloatArray,
         root_weight: FloatArray | None = None,
         penalty: Quadratic | None = None,
+        dense: bool | None = None,
     ) -> None:
         self.layers = tuple(layers)
         self.x, self.y = x, y
@@ -163,21 +172,21 @@ class LeastSquares:
         starts = range(0, len(x), _SAMPLES)
         self._spans = [slice(begin, min(begin + _SAMPLES, len(x))) for begin in starts]
         self._first: list[_Basis] | None = None
-        if 2 * x.size * (self.layers[0].k + 1) <= _KEPT_NUMBERS:
-            self._first = [_Basis(self.layers[0], x[rows]) for rows in self._spans]
-        self._parts, self._slots, places = [], [], [0]
+        if 2 * x.size * (self.layers[0].k + 1) <= _MAX_KEPT_VALUES:
+            self._first = [_Basis.of(self.layers[0], x[rows]) for rows in self._spans]
+        self._parts, self._slots, offsets = [], [], [0]
         at = 0
         for layer in self.layers:
             n_in, n_basis, n_out = layer.shape
             self._parts.append(slice(at, at + n_in * n_basis * n_out))
             at += n_in * n_basis * n_out
             length = -(-(layer.k + 1) * n_out // STRIDE) * STRIDE
-            self._slots.append((len(places) - 1, places[-1]))
-            places += [places[-1] + (i + 1) * length for i in range(n_in)]
-        self._places = np.array(places)
+            self._slots.append((len(offsets) - 1, offsets[-1]))
+            offsets += [offsets[-1] + (i + 1) * length for i in range(n_in)]
+        self._offsets = np.array(offsets)
         self.n_params = at
         self._kept: tuple[FloatArray, tuple[float, FloatArray, FloatArray]] | None = None
-        self._dense = self._places[-1] ** 2 * _DENSE_GAIN > at**2
+        self.dense = bool(self._offsets[-1] ** 2 * _DENSE_GAIN > at**2) if dense is None else dense
 
     # --- the function ---------------------------------------------------------------------------------------------
 
@@ -188,9 +197,9 @@ class LeastSquares:
     def _passes(self, c: FloatArray, *, sloped: bool) -> Iterator[tuple[slice, _Pass]]:
         """Yield rows and what a pass of theirs leaves, for all samples."""
         coefs = self.coefficients(np.ascontiguousarray(c))
-        for place, rows in enumerate(self._spans):
+        for index, rows in enumerate(self._spans):
             x = self.x[rows]
-            first = self._first[place] if self._first else _Basis(self.layers[0], x)
+            first = self._first[index] if self._first else _Basis.of(self.layers[0], x)
             yield rows, _forward(self.layers, coefs, x, first, sloped=sloped)
 
     def _residuals(self, outputs: FloatArray, rows: slice) -> FloatArray:
@@ -250,26 +259,25 @@ class LeastSquares:
         normal: FloatArray,
     ) -> None:
         """Add the rows of some samples, output by output."""
-        places = self._places
+        offsets = self._offsets
         count = some.stop - some.start
-        rows, begins = np.empty((count, places[-1])), np.empty((count, len(places) - 1), np.int64)
+        rows, begins = np.empty((count, offsets[-1])), np.empty((count, len(offsets) - 1), np.int64)
         for q in range(residuals.shape[1]):
             for layer, basis, delta, (slot, at), part in zip(
                 self.layers, bases, deltas, self._slots, self._parts, strict=True
             ):
-                values, first, n_basis = basis.values[some], basis.first[some], layer.shape[1]
-                fill_stretches(
-                    values, first, delta[some], q, weight, layer.live, n_basis, part.start, slot, at, begins, rows
-                )
+                functions = basis.functions.first[some], basis.functions.values[some]
+                segment = Segment(layer.shape[1], part.start, slot, at)
+                fill_segments(functions, delta[some], q, weight, layer.live, segment, begins, rows)
             residual = np.ascontiguousarray(residuals[some, q])
-            if self._dense:
+            if self.dense:
                 dense = np.zeros((count, len(normal)))
-                fill_dense(rows, begins, places, dense)
+                fill_dense(rows, begins, offsets, dense)
                 gradient += dense.T @ residual
                 # in Fortran's order: the upper triangle of normal.T is the lower one of normal
                 blas.dsyrk(1.0, dense.T, beta=1.0, c=normal.T, lower=0, overwrite_c=1)
             else:
-                add_stretches(rows, begins, places, residual, gradient, normal)
+                add_segments(rows, begins, offsets, residual, gradient, normal)
 
 
 def _deltas(done: _Pass, n_out: int) -> list[FloatArray]:
@@ -295,7 +303,7 @@ def spline_layer(layer: KANLayer, *, base: bool = True) -> tuple[SplineLayer, Fl
         base_scale[:] = 0.0
     live = (layer._mask != 0) & ((scale != 0) | layer.sp_trainable)
     described = SplineLayer(
-        layer.grid.astype(np.float64), layer.k, layer.extrapolate, layer.grid_eps, layer._base, base_scale,
+        layer.basis.astype(np.float64), layer.grid_eps, layer._base, base_scale,
         live.astype(np.float64), layer.dtype,
     )  # fmt: skip
     return described, scale[:, None, :] * layer._coef

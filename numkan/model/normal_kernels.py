@@ -1,76 +1,30 @@
-"""Kernels of normal equations: a row of a network's Jacobian is short stretches of numbers, and so is what it adds.
+"""Kernels of the normal equations: a row of a network's Jacobian is a few short segments, and so is what it adds.
 
-By the effective coefficients, in memory's order (n_in, G + k, n_out) layer by layer, a sample's row has k + 1
-coefficients for every input of a layer, each for all outputs: one *stretch* of (k + 1) n_out numbers that lie side by
-side. Rows are kept as stretches; what they add to J^T J costs the product of their lengths, whatever G is.
+The effective coefficients lie in memory in the order (n_in, G + k, n_out), layer by layer. In a sample's row k + 1
+coefficients of every input of a layer count, each for all outputs: one *segment* of (k + 1) n_out adjacent values. Rows
+are kept as segments. What they add to J^T J costs the product of their lengths, whatever G is.
 """
 
 from __future__ import annotations
 
-from functools import cache
-from typing import Any
-
-import numpy as np
+from typing import NamedTuple
 
 from numkan.compile import kernel
 from numkan.simd.vectors import vector_ops
-from numkan.spline.pieces import bounded, find_kernel
 
-__all__ = ["add_layer", "add_stretches", "back", "basis_kernel", "fill_dense", "fill_stretches", "mirror"]
+__all__ = ["Segment", "add_segments", "back", "fill_dense", "fill_segments", "mirror"]
 
-#: Stretches are a multiple of so many numbers long, the last ones zeros: loops without a remainder.
+#: The length of a segment is a multiple of this, filled up with zeros: loops without a remainder.
 STRIDE = 4
 
 
-@cache
-def basis_kernel(dtype: np.dtype[Any]) -> Any:
-    """Return the kernel that evaluates the k + 1 functions of every input, and their slopes."""
-    find, limit = find_kernel(dtype), dtype.type(np.finfo(dtype).max)
+class Segment(NamedTuple):
+    """Where the segments of a layer belong and lie."""
 
-    @kernel
-    def basis(x, pieces, values, slopes, first, points, found, piece):  # type: ignore[no-untyped-def]
-        """Fill values and slopes (n, n_in, k + 1) and first (n, n_in) at x (n, n_in); the last three are scratch."""
-        n, n_in = x.shape
-        n_powers = pieces.poly.shape[2]
-        poly, firsts = pieces.poly, pieces.first
-        for i in range(n_in):
-            for s in range(n):
-                points[s] = x[s, i]
-            find(points, n, i, pieces, found, piece)
-            for s in range(n):
-                j = piece[s]
-                rate = pieces.inverse[i, j]
-                w = (bounded(points[s], limit) - pieces.centre[i, j]) * rate
-                first[s, i] = firsts[i, j]
-                for r in range(n_powers):
-                    value, slope = poly[i, j, 0, r], 0.0 * w
-                    for m in range(1, n_powers):
-                        slope = slope * w + value
-                        value = value * w + poly[i, j, m, r]
-                    values[s, i, r] = value if w == w else w
-                    slopes[s, i, r] = slope * rate
-
-    return basis
-
-
-@kernel
-def add_layer(values, slopes, first, coef, y, edge_slopes):  # type: ignore[no-untyped-def]
-    """Add a layer's splines to y (n, n_out), and their slopes to edge_slopes (n, n_in, n_out) unless it is empty."""
-    n, n_in, order = values.shape
-    n_out = y.shape[1]
-    sloped = edge_slopes.shape[0] > 0
-    for s in range(n):
-        for i in range(n_in):
-            p = first[s, i]
-            for r in range(order):
-                value = values[s, i, r]
-                for o in range(n_out):
-                    y[s, o] += value * coef[i, p + r, o]
-            if sloped:
-                for r in range(order):
-                    slope = slopes[s, i, r]
-                    for o in range(n_out):
-                        edge_slopes[s, i, o] += slope * coef[i, p + r, o]
+    n_basis: int  # G + k
+    begin: int  # of the layer's coefficients among all
+    slot: int  # of its first input among all
+    at: int  # where in a row its first segment lies
 
 
 @kernel
@@ -88,63 +42,64 @@ def back(edge_slopes, above, below):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def fill_stretches(values, first, delta, q, weight, live, n_basis, begin, slot, at, begins, rows):  # type: ignore[no-untyped-def]
-    """Write a layer's stretches of the rows for output q: where they begin, and their numbers from place `at` on.
+def fill_segments(functions, delta, q, weight, live, segment, begins, rows):  # type: ignore[no-untyped-def]
+    """Write a layer's segments of the rows for output q, and into `begins` the coefficients where they begin.
 
-    delta (n, n_out, n_q) has the derivatives by the layer's outputs; weight (n,) multiplies the rows, or is empty; live
-    (n_in, n_out) multiplies the edges.
+    functions: first (n, n_in) and values (n, n_in, k + 1); delta (n, n_out, n_q) has the derivatives by the layer's
+    outputs; weight (n,) multiplies the rows, or is empty; live (n_in, n_out) multiplies the edges.
     """
+    first, values = functions
     n, n_in, order = values.shape
     n_out = delta.shape[1]
     length = -(-order * n_out // STRIDE) * STRIDE
     for s in range(n):
         factor = weight[s] if weight.shape[0] else 1.0
         for i in range(n_in):
-            begins[s, slot + i] = begin + (i * n_basis + first[s, i]) * n_out
-            place = at + i * length
+            begins[s, segment.slot + i] = segment.begin + (i * segment.n_basis + first[s, i]) * n_out
+            to = segment.at + i * length
             for r in range(order):
                 value = factor * values[s, i, r]
                 for o in range(n_out):
-                    rows[s, place + r * n_out + o] = value * delta[s, o, q] * live[i, o]
+                    rows[s, to + r * n_out + o] = value * delta[s, o, q] * live[i, o]
             for rest in range(order * n_out, length):
-                rows[s, place + rest] = 0.0
+                rows[s, to + rest] = 0.0
 
 
 _load, _store, _splat, _fma = vector_ops(STRIDE)[1:5]
 
 
 @kernel
-def add_stretches(rows, begins, places, residual, gradient, normal):  # type: ignore[no-untyped-def]
+def add_segments(rows, begins, offsets, residual, gradient, normal):  # type: ignore[no-untyped-def]
     """Add rows^T residual to gradient, and rows^T rows to the lower triangle of normal.
 
-    places (n_slots + 1,) says where the stretches of a row lie; they are in the order of their columns.
+    offsets (n_slots + 1,): where the segments of a row lie, which are in the order of their columns.
     """
     n, n_slots = begins.shape
     for s in range(n):
         e = residual[s]
         row = rows[s]
         for a in range(n_slots):
-            for j in range(places[a], places[a + 1]):
-                number = row[j]
-                if number == 0.0:
+            for j in range(offsets[a], offsets[a + 1]):
+                value = row[j]
+                if value == 0.0:
                     continue
-                to = begins[s, a] + j - places[a]
-                gradient[to] += number * e
-                factor, line = _splat(number), normal[to]
+                to = begins[s, a] + j - offsets[a]
+                gradient[to] += value * e
+                factor, line = _splat(value), normal[to]
                 for b in range(a + 1):
-                    left = begins[s, b] - places[b]
-                    for c in range(places[b], places[b + 1], STRIDE):
+                    left = begins[s, b] - offsets[b]
+                    for c in range(offsets[b], offsets[b + 1], STRIDE):
                         _store(line, left + c, _fma(factor, _load(row, c), _load(line, left + c)))
 
 
 @kernel
-def fill_dense(rows, begins, places, dense):  # type: ignore[no-untyped-def]
-    """Write rows of stretches as rows of a dense matrix, which holds zeros wherever none lies."""
+def fill_dense(rows, begins, offsets, dense):  # type: ignore[no-untyped-def]
+    """Write rows of segments as rows of a dense matrix, which holds zeros wherever none lies."""
     n, n_slots = begins.shape
     for s in range(n):
         for a in range(n_slots):
-            shift = begins[s, a] - places[a]
-            for j in range(places[a], places[a + 1]):
+            shift = begins[s, a] - offsets[a]
+            for j in range(offsets[a], offsets[a + 1]):
                 dense[s, shift + j] += rows[s, j]
 
 

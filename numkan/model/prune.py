@@ -28,14 +28,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from numkan._check import FloatArray, check_finite, check_number
-from numkan._threads import run_tasks
-from numkan.layer.edges import edge_sums
+from numkan.layer.edges import Edges
 from numkan.layer.layer import KANLayer
-from numkan.layer.packed import PackedLayer
+from numkan.layer.parameters import SETTINGS
 from numkan.model.cuts import chunk_rows, spans
-from numkan.model.evaluate import all_activations, check_domain
+from numkan.model.evaluate import check_domain
+from numkan.model.layer_outputs import checked_activations
+from numkan.model.moments import edge_moments, without_rounding
 from numkan.model.network import Network
-from numkan.spline.knots import interior_knots
 
 __all__ = ["edge_scores", "prune"]
 
@@ -44,9 +44,6 @@ Flags = NDArray[np.bool_]
 
 #: Edges whose score is below are pruned, unless another threshold is given.
 THRESHOLD = 1e-2
-
-#: So many spacings of a number may be rounding.
-_ROUNDINGS = 8
 
 
 def edge_scores(self: Network, x: Any) -> list[FloatArray]:
@@ -183,49 +180,24 @@ def _moments(model: Network, x: Any) -> list[_Moments]:
     check_finite("x", samples, x)
     layers = model._pack()
     check_domain(layers, samples)
-    acts = all_activations(layers, samples)
+    acts, parts = (
+        checked_activations(model.act_fun, layers, samples),
+        spans(len(samples), chunk_rows(layers, len(samples))),
+    )
     out = []
     for depth, (layer, inputs, outputs) in enumerate(zip(layers, acts[:-1], acts[1:], strict=True)):
         check_finite(f"activations[{depth + 1}]", outputs)
         with np.errstate(all="ignore"):
-            mean, spread = _edges(layer, inputs, chunk_rows(layers, len(samples)))
+            mean, spread = (each[:, : layer.n_out] for each in edge_moments(layer, inputs, parts))
             centre = outputs.mean(axis=0, dtype=np.float64)
             node = np.square(outputs - centre).sum(axis=0)
         if not (np.isfinite(spread).all() and np.isfinite(node).all()):
             largest = float(max(np.abs(inputs).max(), np.abs(outputs).max()))
             raise ValueError(f"Argument `x` must give activations whose squares are finite, not up to {largest:.3g}.")
-        size = np.maximum(np.abs(mean), np.abs(layer.coefs).max(axis=1)[:, : layer.n_out])
-        spread = _over_rounding(spread, size, samples)
-        node = _over_rounding(node, np.maximum(np.abs(centre), size.sum(axis=0)), samples)
+        size = np.maximum(np.abs(mean), np.abs(layer.coefs).max(axis=1)[:, : layer.n_out]).sum(axis=0)
+        node = without_rounding(node, np.maximum(np.abs(centre), size), len(samples), samples.dtype)
         out.append(_Moments(mean, *(np.sqrt(square / (len(samples) - 1)) for square in (spread, node))))
     return out
-
-
-def _edges(layer: PackedLayer, x: FloatArray, size: int) -> tuple[FloatArray, FloatArray]:
-    """Return the mean of every edge over the samples, and the sum of the squares about it, each (n_in, n_out)."""
-    parts = spans(len(x), size)
-
-    def sums(shift: FloatArray) -> FloatArray:
-        found = np.empty((len(parts), 2, *shift.shape))
-
-        def task(index: int) -> None:
-            found[index] = edge_sums(layer, x[parts[index]], shift)
-
-        run_tasks(task, len(parts))
-        total: FloatArray = found.sum(axis=0)
-        return total
-
-    n = len(x)
-    shift = np.zeros((layer.coefs.shape[0], layer.coefs.shape[2]), layer.coefs.dtype)
-    shift = (sums(shift)[0] / n).astype(shift.dtype)
-    off, squares = sums(shift)  # the shift is rounded: `off` is what is left of the mean, too little for the squares
-    return (shift + off / n)[:, : layer.n_out], squares[:, : layer.n_out]
-
-
-def _over_rounding(squares: FloatArray, size: FloatArray, x: FloatArray) -> FloatArray:
-    """Return sums of squared deviations, 0 where they are no more than the rounding of numbers of some size."""
-    rounding = len(x) * np.square(_ROUNDINGS * float(np.finfo(x.dtype).eps) * size)
-    return np.where(squares > rounding, squares, 0)
 
 
 def _scores(moments: Sequence[_Moments]) -> list[FloatArray]:
@@ -281,7 +253,8 @@ def _staying(model: Network, old: Sequence[Flags], live: Sequence[Flags], means:
     reached = _reached(old)
     for depth in range(model.depth - 1, 0, -1):
         mean = means[depth]
-        stuck = mean != 0 if model.act_fun[depth].extrapolate == "fade" else ~np.isfinite(mean)
+        carried = model.act_fun[depth].basis.outside.keeps_constants
+        stuck = ~np.isfinite(mean) if carried else mean != 0
         needed = (live[depth] & stuck & stay[depth + 1]).any(axis=1)
         stay[depth] |= needed & ~reached[depth]
     return stay
@@ -298,12 +271,11 @@ def _constants(model: Network, live: Sequence[Flags]) -> list[FloatArray]:
     out: list[FloatArray] = []
     constant = np.zeros(model.n_in)
     for layer, varying, edges in zip(model.act_fun, _reached(live), live, strict=False):
-        inner = interior_knots(layer.grid, layer.k)
-        middle = inner[:, 0] + (inner[:, -1] - inner[:, 0]) / 2
+        low, high = layer.basis.domain
+        middle = low + (high - low) / 2
         packed = layer.pack()
         at = np.where(varying, middle, constant).astype(layer.dtype)[None, :]
-        shift = np.zeros((layer.n_in, packed.coefs.shape[2]), layer.dtype)
-        values = edge_sums(packed, at, shift)[0][:, : layer.n_out].astype(np.float64)
+        values = Edges.of(packed, at).values()[0, :, : layer.n_out].astype(np.float64)
         constant = np.where(edges & ~varying[:, None], values, 0).sum(axis=0)
         out.append(values)
     return out
@@ -327,7 +299,7 @@ def _carry(layer: KANLayer, o: int, constant: float) -> None:
 def _part(layer: KANLayer, rows: Flags, columns: Flags, live: Flags) -> KANLayer:
     """Return a new layer of some inputs and outputs, with only the living edges (n_in, n_out) of the old one on."""
     part = KANLayer.__new__(KANLayer)
-    for name in ("_extrapolate", "_grid_eps", "_base", "_sp_trainable", "_sb_trainable", "_dtype", "_k"):
+    for name in SETTINGS:
         setattr(part, name, getattr(layer, name))
     part._allocate(layer.grid[rows], int(np.count_nonzero(columns)))
     edges = np.ix_(rows, columns)

@@ -28,8 +28,8 @@ masked edge counts nowhere, also not with its coefficients. Sample weights belon
 them.
 
 The gradient goes through the network: hidden activations depend on all parameters before them, both through
-:math:`\phi_{io}` and through the std of :math:`x_i`. Three sweeps are made, each over fixed pieces of the samples whose
-sums are added in order, so that threads change no bit: activations and means; variances; backward.
+:math:`\phi_{io}` and through the std of :math:`x_i`. Three sweeps are made, over fixed parts of the samples whose sums
+are added in order, so that threads change no bit: activations; moments (``moments.py``); backward.
 """
 
 from __future__ import annotations
@@ -42,22 +42,22 @@ import numpy as np
 
 from numkan._check import FloatArray, check_finite, check_number
 from numkan._threads import run_tasks
-from numkan.layer.edges import edge_backward, edge_sums
+from numkan.layer.edges import edge_backward
 from numkan.layer.layer import KANLayer
 from numkan.layer.pack import receive
 from numkan.layer.packed import PackedLayer
 from numkan.model.cuts import chunk_rows, spans
-from numkan.model.evaluate import activations, check_domain
+from numkan.model.derivatives import new_gradient
+from numkan.model.evaluate import check_domain
+from numkan.model.layer_outputs import checked_activations
 from numkan.model.losses import Targets, targets
+from numkan.model.moments import edge_moments, without_rounding
 from numkan.model.network import Network
 
 __all__ = ["Objective", "Penalties", "objective_and_grad", "penalized"]
 
 _INPUT_OFFSET = 0.1
 _LOG_OFFSET = 1e-4
-
-#: So many spacings of a number may be rounding.
-_ROUNDINGS = 8
 
 #: As for gradients (cuts.py): a sum is over at most so many pieces.
 _MOST_PIECES = 16
@@ -151,8 +151,8 @@ def penalized(model: Network, x: FloatArray, goal: Targets, penalties: Penalties
     if not (penalties.active and penalties.of_edges):
         (loss, grad), regularization = model._loss_and_grad(x, goal), 0.0
     else:
-        loss, regularization, packed = _with_edges(model._pack(), x, goal, penalties, outputs)
-        grad, receivers = model._gradient()
+        loss, regularization, packed = _with_edges(model, x, goal, penalties, outputs)
+        grad, receivers = new_gradient(model)
         for receiver, part in zip(receivers, packed, strict=True):
             receive(part, 0, len(part), receiver)
     if penalties.active and (penalties.lamb_coef or penalties.lamb_coefdiff):
@@ -192,20 +192,14 @@ class _Moments(NamedTuple):
 
 
 def _with_edges(
-    layers: Sequence[PackedLayer], x: FloatArray, goal: Targets, penalties: Penalties, outputs: float
+    model: Network, x: FloatArray, goal: Targets, penalties: Penalties, outputs: float
 ) -> tuple[float, float, list[FloatArray]]:
     """Return loss, regularization of the edges, and the gradient of the objective by the packed coefficients."""
+    layers = model._pack()
     check_domain(layers, x)
     n, size = x.shape[0], chunk_rows(layers, len(x))
     pieces = spans(n, size * -(-n // (size * _MOST_PIECES)))
-    acts = [x] + [np.empty((n, layer.n_out), x.dtype) for layer in layers]
-
-    def run_forward(rows: slice) -> None:
-        for chunk in _chunks(rows, size):
-            for whole, part in zip(acts[1:], activations(layers, x[chunk], chunk.start)[1:], strict=True):
-                whole[chunk] = part
-
-    _over(pieces, run_forward)
+    acts = checked_activations(model.act_fun, layers, x)
     moments = _moments(layers, acts, pieces)
     regularization = 0.0
     bars: list[tuple[FloatArray, FloatArray]] = []
@@ -242,58 +236,17 @@ def _chunks(rows: slice, size: int) -> list[slice]:
     return [slice(rows.start + part.start, rows.start + part.stop) for part in spans(rows.stop - rows.start, size)]
 
 
-def _over(pieces: Sequence[slice], task: Any) -> None:
-    run_tasks(lambda index: task(pieces[index]), len(pieces))
-
-
 def _moments(layers: Sequence[PackedLayer], acts: Sequence[FloatArray], pieces: Sequence[slice]) -> list[_Moments]:
-    """Return mean and std of every edge and every input: two sweeps, the second about the means of the first."""
-    n = acts[0].shape[0]
-    shifts = [np.zeros((layer.coefs.shape[0], layer.coefs.shape[2]), layer.coefs.dtype) for layer in layers]
-    first = _sums(layers, acts, pieces, shifts)
-    shifts = [(total / n).astype(shift.dtype) for shift, (total, _) in zip(shifts, first, strict=True)]
-    out = []
-    for layer, shift, (total, square), act in zip(
-        layers, shifts, _sums(layers, acts, pieces, shifts), acts[:-1], strict=True
-    ):
-        spread = square - total**2 / n  # the mean is rounded: what is left of it goes out here
+    """Return mean and std of every edge and every input. Of one sample the std is 0, because its spread is."""
+    n, out = len(acts[0]), []
+    for layer, act in zip(layers, acts, strict=False):
+        mean, spread = edge_moments(layer, act, pieces)
         input_mean = act.mean(axis=0, dtype=np.float64)
         input_spread = np.square(act - input_mean).sum(axis=0)
-        size = np.maximum(np.abs(shift), np.abs(layer.coefs).max(axis=1))
-        std = _std(spread, n, size, act.dtype)
-        out.append(_Moments(shift, std, input_mean, _std(input_spread, n, np.abs(input_mean), act.dtype)))
+        input_spread = without_rounding(input_spread, np.abs(input_mean), n, act.dtype)
+        stds = (np.sqrt(square / max(n - 1, 1)) for square in (spread, input_spread))
+        out.append(_Moments(mean.astype(act.dtype), next(stds), input_mean, next(stds)))
     return out
-
-
-def _std(spread: FloatArray, n: int, size: FloatArray, dtype: np.dtype[Any]) -> FloatArray:
-    """Return the std from sums of n squares, 0 where it is no more than the rounding of numbers of that size.
-
-    The direction of rounding errors is no gradient. Of one sample the std is 0, because its spread is.
-    """
-    rounding = n * np.square(_ROUNDINGS * float(np.finfo(dtype).eps) * size.astype(np.float64))
-    std: FloatArray = np.sqrt(np.where(spread > rounding, spread, 0) / max(n - 1, 1))
-    return std
-
-
-def _sums(
-    layers: Sequence[PackedLayer], acts: Sequence[FloatArray], pieces: Sequence[slice], shifts: Sequence[FloatArray]
-) -> list[tuple[FloatArray, FloatArray]]:
-    """Return the sums of every layer's edges about the shifts, and of their squares, in float64."""
-    parts: list[list[tuple[FloatArray, FloatArray]]] = [[] for _ in pieces]
-
-    def task(index: int) -> None:
-        rows = pieces[index]
-        parts[index] = [
-            edge_sums(layer, act[rows], shift) for layer, act, shift in zip(layers, acts[:-1], shifts, strict=True)
-        ]
-
-    run_tasks(task, len(pieces))
-    totals: list[tuple[FloatArray, FloatArray]] = [(np.zeros(shift.shape), np.zeros(shift.shape)) for shift in shifts]
-    for part in parts:
-        for whole, some in zip(totals, part, strict=True):
-            whole[0][...] += some[0]
-            whole[1][...] += some[1]
-    return totals
 
 
 def _of_edges(moments: _Moments, n_out: int, penalties: Penalties, unit: float) -> tuple[float, FloatArray]:

@@ -29,7 +29,7 @@ from numkan.base import Function
 from numkan.layer.layer import KANLayer
 from numkan.layer.packed import PackedLayer
 from numkan.layer.work import aligned_empty
-from numkan.spline.pieces import EXTRAPOLATIONS
+from numkan.spline.policies import EXTRAPOLATIONS
 
 __all__ = ["Stack", "per_layer"]
 

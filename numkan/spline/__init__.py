@@ -12,9 +12,11 @@ from numkan.spline.insertion import refinement_matrix as refinement_matrix
 from numkan.spline.knots import extend_grid as extend_grid
 from numkan.spline.knots import greville as greville
 from numkan.spline.knots import interior_knots as interior_knots
+from numkan.spline.spline_basis import SplineBasis as SplineBasis
 
 __all__ = [
     "B_batch",
+    "SplineBasis",
     "coef2curve",
     "curve2coef",
     "design_matrix",

@@ -16,12 +16,14 @@ from numpy.typing import NDArray
 
 from numkan._blas import one_blas_thread
 from numkan._check import FloatArray, as_float_array, as_samples, check_finite, check_integer, check_option
-from numkan.compile import kernel
 from numkan.spline.knots import check_grid, common_dtype
+from numkan.spline.local import curves, local_functions
 from numkan.spline.lstsq import COND, LocalLeastSquares
-from numkan.spline.pieces import EXTRAPOLATIONS, Pieces, check_inside, local_pieces, piece_basis
+from numkan.spline.pieces import check_inside, local_pieces
+from numkan.spline.policies import EXTRAPOLATIONS, POLICIES
+from numkan.spline.spline_basis import SplineBasis
 
-__all__ = ["CurveFit", "coef2curve", "combine", "curve2coef", "one_input", "rows_per_block"]
+__all__ = ["CurveFit", "coef2curve", "curve2coef", "rows_per_block"]
 
 #: Numbers in the largest temporary array of a block of samples: 8 MB in float64, and far below 100 ms of kernel.
 _BLOCK_NUMBERS = 1 << 20
@@ -32,33 +34,6 @@ class CurveFit(NamedTuple):
 
     rank: NDArray[np.int64]  # (n_in,): numerical rank, G + k where the samples determine every coefficient
     residual: FloatArray  # (n_in, n_out): weighted sum of squared residuals
-
-
-@kernel
-def _combine(values, first, packed, out):  # type: ignore[no-untyped-def]
-    """Fill out (n, n_in, n_out) with sum_r values[n, i, r] packed[i, first[n, i] + r, o], in the order of r."""
-    n, n_in, n_out = out.shape
-    for s in range(n):
-        for i in range(n_in):
-            p = first[s, i]
-            for o in range(n_out):
-                out[s, i, o] = values[s, i, 0] * packed[i, p, o]
-            for r in range(1, values.shape[2]):
-                for o in range(n_out):
-                    out[s, i, o] += values[s, i, r] * packed[i, p + r, o]
-
-
-def combine(values: FloatArray, first: NDArray[np.int64], packed: FloatArray) -> FloatArray:
-    """Return the curves (n, n_in, n_out) from local values (n, n_in, k + 1) and coefficients (n_in, G + k, n_out)."""
-    out = np.empty((*first.shape, packed.shape[2]), values.dtype)
-    with np.errstate(all="ignore"):  # where the JIT is off, NumPy scalars would warn of NaN and underflow
-        _combine(values, first, packed, out)
-    return out
-
-
-def one_input(pieces: Pieces, i: int) -> Pieces:
-    """Return the pieces of input `i` alone, as views."""
-    return Pieces(*(table[i : i + 1] for table in pieces))
 
 
 def rows_per_block(numbers_per_row: int) -> int:
@@ -125,15 +100,14 @@ def coef2curve(x_eval: Any, grid: Any, coef: Any, k: int, nu: int = 0, *, extrap
             f"Argument `coef` must have shape (n_in, n_out, {knots.shape[1] - k - 1}) for this grid, not {table.shape}."
         )
     points, knots = _shared("x_eval", as_samples("x_eval", x_eval, None, dtype), knots, table.shape[0], "`coef`")
-    if extrapolate == "raise":
+    if POLICIES[extrapolate].raises:
         check_inside("x_eval", points, knots, k)
     pieces = local_pieces(knots, k, extrapolate, nu)
     packed = np.ascontiguousarray(table.transpose(0, 2, 1))
     out = np.empty((len(points), *table.shape[:2]), dtype)
     step = rows_per_block(table.shape[0] * max(table.shape[1], k + 1))
     for start in range(0, len(points), step):
-        values, first = piece_basis(points[start : start + step], pieces)
-        out[start : start + step] = combine(values, first, packed)
+        out[start : start + step] = curves(local_functions(points[start : start + step], pieces), packed)
     return out
 
 
@@ -230,21 +204,21 @@ def curve2coef(
         raise ValueError(f"Argument `x_eval` must have {n} rows as `y_eval` has, not {len(points)}.")
     check_finite("x_eval", points)
     points, knots = _shared("x_eval", points, knots, n_in, "`y_eval`")
-    if extrapolate in ("nan", "raise"):
+    if not POLICIES[extrapolate].has_values:
         check_inside("x_eval", points, knots, k)
     root = np.sqrt(_check_weight(sample_weight, n))
-    pieces = local_pieces(knots, k, extrapolate)
+    basis = SplineBasis.unchecked(knots, k, extrapolate)
     coef = np.empty((n_in, n_out, knots.shape[1] - k - 1), dtype)
     rank, residual = np.empty(n_in, np.int64), np.empty((n_in, n_out))
     with one_blas_thread():
         for i in range(n_in):
             order = np.argsort(points[:, i], kind="stable")
             order = order[root[order] > 0]
-            problem = LocalLeastSquares(coef.shape[2], k + 1, n_out)
+            problem, pieces = LocalLeastSquares(coef.shape[2], k + 1, n_out), basis.input(i).pieces
             step = rows_per_block(k + 1 + n_out)
             for start in range(0, len(order), step):
                 rows = order[start : start + step]
-                values, first = piece_basis(points[rows, i][:, None], one_input(pieces, i))
+                first, values, _ = local_functions(points[rows, i][:, None], pieces)
                 problem.add(first[:, 0], values[:, 0] * root[rows, None], targets[rows, i] * root[rows, None])
             solution, rank[i], residual[i] = problem.solve(COND)
             coef[i] = solution.T

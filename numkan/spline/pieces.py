@@ -1,17 +1,12 @@
 r"""Local polynomials: what every curve and every layer evaluates, inside the grid and outside.
 
-On one span of the knots the ``k + 1`` B-splines that do not vanish are polynomials. This module writes them out once
-for a grid,
+On one span of the knots the ``k + 1`` B-splines that do not vanish are polynomials (:mod:`numkan.spline.spans`). This
+module writes them out once for a grid,
 
 .. math:: B_{first + r,\,k}(x) = \sum_{m=0}^{k} P_{m r}\, w^m , \qquad w = (x - centre) \cdot inverse ,
 
-one table for each *piece* of the real line. Outside the domain the extrapolation policy adds pieces of its own (the end
-polynomial, a straight line, a constant, NaN), so that value, derivative, Jacobian and refit follow one policy by
-construction, and no kernel knows that policies exist.
-
-The polynomials are centred at mid-span, or very near, where their coefficients are smallest: about the left knot,
-rounding errors of up to 107 u arise at degree 5, about the middle 6.7 u. The tables are computed in
-float64 and rounded to the grid's dtype.
+one table for each *piece* of the real line. Outside the domain the extrapolation policy adds pieces of its own
+(:mod:`numkan.spline.policies`). The tables are computed in float64 and rounded to the grid's dtype.
 
 References
 ----------
@@ -20,33 +15,17 @@ C. de Boor, *A Practical Guide to Splines*, revised edition, Springer 2001, ch. 
 
 from __future__ import annotations
 
-from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from numkan._check import FloatArray, check_option
-from numkan.compile import kernel
-from numkan.simd.vectors import lanes_of, vector_ops
-from numkan.spline.even import are_even, even_centres, even_spans
+from numkan.spline.lookup import lookup_of
+from numkan.spline.policies import EXTRAPOLATIONS, POLICIES, End, Piece
+from numkan.spline.spans import Spans, differentiated, span_polynomials
+from numkan.spline.uniform import uniform_spans
 
-__all__ = ["EXTRAPOLATIONS", "Pieces", "check_inside", "function_lanes", "local_pieces", "piece_basis"]
-
-#: The policies outside the domain; `"continue"` is the default of models, `"fade"` is pykan's.
-EXTRAPOLATIONS = ("continue", "fade", "linear", "clamp", "nan", "raise")
-
-#: Under `"continue"` the end polynomial goes on for this share of the domain's length.
-CONTINUED_SHARE = 0.03
-
-#: A cell of the span look-up may hold this many breaks before the look-up table is made finer.
-_BREAKS_PER_CELL = 2
-_CELLS_PER_BREAK = 16
-
-#: Up to so many breaks, counting those that x has reached is faster than looking up.
-MOST_COUNTED = 24
-
-_Ints = NDArray[np.int64]
+__all__ = ["Pieces", "check_inside", "function_lanes", "local_pieces"]
 
 
 class Pieces(NamedTuple):
@@ -58,7 +37,7 @@ class Pieces(NamedTuple):
     ends: Any  # (n_in, n_pieces) float: where the next piece begins; NaN, which no x reaches, for the last one
     centre: Any  # (n_in, n_pieces) float: origin of the local variable w
     inverse: Any  # (n_in, n_pieces) float: w = (x - centre) * inverse; 0 on constant pieces
-    even: Any  # (n_in, 3) float: how ``even.py`` finds both, of piece j as of number j - 1, if spans are even
+    uniform: Any  # (n_in, 3) float: what ``uniform.py`` computes both from; piece j has the number j - 1
     first: Any  # (n_in, n_pieces) int64: index of the first of the k + 1 functions
     poly: Any  # (n_in, n_pieces, k + 1, lanes) float: poly[..., m, r] multiplies w^(k - m) in function first + r
     origin: Any  # (n_in,) float: left end of the look-up cells
@@ -93,346 +72,49 @@ def local_pieces(grid: FloatArray, k: int, extrapolate: str = "continue", nu: in
         In the grid's dtype; ``lanes`` is the least of 4, 8, 16, ... that holds ``k + 1`` functions, the rest are zero.
     """
     check_option("extrapolate", extrapolate, EXTRAPOLATIONS)
-    dtype = grid.dtype
+    policy, dtype = POLICIES[extrapolate], grid.dtype
     knots = grid.astype(np.float64)
-    # `before` spans or pieces of the policy lie between the first piece and the domain.
-    domain, before = knots[:, k : knots.shape[1] - k], {"fade": k, "continue": 1}.get(extrapolate, 0)
-    even = even_spans(domain[:, :-1], domain[:, 1:], before, dtype)
-    centre, inverse, poly = _span_polynomials(knots, k, even, before - k)
-    starts = _last_start(knots, k, dtype)
-    if extrapolate == "fade":
-        parts = _faded(starts, centre, inverse, poly, k)
-    else:
-        parts = _extended(knots, starts, centre, inverse, poly, k, extrapolate, dtype)
-    breaks, centre, inverse, first, poly = parts
+    # `before` pieces of the policy lie between the first piece and the domain.
+    domain, before = knots[:, k : knots.shape[1] - k], policy.count(k) - 1
+    uniform = uniform_spans(domain[:, :-1], domain[:, 1:], before, dtype)
+    spans = span_polynomials(knots, k, uniform, before - k)
+    left, right = (policy.outside(end) for end in _ends(knots, k, spans, dtype))
+    inside = [_span(spans, s, k) for s in range(k, knots.shape[1] - k - 1)]
+    pieces = [*left[::-1], *inside, *right]
+    # piece j of the left ends at its `begin`; those inside and on the right begin there
+    breaks = np.column_stack([piece.begin for piece in (*left[::-1], *inside[1:], *right)])
+    centre, inverse, first = (np.column_stack([piece[place] for piece in pieces]) for place in (1, 2, 3))
+    poly = np.stack([piece.poly for piece in pieces], axis=1)
     with np.errstate(over="ignore", invalid="ignore"):
-        poly = _differentiated(poly, inverse, nu)
+        poly = differentiated(poly, inverse, nu)
         breaks = breaks.astype(dtype)
-        lanes = function_lanes(k)
-        table = np.zeros((*poly.shape[:2], k + 1, lanes), dtype)
+        table = np.zeros((*poly.shape[:2], k + 1, function_lanes(k)), dtype)
         table[..., : k + 1] = poly[:, :, ::-1, :]
-    origin, cells_per_unit, hint, per_cell = _lookup(breaks)
     ends = np.column_stack([breaks, np.full(len(breaks), np.nan, dtype)])
-    local = centre.astype(dtype), inverse.astype(dtype), even
-    return Pieces(ends, *local, first, table, origin, cells_per_unit, hint, per_cell)
+    local = centre.astype(dtype), inverse.astype(dtype), uniform
+    return Pieces(ends, *local, first.astype(np.int64), table, *lookup_of(breaks))
 
 
-def _span_polynomials(
-    knots: FloatArray, k: int, even: FloatArray, number: int
-) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Return centre, inverse (n_in, n_spans) and poly (n_in, n_spans, power m, function r) on every span of the knots.
-
-    Function r of span s is B_{s-k+r}; where that index does not exist, its polynomial is zero. `number` is that of span
-    0 among even spans.
-    """
-    n_in, n_knots = knots.shape
-    n_spans = n_knots - 1
-    left, right = knots[:, :-1], knots[:, 1:]
-    span = np.arange(n_spans)
-    half, by_number = 0.5 * (right - left), are_even(even, left, right, number + span)
-    # The centre is rounded to the dtype first and the polynomial is made about that very number: on spans of a few
-    # units in the last place the rounding of a midpoint is a good part of the span. So is that for the inverse of all.
-    centre = np.where(by_number, even_centres(even, number + span), (left + half).astype(even.dtype))
-    with np.errstate(divide="ignore", over="ignore"):
-        inverse = np.where(half > 0, np.where(by_number, even[:, 2:], 1 / half), 0)
-        half = np.where(by_number, 1 / inverse, half)
-    centre = centre.astype(np.float64)
-    poly = np.zeros((n_in, n_spans, k + 1, k + 1))
-    poly[:, :, 0, 0] = half > 0
-    for d in range(1, k + 1):
-        lower, poly = poly[..., :d], np.zeros_like(poly)
-        # function r of degree d - 1 lies over the knots `begin` to `begin + d`: it rises into function r + 1 of degree
-        # d, and falls into function r
-        begin = span[:, None] + np.arange(1 - d, 1)
-        low, high = (knots[:, np.clip(begin + far, 0, n_knots - 1)] for far in (0, d))
-        up, down, slope = _ratios((centre[..., None] - low, high - centre[..., None], half[..., None]), high - low)
-        _add_linear_times(poly[..., 1 : d + 1], up, slope, lower)
-        _add_linear_times(poly[..., :d], down, -slope, lower)
-        i = span[:, None] + np.arange(-d, 1)
-        poly.swapaxes(2, 3)[:, :, : d + 1][:, (i < 0) | (i + d + 1 >= n_knots)] = 0
-    return centre, inverse, poly
+def _span(spans: Spans, s: int, k: int) -> Piece:
+    """Return a span of the domain as a piece."""
+    starts, centre, inverse, poly = spans
+    return Piece(starts[:, s], centre[:, s], inverse[:, s], np.full(len(centre), s - k), poly[:, s])
 
 
-def _ratios(numerators: tuple[FloatArray, ...], denominator: FloatArray) -> list[FloatArray]:
-    """Return quotients with the convention of the recurrence: what is divided by an empty support counts as 0."""
-    positive = denominator > 0
-    safe = np.where(positive, denominator, 1)
-    with np.errstate(over="ignore"):
-        return [np.where(positive, numerator / safe, 0) for numerator in numerators]
-
-
-def _add_linear_times(out: FloatArray, a: FloatArray, b: FloatArray, q: FloatArray) -> None:
-    """Add (a + b w) q(w) to out(w), for functions along the last axis, powers along the one before, lowest first."""
-    out += a[..., None, :] * q
-    out[..., 1:, :] += b[..., None, :] * q[..., :-1, :]
-
-
-def _last_start(knots: FloatArray, k: int, dtype: np.dtype[Any]) -> FloatArray:
-    """Return where each span begins, with the domain closed at its right end.
-
-    At the last interior knot b the last non-empty span inside still holds: what would begin at b begins just after it.
-    """
-    end = knots[:, knots.shape[1] - k - 1, None]
-    after = np.nextafter(end.astype(dtype), np.array(np.inf, dtype)).astype(np.float64)
-    return np.where(knots == end, after, knots)
-
-
-def _faded(
-    starts: FloatArray, centre: FloatArray, inverse: FloatArray, poly: FloatArray, k: int
-) -> tuple[FloatArray, FloatArray, FloatArray, _Ints, FloatArray]:
-    """Pieces of the padded basis: nothing, every span, nothing."""
-    n_in, n_spans = centre.shape
-    n_basis = n_spans - k
-    span = np.arange(n_spans)
-    first = np.clip(span - k, 0, n_basis - k - 1)
-    shifted = np.zeros_like(poly)
-    for r in range(k + 1):  # function r of span s is B_{s-k+r}: its place counts from `first`
-        place = span - k + r - first
-        ok = np.flatnonzero((place >= 0) & (place <= k))
-        shifted[:, ok, :, place[ok]] = poly[:, ok, :, r]
-
-    def edge(array: FloatArray, left: FloatArray, right: FloatArray) -> FloatArray:
-        return np.concatenate([left[:, None], array, right[:, None]], axis=1)
-
-    nothing = np.zeros((n_in, k + 1, k + 1))
-    zero = np.zeros(n_in)
-    places = np.concatenate([first[:1], first, first[-1:]])
-    return (
-        starts,
-        edge(centre, starts[:, 0], starts[:, -1]),
-        edge(inverse, zero, zero),
-        np.tile(places, (n_in, 1)).astype(np.int64),
-        edge(shifted, nothing, nothing),
-    )
-
-
-def _extended(
-    knots: FloatArray,
-    starts: FloatArray,
-    centre: FloatArray,
-    inverse: FloatArray,
-    poly: FloatArray,
-    k: int,
-    extrapolate: str,
-    dtype: np.dtype[Any],
-) -> tuple[FloatArray, FloatArray, FloatArray, _Ints, FloatArray]:
-    """Pieces of the interior spans, with the pieces of a policy on both sides."""
-    n_in, n_knots = knots.shape
-    inside = slice(k, n_knots - k - 1)
-    n_spans = n_knots - 2 * k - 1
-    row = np.arange(n_in)
-    occupied = inverse[:, inside] > 0
-    ends = (np.argmax(occupied, axis=1), n_spans - 1 - np.argmax(occupied[:, ::-1], axis=1))
-    centre, inverse, poly = centre[:, inside], inverse[:, inside], poly[:, inside]
-    length = knots[:, n_knots - k - 1] - knots[:, k]
-    columns: list[list[tuple[FloatArray, FloatArray, FloatArray, _Ints, FloatArray]]] = [[], []]
-    for side, (span, sign, end) in enumerate(zip(ends, (-1, 1), (knots[:, k], knots[:, n_knots - k - 1]), strict=True)):
-        c, h, p = centre[row, span], inverse[row, span], poly[row, span]
-        begin = end if side == 0 else starts[:, n_knots - k - 1]  # x < a, and x > b
-        if extrapolate == "continue":
-            columns[side].append((begin, c, h, span, p))
-            end = (end + sign * CONTINUED_SHARE * length).astype(dtype).astype(np.float64)
-            begin = end if side == 0 else np.maximum(end, begin)
-        value, slope = _value_and_slope(p, (end - c) * h, h)
-        outer = np.zeros_like(p)
-        if extrapolate in ("nan", "raise"):
-            outer[:] = np.nan
-        else:
-            outer[:, 0] = value
-        scale = np.zeros(n_in)
-        if extrapolate in ("continue", "linear") and k > 0:
-            scale = 1 / length
-            outer[:, 1] = slope * length[:, None]
-        columns[side].append((begin, end, scale, span, outer))
-    before, after = columns[0][::-1], columns[1]
-    breaks = np.column_stack([*(b[0] for b in before), starts[:, inside][:, 1:], *(a[0] for a in after)])
-    spans = np.tile(np.arange(n_spans), (n_in, 1))
-    first = np.column_stack([*(b[3] for b in before), spans, *(a[3] for a in after)]).astype(np.int64)
-
-    def around(index: int, middle: FloatArray) -> FloatArray:
-        left = [np.expand_dims(b[index], 1) for b in before]
-        right = [np.expand_dims(a[index], 1) for a in after]
-        return np.concatenate([*left, middle, *right], axis=1)
-
-    return breaks, around(1, centre), around(2, inverse), first, around(4, poly)
-
-
-def _value_and_slope(poly: FloatArray, w: FloatArray, inverse: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Evaluate polynomials (n_in, power, function) and their x-derivatives at w (n_in,), by Horner."""
-    value, slope = np.zeros_like(poly[:, 0]), np.zeros_like(poly[:, 0])
-    for m in range(poly.shape[1] - 1, -1, -1):
-        slope = slope * w[:, None] + value
-        value = value * w[:, None] + poly[:, m]
-    return value, slope * inverse[:, None]
-
-
-def _differentiated(poly: FloatArray, inverse: FloatArray, nu: int) -> FloatArray:
-    """Return the coefficients in w of the `nu`-th derivative by x; d/dx = inverse * d/dw."""
-    k = poly.shape[2] - 1
-    for _ in range(nu):
-        down = np.zeros_like(poly)
-        for m in range(k):
-            down[:, :, m] = (m + 1) * poly[:, :, m + 1]
-        down[:, :, k] = 0 * poly[:, :, k]  # not a plain zero: NaN pieces stay NaN
-        poly = down * inverse[:, :, None, None]
-    return poly
-
-
-def _lookup(breaks: FloatArray) -> tuple[FloatArray, FloatArray, NDArray[np.int32], _Ints]:
-    """Return the look-up that finds a piece in constant time: cells of equal width, with the breaks before each.
-
-    The cell of a break is computed by the very formula that a kernel applies to x. That formula is monotone in floating
-    point, so every break in an earlier cell is <= x and every break in a later one is > x, whatever was rounded: only
-    the breaks of x's own cell are left to be compared.
-    """
-    n_in, n_breaks = breaks.shape
-    even = _even_lookup(breaks)
-    if even is not None:
-        return even
-    origin = breaks[:, 0].copy()
-    n_cells = 1 << (2 * n_breaks - 1).bit_length()
-    while True:
-        with np.errstate(all="ignore"):
-            rate = breaks.dtype.type(n_cells) / (breaks[:, -1] - origin)
-            rate[~np.isfinite(rate)] = 0
-        cell = _cells(breaks, origin, rate, n_cells)
-        counts = np.zeros((n_in, n_cells), np.int64)
-        np.add.at(counts, (np.arange(n_in)[:, None], cell), 1)
-        if counts.max() <= _BREAKS_PER_CELL or 2 * n_cells > _CELLS_PER_BREAK * n_breaks:
-            break
-        n_cells *= 2
-    before = np.cumsum(counts, axis=1) - counts
-    return origin, rate, before.astype(np.int32), counts.max(axis=1)
-
-
-def _even_lookup(breaks: FloatArray) -> tuple[FloatArray, FloatArray, NDArray[np.int32], _Ints] | None:
-    """Return the look-up with as many cells as breaks, each in its own, if breaks are so even; else None.
-
-    Then the number of a cell is that of the breaks before, and need not be looked up. Breaks lie amid their cells. The
-    first and the last may lie elsewhere, further out, as some policies have them.
-    """
-    n_in, n_breaks = breaks.shape
-    if n_breaks < 4:
-        return None
-    inner = breaks[:, 1:-1]
-    with np.errstate(all="ignore"):
-        rate = breaks.dtype.type(n_breaks - 3) / (inner[:, -1] - inner[:, 0])
-        origin = inner[:, 0] - breaks.dtype.type(1.5) / rate
-        if not (np.isfinite(rate) & np.isfinite(origin)).all():
-            return None
-    number = np.arange(n_breaks)
-    if (_cells(breaks, origin, rate, n_breaks) != number).any():
-        return None
-    return origin, rate, np.tile(number.astype(np.int32), (n_in, 1)), np.ones(n_in, np.int64)
-
-
-def _cells(breaks: FloatArray, origin: FloatArray, rate: FloatArray, n_cells: int) -> _Ints:
-    """Return the cells of breaks, as a kernel finds them."""
-    with np.errstate(all="ignore"):
-        place = (breaks - origin[:, None]) * rate[:, None]
-    return np.minimum(np.maximum(place, 0), n_cells - 1).astype(np.int64)
-
-
-@cache
-def find_kernel(dtype: np.dtype[Any]) -> Any:
-    """Return the kernel that finds the pieces of points of a dtype."""
-    step, load, store, splat, *_, reached = vector_ops(lanes_of(dtype))
-    zero = dtype.type(0)
-
-    @kernel
-    def find_pieces(x, count, i, pieces, found, piece):  # type: ignore[no-untyped-def]
-        """Fill piece (int32) with the pieces of input i that hold at x[:count], the first where x is NaN.
-
-        No branch depends on x. Few breaks are counted; for many, the look-up takes a time that does not grow with their
-        number. Both find the same piece. x and found, which is scratch, have room for whole vectors.
-        """
-        ends, hint = pieces.ends, pieces.hint
-        n_breaks = ends.shape[1] - 1
-        if n_breaks <= MOST_COUNTED:
-            for s in range(0, count, step):
-                points, number = load(x, s), splat(zero)
-                for j in range(n_breaks):
-                    number = reached(number, points, splat(ends[i, j]))
-                store(found, s, number)
-            for s in range(count):
-                piece[s] = np.int32(found[s])
-            return
-        last = x.dtype.type(hint.shape[1] - 1)  # of the cells
-        left, rate = pieces.origin[i], pieces.cells_per_unit[i]
-        for s in range(count):
-            place = (x[s] - left) * rate
-            place = place if place > zero else zero  # also where place is NaN
-            piece[s] = np.int32(place if place < last else last)
-        if hint.shape[1] > n_breaks:  # else the breaks are even, each of them in a cell of its own
-            for s in range(count):
-                piece[s] = hint[i, np.uint32(piece[s])]
-        for _ in range(pieces.per_cell[i]):
-            for s in range(count):
-                piece[s] += np.int32(x[s] >= ends[i, np.uint32(piece[s])])
-
-    return find_pieces
-
-
-@kernel
-def bounded(x, limit):  # type: ignore[no-untyped-def]
-    """Return x with infinities replaced by the largest number of the dtype, NaN kept.
-
-    Constant pieces then give their constant at infinity, not inf * 0.
-    """
-    x = limit if x > limit else x
-    return -limit if x < -limit else x
-
-
-@cache
-def _evaluate_kernel(dtype: np.dtype[Any]) -> Any:
-    """Return the kernel of `piece_basis` for a dtype."""
-    find, limit = find_kernel(dtype), dtype.type(np.finfo(dtype).max)
-
-    @kernel
-    def evaluate(x, pieces, values, first, points, found, piece):  # type: ignore[no-untyped-def]
-        """Fill values (n, n_in, k + 1) and first (n, n_in) at x (n, n_in); points, found and piece are scratch."""
-        n, n_in = x.shape
-        n_powers = pieces.poly.shape[2]
-        poly, firsts = pieces.poly, pieces.first
-        for i in range(n_in):
-            for s in range(n):
-                points[s] = x[s, i]
-            find(points, n, i, pieces, found, piece)
-            for s in range(n):
-                j = piece[s]
-                w = (bounded(points[s], limit) - pieces.centre[i, j]) * pieces.inverse[i, j]
-                first[s, i] = firsts[i, j]
-                for r in range(n_powers):
-                    value = poly[i, j, 0, r]
-                    for m in range(1, n_powers):
-                        value = value * w + poly[i, j, m, r]
-                    # a NaN x must not be lost where the polynomial is a constant without w
-                    values[s, i, r] = value if w == w else w
-
-    return evaluate
-
-
-def piece_basis(x: FloatArray, pieces: Pieces) -> tuple[FloatArray, _Ints]:
-    """Return the k + 1 values at each x, and the index of the function that the first of them belongs to.
-
-    Parameters
-    ----------
-    x : ndarray, shape (n, n_in)
-        Points, of the pieces' dtype.
-    pieces : Pieces
-        From :func:`local_pieces`, which also fixes the order of the derivative.
-
-    Returns
-    -------
-    values : ndarray, shape (n, n_in, k + 1)
-    first : ndarray of int64, shape (n, n_in)
-    """
-    values = np.empty((*x.shape, pieces.poly.shape[2]), x.dtype)
-    first = np.empty(x.shape, np.int64)
-    points, found = np.zeros((2, x.shape[0] + lanes_of(x.dtype)), x.dtype)
-    piece = np.empty(x.shape[0], np.int32)
-    _evaluate_kernel(x.dtype)(np.ascontiguousarray(x), pieces, values, first, points, found, piece)
-    return values, first
+def _ends(knots: FloatArray, k: int, spans: Spans, dtype: np.dtype[Any]) -> tuple[End, End]:
+    """Return both ends of the domain."""
+    n_knots, row = knots.shape[1], np.arange(len(knots))
+    low, high = knots[:, k], knots[:, n_knots - k - 1]
+    occupied = spans.inverse[:, k : n_knots - k - 1] > 0
+    outermost = np.argmax(occupied, axis=1), occupied.shape[1] - 1 - np.argmax(occupied[:, ::-1], axis=1)
+    ends = []
+    for sign, knot, begin, s in zip(
+        (-1, 1), (low, high), (low, spans.starts[:, n_knots - k - 1]), outermost, strict=True
+    ):
+        at = row, s + k
+        inside = Piece(begin, spans.centre[at], spans.inverse[at], s, spans.poly[at])
+        ends.append(End(sign, knot, begin, high - low, inside, spans, k, dtype))
+    return ends[0], ends[1]
 
 
 def check_inside(name: str, x: FloatArray, grid: FloatArray, k: int) -> None:

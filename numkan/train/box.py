@@ -33,6 +33,7 @@ from numkan._check import FloatArray
 from numkan.compile import jit_is_off
 from numkan.model.layer_outputs import network_activations
 from numkan.model.network import Network
+from numkan.spline.spline_basis import SplineBasis
 from numkan.train.commit import scratch_copy
 
 __all__ = ["FAR", "LEAVES", "MARGIN", "NEAR", "Excess", "box_ends", "box_points", "excess"]
@@ -100,12 +101,12 @@ def excess(model: Network, points: FloatArray) -> Excess:
         with np.errstate(all="ignore"):
             hidden = network_activations(layers[:-1], points[begin : begin + _AT_ONCE])[1:]
             for depth, a in enumerate(hidden, 1):
-                share = _beyond(layers[depth].grid.astype(np.float64), layers[depth].k, a)
+                share = _beyond(layers[depth].basis.astype(np.float64), a)
                 worst = max(worst, Excess(depth, share), key=lambda one: one.share)
     return worst
 
 
-def _beyond(grid: FloatArray, k: int, a: FloatArray) -> float:
-    low, high = grid[:, k], grid[:, -1 - k]
+def _beyond(basis: SplineBasis, a: FloatArray) -> float:
+    low, high = basis.domain
     share = np.maximum(low - a.min(axis=0), a.max(axis=0) - high) / (high - low)
     return float(np.where(np.isfinite(share), share, np.inf).max())

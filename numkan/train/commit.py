@@ -24,7 +24,7 @@ def scratch_copy(model: Network) -> Network:
 
 def refuses(layer: KANLayer) -> bool:
     """Return whether a layer gives nothing outside its grid."""
-    return layer.extrapolate in ("nan", "raise")
+    return not layer.basis.outside.has_values
 
 
 def commit_params(model: Network, theta: FloatArray) -> None:

@@ -13,7 +13,8 @@ from numkan._check import FloatArray
 from numkan.layer.grid import constant_inside, grid_from_samples, refined_grid
 from numkan.model.least_squares import SplineLayer, activations, spline_layer
 from numkan.model.network import Network
-from numkan.spline.pieces import Pieces, piece_basis
+from numkan.spline.local import curves, local_functions
+from numkan.spline.spline_basis import SplineBasis
 from numkan.train.box import FAR, MARGIN, box_ends
 
 __all__ = ["Splines", "laid_over"]
@@ -97,17 +98,17 @@ class Splines:
         layers, coefs = [], []
         for depth, (layer, coef, a, n) in enumerate(zip(self.layers, self.coefs, acts, G, strict=False)):
             if a is None:
-                new = replace(layer, grid=np.array(refined_grid(layer.grid, n, layer.k)))
+                new = layer.on(refined_grid(layer.basis, n))
             elif np.abs(a).max() < min(_LARGEST, float(np.finfo(layer.dtype).max) / _ROOM):
                 new = laid_over(layer, a, n, MARGIN if depth else 0.0)
-                kept = constant_inside(a, layer.grid, layer.k)
+                kept = constant_inside(a, layer.basis)
                 if kept.any():
-                    new.grid[kept] = refined_grid(layer.grid[kept], n, layer.k)
+                    new = layer.on(np.where(kept[:, None], refined_grid(layer.basis, n), new.grid))
             else:
                 raise FloatingPointError(f"the activations of layer {depth}")
             same = np.array_equal(layer.grid, new.grid)
             layers.append(layer if same else new)
-            coefs.append(coef if same else _through(layer.pieces, coef, new))
+            coefs.append(coef if same else _through(layer.basis, coef, new.basis))
         return Splines(tuple(layers), tuple(coefs))
 
     def stretched(self, x: FloatArray, box: FloatArray) -> Splines:
@@ -122,7 +123,7 @@ class Splines:
             if depth:
                 layers[depth] = _stretched(layer, box_ends(x, box))
                 if layers[depth] is not layer:
-                    coefs[depth] = _through(layer.pieces, coef, layers[depth], _points(layer.grid, layer.k))
+                    coefs[depth] = _through(layer.basis, coef, layers[depth].basis, _points(layer.basis))
             here = Splines((layers[depth],), (coefs[depth],))
             x, box = here.activations(x)[-1], here.activations(box)[-1]
         return Splines(tuple(layers), tuple(coefs))
@@ -140,30 +141,25 @@ def _stretched(layer: SplineLayer, over: FloatArray) -> SplineLayer:
         return layer
     grid[below, : k + 1] = (ends[0][:, None] - padding[:, ::-1])[below]
     grid[above, -1 - k :] = (ends[1][:, None] + padding)[above]
-    return replace(layer, grid=grid.astype(layer.dtype).astype(np.float64))
+    return layer.on(grid.astype(layer.dtype))
 
 
 def laid_over(layer: SplineLayer, a: FloatArray, G: int, margin: float = 0.0) -> SplineLayer:
     """Return a layer with a grid of G intervals over activations, whatever its coefficients are."""
-    grid = grid_from_samples(a, G, layer.k, layer.grid_eps, margin, layer.dtype)
-    return replace(layer, grid=np.array(grid, np.float64))
+    return layer.on(grid_from_samples(a, G, layer.k, layer.grid_eps, margin, layer.dtype))
 
 
-def _through(old: Pieces, coef: FloatArray, new: SplineLayer, points: FloatArray | None = None) -> FloatArray:
+def _through(old: SplineBasis, coef: FloatArray, new: SplineBasis, points: FloatArray | None = None) -> FloatArray:
     """Return the coefficients on new knots that take the old curves' values at as many points (n_basis, n_in)."""
-    points = _points(new.grid, new.k) if points is None else points
-    values, first = piece_basis(points, old)
-    inputs = np.arange(len(coef))
-    curves = np.zeros((*points.shape, coef.shape[2]))
-    for r in range(values.shape[2]):
-        curves += values[:, :, r, None] * coef[inputs, first + r]
-    values, first = piece_basis(points, new.pieces)
+    points = _points(new) if points is None else points
+    wanted = curves(local_functions(points, old.pieces), coef)
+    first, values, _ = local_functions(points, new.pieces)
     rows, out = np.arange(len(points)), np.empty((len(coef), len(points), coef.shape[2]))
-    for i in inputs:
+    for i in range(len(coef)):
         matrix = np.zeros((len(points), len(points)))
         for r in range(values.shape[2]):
             matrix[rows, first[:, i] + r] = values[:, i, r]
-        out[i] = _solved(matrix, curves[:, i])
+        out[i] = _solved(matrix, wanted[:, i])
     return out
 
 
@@ -176,10 +172,11 @@ def _solved(matrix: FloatArray, values: FloatArray) -> FloatArray:
     return found
 
 
-def _points(grid: FloatArray, k: int) -> FloatArray:
+def _points(basis: SplineBasis) -> FloatArray:
     """Return as many points inside each domain as there are coefficients (n_basis, n_in), one under every function."""
-    inside = np.clip(grid, grid[:, k : k + 1], grid[:, grid.shape[1] - k - 1, None])
-    if k == 0:
+    low, high = basis.domain
+    inside = np.clip(basis.knots, low[:, None], high[:, None])
+    if basis.degree == 0:
         return np.ascontiguousarray(0.5 * (inside[:, 1:] + inside[:, :-1]).T)
-    windows = np.lib.stride_tricks.sliding_window_view(inside[:, 1:-1], k, axis=1)
+    windows = np.lib.stride_tricks.sliding_window_view(inside[:, 1:-1], basis.degree, axis=1)
     return np.ascontiguousarray(windows.mean(axis=2).T)

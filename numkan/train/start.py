@@ -83,7 +83,7 @@ def _lay_over(layer: KANLayer, x: FloatArray, depth: int, *, keep: bool = True, 
         raise NotFiniteError(f"the grid of layer {depth}, whose activations are NaN, infinite or too large for knots")
     margin = MARGIN if depth else 0.0
     if keep:
-        kept = constant_inside(some, layer.grid, layer.k)
+        kept = constant_inside(some, layer.basis)
         before = layer.grid[kept], layer.coef[kept]
         layer.update_grid_from_samples(some, margin, _COND)
         if kept.any():

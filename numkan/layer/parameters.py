@@ -1,0 +1,235 @@
+"""What a layer keeps: its knots, its parameters as views of one vector, and how it was set up."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from numkan._attributes import KnownAttributes
+from numkan._check import FloatArray, as_float_array, check_number, check_option
+from numkan.base import BaseFunction, Function, base_function
+from numkan.spline.knots import check_grid
+from numkan.spline.pieces import Pieces
+from numkan.spline.policies import EXTRAPOLATIONS
+from numkan.spline.spline_basis import SplineBasis
+
+__all__ = ["SETTINGS", "LayerParameters"]
+
+#: Attributes that another layer of the same kind takes over as they are.
+SETTINGS = ("_extrapolate", "_grid_eps", "_base", "_sp_trainable", "_sb_trainable", "_dtype", "_k")
+
+
+class LayerParameters(KnownAttributes):
+    """The storage of a :class:`numkan.KANLayer`, and what it shows of it."""
+
+    _extrapolate: str
+    _grid_eps: float
+    _base: BaseFunction
+    _sp_trainable: bool
+    _sb_trainable: bool
+    _dtype: np.dtype[Any]
+    _k: int
+
+    def _allocate(self, knots: FloatArray, n_out: int) -> None:
+        """Take knots as they are, and make room for the numbers that go with them: coef, scale_base, scale_sp, mask."""
+        self._set_grid(knots)
+        n_in, n_basis = knots.shape[0], knots.shape[1] - self._k - 1
+        self._shape: tuple[int, int, int] = (n_in, n_basis, n_out)
+        self._bind(np.zeros(self.n_params, self._dtype), np.zeros(self._n_fixed, self._dtype))
+        self._mask[...] = 1
+
+    @property
+    def _n_fixed(self) -> int:
+        """Number of those that are not trained: masks, and scales that are not trainable."""
+        n_in, _, n_out = self._shape
+        return n_in * n_out * (1 + (not self.sb_trainable) + (not self.sp_trainable))
+
+    def _bind(self, storage: FloatArray, fixed: FloatArray) -> None:
+        """Let the parameters live in `storage` (n_params,) and what is not trained in `fixed` (n_fixed,), as they are.
+
+        Views taken before turn read-only.
+        """
+        self._retire()
+        n_in, _, n_out = self._shape
+        self._storage, self._fixed = storage, fixed
+        self._mask, *others = fixed.reshape(-1, n_in, n_out)
+        sections = self._sections(storage)
+        self._coef = sections["coef"]
+        self._scale_base = sections["scale_base"] if self.sb_trainable else others.pop()
+        self._scale_sp = sections["scale_sp"] if self.sp_trainable else others.pop()
+        self._shown = (self._coef.transpose(0, 2, 1), self._scale_base[:], self._scale_sp[:], self._mask[:])
+
+    def _sections(self, vector: FloatArray) -> dict[str, FloatArray]:
+        """Return views of a vector in the order of the parameters: coef (n_in, G + k, n_out), then the scales."""
+        n_in, n_basis, n_out = self._shape
+        at = n_in * n_basis * n_out
+        sections: dict[str, FloatArray] = {"coef": vector[:at].reshape(n_in, n_basis, n_out)}
+        for name, trainable in (("scale_base", self.sb_trainable), ("scale_sp", self.sp_trainable)):
+            if trainable:
+                sections[name] = vector[at : at + n_in * n_out].reshape(n_in, n_out)
+                at += n_in * n_out
+        return sections
+
+    def _retire(self) -> None:
+        """Turn the views that were shown read-only: what is written into them would be lost."""
+        for view in getattr(self, "_shown", ()):
+            view.flags.writeable = False
+
+    def _move_to(self, storage: FloatArray, fixed: FloatArray) -> None:
+        """Copy all numbers into `storage` and `fixed`, and let them live there."""
+        storage[:], fixed[:] = self._storage, self._fixed
+        self._bind(storage, fixed)
+
+    def _set_grid(self, knots: FloatArray) -> None:
+        knots.flags.writeable = False
+        self._grid = knots
+        self._basis: SplineBasis | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = self.__dict__.copy()
+        for derived in ("_coef", "_scale_base", "_scale_sp", "_mask", "_shown", "_basis"):
+            state.pop(derived, None)
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        base_function(self._base)  # another version of numkan may know more of them
+        # A copy each: joblib may hand over memory-mapped, read-only arrays.
+        self._set_grid(np.array(self._grid))
+        self._bind(np.array(self._storage), np.array(self._fixed))
+
+    # --- what a layer is ------------------------------------------------------------------------------------------
+
+    @property
+    def n_in(self) -> int:
+        """Number of inputs."""
+        return int(self._shape[0])
+
+    @property
+    def n_out(self) -> int:
+        """Number of outputs."""
+        return int(self._shape[2])
+
+    @property
+    def k(self) -> int:
+        """Degree of the splines."""
+        return self._k
+
+    @property
+    def G(self) -> int:
+        """Number of grid intervals."""
+        return int(self._shape[1]) - self._k
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Dtype of all numbers of the layer."""
+        return self._dtype
+
+    @property
+    def base_fun(self) -> str | tuple[Function, Function]:
+        """The base function: its name, or the user's pair."""
+        value, derivative = self._base.value, self._base.derivative
+        return self._base.name if value is None or derivative is None else (value, derivative)
+
+    @property
+    def sp_trainable(self) -> bool:
+        """Whether `scale_sp` is among the trainable parameters."""
+        return self._sp_trainable
+
+    @property
+    def sb_trainable(self) -> bool:
+        """Whether `scale_base` is among the trainable parameters."""
+        return self._sb_trainable
+
+    @property
+    def n_params(self) -> int:
+        """Number of trainable parameters."""
+        n_in, n_basis, n_out = self._shape
+        return n_in * n_out * (n_basis + self.sb_trainable + self.sp_trainable)
+
+    @property
+    def coef(self) -> FloatArray:
+        """Spline coefficients (n_in, n_out, G + k), a live view."""
+        return self._shown[0]
+
+    @coef.setter
+    def coef(self, value: Any) -> None:
+        self._assign("coef", self._shown[0], value)
+
+    @property
+    def scale_base(self) -> FloatArray:
+        """Scales of the base function (n_in, n_out), a live view."""
+        return self._shown[1]
+
+    @scale_base.setter
+    def scale_base(self, value: Any) -> None:
+        self._assign("scale_base", self._shown[1], value)
+
+    @property
+    def scale_sp(self) -> FloatArray:
+        """Scales of the splines (n_in, n_out), a live view."""
+        return self._shown[2]
+
+    @scale_sp.setter
+    def scale_sp(self, value: Any) -> None:
+        self._assign("scale_sp", self._shown[2], value)
+
+    @property
+    def mask(self) -> FloatArray:
+        """Factor of each edge (n_in, n_out), 1 or 0, a live view."""
+        return self._shown[3]
+
+    @mask.setter
+    def mask(self, value: Any) -> None:
+        self._assign("mask", self._shown[3], value)
+
+    def _assign(self, name: str, view: FloatArray, value: Any) -> None:
+        array = as_float_array(name, value, self._dtype)
+        if array.shape != view.shape:
+            raise ValueError(f"Argument `{name}` must have shape {view.shape}, not {array.shape}.")
+        view[...] = array
+
+    @property
+    def grid(self) -> FloatArray:
+        """Knots (n_in, G + 2k + 1), read-only. Assign a whole new array; the coefficients stay as they are."""
+        return self._grid
+
+    @grid.setter
+    def grid(self, value: Any) -> None:
+        knots = check_grid("grid", value, self._k, self._dtype)
+        if knots.shape != self._grid.shape:
+            raise ValueError(f"Argument `grid` must have shape {self._grid.shape}, not {knots.shape}.")
+        self._set_grid(np.array(knots))
+
+    @property
+    def grid_eps(self) -> float:
+        """Blend of grid updates: 1 uniform, 0 quantiles."""
+        return self._grid_eps
+
+    @grid_eps.setter
+    def grid_eps(self, value: float) -> None:
+        self._grid_eps = check_number("grid_eps", value, 0, 1)
+
+    @property
+    def extrapolate(self) -> str:
+        """Policy outside the grid."""
+        return self._extrapolate
+
+    @extrapolate.setter
+    def extrapolate(self, value: str) -> None:
+        self._extrapolate = check_option("extrapolate", value, EXTRAPOLATIONS)
+        self._basis = None
+
+    @property
+    def basis(self) -> SplineBasis:
+        """The B-splines on the grid, under the layer's policy."""
+        basis = self._basis
+        if basis is None or basis.knots is not self._grid or basis.policy != self._extrapolate:
+            basis = self._basis = SplineBasis.unchecked(self._grid, self._k, self._extrapolate)
+        return basis
+
+    @property
+    def pieces(self) -> Pieces:
+        """Local polynomials of the grid under the layer's policy."""
+        return self.basis.pieces

@@ -1,0 +1,178 @@
+"""B-splines on their knots, with what stands for them outside: the object that everything with splines is given."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from numkan._check import FloatArray, as_samples, check_integer, check_option
+from numkan.spline.knots import check_grid, common_dtype, interior_knots
+from numkan.spline.local import LocalFunctions, local_functions
+from numkan.spline.pieces import Pieces, check_inside, local_pieces
+from numkan.spline.policies import EXTRAPOLATIONS, POLICIES, Policy
+
+__all__ = ["SplineBasis"]
+
+
+@dataclass(frozen=True, eq=False)
+class SplineBasis:
+    """The B-splines of one degree on the knots of each input, under an extrapolation policy.
+
+    It does not change, so that what is computed of it once (the local polynomials of its pieces) stays true.
+
+    Parameters
+    ----------
+    knots : array_like, shape (n_in, G + 2k + 1)
+        Extended knots, non-decreasing in each row, see :func:`numkan.spline.extend_grid`.
+    degree : int
+        Degree k, at least 0.
+    policy : {"continue", "fade", "linear", "clamp", "nan", "raise"}
+        What stands for the splines outside the domain ``[t_k, t_{G+k}]``, see :func:`numkan.spline.coef2curve`.
+
+    Attributes
+    ----------
+    knots : ndarray, shape (n_in, G + 2k + 1)
+        Read-only; float32 if they were given so, float64 otherwise.
+    degree : int
+    policy : str
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument is not as said.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from numkan import SplineBasis
+    >>> from numkan.spline import extend_grid
+    >>> basis = SplineBasis(extend_grid([[0.0, 1.0, 2.0]], k_extend=1), degree=1, policy="linear")
+    >>> basis.n_in, basis.n_basis, basis.domain
+    (1, 3, (array([0.]), array([2.])))
+    >>> basis.values([[0.5], [3.0]])[:, 0]
+    array([[ 0.5,  0.5,  0. ],
+           [ 0. , -1. ,  2. ]])
+    >>> basis.derivative([[0.5]])[0, 0]
+    array([-1.,  1.,  0.])
+    >>> basis.local([[0.5], [1.5]]).first[:, 0]
+    array([0, 1])
+    """
+
+    knots: FloatArray
+    degree: int
+    policy: str = "continue"
+
+    def __post_init__(self) -> None:
+        degree = check_integer("degree", self.degree, 0)
+        check_option("policy", self.policy, EXTRAPOLATIONS)
+        object.__setattr__(self, "degree", degree)
+        object.__setattr__(self, "knots", check_grid("knots", self.knots, degree, common_dtype(self.knots)))
+
+    @classmethod
+    def unchecked(cls, knots: FloatArray, degree: int, policy: str) -> SplineBasis:
+        """Return the basis of arguments that have been checked; the knots are kept as they are."""
+        basis = cls.__new__(cls)
+        for name, value in (("knots", knots), ("degree", degree), ("policy", policy)):
+            object.__setattr__(basis, name, value)
+        return basis
+
+    @property
+    def n_in(self) -> int:
+        """Number of inputs."""
+        return len(self.knots)
+
+    @property
+    def n_basis(self) -> int:
+        """Number of functions of each input, G + k."""
+        return int(self.knots.shape[1]) - self.degree - 1
+
+    @property
+    def n_intervals(self) -> int:
+        """Number of grid intervals G."""
+        return self.n_basis - self.degree
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Dtype of the knots."""
+        return self.knots.dtype
+
+    @property
+    def domain(self) -> tuple[FloatArray, FloatArray]:
+        """First and last point of the domain of each input, (n_in,) each."""
+        return self.knots[:, self.degree], self.knots[:, self.n_basis]
+
+    @property
+    def interior(self) -> FloatArray:
+        """The knots of the domain, (n_in, G + 1)."""
+        return interior_knots(self.knots, self.degree)
+
+    @property
+    def outside(self) -> Policy:
+        """What the policy is."""
+        return POLICIES[self.policy]
+
+    @cached_property
+    def pieces(self) -> Pieces:
+        """The local polynomials."""
+        return local_pieces(self.knots, self.degree, self.policy)
+
+    def local(self, x: Any, *, slopes: bool = False) -> LocalFunctions:
+        """Return the k + 1 functions that do not vanish at x (n, n_in): (first, values, slopes).
+
+        Returns
+        -------
+        LocalFunctions
+            ``first`` (n, n_in), index of the first function; ``values`` (n, n_in, k + 1); ``slopes`` alike, or empty
+            unless they are asked for.
+        """
+        return local_functions(self._points(x), self.pieces, slopes=slopes)
+
+    def values(self, x: Any) -> FloatArray:
+        """Return all functions at x (n, n_in), shape (n, n_in, G + k)."""
+        return self._dense(x, self.pieces)
+
+    def derivative(self, x: Any, order: int = 1) -> FloatArray:
+        """Return the derivatives of all functions at x (n, n_in), shape (n, n_in, G + k)."""
+        order = check_integer("order", order, 0)
+        return self._dense(x, local_pieces(self.knots, self.degree, self.policy, order))
+
+    def check_inside(self, name: str, x: FloatArray) -> None:
+        """Raise the error of points x (n, n_in) outside the domain, under which policy whatever."""
+        check_inside(name, x, self.knots, self.degree)
+
+    def with_values(self) -> SplineBasis:
+        """Return the basis that fits go by: under the policy "continue" if this one has no numbers outside."""
+        return self if self.outside.has_values else self.unchecked(self.knots, self.degree, "continue")
+
+    def astype(self, dtype: Any) -> SplineBasis:
+        """Return the same basis with knots of another dtype."""
+        knots = np.array(self.knots, dtype)
+        knots.flags.writeable = False
+        return self.unchecked(knots, self.degree, self.policy)
+
+    def input(self, i: int) -> SplineBasis:
+        """Return the basis of input `i` alone."""
+        one = self.unchecked(self.knots[i : i + 1], self.degree, self.policy)
+        one.__dict__["pieces"] = Pieces(*(table[i : i + 1] for table in self.pieces))
+        return one
+
+    def _points(self, x: Any) -> FloatArray:
+        points = as_samples("x", x, self.n_in, self.dtype)
+        if self.outside.raises:
+            self.check_inside("x", points)
+        return points
+
+    def _dense(self, x: Any, pieces: Pieces) -> FloatArray:
+        first, values, _ = local_functions(self._points(x), pieces)
+        out = np.zeros((*first.shape, self.n_basis), self.dtype)
+        np.put_along_axis(out, first[..., None] + np.arange(self.degree + 1), values, axis=2)
+        return out
+
+    def __repr__(self) -> str:
+        return f"SplineBasis({self.n_in} inputs, G={self.n_intervals}, k={self.degree}, policy={self.policy!r})"
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: self.__dict__[name] for name in ("knots", "degree", "policy")}
