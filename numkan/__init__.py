@@ -1,13 +1,58 @@
 """Kolmogorov-Arnold networks in NumPy and Numba: B-spline edges, hand-written gradients, no autodiff."""
 
-from numkan._threads import get_threads as get_threads
-from numkan._threads import set_threads as set_threads
-from numkan.base import silu as silu
-from numkan.kan import KAN as KAN
-from numkan.layer import KANLayer as KANLayer
-from numkan.search import search as search
-from numkan.spline import SplineBasis as SplineBasis
+from __future__ import annotations
 
-__all__ = ["KAN", "KANLayer", "SplineBasis", "get_threads", "search", "set_threads", "silu"]
+import sys
+from importlib import import_module
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from numkan._threads import get_threads as get_threads
+    from numkan._threads import set_threads as set_threads
+    from numkan.base import silu as silu
+    from numkan.kan import KAN as KAN
+    from numkan.layer import KANLayer as KANLayer
+    from numkan.model.losses import Huber as Huber
+    from numkan.search import search as search
+    from numkan.spline import SplineBasis as SplineBasis
+
+__all__ = ["KAN", "Huber", "KANLayer", "SplineBasis", "get_threads", "search", "set_threads", "silu"]
 
 __version__ = "0.1.0"
+
+#: Where the public names live. They are imported at the first use of one of them: ``numkan --help`` needs none.
+_HOMES = {
+    "Huber": "numkan.model.losses",
+    "KAN": "numkan.kan",
+    "KANLayer": "numkan.layer",
+    "SplineBasis": "numkan.spline",
+    "get_threads": "numkan._threads",
+    "search": "numkan.search",
+    "set_threads": "numkan._threads",
+    "silu": "numkan.base",
+}
+
+
+class _Package(ModuleType):
+    """The class of this module. ``numkan.search`` is the function, also after an import of the module of that name."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        super().__setattr__(name, value.search if name == "search" and isinstance(value, ModuleType) else value)
+
+
+sys.modules[__name__].__class__ = _Package
+
+
+def __getattr__(name: str) -> Any:
+    """Import all public names, and with them the packages that they are made of, where one is not there yet."""
+    if not name.startswith("_"):
+        for public, home in _HOMES.items():
+            globals()[public] = getattr(import_module(home), public)
+        if name in globals():
+            return globals()[name]
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,8 +1,11 @@
 r"""Base functions: the smooth part :math:`b(x)` of every edge.
 
 An edge of a KAN is :math:`\phi(x) = s_b\, b(x) + s_s\, \mathrm{spline}(x)`. By default
-:math:`b(x) = \mathrm{silu}(x) = x / (1 + e^{-x})`. The exponential is written out here, because a loop over it must
-vectorize: on a host without Intel's vector mathematics library, ``exp`` costs as much as the whole rest of an edge.
+:math:`b(x) = \mathrm{silu}(x) = x / (1 + e^{-x})`.
+
+:data:`BASE_FUNCTIONS` is the registry: a base function is one scalar kernel that returns b(x) and b'(x), and one line
+there. All else (layers, fits, files, plots) reads it. Kernels tell base functions apart by their *kind*, which is the
+place in the registry; of a user's own function they get values and slopes as arrays.
 """
 
 from __future__ import annotations
@@ -19,21 +22,18 @@ from numkan.compile import kernel
 
 __all__ = [
     "BASE_FUNCTIONS",
+    "CUSTOM",
     "BaseFunction",
+    "NamedFunction",
     "base_and_slope",
     "base_function",
-    "fill_silu",
+    "fill_base",
     "given_base",
     "silu",
-    "silu_pair",
 ]
 
-#: How kernels tell base functions apart; GIVEN means that values and slopes come as arrays. Kernels cannot raise, and
-#: would take another kind for one of these. So `base_function`, through which every layer gets its own, refuses it.
-ZERO, IDENTITY, SILU, GIVEN = _KINDS = range(4)
-
-#: The base functions that have a name.
-BASE_FUNCTIONS = {"silu": SILU, "identity": IDENTITY, "zero": ZERO}
+#: The kind of a user's own function.
+CUSTOM = -1
 
 Function = Callable[[FloatArray], FloatArray]
 
@@ -46,6 +46,16 @@ class BaseFunction(NamedTuple):
     value: Function | None = None
     derivative: Function | None = None
 
+    @property
+    def is_custom(self) -> bool:
+        """Whether it is a user's pair of Python functions."""
+        return self.kind == CUSTOM
+
+    @property
+    def is_zero(self) -> bool:
+        """Whether it adds nothing to any edge."""
+        return self.name == "zero"
+
 
 def base_function(base_fun: str | tuple[Function, Function] | BaseFunction) -> BaseFunction:
     """Return the base function of a name, or of a user's pair (value, derivative) of functions of an array.
@@ -53,49 +63,38 @@ def base_function(base_fun: str | tuple[Function, Function] | BaseFunction) -> B
     Raises
     ------
     ValueError
-        If the name is unknown, or its kind.
+        If the name is unknown.
     TypeError
         If it is neither a name nor a pair of callables.
     """
+    if isinstance(base_fun, BaseFunction) and not base_fun.is_custom:
+        base_fun = base_fun.name  # a pickle may come from a version with other kinds
     if isinstance(base_fun, str):
-        base_fun = BaseFunction(BASE_FUNCTIONS[check_option("base_fun", base_fun, BASE_FUNCTIONS)], base_fun)
+        check_option("base_fun", base_fun, BASE_FUNCTIONS)
+        return BaseFunction(list(BASE_FUNCTIONS).index(base_fun), base_fun)
     if isinstance(base_fun, BaseFunction):
-        if base_fun.kind not in _KINDS:
-            raise _unknown(base_fun)
         return base_fun
     if isinstance(base_fun, tuple) and len(base_fun) == 2 and all(callable(function) for function in base_fun):
-        return BaseFunction(GIVEN, "given", *base_fun)
+        return BaseFunction(CUSTOM, "given", *base_fun)
+    names = ", ".join(map(repr, BASE_FUNCTIONS))
     raise TypeError(
-        "Argument `base_fun` must be 'silu', 'identity', 'zero' or a pair (value, derivative) of functions, "
-        f"not {shown(base_fun)}."
-    )
-
-
-def _unknown(base: BaseFunction) -> ValueError:
-    return ValueError(
-        f"Argument `base_fun` must be of a kind that kernels know, not {base.name!r} of kind {base.kind}."
+        f"Argument `base_fun` must be {names} or a pair (value, derivative) of functions, not {shown(base_fun)}."
     )
 
 
 def base_and_slope(base: BaseFunction, x: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Return b(x) and b'(x), of the shape and dtype of x."""
-    if base.kind == GIVEN:
+    """Return b(x) and b'(x), new arrays of the shape and dtype of x."""
+    if base.is_custom:
         return given_base(base, x)
-    if base.kind == SILU:
-        flat = np.ascontiguousarray(x).reshape(-1)
-        value, slope = np.empty_like(flat), np.empty_like(flat)
-        fill_silu(flat.dtype)(flat, flat.size, 0, value, slope, True)
-        return value.reshape(x.shape), slope.reshape(x.shape)
-    if base.kind == IDENTITY:
-        return x, np.ones_like(x)
-    if base.kind == ZERO:
-        return np.zeros_like(x), np.zeros_like(x)
-    raise _unknown(base)
+    flat = np.ascontiguousarray(x).reshape(-1)
+    value, slope = np.empty_like(flat), np.empty_like(flat)
+    fill_base(flat.dtype)(base.kind, flat, 0, flat.size, value, 0, slope, 0, True)
+    return value.reshape(x.shape), slope.reshape(x.shape)
 
 
 def given_base(base: BaseFunction, x: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Return b(x) and b'(x) where a user's functions compute them, else two empty arrays that no kernel reads."""
-    if base.kind != GIVEN or base.value is None or base.derivative is None:
+    if not base.is_custom or base.value is None or base.derivative is None:
         empty = np.empty((0, 0), x.dtype)
         return empty, empty
     values = []
@@ -116,7 +115,10 @@ def given_base(base: BaseFunction, x: FloatArray) -> tuple[FloatArray, FloatArra
     return values[0], values[1]
 
 
-# --- the exponential, float64 and float32 -------------------------------------------------------------------------
+# --- silu, float64 and float32 ------------------------------------------------------------------------------------
+#
+# The exponential is written out, because a loop over it must become vectors: on a host without Intel's vector
+# mathematics library, ``exp`` costs as much as the whole rest of an edge.
 #
 # exp(x) = 2^n exp(r), n = round(x / log 2), |r| <= log(2) / 2 (Cody and Waite 1980, ch. 6): log 2 is split in two so
 # that x - n log 2 is exact to the last bit, exp(r) is its Taylor polynomial, and 2^n is put together from its bits.
@@ -179,7 +181,7 @@ def _exp32(x):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _pair64(at):  # type: ignore[no-untyped-def]
+def _silu64(at):  # type: ignore[no-untyped-def]
     """Return silu and its derivative. NaN fails both comparisons and goes through."""
     inside = -_CLAMP_64 if at < -_CLAMP_64 else (_CLAMP_64 if at > _CLAMP_64 else at)
     e = _exp64(-inside)
@@ -189,7 +191,7 @@ def _pair64(at):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _pair32(at):  # type: ignore[no-untyped-def]
+def _silu32(at):  # type: ignore[no-untyped-def]
     """Return silu and its derivative. NaN fails both comparisons and goes through."""
     zero = np.float32(0)
     inside = -_CLAMP_32 if at < -_CLAMP_32 else (_CLAMP_32 if at > _CLAMP_32 else at)
@@ -199,27 +201,104 @@ def _pair32(at):  # type: ignore[no-untyped-def]
     return zero if at < -_CLAMP_32 else at * sigmoid, zero if at < -_CLAMP_32 else slope
 
 
-def silu_pair(dtype: np.dtype[Any]) -> Any:
-    """Return the kernel that gives (silu(x), silu'(x)) for one number of a dtype."""
-    return _pair32 if dtype == np.float32 else _pair64
+def _silu(dtype: np.dtype[Any]) -> Any:
+    """Return x / (1 + exp(-x))."""
+    return _silu32 if dtype == np.float32 else _silu64
+
+
+def _identity(dtype: np.dtype[Any]) -> Any:
+    """Return x itself."""
+    one = dtype.type(1)
+
+    @kernel
+    def identity(x):  # type: ignore[no-untyped-def]
+        return x, one
+
+    return identity
+
+
+def _zero(dtype: np.dtype[Any]) -> Any:
+    """Return 0, whatever x is."""
+    nothing = dtype.type(0)
+
+    @kernel
+    def zero(x):  # type: ignore[no-untyped-def]
+        return nothing, nothing
+
+    return zero
+
+
+# --- the registry -------------------------------------------------------------------------------------------------
+
+
+class NamedFunction(NamedTuple):
+    """A base function that has a name."""
+
+    #: Returns, for a dtype, the kernel of one number x that returns b(x) and b'(x). It is called in a loop over many
+    #: numbers, which LLVM makes vectors of if the kernel has no calls and no branches: silu then takes about as long
+    #: as with vectors written by hand.
+    pair: Callable[[np.dtype[Any]], Any]
+
+    #: b(x) of an array x in NumPy, and of a number {x} in C, where "" or "f" stands for {f} at the end of a function's
+    #: name: how models are written out (:mod:`numkan.export`). {cut} is where the exponential of -x would overflow.
+    numpy: str
+    c: str
+
+
+#: The base functions by name. To add one, add it here.
+BASE_FUNCTIONS = {
+    "silu": NamedFunction(
+        _silu, numpy="np.where(x < {cut}, 0, x / (1 + np.exp(-x)))", c="{x} < {cut} ? 0 : {x} / (1 + exp{f}(-{x}))"
+    ),
+    "identity": NamedFunction(_identity, numpy="x", c="{x}"),
+    "zero": NamedFunction(_zero, numpy="np.zeros_like(x)", c="0"),
+}
 
 
 @cache
-def fill_silu(dtype: np.dtype[Any]) -> Any:
-    """Return the kernel ``(x, count, start, value, slope, with_slope)`` of a dtype.
+def fill_base(dtype: np.dtype[Any]) -> Any:
+    """Return the kernel ``(kind, x, at, count, values, to, slopes, slope_to, with_slopes)`` of a dtype.
 
-    It fills value, and slope where asked for, from `start` on with silu and silu' at the first `count` points of x.
+    It fills `values` from `to` on with b at the `count` points of x from `at` on, and `slopes` from `slope_to` on with
+    b' if `with_slopes`. The arrays may be one, but not the ranges in it.
     """
-    pair = silu_pair(dtype)
+    pair = _pair_of_kind(dtype)
 
     @kernel
-    def fill(x, count, start, value, slope, with_slope):  # type: ignore[no-untyped-def]
-        for s in range(count):
-            value[start + s], derivative = pair(x[s])
-            if with_slope:
-                slope[start + s] = derivative
+    def fill(kind, x, at, count, values, to, slopes, slope_to, with_slopes):  # type: ignore[no-untyped-def]
+        points, b = x[at : at + count], values[to : to + count]  # whole slices, or the loops do not become vectors
+        if with_slopes:
+            slope = slopes[slope_to : slope_to + count]
+            for s in range(count):
+                b[s], slope[s] = pair(kind, points[s])
+        else:
+            for s in range(count):
+                b[s] = pair(kind, points[s])[0]
 
     return fill
+
+
+def _pair_of_kind(dtype: np.dtype[Any]) -> Any:
+    """Return the kernel (kind, x) -> (b(x), b'(x)); LLVM takes the choice out of a loop over x."""
+    *rest, last = (named.pair(dtype) for named in BASE_FUNCTIONS.values())
+
+    @kernel
+    def pair(kind, x):  # type: ignore[no-untyped-def]
+        return last(x)
+
+    for kind in range(len(rest) - 1, -1, -1):
+        pair = _either(kind, rest[kind], pair)
+    return pair
+
+
+def _either(own: int, own_pair: Any, other_pair: Any) -> Any:
+    """Return the kernel of the base function of one kind, or else of another one."""
+
+    @kernel
+    def pair(kind, x):  # type: ignore[no-untyped-def]
+        return own_pair(x) if kind == own else other_pair(kind, x)
+
+    return pair
 
 
 def silu(x: FloatArray | float) -> FloatArray:
@@ -254,7 +333,4 @@ def silu(x: FloatArray | float) -> FloatArray:
     """
     single = getattr(x, "dtype", None) == np.float32
     array = as_float_array("x", x, np.float32 if single else np.float64)
-    flat = array.reshape(-1)
-    value, slope = np.empty_like(flat), np.empty_like(flat)
-    fill_silu(flat.dtype)(flat, flat.size, 0, value, slope, False)
-    return value.reshape(array.shape)
+    return base_and_slope(base_function("silu"), array)[0]

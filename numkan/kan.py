@@ -98,6 +98,31 @@ extrapolate, init, seed, dtype
         path : str or path
             Taken as it is.
 
+        Notes
+        -----
+        ``numpy.load(path)`` opens the file. It has these members, with one of each array for each layer, from
+        ``layer_0.`` on; in C order, little-endian, in the model's dtype:
+
+        ``config``
+            JSON as bytes (uint8): ``program``, ``format`` (1), ``dtype``, and ``layers``, a list of objects with
+            ``n_in``, ``n_out``, ``G``, ``k``, ``base_fun`` (``"silu"``, ``"identity"``, ``"zero"``, or ``"given"`` for
+            functions of the user's, which are not in the file), ``extrapolate``, ``grid_eps``, ``sp_trainable`` and
+            ``sb_trainable``.
+        ``grid``, shape (n_in, G + 2k + 1)
+            Knots of each input. The domain goes from column k to column G + k.
+        ``coef``, shape (n_in, n_out, G + k)
+            Coefficients: of input i, output o and B-spline p at ``[i, o, p]``.
+        ``scale_base``, ``scale_sp``, ``mask``, shape (n_in, n_out)
+            Factors of each edge's base function, of its spline, and of both.
+        ``encoding``
+            JSON as bytes, where ``numkan fit`` made the model: how columns of a table become the inputs.
+
+        Outside the domain the spline is, by the layer's policy: under ``continue`` the polynomial of the outermost span
+        for 3 % of the domain's length, then a straight line with its value and slope; under ``linear`` such a line from
+        the end on; under ``clamp`` the value at the end; under ``fade`` the B-splines on all knots, which fall to 0;
+        under ``nan`` NaN; under ``raise`` an error. ``docs/file_format.md`` says all of this at length, and has a
+        reader of 20 lines in NumPy alone.
+
         Examples
         --------
         >>> import tempfile

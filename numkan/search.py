@@ -43,8 +43,9 @@ _AS_GOOD, _AS_GOOD_FITTING = 1.03, 3.0
 #: The held-out error is worse than chance lets it be where it is so many times what cross-validation says.
 _BELIEVED = 1.5
 
-#: Noise shows in so many shapes whose errors agree to this factor, and that gain less than this by finer grids.
-_NOISY_SHAPES, _NOISY_AGREE, _NOISY_GAIN = 3, 1.1, 1.5
+#: Noise shows in this number of shapes if their errors agree to this factor and finer grids gain less than that, once
+#: a shape was tried that is as wide as there are inputs, or this wide.
+_NOISY_SHAPES, _NOISY_AGREE, _NOISY_GAIN, _WIDE_ENOUGH = 3, 1.1, 1.5, 5
 
 #: Other starts are given to so many of the best shapes, so often in all at most (with an effort of 1).
 _BEST_SHAPES, _MOST_TURNS = 3, 60
@@ -263,7 +264,12 @@ class _Search:
         return min(good, key=lambda trial: (len(trial.width), sum(trial.width), trial.score))
 
     def _looks_like_noise(self) -> bool:
-        """Whether the best shapes all stop at one error, on any grid: there is no more to be found."""
+        """Whether the best shapes all stop at one error, on any grid: there is no more to be found.
+
+        Shapes with fewer hidden nodes than there are inputs can agree because all of them are too narrow.
+        """
+        if max(max(trial.width[1:-1], default=0) for trial in self._trials) < min(self._x.shape[1], _WIDE_ENOUGH):
+            return False
         best = self._by_score()[:_NOISY_SHAPES]
         agree = best[-1].score <= _NOISY_AGREE * best[0].score
         return len(best) == _NOISY_SHAPES and agree and all(trial.gain < _NOISY_GAIN for trial in best)

@@ -10,7 +10,7 @@ from numba import config
 from numkan import KAN
 from numkan.model.derivatives import new_gradient
 from numkan.model.evaluate import forward, loss_and_gradients
-from numkan.model.losses import targets
+from numkan.model.targets import targets
 
 FLOATS = [np.float32, np.float64]
 

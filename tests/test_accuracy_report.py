@@ -363,10 +363,12 @@ PARTS = {
     "d": {
         "runs": of({name: [kan * (0.5 if i < 9 else 2)] for i, (name, (kan, _)) in enumerate(TABLE_1)}),
         "peers": [{**LADDER[1], "function": "jv", "rmse": 1e-3}, {**LADDER[1], "function": "kv", "rmse": 1e-6}],
+        "effort": 0.5,
     },
     "e": {
         "runs": of({name: [p.best * (0.01 if i < 24 else 1)] for i, (name, p) in enumerate(TABLE_2)}),
         "peers": [],
+        "effort": 0.5,
     },
     "f": {
         "runs": [

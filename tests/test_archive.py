@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import pickle
 import stat
 import subprocess
 import sys
@@ -130,6 +131,21 @@ def test_a_base_function_that_is_not_wanted_is_an_error(tmp_path):
     KAN([1, 1]).save(tmp_path / "m.npz")
     with pytest.raises(ValueError, match=r"Argument `base_fun` must be left out.*'silu'"):
         KAN.load(tmp_path / "m.npz", base_fun=(np.sin, np.cos))
+
+
+def test_the_encoding_of_a_table_stays_with_the_model_and_with_what_is_made_of_it(tmp_path):
+    model, x = KAN([2, 3, 1], grid=3, seed=0), np.random.default_rng(0).uniform(-1, 1, (50, 2))
+    model._encoding = b'{"any": ["object"]}'
+    model.save(tmp_path / "m.npz")
+    again = KAN.load(tmp_path / "m.npz")
+    again.save(tmp_path / "again.npz")
+    assert (tmp_path / "again.npz").read_bytes() == (tmp_path / "m.npz").read_bytes()
+    again.update_grid_from_samples(x)
+    for made in (again, again.copy(), pickle.loads(pickle.dumps(again)), again.refine(6), again.prune(x)):
+        assert made._encoding == model._encoding
+    again._become(KAN([2, 3, 1]))
+    assert again._encoding == model._encoding
+    assert KAN([2, 3, 1])._encoding is None
 
 
 # --- crashes ------------------------------------------------------------------------------------------------------
@@ -400,6 +416,9 @@ def test_a_wrong_setting_is_refused(tmp_path, contents, change, reason):
         ("layer_0.grid.npy", npy(np.zeros((2, 12))), "`grid` must have a domain of positive length"),
         ("layer_0.grid.npy", npy(np.full((2, 12), np.nan)), "`grid` must be finite"),
         ("surprise.npy", npy(np.zeros(3)), "surprise.npy is unknown"),
+        ("encoding.npy", npy(np.zeros(3)), "has the header"),
+        ("encoding.npy", npy(np.frombuffer(b"{", np.uint8)), ""),
+        ("encoding.npy", npy(np.frombuffer(b"[1]", np.uint8)), "encoding.npy is no JSON object"),
     ],
 )
 def test_a_wrong_member_is_refused(tmp_path, contents, name, content, reason):

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 import numkan
 from numkan import KAN
-from numkan.model.losses import targets
+from numkan.model.targets import targets
 from numkan.train.samples import Samples, split
 
 pytestmark = pytest.mark.jit  # in plain Python normal equations take minutes

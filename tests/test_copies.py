@@ -12,7 +12,7 @@ from hypothesis.extra.numpy import arrays
 
 import numkan
 from numkan import KAN
-from numkan.model.losses import targets
+from numkan.model.targets import targets
 from numkan.train import copies
 from numkan.train.copies import row_labels
 from numkan.train.samples import Samples, merged, split

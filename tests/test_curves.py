@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from numkan import KAN
-from numkan.model.losses import targets
+from numkan.model.targets import targets
 from numkan.train.curves import CurvePenalty, number_of_samples
 from tests.network_cases import TANH
 

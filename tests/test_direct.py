@@ -19,7 +19,7 @@ from numkan.layer.layout import BUFFER, INPUTS, N_PIECES, VALUES
 from numkan.model import direct_network
 from numkan.model.direct_network import _workspace
 from numkan.model.evaluate import forward
-from numkan.model.losses import targets
+from numkan.model.targets import targets
 from numkan.simd.cells import cell_ops
 from numkan.simd.vectors import sample_lanes, vector_ops
 from numkan.spline import extend_grid

@@ -82,7 +82,7 @@ def settled(of: Splines, x: Any, y: Any, updates: int = 60, first: float = 1e-6,
         _, gradient, normal = problem.normal_equations(c)
         half = _half_inverse(normal)
         c = c - half.T @ (half @ gradient)
-        found.append(penalty.weigh(problem, c))
+        found.append(penalty.update_weights(problem, c))
     return of.at(c), found, penalty
 
 
@@ -211,7 +211,7 @@ def test_an_update_is_the_formula_with_dense_matrices(width, options, smooth):
     n = problem.y.size
     freedom = np.trace(inverse @ A)
     variance = squares / (n - freedom)
-    found = penalty.weigh(problem, c)
+    found = penalty.update_weights(problem, c)
     # rounding: what nothing determines is held by a tiny share of the diagonal
     assert found.freedom == pytest.approx(freedom, rel=2e-3)
     assert found.noise == pytest.approx(np.sqrt(variance), rel=2e-3)
@@ -243,7 +243,7 @@ def test_a_constant_that_is_all_there_is_has_one_degree_of_freedom_for_each_node
     penalty = Smoothness(of.layers, [np.full((3, *layer.live.shape), 1e5) for layer in of.layers])
     rng = np.random.default_rng(0)
     problem = LeastSquares(of.layers, rng.uniform(-1, 1, (60, width[0])), rng.standard_normal((60, 1)), None, penalty)
-    freedom = penalty.weigh(problem, of.vector).freedom
+    freedom = penalty.update_weights(problem, of.vector).freedom
     assert freedom == pytest.approx(sum(width[1:]), abs=0.1)
 
 
@@ -252,8 +252,8 @@ def test_samples_that_are_weighted_count_as_they_weigh():
     x, y = line_data(60, 1, 0.1, lambda x: np.sin(3 * x[:, 0]), 0)
     twice = [weighted(of), weighted(of)]
     c = of.vector
-    one = twice[0].weigh(LeastSquares(of.layers, x, y, np.full(60, np.sqrt(2.0))), c)
-    other = twice[1].weigh(LeastSquares(of.layers, np.tile(x, (2, 1)), np.tile(y, (2, 1))), c)
+    one = twice[0].update_weights(LeastSquares(of.layers, x, y, np.full(60, np.sqrt(2.0))), c)
+    other = twice[1].update_weights(LeastSquares(of.layers, np.tile(x, (2, 1)), np.tile(y, (2, 1))), c)
     assert one.freedom == pytest.approx(other.freedom, rel=1e-10)
 
 
@@ -361,7 +361,7 @@ def test_no_update_moves_a_weight_by_more_than_a_thousand():
     problem = LeastSquares(of.layers, x, y, None, penalty)
     for _ in range(6):
         before = penalty.weights[0]
-        penalty.weigh(problem, of.vector)
+        penalty.update_weights(problem, of.vector)
         factor = penalty.weights[0] / before
         assert (factor <= 1e3 * (1 + 1e-12)).all()
         assert (factor >= 1e-3 * (1 - 1e-12)).all()
@@ -380,7 +380,7 @@ def test_some_of_the_targets_are_always_left_to_tell_the_noise():
     penalty = weighted(of, reach=0.0)
     penalty.weights = [1e-9 * weight for weight in penalty.weights]
     problem = LeastSquares(of.layers, x, y, None, penalty)
-    found, squares = penalty.weigh(problem, of.vector), problem.data_equations(of.vector)[0]
+    found, squares = penalty.update_weights(problem, of.vector), problem.data_equations(of.vector)[0]
     assert found.freedom == pytest.approx(20, abs=0.1)
     assert found.noise == pytest.approx(np.sqrt(squares / (0.02 * 20)), rel=1e-6)
 
@@ -391,5 +391,5 @@ def test_an_edge_without_coefficients_is_no_trouble():
     of.coefs[0][1] = 0.0
     x, y = line_data(50, 2, 1e3, lambda x: 1e6 * x[:, 0], 0)
     penalty = weighted(of)
-    penalty.weigh(LeastSquares(of.layers, x, y), of.vector)
+    penalty.update_weights(LeastSquares(of.layers, x, y), of.vector)
     assert np.isfinite(penalty.weights[0]).all()

@@ -19,8 +19,9 @@ import numkan
 from numkan import KAN
 from numkan._interrupt import uninterrupted
 from numkan.model.network import Network
-from numkan.train import FitResult, FitStatus, Stage, run, start
+from numkan.train import FitResult, FitStatus, Stage, session, start, with_adam, with_lbfgs
 from numkan.train.commit import scratch_copy
+from numkan.train.plan import make_plan
 from numkan.train.samples import batches, check_samples, split
 from tests.clocks import wind
 from tests.network_cases import TANH
@@ -340,11 +341,8 @@ def test_the_ladder_ends_at_the_finest_grid():
 def test_large_problems_and_batches_call_for_adam():
     x, y = data(30)
     wide = KAN([2, 3000, 1000, 1], grid=1, k=1, seed=0)
-    plan = run.Plan  # the plan alone: such a network is not to be trained here
-    made = sys.modules["numkan.train.plan"].make_plan(
-        wide, 30, "auto", None, None, None, None, None, squares=True, redraw=True
-    )
-    assert isinstance(made, plan)
+    # the plan alone: such a network is not to be trained here
+    made = make_plan(wide, 30, "auto", None, None, None, None, None, squares=True, redraw=True)
     assert (made.method, made.batch_size) == ("adam", 30)
     assert made.chosen["method"].startswith("adam: a gradient")
     assert made.steps == 500
@@ -391,7 +389,7 @@ def test_adam_goes_on_with_its_moments_after_a_grid_update(monkeypatch):
     """Its hidden grids are laid anew after a quarter, an eighth, ... of the steps."""
     seen = []
 
-    class Watched(run.Adam):
+    class Watched(with_adam.Adam):
         def restart(self, x: Any, **options: Any) -> None:
             before = self.state
             super().restart(x, **options)
@@ -402,7 +400,7 @@ def test_adam_goes_on_with_its_moments_after_a_grid_update(monkeypatch):
             np.testing.assert_array_equal(after.v, before.v)
             assert before.m.any()
 
-    monkeypatch.setattr(run, "Adam", Watched)
+    monkeypatch.setattr(with_adam, "Adam", Watched)
     x, y = data(40)
     model = small(dtype=np.float32)
     result = model.fit(x, y, method="adam", steps=40, grids=None, learning_rate=0.02, grid_update_num=3)
@@ -481,9 +479,10 @@ def test_a_stage_of_lbfgs_ends_where_the_loss_falls_no_further():
     result = model.fit(x, y, method="lbfgs", grids=[2, 2])
     assert result.stages[0].ended in ("objective falls no further", "no step lowers the objective", "converged")
     assert result.stages[0].steps < 2000
-    assert run._flat([1.0] * 51)
-    assert not run._flat([1.0] * 50)
-    assert not run._flat([0.99**step for step in range(60)])
+    steps = with_lbfgs.WithLBFGS()
+    assert steps.is_flat([1.0] * 51)
+    assert not steps.is_flat([1.0] * 50)
+    assert not steps.is_flat([0.99**step for step in range(60)])
 
 
 def test_where_the_start_cannot_be_bettered_the_fit_ends_well():
@@ -545,7 +544,7 @@ def test_any_other_error_of_a_callback_comes_out_and_the_model_stays_at_that_ste
 def recorded(model: Network, monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
     """The states that are about to be committed, from now on; the first is the present one."""
     states = [state(model)]
-    params, grids = run.commit_params, run.commit_grids
+    params, grids = session.commit_params, session.commit_grids
 
     def commit_params(to: Network, theta: Any) -> None:
         copy = to.copy()
@@ -557,8 +556,8 @@ def recorded(model: Network, monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
         states.append(state(work))
         grids(to, work)
 
-    monkeypatch.setattr(run, "commit_params", commit_params)
-    monkeypatch.setattr(run, "commit_grids", commit_grids)
+    monkeypatch.setattr(session, "commit_params", commit_params)
+    monkeypatch.setattr(session, "commit_grids", commit_grids)
     return states
 
 

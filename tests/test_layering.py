@@ -22,14 +22,15 @@ TIERS = {
     "model": 3,
     "optimize": 3,
     "train": 4,
-    "__main__": 5,
+    "__main__": 9,
     "conformance": 5,
     "export": 5,
     "interop": 5,
     "io": 5,
     "plot": 5,
     "kan": 6,  # the class that gathers network, training and files
-    "search": 7,  # makes KANs; numkan/__init__ stands above it
+    "search": 7,  # makes KANs
+    "cli": 8,  # numkan/__init__ stands above it
 }
 
 
@@ -112,7 +113,7 @@ def circle(edges: dict[str, set[str]]) -> list[str]:
 
 def test_every_module_has_a_tier() -> None:
     for name in {part(module) for module in graph(PACKAGE)} - {""}:
-        assert 0 <= tier(name) <= 7
+        assert 0 <= tier(name) <= 9
 
 
 def test_no_import_runs_upward() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import FunctionType
 from typing import Any
 
 import numpy as np
@@ -9,18 +10,55 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from numkan.model.losses import LOSSES, targets
+from numkan import KAN, Huber, get_threads, set_threads
+from numkan.model import losses
+from numkan.model.direct_kernels import gradient_direct, loss_direct
+from numkan.model.losses import LOSSES, loss_function
+from numkan.model.regularization import Penalties, objective_and_grad
+from numkan.model.targets import targets
 from tests import naive_network as naive
 from tests.laws import Array
 
 FLOATS = (np.float64, np.float32)
 
 
-def of(y: Array, target: Any, loss: str, weight: Any = None) -> tuple[float, Array]:
+def of(y: Array, target: Any, loss: Any, weight: Any = None) -> tuple[float, Array]:
     """A loss and its slope by the outputs."""
     slope = np.full_like(y, np.nan)
     goal = targets(target, len(y), y.shape[1], y.dtype, loss, weight)
-    return goal.part(slice(0, len(y)), y, slope), slope
+    if goal.is_compiled:
+        return goal.part(slice(0, len(y)), y, slope), slope
+    value, linear = goal.linear(y)
+    assert linear.part(slice(0, len(y)), y, slope) == 0
+    return value, slope
+
+
+def huber(y: Array, target: Array, weight: Any = None) -> Any:
+    """The Huber loss of delta 1, which takes complex numbers."""
+    e = y - target
+    size = np.where(e.real < 0, -e, e)
+    return naive_mean(np.where(size.real <= 1, e * e / 2, size - 0.5), weight)
+
+
+def naive_mean(values: Array, weight: Any) -> Any:
+    share = np.full(len(values), 1 / len(values)) if weight is None else weight / weight.sum()
+    return (share[:, None] * values).sum() / values.shape[1]
+
+
+TWINS = {**naive.LOSSES, "huber": huber}
+
+#: Of counts, whose mean is exp(prediction): not a function of a difference.
+POISSON = (lambda p, t: np.exp(p) - t * p, lambda p, t: np.exp(p) - t, lambda p, t: np.exp(p))
+LOGCOSH = (lambda p, t: np.log(np.cosh(p - t)), lambda p, t: np.tanh(p - t))
+
+
+def slope_by_complex_steps(twin: Any, y: Array, target: Array, weight: Any = None) -> Array:
+    out = np.empty(y.shape)
+    for place in np.ndindex(y.shape):
+        moved = y.astype(complex)
+        moved[place] += naive.STEP * 1j
+        out[place] = np.imag(twin(moved, target, weight)) / naive.STEP
+    return out
 
 
 def example(seed: int, n: int, n_out: int, loss: str, dtype: type = np.float64) -> tuple[Array, Any, Array]:
@@ -42,16 +80,17 @@ def test_values_and_slopes_are_those_of_the_slow_twin(
 ) -> None:
     y, target, weight = example(seed, n, n_out, loss, dtype)
     value, slope = of(y, target, loss, weight if weighted else None)
-    exact = y.astype(float), target.astype(float if loss == "mse" else int), weight.astype(float) if weighted else None
+    labels = loss == "cross_entropy"
+    exact = y.astype(float), target.astype(int if labels else float), weight.astype(float) if weighted else None
     eps = np.finfo(dtype).eps
-    want = naive.LOSSES[loss](*exact)
-    size = want if loss == "mse" else want + np.abs(y).max()
+    want = TWINS[loss](*exact)
+    size = want if loss == "mse" else want + np.abs(y).max() + (0 if labels else np.abs(target).max())
     assert type(value) is float
     assert abs(value - want) <= 16 * eps * size
     assert slope.dtype == dtype
     share = weight.astype(float) / weight.sum(dtype=float) if weighted else np.full(n, 1 / n)
-    terms = share[:, None] * (np.abs(y) + np.abs(exact[1]) if loss == "mse" else 1 + 0 * y) * 2
-    want_slope = naive.loss_slope(exact[0], exact[1], loss, exact[2])
+    terms = share[:, None] * (1 + 0 * y if labels else np.abs(y) + np.abs(exact[1])) * 2
+    want_slope = slope_by_complex_steps(TWINS[loss], *exact)
     assert (np.abs(slope - want_slope) <= 16 * eps * terms).all()
 
 
@@ -118,7 +157,7 @@ BAD = [
     ("cross_entropy", [0, 1, 2], None, r"`y` must hold labels in \[0, 2\), not 2\."),
     ("cross_entropy", [0, -1, 1], None, r"`y` must hold labels in \[0, 2\), not -1\."),
     ("cross_entropy", [0, np.nan, 1], None, r"`y` must be finite, not with 1 "),
-    ("hinge", np.zeros((3, 2)), None, r"`loss` must be one of 'mse', 'cross_entropy', not 'hinge'\.$"),
+    ("hinge", np.zeros((3, 2)), None, r"`loss` must be one of 'mse', 'cross_entropy', 'huber', not 'hinge'\.$"),
     ("crossentropy", [0, 1, 1], None, r"`loss` must be one of .* Did you mean 'cross_entropy'\?$"),
 ]
 
@@ -132,3 +171,204 @@ def test_bad_targets_are_one_sentence(loss: str, y: Any, weight: Any, message: s
 def test_a_loss_needs_a_sample() -> None:
     with pytest.raises(ValueError, match="`x` must have at least one row"):
         targets(np.zeros((0, 2)), 0, 2, np.dtype(np.float64), "mse")
+
+
+# --- losses that Python computes ----------------------------------------------------------------------------------
+
+
+class LogCosh:
+    """A loss as an object."""
+
+    def value(self, prediction: Array, target: Array) -> Any:
+        return np.log(np.cosh(prediction - target))
+
+    def derivative(self, prediction: Array, target: Array) -> Any:
+        return np.tanh(prediction - target)
+
+
+def network(width: list[int], dtype: type = np.float64, n: int = 7) -> tuple[KAN, Array, Array, Array]:
+    rng = np.random.default_rng(0)
+    model = KAN(width, grid=3, seed=0, dtype=dtype)
+    samples = rng.uniform(-1, 1, (n, width[0])), 2 * rng.normal(size=(n, width[-1])), rng.uniform(0.1, 2, n)
+    x, y, weight = (array.astype(dtype) for array in samples)
+    return model, x, y, weight
+
+
+@pytest.mark.parametrize("dtype", FLOATS, ids=lambda dtype: dtype.__name__)
+@pytest.mark.parametrize(
+    "loss", ["huber", Huber(0.3), LOGCOSH, LogCosh(), POISSON], ids=["huber", "0.3", "tuple", "object", "counts"]
+)
+@pytest.mark.parametrize("width", [[2, 3, 2], [2, 40, 1]], ids=str)
+def test_a_gradient_is_the_pull_back_of_the_slope_by_the_outputs(width: list[int], loss: Any, dtype: type) -> None:
+    model, x, y, weight = network(width, dtype)
+    outputs, function = model(x), loss_function(loss)
+    share = weight[:, None] / weight.sum() / y.shape[1]
+    value, grad = model.loss_and_grad(x, y, loss, weight)
+    eps = float(np.finfo(dtype).eps)
+    assert value == pytest.approx(float((share * function.value(outputs, y)).sum()), rel=20 * eps)
+    assert value == model.loss(x, y, loss, weight)
+    want = model.vjp(x, share * function.derivative(outputs, y))[0]
+    assert grad.dtype == dtype
+    np.testing.assert_allclose(grad, want, rtol=200 * eps, atol=20 * eps * np.abs(want).max())
+
+
+@given(seed=st.integers(0, 1000), delta=st.floats(0.01, 10))
+def test_slopes_and_curvatures_of_huber_are_those_of_its_value(seed: int, delta: float) -> None:
+    y, target, _ = example(seed, 5, 2, "huber")
+    loss, step = Huber(delta), 1e-6
+    away = abs(abs(y - target) - delta) > 2 * step
+    for f, slope in ((loss.value, loss.derivative), (loss.derivative, loss.curvature)):
+        difference = (f(y + step, target) - f(y - step, target)) / (2 * step)
+        np.testing.assert_allclose(difference[away], slope(y, target)[away], atol=1e-7)
+    np.testing.assert_allclose(loss.rescaled(4.0).value(y / 4, target / 4) * 16, loss.value(y, target))
+
+
+def test_huber_neither_overflows_nor_hides_nan() -> None:
+    y, target = np.array([[1e38, -3e38, np.nan]], np.float32), np.zeros((1, 3), np.float32)
+    np.testing.assert_array_equal(Huber().value(y, target)[0, :2], y[0, :2] * np.float32([1, -1]))
+    np.testing.assert_array_equal(Huber().derivative(y, target), [[1, -1, np.nan]])
+
+
+def test_with_penalties_a_gradient_is_the_sum_of_both() -> None:
+    model, x, y, weight = network([2, 3, 2])
+    for penalties in (Penalties(lamb=0.1), Penalties(lamb=0.1, lamb_l1=0, lamb_entropy=0, lamb_coef=1)):
+        both = objective_and_grad(model, x, y, penalties, LOGCOSH, weight)
+        squares = objective_and_grad(model, x, y, penalties, "mse", weight)
+        alone = model.loss_and_grad(x, y, LOGCOSH, weight)
+        assert both.loss == pytest.approx(alone[0], rel=1e-14)
+        assert both.regularization == squares.regularization
+        pull = squares.grad - model.loss_and_grad(x, y, "mse", weight)[1]
+        np.testing.assert_allclose(both.grad, alone[1] + pull, atol=1e-13)
+
+
+@pytest.mark.parametrize("width", [[2, 3, 2], [2, 40, 1]], ids=str)
+@pytest.mark.jit
+def test_bits_are_the_same_for_any_number_of_threads(width: list[int]) -> None:
+    model, x, y, weight = network(width, n=3000)
+    results = []
+    before = get_threads()
+    try:
+        for threads in (1, 2, 3):
+            set_threads(threads)
+            value, grad = model.loss_and_grad(x, y, LOGCOSH, weight)
+            results.append((value, grad.tobytes()))
+    finally:
+        set_threads(before)
+    assert results == results[:1] * 3
+
+
+@pytest.mark.parametrize(
+    ("loss", "want"),
+    [
+        ("mse", 2.5),
+        (Huber(100.0), 2.5),
+        (Huber(1e-3), 1.0),
+        (POISSON, np.log(2.5)),
+        ((np.add, lambda p, t: p * 0 - 1), 0),
+    ],
+)
+def test_the_best_constant_is_where_the_mean_slope_is_zero(loss: Any, want: float) -> None:
+    y = np.array([[0.0], [1.0], [1.0], [8.0]])
+    found = loss_function(loss).best_constant(y, None)
+    np.testing.assert_allclose(found, [want], atol=2e-3 if loss == Huber(1e-3) else 1e-12)
+    twice = loss_function(loss).best_constant(y[:3], np.array([1.0, 2.0, 0.0]))
+    np.testing.assert_allclose(twice, loss_function(loss).best_constant(y[[0, 1, 1]], None), atol=1e-12)
+
+
+def test_a_fit_by_huber_passes_by_outliers() -> None:
+    rng = np.random.default_rng(0)
+    x = rng.uniform(-1, 1, (60, 1))
+    y = 3 + np.sin(3 * x)
+    y[::15] += 50
+    errors = {}
+    for loss in ("mse", "huber", LogCosh()):
+        model = KAN([1, 1], grid=3, seed=0)
+        result = model.fit(x, y, loss=loss, method="lbfgs", grids=None, steps=60)
+        errors[result.loss_name] = np.abs(model(x) - 3 - np.sin(3 * x)).max()
+        assert result.success
+        assert result.loss == pytest.approx(model.loss(x, y, loss), rel=1e-12)
+    assert max(errors["huber"], errors["custom"]) < 0.1 * errors["mse"]
+    assert "Losses are means of the given loss." in str(result)
+
+
+def test_the_unit_of_targets_does_not_matter_to_huber_if_delta_has_it_too() -> None:
+    _, x, y, _ = network([2, 2], n=40)
+    one, other = (KAN([2, 2], grid=3, seed=0) for _ in range(2))
+    one.fit(x, y, loss=Huber(0.5), method="lbfgs", steps=15, grids=None)
+    other.fit(x, 1024 * y, loss=Huber(512.0), method="lbfgs", steps=15, grids=None)
+    np.testing.assert_array_equal(other(x), 1024 * one(x))
+
+
+def test_adam_fits_counts_by_a_loss_of_the_users() -> None:
+    rng = np.random.default_rng(0)
+    x = rng.uniform(-1, 1, (200, 1))
+    counts = rng.poisson(np.exp(4 + x))
+    model = KAN([1, 1], grid=3, seed=0)
+    options = {"steps": 150, "batch_size": 50, "grids": None, "validation": 0.2}
+    result = model.fit(x, counts, loss=POISSON, method="adam", **options)
+    assert result.success
+    assert np.abs(model(x) - 4 - x).mean() < 0.15 < np.abs(np.log(counts.mean()) - 4 - x).mean()
+
+
+def test_a_loss_other_than_squares_is_not_for_levenberg_marquardt() -> None:
+    model, x, y, _ = network([2, 2])
+    with pytest.raises(ValueError, match=r"^Argument `method` must not be 'lm' for a loss other than 'mse', .*\.$"):
+        model.fit(x, y, loss=LOGCOSH, method="lm")
+
+
+@pytest.mark.parametrize("bad", [None, 3, np.sin, (np.sin,), (np.sin, 1), LogCosh, [np.sin, np.cos], (np.sin,) * 4])
+def test_what_is_no_loss_is_refused(bad: Any) -> None:
+    model, x, y, _ = network([2, 2])
+    with pytest.raises(TypeError, match=r"^Argument `loss` must be 'mse', .*, or an object with such methods, not "):
+        model.loss(x, y, bad)
+
+
+def write_into(p: Array, t: Array) -> Array:
+    p -= t
+    return p
+
+
+@pytest.mark.parametrize(
+    ("loss", "message"),
+    [
+        ((lambda p, t: 1.0, np.subtract), r"a value that maps two arrays of shape \(7, 2\) .*, not to shape \(\)"),
+        ((np.subtract, lambda p, t: (p - t)[0]), "a derivative that maps two arrays"),
+        ((np.subtract, lambda p, t: 1j * p), "of dtype complex128"),
+        ((write_into, np.subtract), "a value that maps arrays to arrays, not fail: .* read-only"),
+    ],
+)
+def test_functions_that_do_not_answer_as_said_are_an_error_and_the_model_stays(loss: Any, message: str) -> None:
+    model, x, y, _ = network([2, 2])
+    before = model.params
+    for call in (model.loss_and_grad, lambda x, y, loss: model.fit(x, y, loss=loss, steps=2)):
+        with pytest.raises(ValueError, match=f"^Argument `loss` must have .*{message}"):
+            call(x, y, loss)
+    np.testing.assert_array_equal(model.params, before)
+
+
+@pytest.mark.parametrize("delta", [0.0, -1.0, np.nan])
+def test_delta_must_be_positive(delta: float) -> None:
+    with pytest.raises(ValueError, match="`delta` must be"):
+        Huber(delta)
+
+
+def held(function: Any, found: dict[int, Any]) -> list[Any]:
+    """What a kernel's code can reach: the functions in its closure and globals, and in theirs."""
+    function = getattr(function, "py_func", function)
+    if isinstance(function, FunctionType) and id(function) not in found:
+        found[id(function)] = function
+        names = function.__code__.co_names
+        for value in [cell.cell_contents for cell in function.__closure__ or ()] + [
+            function.__globals__[name] for name in names if name in function.__globals__
+        ]:
+            held(value, found)
+    return list(found.values())
+
+
+def test_kernels_of_squares_hold_no_other_loss() -> None:
+    """What they hold is compiled with them."""
+    squares, other = (getattr(kernel, "py_func", kernel) for kernel in (losses._squared, losses._cross_entropy))
+    for kernel in (gradient_direct(3, np.dtype(np.float64), LOSSES["mse"]), loss_direct(LOSSES["mse"])):
+        names = held(kernel, {})
+        assert squares in names
+        assert other not in names

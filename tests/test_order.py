@@ -9,8 +9,9 @@ import pytest
 
 from numkan import KAN
 from numkan.train import climbs
-from numkan.train.climbs import Climbs
+from numkan.train.least_squares import LeastSquaresStages
 from numkan.train.order import falls_in_order, falls_too_little, neighbours_agree
+from numkan.train.session import Session
 from numkan.train.start import NotFiniteError
 
 
@@ -139,7 +140,7 @@ def test_another_climb_that_fails_loses_nothing_of_the_first(error, monkeypatch)
     x, y = harmonic()
     first, model = (KAN([2, 2, 1], seed=0) for _ in range(2))
     first.fit(x, y, **LADDER, restarts=30)
-    begin, calls = Climbs._begin_stage, []
+    begin, calls = LeastSquaresStages.begin_stage, []
 
     def fail(self: Any, grid: int) -> None:
         calls.append(grid)
@@ -147,7 +148,7 @@ def test_another_climb_that_fails_loses_nothing_of_the_first(error, monkeypatch)
             raise error("the test")
         begin(self, grid)
 
-    monkeypatch.setattr(Climbs, "_begin_stage", fail)
+    monkeypatch.setattr(LeastSquaresStages, "begin_stage", fail)
     if error is KeyboardInterrupt:
         with pytest.raises(KeyboardInterrupt):
             model.fit(x, y, **LADDER)
@@ -162,7 +163,7 @@ def test_time_that_runs_out_in_another_climb_is_left_to_the_last_fit(monkeypatch
     x, y = harmonic()
     model = KAN([2, 1, 1], seed=0)
     shares: list[float] = []
-    monkeypatch.setattr(Climbs, "_end_after", lambda self, share: shares.append(share))
+    monkeypatch.setattr(Session, "check_time", lambda self: shares.append(self.time_share))
     result = model.fit(x, y, grids="auto", random_state=1, steps=5)
     assert "2 more were tried" in result.chosen["start"]
     assert shares[0] == 1.0  # there is nothing yet that a last fit could begin with

@@ -357,3 +357,16 @@ def test_an_argument_that_is_not_as_said_is_one_sentence(bad, error, text):
 def test_an_option_that_there_is_not_is_named(option):
     with pytest.raises(TypeError, match=option):
         search(X, Y, effort=0.01, **{option: 3})
+
+
+@pytest.mark.jit
+def test_narrow_shapes_that_agree_are_not_taken_for_noise():
+    """Gravity between two points: three shapes of up to three nodes stopped at one error for this draw of the data."""
+    rng = np.random.default_rng(2)
+    box = [(-1.0, 1.0), (-1.0, -0.5), (-1.0, -0.5), (0.5, 1.0), (-1.0, -0.5), (0.5, 1.0)]
+    a, b, c, d, e, f = x = rng.uniform(*np.transpose(box), (3000, 6)).T
+    y = a / ((b - 1) ** 2 + (c - d) ** 2 + (e - f) ** 2)
+    widths = [[6, 1], [6, 1, 1], [6, 2, 1], [6, 3, 1], [6, 2, 1, 1], [6, 5, 1]]
+    _, table = numkan.search(x.T, y, random_state=2, effort=0.1, widths=widths)
+    assert "noise" not in table.message
+    assert any(trial.width == (6, 5, 1) for trial in table.trials)

@@ -13,9 +13,9 @@ import pytest
 
 from numkan import KAN
 from numkan.model.network import Network
-from numkan.train import climbs, second_order, starts
+from numkan.train import climbs, least_squares, starts
 from numkan.train.history import FitStatus
-from numkan.train.run import Ended
+from numkan.train.session import Ended, Session
 from numkan.train.start import NotFiniteError
 from tests.clocks import wind
 
@@ -539,14 +539,15 @@ def test_a_ladder_that_takes_its_share_of_the_time_leaves_the_rest_to_the_last_f
 def test_a_last_fit_that_is_cut_short_does_not_spoil_what_the_ladder_has_reached(monkeypatch):
     """Steps that lower the penalized sum may raise the loss at first; time may end them there."""
     x, y = data(200)
-    consider = second_order.LeastSquaresTraining._consider
+    consider = Session.consider
 
-    def spoil(self: Any, loss: float, objective: float, theta: Any) -> None:
-        consider(self, 100.0 if self._validation is None else loss, objective, theta)
-        if self._validation is None and self._stages[-1].steps < self._steps:
+    def spoil(self: Any, work: Any, theta: Any, loss: float, objective: float, **options: Any) -> bool:
+        kept = consider(self, work, theta, 100.0 if self.validation is None else loss, objective, **options)
+        if self.validation is None and self.stages[-1].steps < self.steps:
             raise Ended(FitStatus.TIME, "Stopped.")
+        return kept
 
-    monkeypatch.setattr(second_order.LeastSquaresTraining, "_consider", spoil)
+    monkeypatch.setattr(Session, "consider", spoil)
     model = small()
     result = model.fit(x, y)
     assert result.status == "time limit"
@@ -649,13 +650,13 @@ def test_held_out_samples_have_the_last_word_on_noise(monkeypatch):
         return np.sign(x[:, 0] + x[:, 1] + 0.3 * x[:, 2] ** 2)
 
     floors: list[float] = []
-    weigh = second_order.Smoothness.weigh
+    update = least_squares.Smoothness.update_weights
 
     def watched(self: Any, problem: Any, c: Any, least_noise: float) -> Any:
         floors.append(least_noise)
-        return weigh(self, problem, c, least_noise)
+        return update(self, problem, c, least_noise)
 
-    monkeypatch.setattr(second_order.Smoothness, "weigh", watched)
+    monkeypatch.setattr(least_squares.Smoothness, "update_weights", watched)
     errors: dict[bool, list[float]] = {True: [], False: []}
     held = 0
     for seed in range(6):
@@ -706,14 +707,14 @@ def test_a_second_climb_that_overflows_is_no_failure_of_the_fit(monkeypatch):
     once.fit(x, y, **options)
     monkeypatch.setattr(climbs, "_CONTRADICTED", 0.0)
     monkeypatch.setattr(climbs, "_POOR", 0.0)
-    begin = second_order.LeastSquaresTraining._begin_stage
+    begin = least_squares.LeastSquaresStages.begin_stage
 
     def overflow(self: Any, grid: int) -> None:
-        if self._stage == 3:
+        if self._session.stage == 3:
             raise NotFiniteError("the parameters")
         begin(self, grid)
 
-    monkeypatch.setattr(second_order.LeastSquaresTraining, "_begin_stage", overflow)
+    monkeypatch.setattr(least_squares.LeastSquaresStages, "begin_stage", overflow)
     result = twice.fit(x, y, **options)
     assert len(result.stages) == 4
     assert result.success
@@ -738,7 +739,7 @@ def test_a_time_limit_is_looked_at_before_every_step(monkeypatch):
 
 def test_a_time_limit_that_ends_the_starts_leaves_the_model_as_it_was(monkeypatch):
     monkeypatch.setattr(starts, "_ACCEPTED", 0.0)
-    monkeypatch.setattr(starts, "_AGREEING", 10**9)
+    monkeypatch.setattr(starts, "_N_AGREEING", 10**9)
     x, y = data(noise=1.0)
     model = small()
     before = state(model)

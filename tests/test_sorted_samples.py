@@ -7,12 +7,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from numkan.base import GIVEN
+from numkan.base import CUSTOM
 from numkan.layer.packed import BaseValues
 from numkan.layer.scratch import FOUR, Group, Scratch, highest_power, scratch_for
 from numkan.layer.sorted_samples import fill_kernel, sort_kernel
 from numkan.spline import extend_grid
-from numkan.spline.pieces import EXTRAPOLATIONS, Pieces, local_pieces
+from numkan.spline.pieces import Pieces, local_pieces
+from numkan.spline.policies import EXTRAPOLATIONS
 from tests.laws import Array, assert_identical, assert_within
 
 FLOATS = [np.dtype(np.float32), np.dtype(np.float64)]
@@ -115,7 +116,7 @@ def test_w_its_powers_and_base_values_are_filled(k: int, backward: bool, dtype: 
     values, slopes = rng.normal(size=(2, 75, 4)).astype(dtype)
     group, highest = Group(3, 70, 1, 4), highest_power(k) if backward else 1
     scratch = sorted_group(x, pieces, k, group)
-    fill_kernel(k, dtype, backward=backward)(group, pieces, BaseValues(GIVEN, values, slopes), True, scratch)
+    fill_kernel(k, dtype, backward=backward)(group, pieces, BaseValues(CUSTOM, values, slopes), True, scratch)
     powers, outermost = scratch.powers.reshape(highest_power(k), -1), 0
     for i, own in zip(range(1, 4), runs(scratch, group, pieces), strict=True):
         for piece, run in enumerate(own):

@@ -9,7 +9,7 @@ import pytest
 
 from numkan import KAN
 from numkan.model.least_squares import LeastSquares
-from numkan.optimize.damped import DampedLeastSquares
+from numkan.optimize import LevenbergMarquardt, Nielsen
 from numkan.train import starts
 from numkan.train.splines import Splines
 from numkan.train.starts import draw, find_start, train_start
@@ -114,13 +114,13 @@ def test_a_trained_start_is_returned_at_its_best_with_its_residual():
 def test_rounds_end_where_little_is_gained_or_enough_is_reached(monkeypatch):
     """Four rounds of ten steps at most: a start on noise is given up after two, one on a line accepted after one."""
     begun = []
-    stepper = starts.DampedLeastSquares
+    stepper = starts.LevenbergMarquardt
 
     def counted(*args: Any, **options: Any) -> Any:
-        begun.append(options["damping"])
+        begun.append(options["rule"].damping)
         return stepper(*args, **options)
 
-    monkeypatch.setattr(starts, "DampedLeastSquares", counted)
+    monkeypatch.setattr(starts, "LevenbergMarquardt", counted)
     x, steps = points(), []
     drawn = draw(splines([2, 1, 1]), x, np.random.default_rng(0))
     train_start(drawn, x, standard(x[:, 0] + 2 * x[:, 1]), NONE, lambda: steps.append(1))
@@ -180,7 +180,7 @@ def finest(start: Any, x: Any, y: Any, grids: Any) -> Any:
     out = []
     for grid in grids:
         start = start.on_grids(x, [grid] * len(start.layers))
-        run = DampedLeastSquares(LeastSquares(start.layers, x, standard(y), NONE), start.vector, damping=1.0)
+        run = LevenbergMarquardt(LeastSquares(start.layers, x, standard(y), NONE), start.vector, rule=Nielsen(), gtol=0)
         for _ in range(15):
             if not run.step():
                 break

@@ -18,7 +18,7 @@ from _accuracy_runs import WARM, Part, one_core
 NOISE = (0.1, 0.01)
 SETS = ("diabetes", "wine", "breast cancer")
 SPLITS = 3  # shuffles of the real data, at most
-EFFORT = 0.15  # of a search on real data
+EFFORT = 0.17  # of a search on real data
 
 #: Predictor, seconds, and the noise that was found, NaN where nothing is said of it.
 Found = tuple[Callable[[Array], Array], float, float]

@@ -85,8 +85,9 @@ def table_d(part: Part) -> str:
         row = [f"{SPECIAL[name].formula}{through}", SPECIAL[name].domain(), f"{s.median:.2g}", f"{s.worst:.2g}"]
         rows.append([*row, f"{kan:.3g}", f"{mlp:.3g}", again, f"{s.seconds:.1f}", networks[name]])
     about = (
-        "`search(effort=0.15)`, numkan's error over the deviation of the targets on 5000 fresh points, median and "
-        f"worst of {_seeds(part)} seeds. Published: best KAN and best MLP of arXiv 2404.19756, table 1, whose domains "
+        f"`search(effort={part['effort']})`, numkan's error over the deviation of the targets on 5000 fresh points, "
+        f"median and worst of {_seeds(part)} seeds. "
+        "Published: best KAN and best MLP of arXiv 2404.19756, table 1, whose domains "
         "are not known. Rerun: pykan [2, 5, 1] at the first seed, G = 3, 5, 10, 20, 50 with 50 steps of L-BFGS each, "
         "best grid on the fresh points; its inputs are stretched to [-1, 1], its targets standardised. Where the first "
         "column says log, both learn the logarithm of the target: that is so where all training targets are positive "
@@ -105,7 +106,8 @@ def table_e(part: Part) -> str:
         row = [f"{name}: {FEYNMAN[name].formula}", FEYNMAN[name].domain(), f"{s.median:.2g}", f"{s.worst:.2g}"]
         rows.append([*row, f"{best:.3g}", "yes" if s.median < best else "no", f"{s.seconds:.1f}", networks[name]])
     about = (
-        f"`search(effort=0.15)`, RMSE on 5000 fresh points, median and worst of {_seeds(part)} seeds. Published: "
+        f"`search(effort={part['effort']})`, RMSE on 5000 fresh points, median and worst of {_seeds(part)} seeds. "
+        "Published: "
         "the best of the four columns of arXiv 2404.19756, table 2, whose ranges are not known. Ranges here are pykan "
         "0.2.8's (kan/feynman.py) for the variable of that name or place, in units in which the quantity it is divided "
         "by is 1. Notes: " + "; ".join(f"{name}: {note}" for name, note in NOTES.items()) + "."

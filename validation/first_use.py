@@ -133,7 +133,7 @@ def others() -> list[Record]:
     with tempfile.TemporaryDirectory() as cold:
         first = seconds(cold, "-c", FIT)
         seconds(cold, "-c", FORWARD)
-        base, own, forward = medians([BASE, f"{BASE}; import numkan", FORWARD], cold)
+        base, own, forward = medians([BASE, f"{BASE}; from numkan import KAN", FORWARD], cold)
     spent, megabytes = grid_update()
     fit(0)  # compiled
     fits = [fit(seed) for seed in range(5)]

@@ -11,13 +11,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from numkan._conformance_options import add_options
 from numkan.conformance.child import imported as imported
 from numkan.conformance.laws import LAWS
 from numkan.conformance.report import Report
 from numkan.conformance.runner import check, replay
 from numkan.conformance.scope import AdapterError
 
-__all__ = ["imported", "main", "read_known"]
+__all__ = ["imported", "main", "read_known", "run"]
 
 
 def read_known(path: str) -> dict[str, str]:
@@ -34,28 +35,8 @@ def read_known(path: str) -> dict[str, str]:
 
 def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m numkan.conformance", description=__doc__)
-    parser.add_argument("adapter", nargs="?", help="package.module:name of an object or a class")
-    parser.add_argument("--only", action="append", default=[], metavar="ID", help="a law or a pattern; may be repeated")
-    parser.add_argument("--soak", type=_seconds, default=0.0, metavar="SECONDS", help="go on with ever new cases")
-    parser.add_argument("--seed", type=int, default=0, help="where cases begin (0)")
-    parser.add_argument("--timeout", type=_seconds, default=60.0, metavar="SECONDS", help="for one call (60)")
-    parser.add_argument("--known", metavar="FILE", help='lines of "id: reason" for laws that are known to fail')
-    parser.add_argument("--json", metavar="FILE", help="write the report, with failing examples, as JSON")
-    parser.add_argument("--markdown", metavar="FILE", help="write the report as Markdown")
-    parser.add_argument("--replay", metavar="FILE", help="run the failing examples of such a JSON file again")
-    parser.add_argument("--list", action="store_true", help="print all laws, and check nothing")
+    add_options(parser)
     return parser.parse_args(arguments)
-
-
-def _seconds(text: str) -> float:
-    """Return a number of seconds that is positive."""
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = -1.0
-    if not 0 < seconds < float("inf"):
-        raise argparse.ArgumentTypeError(f"must be a positive number of seconds, not {text}")
-    return seconds
 
 
 def _check_writable(option: str, name: str | None) -> None:
@@ -88,7 +69,11 @@ def _report(options: argparse.Namespace) -> Report:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a check, and return 0 where all claimed laws hold, 1 where some fail, 2 where they could not be tried."""
-    options = _arguments(arguments)
+    return run(_arguments(arguments))
+
+
+def run(options: argparse.Namespace) -> int:
+    """Do what parsed arguments ask for, and return the exit code of `main`."""
     if options.list:
         for law in LAWS.values():
             print(f"{law.id:<9}{law.statement}\n{'':9}within: {law.tolerance}\n{'':9}source: {law.reference}")

@@ -10,6 +10,7 @@ import numpy as np
 
 from numkan._check import FloatArray
 from numkan._replace_file import replace_file
+from numkan.base import BASE_FUNCTIONS
 from numkan.export.tables import LayerTables, network_tables
 from numkan.model.network import Network
 
@@ -159,8 +160,7 @@ static void {name}_layer{number}(const {real} *x, {real} *y) {{
 }}
 """
 
-#: silu underflows below the cut, where the exponential of a minus x would overflow.
-_BASES = {"silu": "x[i] < {cut} ? 0 : x[i] / (1 + {exp}(-x[i]))", "identity": "x[i]", "zero": "0"}
+#: Where the exponential of -x overflows, a little rounded.
 _CUT = {"float": "-87", "double": "-708"}
 
 
@@ -176,7 +176,7 @@ def _layer(name: str, number: int, layer: LayerTables, real: str) -> list[str]:
         n_breaks=n_pieces - 1,
         powers=powers,
         size=n_out * powers,
-        base=_BASES[layer.base_fun].format(exp="expf" if real == "float" else "exp", cut=_CUT[real]),
+        base=BASE_FUNCTIONS[layer.base_fun].c.format(x="x[i]", f="f" if real == "float" else "", cut=_CUT[real]),
     ).splitlines()
 
 

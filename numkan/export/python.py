@@ -11,6 +11,7 @@ import numpy as np
 
 from numkan._check import FloatArray
 from numkan._replace_file import replace_file
+from numkan.base import BASE_FUNCTIONS
 from numkan.export.tables import LayerTables, network_tables
 from numkan.model.network import Network
 
@@ -59,9 +60,12 @@ def _lines(model: Network, tables: list[LayerTables]) -> Iterator[str]:
         for name in ("breaks", "centre", "inverse", "poly", "base"):
             yield f"        {'base_weight' if name == 'base' else name}={_array(getattr(layer, name))},"
         yield "    )\n)"
-    yield _PREDICT.format(
-        limit="np.finfo(DTYPE).max", n_in=model.n_in, cut="-87" if model.dtype == np.float32 else "-708"
-    )
+    yield "\nBASE_FUNCTIONS = {"
+    for name in sorted({layer.base_fun for layer in tables}):
+        formula = BASE_FUNCTIONS[name].numpy.format(cut="-87" if model.dtype == np.float32 else "-708")
+        yield f"    {name!r}: lambda x: {formula},"
+    yield "}"
+    yield _PREDICT.format(limit="np.finfo(DTYPE).max", n_in=model.n_in)
 
 
 def _array(values: FloatArray) -> str:
@@ -96,10 +100,8 @@ _PREDICT = '''
 
 def base_function(name, x):
     """Return the base function at x."""
-    if name == "silu":
-        with np.errstate(over="ignore", invalid="ignore"):
-            return np.where(x < {cut}, 0, x / (1 + np.exp(-x))).astype(DTYPE)
-    return x if name == "identity" else np.zeros_like(x)
+    with np.errstate(over="ignore", invalid="ignore"):
+        return BASE_FUNCTIONS[name](x).astype(DTYPE)
 
 
 def edges(layer, i, x):

@@ -14,14 +14,12 @@ from typing import NamedTuple
 import numpy as np
 
 from numkan._check import FloatArray
+from numkan.base import BASE_FUNCTIONS
 from numkan.layer.layer import KANLayer
 from numkan.model.network import Network
 from numkan.spline.pieces import local_pieces
 
 __all__ = ["LayerTables", "layer_tables", "network_tables"]
-
-#: The base functions that have a formula; a user's own is known to Python alone.
-_WRITABLE = ("silu", "identity", "zero")
 
 
 class LayerTables(NamedTuple):
@@ -39,10 +37,10 @@ class LayerTables(NamedTuple):
 def network_tables(model: Network) -> list[LayerTables]:
     """Return the tables of all layers; a base function without a formula is refused."""
     for number, layer in enumerate(model.act_fun):
-        if layer._base.name not in _WRITABLE:
+        if layer._base.is_custom:
             raise ValueError(
-                f"A model can be exported if its base function is one of {_WRITABLE}, not one that is given as Python "
-                f"functions (layer {number})."
+                f"A model can be exported if its base function is one of {tuple(BASE_FUNCTIONS)}, not one that is "
+                f"given as Python functions (layer {number})."
             )
     return [layer_tables(layer) for layer in model.act_fun]
 

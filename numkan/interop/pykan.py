@@ -28,7 +28,7 @@ from numkan._shown import shown
 from numkan.base import Function
 from numkan.interop._needed import needed
 from numkan.interop.pykan_checkpoint import read_checkpoint
-from numkan.interop.pykan_layers import ARRAYS, check_knots, layers_of, source_of_model
+from numkan.interop.pykan_layers import ARRAYS, BASES, check_knots, layers_of, source_of_model
 from numkan.model.network import Network
 
 __all__ = ["from_pykan", "to_pykan"]
@@ -166,8 +166,9 @@ def _check_for_pykan(model: Network) -> None:
             rule, value = "extrapolate 'fade', pykan's policy,", repr(layer.extrapolate)
         elif layer.k == 0:
             rule, value = "a degree of at least 1, as pykan has,", "0"
-        elif not isinstance(layer.base_fun, str):
-            rule, value = "the base function 'silu', 'identity' or 'zero'", "functions of the user's"
+        elif layer.base_fun not in BASES:
+            value = repr(layer.base_fun) if isinstance(layer.base_fun, str) else "functions of the user's"
+            rule = "the base function 'silu', 'identity' or 'zero'"
         elif layer.base_fun != first:
             rule, value = f"the base function of layer 0, {first!r},", repr(layer.base_fun)
         if rule:

@@ -12,9 +12,9 @@ from pathlib import Path
 
 from numkan._check import FloatArray, check_number
 from numkan._shown import shown
-from numkan.base import BASE_FUNCTIONS, Function, base_function
+from numkan.base import Function, base_function
 from numkan.interop._needed import needed, reason
-from numkan.interop.pykan_layers import AFFINE, ARRAYS, Settings, Source, numpy_array
+from numkan.interop.pykan_layers import AFFINE, ARRAYS, BASES, Settings, Source, numpy_array
 
 __all__ = ["read_checkpoint"]
 
@@ -64,7 +64,7 @@ def _settings(path: Path) -> tuple[Settings, bool]:
                 f"Argument `model` must have true or false for {key} in {path}, not {shown(flag)}. {instead}"
             )
     base_fun = config.get("base_fun_name")
-    if not isinstance(base_fun, str) or base_fun not in BASE_FUNCTIONS:
+    if not isinstance(base_fun, str) or base_fun not in BASES:
         raise ValueError(
             "Argument `model` must have the base function 'silu', 'identity' or 'zero' in layer 0 and the others, "
             f"not {shown(base_fun)} as in {path}. {instead}"

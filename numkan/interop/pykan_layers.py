@@ -19,10 +19,13 @@ from numkan.interop._needed import reason
 from numkan.layer.layer import KANLayer
 from numkan.spline.knots import check_grid
 
-__all__ = ["ARRAYS", "Settings", "Source", "check_knots", "layers_of", "numpy_array", "source_of_model"]
+__all__ = ["ARRAYS", "BASES", "Settings", "Source", "check_knots", "layers_of", "numpy_array", "source_of_model"]
 
 #: The arrays of a layer of edges.
 ARRAYS = ("grid", "coef", "mask", "scale_base", "scale_sp")
+
+#: The base functions that pykan has, in its own names and in ours.
+BASES = ("silu", "identity", "zero")
 
 #: Those that say what the dtype of a model is; masks come in any.
 _NUMBERS = (".grid", ".coef", ".scale_base", ".scale_sp")

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from numkan.base import IDENTITY, SILU
+from numkan.base import fill_base
 from numkan.compile import kernel
 from numkan.layer.direct import BLOCK, CELL_STRIDE
 from numkan.layer.layout import (
@@ -28,7 +28,6 @@ from numkan.layer.layout import (
     VALUES,
     WIDTH,
 )
-from numkan.layer.silu import silu_kernel
 from numkan.simd.cells import cell_ops
 from numkan.simd.transpose import gather_op, pair_ops, row_stride
 from numkan.simd.vectors import rounded_ops, sample_lanes, vector_ops
@@ -76,33 +75,13 @@ def _look_up_kernel(dtype: np.dtype[Any]) -> Any:
 
 
 @cache
-def _base_kernel(dtype: np.dtype[Any]) -> Any:
-    """Return the kernel of the base function of one input."""
-    step, load, store, splat, *_ = vector_ops(sample_lanes(dtype))
-    fill_silu, zero, one = silu_kernel(dtype), dtype.type(0), dtype.type(1)
-
-    @kernel
-    def fill_base(kind, work, at, full, to, slope_to, slopes):  # type: ignore[no-untyped-def]
-        """Fill b, and b' with `slopes`, at the points from `at` on."""
-        if kind == SILU:
-            fill_silu(work, at, full, work, to, work, slope_to, slopes)
-            return
-        for s in range(0, full, step):
-            store(work, to + s, load(work, at + s) if kind == IDENTITY else splat(zero))
-            if slopes:
-                store(work, slope_to + s, splat(one if kind == IDENTITY else zero))
-
-    return fill_base
-
-
-@cache
 def locate_direct(dtype: np.dtype[Any]) -> Any:
     """Return the kernel that prepares the inputs of a layer."""
     lanes = sample_lanes(dtype)
     step, load, _, splat, fma, mul, _, reached = vector_ops(lanes)
     cell, store_cell, bounded, span = cell_ops(dtype)
     read_cells, look_up, gather = cells_kernel(lanes), _look_up_kernel(dtype), gather_op(dtype, 2)
-    fill_base, store_pairs = _base_kernel(dtype), pair_ops(dtype, 1).store_pairs
+    fill, store_pairs = fill_base(dtype), pair_ops(dtype, 1).store_pairs
     local_numbers, hint_numbers, minus = row_stride(2), row_stride(3), dtype.type(-1)
 
     @kernel
@@ -121,7 +100,7 @@ def locate_direct(dtype: np.dtype[Any]) -> Any:
             if n_cells > 0:
                 hints = layout[layer, HINTS] + i * n_cells * hint_numbers
                 look_up(tables, hints, cells, full, work, at, index, column)
-            fill_base(kind, work, at, full, pairs + BLOCK, rates + BLOCK, slopes)
+            fill(kind, work, at, full, work, pairs + BLOCK, work, rates + BLOCK, slopes)
             for s in range(0, full, step):
                 x = load(work, at + s)
                 if n_cells > 0:

@@ -27,7 +27,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from numkan._check import FloatArray
-from numkan.base import ZERO, base_and_slope
+from numkan.base import base_and_slope
 from numkan.compile import kernel
 from numkan.layer.packed import PackedLayer
 from numkan.simd.vectors import lanes_of, vector_ops
@@ -57,7 +57,7 @@ class Edges(NamedTuple):
     @classmethod
     def of(cls, layer: PackedLayer, x: FloatArray, *, slopes: bool = False) -> Edges:
         """Return the edges of a packed layer at canonical samples x (n, n_in), with their slopes if asked for."""
-        base, base_slopes = (x[:0], x[:0]) if layer.base.kind == ZERO else base_and_slope(layer.base, x)
+        base, base_slopes = (x[:0], x[:0]) if layer.base.is_zero else base_and_slope(layer.base, x)
         return cls(local_functions(x, layer.pieces, slopes=slopes), base, base_slopes, layer.coefs, layer.n_out)
 
     def outputs(self) -> FloatArray:

@@ -94,7 +94,7 @@ class LayerParameters(KnownAttributes):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
-        base_function(self._base)  # another version of numkan may know more of them
+        self._base = base_function(self._base)  # another version of numkan may know more of them
         # A copy each: joblib may hand over memory-mapped, read-only arrays.
         self._set_grid(np.array(self._grid))
         self._bind(np.array(self._storage), np.array(self._fixed))

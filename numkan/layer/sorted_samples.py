@@ -13,12 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from numkan.base import GIVEN, IDENTITY, SILU
+from numkan.base import CUSTOM, fill_base
 from numkan.compile import kernel
 from numkan.layer.columns import columns_kernel
 from numkan.layer.scratch import FOUR, highest_power
-from numkan.layer.silu import silu_kernel
-from numkan.simd.vectors import lanes_of, sample_lanes, vector_ops
+from numkan.simd.vectors import lanes_of, vector_ops
 from numkan.spline.local import bounded
 from numkan.spline.lookup import find_piece
 
@@ -148,31 +147,20 @@ def fill_kernel(k: int, dtype: np.dtype[Any], backward: bool) -> Any:
 @cache
 def _base_kernel(dtype: np.dtype[Any]) -> Any:
     """Return the kernel of the base values of one sorted input."""
-    lanes, silu = sample_lanes(dtype), silu_kernel(dtype)
-    zero, one = dtype.type(0), dtype.type(1)
+    fill_named, zero = fill_base(dtype), dtype.type(0)
 
     @kernel
     def fill(group, slot, count, base, with_slopes, scratch):  # type: ignore[no-untyped-def]
         """Fill base and slope at the first `count` places of a slot."""
-        ordered, order, start, value, slope = (
-            scratch.ordered,
-            scratch.order,
-            slot * scratch.stride,
-            scratch.base,
-            scratch.slope,
-        )
-        if base.kind == SILU:
-            silu(ordered, start, (count + lanes - 1) // lanes * lanes, value, start, slope, start, with_slopes)
-        elif base.kind == GIVEN:
-            for q in range(start, start + count):
-                sample = np.int64(order[q])
-                value[q] = slope[q] = zero  # the padding
-                if sample < group.size:
-                    value[q] = base.values[group.begin + sample, group.low + slot]
-                    slope[q] = base.slopes[group.begin + sample, group.low + slot]
-        else:
-            for q in range(start, start + count):
-                value[q] = ordered[q] if base.kind == IDENTITY else zero
-                slope[q] = one if base.kind == IDENTITY else zero
+        start, order, value, slope = slot * scratch.stride, scratch.order, scratch.base, scratch.slope
+        if base.kind != CUSTOM:
+            fill_named(base.kind, scratch.ordered, start, count, value, start, slope, start, with_slopes)
+            return
+        for q in range(start, start + count):
+            sample = np.int64(order[q])
+            value[q] = slope[q] = zero  # the padding
+            if sample < group.size:
+                value[q] = base.values[group.begin + sample, group.low + slot]
+                slope[q] = base.slopes[group.begin + sample, group.low + slot]
 
     return fill

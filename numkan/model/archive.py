@@ -1,9 +1,11 @@
 """Models on disk: one plain ``.npz``, exact in every bit, that holds no pickle and is never half written.
 
 A file is a zip of ``.npy`` members, stored as they are, so ``numpy.load(path)`` reads it as well: ``config`` (JSON as
-bytes) and, for each layer, ``layer_0.grid``, ``.coef``, ``.scale_base``, ``.scale_sp`` and ``.mask``. Members are
-sorted and bear a fixed date: the same model makes the same bytes. A file that is read is not trusted: names, dtypes,
-shapes and sizes are compared with each other and with the size of the file before any array is made.
+bytes) and, for each layer, ``layer_0.grid``, ``.coef``, ``.scale_base``, ``.scale_sp`` and ``.mask``. A model that was
+fitted to a table has ``encoding`` too (JSON as bytes, ``numkan/cli/encoding.py``), which is kept and not interpreted
+here. Members are sorted and bear a fixed date: the same model makes the same bytes. A file that is read is not trusted:
+names, dtypes, shapes and sizes are compared with each other and with the size of the file before any array is made.
+``docs/file_format.md`` describes the format for other programs.
 """
 
 from __future__ import annotations
@@ -119,6 +121,8 @@ def _members(model: Network) -> dict[str, Any]:
     }
     text = json.dumps(config, sort_keys=True, allow_nan=False).encode()
     members: dict[str, Any] = {"config": np.frombuffer(text, np.uint8)}
+    if model._encoding is not None:
+        members["encoding"] = np.frombuffer(model._encoding, np.uint8)
     for place, layer in enumerate(model.act_fun):
         for name in _ARRAYS:
             array = np.ascontiguousarray(getattr(layer, name))
@@ -158,7 +162,7 @@ def load(
     """
     with open(_check_path(path), "rb") as file:
         try:
-            layers, given = _read_layers(file)
+            layers, given, encoding = _read_layers(file)
         except _BROKEN as error:
             raise ValueError(
                 f"Argument `path` must name a model that numkan saved, not {os.fspath(path)!r}: "
@@ -176,11 +180,13 @@ def load(
         )
     for layer in given:
         layer._base = base_function(base_fun)  # type: ignore[arg-type]
-    return model_class._of(layers)
+    model = model_class._of(layers)
+    model._encoding = encoding
+    return model
 
 
-def _read_layers(file: IO[bytes]) -> tuple[list[KANLayer], list[KANLayer]]:
-    """Return all layers, and those among them whose base function is still to be given."""
+def _read_layers(file: IO[bytes]) -> tuple[list[KANLayer], list[KANLayer], bytes | None]:
+    """Return all layers, those whose base function is still to be given, and the encoding where there is one."""
     _check_directory(file)
     with zipfile.ZipFile(file) as archive:
         index = _index(archive, os.fstat(file.fileno()).st_size)
@@ -193,16 +199,27 @@ def _read_layers(file: IO[bytes]) -> tuple[list[KANLayer], list[KANLayer]]:
             for place, layer in enumerate(settings)
             for name, shape in _shapes(layer).items()
         }
-        odd = sorted((set(index) - {"config.npy"}) ^ set(shapes))
+        odd = sorted((set(index) - {"config.npy", "encoding.npy"}) ^ set(shapes))
         if odd:
             raise ValueError(f"member {odd[0]} is {'missing' if odd[0] in shapes else 'unknown'}.")
         arrays = {name: _array(archive, index[name], dtype, shape) for name, shape in shapes.items()}
+        encoding = _encoding(archive, index.get("encoding.npy"))
     layers, given = [], []
     for place, layer in enumerate(settings):
         layers.append(_layer(layer, dtype, {name: arrays[f"layer_{place}.{name}.npy"] for name in _ARRAYS}))
         if layer["base_fun"] == _GIVEN:
             given.append(layers[-1])
-    return layers, given
+    return layers, given, encoding
+
+
+def _encoding(archive: zipfile.ZipFile, info: zipfile.ZipInfo | None) -> bytes | None:
+    """Return the JSON of the encoding as it is in the file, which must be an object; None where there is none."""
+    if info is None:
+        return None
+    text: bytes = _array(archive, info, np.dtype(np.uint8), None).tobytes()
+    if not isinstance(json.loads(text), dict):
+        raise ValueError(f"member {info.filename} is no JSON object.")
+    return text
 
 
 def _check_directory(file: IO[bytes]) -> None:

@@ -13,7 +13,7 @@ from numkan.layer.direct_backward import gradient_of_layer
 from numkan.layer.direct_forward import forward_direct, locate_direct
 from numkan.layer.direct_pull import pull_back_direct
 from numkan.layer.layout import COTANGENTS, N_OUT, OUTPUTS, VALUES, WIDTH
-from numkan.model.losses import loss_kernel
+from numkan.model.losses import Loss, loss_kernel
 from numkan.simd.transpose import transpose_op
 from numkan.simd.vectors import sample_lanes
 
@@ -72,7 +72,7 @@ def predict_direct(k: int, dtype: np.dtype[Any]) -> Any:
 
 
 @cache
-def loss_direct(loss: str) -> Any:
+def loss_direct(loss: Loss) -> Any:
     """Return the kernel of the loss of outputs, summed in the order in which :func:`gradient_direct` sums it."""
     add_loss = loss_kernel(loss)
 
@@ -90,7 +90,7 @@ def loss_direct(loss: str) -> Any:
 
 
 @cache
-def gradient_direct(k: int, dtype: np.dtype[Any], loss: str) -> Any:
+def gradient_direct(k: int, dtype: np.dtype[Any], loss: Loss) -> Any:
     """Return the kernel of a loss and its gradient by packed edges."""
     forward_network, add_loss = _forward_kernel(k, dtype), loss_kernel(loss)
     add_gradient, pull_back, zero = gradient_of_layer(k, dtype), pull_back_direct(k, dtype), dtype.type(0)

@@ -19,7 +19,7 @@ from numkan.layer.work import aligned_empty, borrowed
 from numkan.model.blocks import Predictor
 from numkan.model.direct_kernels import gradient_direct, loss_direct, predict_direct
 from numkan.model.direct_plan import DirectPlan, Sizes
-from numkan.model.losses import Targets
+from numkan.model.targets import Targets
 
 __all__ = ["DirectNetwork"]
 

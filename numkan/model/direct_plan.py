@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from numkan._check import FloatArray
-from numkan.base import GIVEN
 from numkan.layer import direct
 from numkan.layer import layout as at
 from numkan.layer.layer import KANLayer
@@ -107,7 +106,7 @@ def direct_plan(layers: Sequence[KANLayer], numbers: FloatArray) -> DirectPlan |
 def _suits(layers: Sequence[KANLayer]) -> bool:
     """Return whether degree, base functions and policies allow the direct form."""
     k = layers[0].k
-    if k == 0 or any(layer.k != k or layer._base.kind == GIVEN for layer in layers):
+    if k == 0 or any(layer.k != k or layer._base.is_custom for layer in layers):
         return False  # steps are looked up, not evaluated; a user's base function is Python
     return all(layer.basis.outside.has_values for layer in layers)
 

@@ -17,7 +17,7 @@ from numkan.layer.pack import Receiver
 from numkan.layer.packed import PackedLayer
 from numkan.layer.work import borrowed
 from numkan.model.cuts import gradient_rows, part_rows, spans
-from numkan.model.losses import Targets
+from numkan.model.targets import Targets
 from numkan.spline.pieces import check_inside
 
 __all__ = ["activations", "all_activations", "backward", "check_domain", "forward", "loss_and_gradients"]

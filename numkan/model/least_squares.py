@@ -20,7 +20,7 @@ import numpy as np
 from scipy.linalg import blas
 
 from numkan._check import FloatArray
-from numkan.base import ZERO, BaseFunction, base_and_slope
+from numkan.base import BaseFunction, base_and_slope
 from numkan.compile import jit_is_off
 from numkan.layer.layer import KANLayer
 from numkan.model.normal_kernels import (
@@ -97,7 +97,7 @@ class _Basis(NamedTuple):
 
     @classmethod
     def of(cls, layer: SplineLayer, x: FloatArray) -> _Basis:
-        counts = layer.base.kind != ZERO and layer.base_scale.any()
+        counts = not layer.base.is_zero and layer.base_scale.any()
         functions = local_functions(x, layer.basis.pieces, slopes=True)
         return cls(functions, base_and_slope(layer.base, x) if counts else None)
 

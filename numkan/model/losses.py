@@ -5,26 +5,97 @@ r"""Losses: a number to be made small, and its derivative by the network's outpu
 ``"cross_entropy"``
     of logits :math:`\hat y` and integer labels y:
     :math:`L = \sum_n w_n \big(\log \sum_o e^{\hat y_{no}} - \hat y_{n, y_n}\big) \big/ \sum_n w_n`
+``"huber"``, or :class:`Huber` with another delta than 1
+    :math:`L = \sum_n w_n \sum_o h(\hat y_{no} - y_{no}) \big/ \big(n_{out} \sum_n w_n\big)`, with
+    :math:`h(e) = e^2 / 2` for :math:`|e| \le \delta` and :math:`\delta (|e| - \delta / 2)` beyond
+a user's own
+    :math:`L = \sum_n w_n \sum_o \ell(\hat y_{no}, y_{no}) \big/ \big(n_{out} \sum_n w_n\big)`, given by a tuple
+    (value, derivative) or (value, derivative, curvature) of functions of (prediction, target), or by an object with
+    such methods. Both arguments have shape (n, n_out), and so has what is returned: one value an entry.
 
-without sample weights all w are 1. Sums over samples are kept in float64 whatever the dtype.
+Without sample weights all w are 1. Sums over samples are kept in float64 whatever the dtype.
+
+:data:`LOSSES` is the registry. A loss whose kernel is None is computed by its own functions, between two passes through
+the network: to add one, write its class and a line in the registry. Only squares and cross-entropy are compiled.
 """
 
 from __future__ import annotations
 
-from functools import cache
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 
-from numkan._check import FloatArray, as_float_array, check_finite, check_option
-from numkan._real import as_plain_array
+from numkan._check import FloatArray, check_number, check_option
+from numkan._shown import shown
 from numkan.compile import kernel
 
-__all__ = ["LOSSES", "Targets", "loss_kernel", "targets"]
+__all__ = ["LINEAR", "LOSSES", "Huber", "Loss", "LossFunctions", "loss_function", "loss_kernel"]
 
-_RELABEL = "Use numpy.unique(y, return_inverse=True)[1], which numbers classes of any kind from 0."
+#: A function of (prediction, target), each (n, n_out), that returns one value an entry.
+EntryFunction = Callable[[FloatArray, FloatArray], Any]
 
-_NO_LABELS = np.empty(0, np.int64)
+#: Bisections for the best constant output, and doublings of the interval before: the end of a float64.
+_BISECTIONS, _DOUBLINGS = 64, 12
+
+
+@runtime_checkable
+class LossFunctions(Protocol):
+    """A loss of a user's own, as an object; it may have the method `curvature` too."""
+
+    def value(self, prediction: FloatArray, target: FloatArray) -> Any:
+        """Return the loss of every entry (n, n_out)."""
+
+    def derivative(self, prediction: FloatArray, target: FloatArray) -> Any:
+        """Return its derivative by the prediction (n, n_out)."""
+
+
+class Loss:
+    """A loss as the library sees it, with what most losses have in common."""
+
+    name: ClassVar[str] = "custom"
+    means: ClassVar[str] = "means of the given loss"  #: what a printed result says of its losses
+    kernel: ClassVar[Any] = None  #: compiled, see :func:`_squared`; None where value and derivative are to be called
+    takes_labels: ClassVar[bool] = False
+
+    def value(self, prediction: FloatArray, target: FloatArray) -> Any:
+        """Return the loss of every entry (n, n_out)."""
+        raise NotImplementedError
+
+    def derivative(self, prediction: FloatArray, target: FloatArray) -> Any:
+        """Return its derivative by the prediction (n, n_out)."""
+        raise NotImplementedError
+
+    def rescaled(self, unit: float) -> Loss | None:
+        """Return the loss of predictions and targets in another unit, over its square; None where it has no such."""
+        return None
+
+    def best_constant(self, y: FloatArray, weight: FloatArray | None) -> FloatArray:
+        """Return the constant outputs (n_out,) of least loss for targets (n, n_out), both float64.
+
+        That is where the mean derivative changes its sign; 0 for an output where it does not.
+        """
+        share = np.ones(len(y)) if weight is None else weight
+
+        def is_below(constant: FloatArray) -> Any:
+            return share @ np.asarray(self.derivative(np.broadcast_to(constant, y.shape).copy(), y)) < 0.0
+
+        with np.errstate(all="ignore"):
+            low = np.full(y.shape[1], -max(float(np.abs(y).max()), 1.0))
+            for _ in range(_DOUBLINGS):
+                if is_below(low).all() and not is_below(-low).any():
+                    break
+                low *= 2.0
+            found, high = is_below(low) & ~is_below(-low), -low
+            for _ in range(_BISECTIONS):
+                middle = 0.5 * (low + high)
+                below = is_below(middle)
+                low, high = np.where(below, middle, low), np.where(below, high, middle)
+        return np.where(found, 0.5 * (low + high), 0.0)
+
+
+# --- kernels ------------------------------------------------------------------------------------------------------
 
 
 @kernel
@@ -49,12 +120,12 @@ def _sum_of_squares(y, at, target, goal, n_out):  # type: ignore[no-untyped-def]
 
 @kernel
 def _squared(y, y_at, count, n_out, target, weight, begin, scale, y_bar, bar_at, bar_width):  # type: ignore[no-untyped-def]
-    """Return sum w e^2 over `count` samples, and fill y_bar with scale * w * e; y_bar may be y.
+    """Return sum w e^2 over `count` samples, and fill y_bar with 2 * scale * w * e; y_bar may be y.
 
     All arrays are flat: y has the samples' outputs from y_at on, y_bar from bar_at on in rows of bar_width; target
     (n * n_out,) and weight (n,), or (0,) for ones, have all samples, these from number `begin` on.
     """
-    scale, weighted = y_bar.dtype.type(scale), weight.shape[0] > 0
+    scale, weighted = y_bar.dtype.type(2.0 * scale), weight.shape[0] > 0
     loss = 0.0
     for s in range(count):
         factor = scale * weight[begin + s] if weighted else scale
@@ -98,129 +169,154 @@ def _cross_entropy(y, y_at, count, n_out, label, weight, begin, scale, y_bar, ba
     return loss
 
 
-#: The kernel of each loss, and the factor of its derivative that is not in the kernel.
-_KERNELS = {"mse": (_squared, 2.0), "cross_entropy": (_cross_entropy, 1.0)}
-
-LOSSES = tuple(_KERNELS)
-
-
-def loss_kernel(loss: str) -> Any:
-    """Return the kernel of a loss; see `_squared` for its arguments."""
-    return _KERNELS[loss][0]
-
-
-class Targets(NamedTuple):
-    """What a network's outputs are compared with, in canonical form, and how."""
-
-    loss: str
-    y: FloatArray  # (n, n_out), or (0, n_out) where there are labels
-    label: Any  # (n,) int64, or (0,)
-    weight: FloatArray  # (n,) of the dtype, the largest about 1, or (0,) for ones
-    total: float  # what the sum over the samples is divided by
-
-    def for_kernel(self) -> tuple[Any, FloatArray, float]:
-        """Return flat targets or labels, weights, and the factor of a sample's derivative."""
-        target = self.y.reshape(-1) if len(self.y) else self.label
-        return target, self.weight, _KERNELS[self.loss][1] / self.total
-
-    def take(self, rows: Any, weight: FloatArray, total: float) -> Targets:
-        """Return those of some samples, with other weights."""
-        y, label = (array[rows] if len(array) else array for array in (self.y, self.label))
-        return Targets(self.loss, y, label, weight, total)
-
-    def part(self, rows: slice, predicted: FloatArray, y_bar: FloatArray) -> float:
-        """Return the share of some rows in the loss, and fill y_bar with its derivative by their outputs."""
-        count, n_out = predicted.shape
-        target, weight, scale = self.for_kernel()
-        samples = predicted.reshape(-1), 0, count, n_out
-        loss = loss_kernel(self.loss)(*samples, target, weight, rows.start, scale, y_bar.reshape(-1), 0, n_out)
-        return float(loss) / self.total
+@kernel
+def _linear(y, y_at, count, n_out, target, weight, begin, scale, y_bar, bar_at, bar_width):  # type: ignore[no-untyped-def]
+    """Fill y_bar with target, which holds cotangents of the outputs; return 0. Arrays as in `_squared`."""
+    for s in range(count):
+        at, to = (begin + s) * n_out, bar_at + s * bar_width
+        for o in range(n_out):
+            y_bar[to + o] = target[at + o]
+    return 0.0
 
 
-def _relative(weight: FloatArray) -> FloatArray:
-    """Return weights over a power of two: the largest is about 1, so that sums and products with them stay finite."""
-    with np.errstate(under="ignore"):
-        relative: FloatArray = np.ldexp(weight, -np.frexp(np.abs(weight).max())[1])
-    return relative
+# --- the losses that there are ------------------------------------------------------------------------------------
 
 
-@cache
-def _no_weight(dtype: np.dtype[Any]) -> FloatArray:
-    return np.empty(0, dtype)
+class _SquaredError(Loss):
+    name, means, kernel = "mse", "mean squares", staticmethod(_squared)
+
+    def rescaled(self, unit: float) -> Loss:
+        return self
+
+    def best_constant(self, y: FloatArray, weight: FloatArray | None) -> FloatArray:
+        mean: FloatArray = np.average(y, axis=0, weights=weight)
+        return mean
 
 
-def targets(y: Any, n: int, n_out: int, dtype: np.dtype[Any], loss: str, sample_weight: Any = None) -> Targets:
-    """Check targets and weights for `n` samples and `n_out` outputs.
+class _CrossEntropy(Loss):
+    name, means, kernel, takes_labels = "cross_entropy", "mean cross-entropies", staticmethod(_cross_entropy), True
+
+
+class _Linear(Loss):
+    """The sum of outputs times their cotangents: how a gradient goes on from a derivative by the outputs."""
+
+    name, kernel = "linear", staticmethod(_linear)
+
+
+@dataclass(frozen=True)
+class Huber(Loss):
+    r"""The Huber loss, :math:`e^2 / 2` up to :math:`|e| = \delta` and a straight line beyond: outliers pull less.
 
     Parameters
     ----------
-    y : array_like
-        Shape (n, n_out), or (n,) where there is one output; integer labels (n,) in [0, n_out) for cross-entropy.
-    sample_weight : array_like, shape (n,), optional
-        Not negative, with a positive sum.
+    delta : float
+        In the units of the targets, positive: about the size of the errors that are no outliers.
+
+    References
+    ----------
+    P. J. Huber, "Robust estimation of a location parameter", Annals of Mathematical Statistics 35 (1964).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from numkan import KAN
+    >>> x = np.linspace(-1, 1, 50)[:, None]
+    >>> y = np.where(np.arange(50) == 20, 100.0, x[:, 0])
+    >>> model = KAN([1, 1], grid=3, seed=0)
+    >>> result = model.fit(x, y, loss=Huber(delta=0.1), grids=None)
+    >>> bool(np.abs(model(x) - x).max() < 0.1)
+    True
+    """
+
+    delta: float = 1.0
+    name: ClassVar[str] = "huber"
+    means: ClassVar[str] = "mean Huber losses"
+
+    def __post_init__(self) -> None:
+        check_number("delta", self.delta, 0.0, exclusive=True)
+
+    def value(self, prediction: FloatArray, target: FloatArray) -> FloatArray:
+        """Return the loss of every entry."""
+        e = prediction - target
+        bounded = np.clip(e, -self.delta, self.delta)
+        return bounded * (e - 0.5 * bounded)
+
+    def derivative(self, prediction: FloatArray, target: FloatArray) -> FloatArray:
+        """Return its derivative by the prediction."""
+        return np.clip(prediction - target, -self.delta, self.delta)
+
+    def curvature(self, prediction: FloatArray, target: FloatArray) -> FloatArray:
+        """Return its second derivative by the prediction, 0 beyond delta."""
+        return (np.abs(prediction - target) <= self.delta).astype(prediction.dtype)
+
+    def rescaled(self, unit: float) -> Huber:
+        """Return the loss of predictions and targets in another unit, over its square."""
+        return Huber(self.delta / unit)
+
+
+@dataclass(frozen=True)
+class _Custom(Loss):
+    """A user's functions, whose answers are checked."""
+
+    functions: tuple[EntryFunction, ...]  # value, derivative and, perhaps, curvature
+
+    def value(self, prediction: FloatArray, target: FloatArray) -> Any:
+        return _answer("value", self.functions[0], prediction, target)
+
+    def derivative(self, prediction: FloatArray, target: FloatArray) -> Any:
+        return _answer("derivative", self.functions[1], prediction, target)
+
+
+def _answer(role: str, function: EntryFunction, prediction: FloatArray, target: FloatArray) -> Any:
+    """Return what a user's function answers; it sees read-only arrays."""
+    arguments = []
+    for array in (prediction, target):
+        arguments.append(array.view())
+        arguments[-1].flags.writeable = False
+    try:
+        out = np.asarray(function(*arguments))
+    except ValueError as error:
+        raise ValueError(f"Argument `loss` must have a {role} that maps arrays to arrays, not fail: {error}") from error
+    if out.shape != prediction.shape or out.dtype.kind not in "fiub":
+        raise ValueError(
+            f"Argument `loss` must have a {role} that maps two arrays of shape {prediction.shape} to real numbers of "
+            f"the same shape, not to shape {out.shape} of dtype {out.dtype}."
+        )
+    return out
+
+
+#: The losses that have a name.
+LOSSES: dict[str, Loss] = {loss.name: loss for loss in (_SquaredError(), _CrossEntropy(), Huber())}
+
+#: Its targets are cotangents.
+LINEAR = _Linear()
+
+
+def loss_function(loss: Any) -> Loss:
+    """Return the loss of a name, of a user's functions, or the loss itself.
 
     Raises
     ------
-    ValueError, TypeError
-        On a wrong shape, NaN or infinity, a label out of range, an unknown loss, no samples.
+    ValueError
+        If the name is unknown.
+    TypeError
+        If it is none of these.
     """
-    check_option("loss", loss, LOSSES)
-    if n == 0:
-        raise ValueError("Argument `x` must have at least one row for a loss, not 0.")
-    weight = _no_weight(dtype)
-    total = float(n)
-    if sample_weight is not None:
-        weight = as_float_array("sample_weight", sample_weight, dtype)
-        if weight.shape != (n,):
-            raise ValueError(f"Argument `sample_weight` must have shape ({n},), not {weight.shape}.")
-        check_finite("sample_weight", weight, sample_weight)
-        least, weight = weight.min(), _relative(weight)
-        total = float(weight.sum(dtype=np.float64))
-        if least < 0 or total <= 0:
-            rule, value = ("not be negative", least) if least < 0 else ("have a positive sum", total)
-            raise ValueError(f"Argument `sample_weight` must {rule}, not {value:g}.")
-    if loss == "mse":
-        return Targets(loss, _numbers(y, n, n_out, dtype), _NO_LABELS, weight, total * n_out)
-    return Targets(loss, np.empty((0, n_out), dtype), _labels(y, n, n_out), weight, total)
+    if isinstance(loss, str):
+        return LOSSES[check_option("loss", loss, LOSSES)]
+    if isinstance(loss, Loss):
+        return loss
+    if isinstance(loss, LossFunctions) and not isinstance(loss, type):
+        loss = (loss.value, loss.derivative)
+    if isinstance(loss, tuple) and len(loss) in (2, 3) and all(map(callable, loss)):
+        return _Custom(loss)
+    names = ", ".join(map(repr, LOSSES))
+    raise TypeError(
+        f"Argument `loss` must be {names}, a tuple (value, derivative) or (value, derivative, curvature) of functions, "
+        f"or an object with such methods, not {shown(loss)}."
+    )
 
 
-def _numbers(y: Any, n: int, n_out: int, dtype: np.dtype[Any]) -> FloatArray:
-    array = as_float_array("y", y, dtype)
-    if array.ndim == 1 and n_out == 1 and len(array) == n:
-        array = array[:, None]
-    if array.shape != (n, n_out):
-        short = f" or ({n},)" if n_out == 1 else ""
-        labels = array.shape == (n,) and bool((np.rint(array) == array).all())
-        hint = " Use loss='cross_entropy' for integer labels." if labels else ""
-        raise ValueError(f"Argument `y` must have shape ({n}, {n_out}){short}, not {array.shape}.{hint}")
-    check_finite("y", array, y)
-    return array
-
-
-def _labels(y: Any, n: int, n_out: int) -> Any:
-    given = as_plain_array("y", y)
-    if given.dtype.kind == "U" or (given.dtype.kind == "O" and any(isinstance(entry, str) for entry in given.flat)):
-        raise TypeError(f"Argument `y` must hold integer labels, not texts of dtype {given.dtype}. {_RELABEL}")
-    values = as_float_array("y", y, np.float64)
-    if values.shape != (n,):
-        hint = " Use y.argmax(axis=1) for rows that are 1 at the class." if values.shape == (n, n_out) else ""
-        raise ValueError(f"Argument `y` must have shape ({n},) of integer labels, not {values.shape}.{hint}")
-    check_finite("y", values)
-    labels = values.astype(np.int64)
-    if (labels != values).any():
-        raise ValueError(f"Argument `y` must hold integer labels, not {values[labels != values][0]:g}.")
-    outside = (labels < 0) | (labels >= n_out)
-    if outside.any():
-        hint = _label_hint(np.unique(labels), n_out)
-        raise ValueError(f"Argument `y` must hold labels in [0, {n_out}), not {labels[outside][0]}. {hint}")
-    return labels
-
-
-def _label_hint(classes: Any, n_out: int) -> str:
-    """Return what to do about sorted labels, each once, that are not all in [0, n_out)."""
-    if classes[0] < 0 or classes[-1] - classes[0] >= len(classes):
-        return _RELABEL
-    first = "y - 1" if classes[0] == 1 else "y"
-    if len(classes) > n_out:
-        return f"Use {first} with a network of {len(classes)} outputs, one for each class."
-    return "Use y - 1: labels begin at 0." if classes[0] == 1 else _RELABEL
+def loss_kernel(loss: Loss) -> Any:
+    """Return the kernel of a compiled loss; see `_squared` for its arguments."""
+    return loss.kernel

@@ -22,8 +22,8 @@ from numkan.model.direct_plan import direct_plan
 from numkan.model.evaluate import all_activations, check_domain, forward, loss_and_gradients
 from numkan.model.frozen import FrozenKAN
 from numkan.model.layer_outputs import network_activations
-from numkan.model.losses import Targets, targets
 from numkan.model.stack import Stack
+from numkan.model.targets import Targets, targets
 from numkan.spline.spline_basis import SplineBasis
 
 __all__ = ["Network"]
@@ -111,7 +111,7 @@ class Network(Stack):
 
     # --- derivatives ----------------------------------------------------------------------------------------------
 
-    def loss_and_grad(self, x: Any, y: Any, loss: str = "mse", sample_weight: Any = None) -> tuple[float, FloatArray]:
+    def loss_and_grad(self, x: Any, y: Any, loss: Any = "mse", sample_weight: Any = None) -> tuple[float, FloatArray]:
         """Return the loss at samples and its gradient by the parameters.
 
         Parameters
@@ -119,8 +119,9 @@ class Network(Stack):
         x : array_like, shape (n, n_in)
         y : array_like, shape (n, n_out), or (n,) where there is one output
             Integer labels (n,) for cross-entropy.
-        loss : {"mse", "cross_entropy"}
-            See :mod:`numkan.model.losses` for the formulas.
+        loss : {"mse", "cross_entropy", "huber"}, or a user's own
+            A user's own is a tuple (value, derivative) of functions of (prediction, target), each (n, n_out) in and
+            out. See :mod:`numkan.model.losses` for the formulas.
         sample_weight : array_like, shape (n,), optional
 
         Returns
@@ -134,6 +135,9 @@ class Network(Stack):
         return self._loss_and_grad(x, goal)
 
     def _loss_and_grad(self, x: FloatArray, goal: Targets) -> tuple[float, FloatArray]:
+        if not goal.is_compiled:
+            loss, linear = goal.linear(self._predict(x))
+            return loss, self._loss_and_grad(x, linear)[1]
         direct = self._direct()
         if direct is not None:
             return direct.loss_and_grad(x, goal)
@@ -141,13 +145,15 @@ class Network(Stack):
         with self._packed() as layers:
             return loss_and_gradients(layers, x, goal, receivers), grad
 
-    def loss(self, x: Any, y: Any, loss: str = "mse", sample_weight: Any = None) -> float:
+    def loss(self, x: Any, y: Any, loss: Any = "mse", sample_weight: Any = None) -> float:
         """Return the loss at samples: arguments and number as in :meth:`loss_and_grad`."""
         x = self._samples(x)
         goal = targets(y, len(x), self._n_out, self._dtype, loss, sample_weight)
         return self._loss(x, goal)
 
     def _loss(self, x: FloatArray, goal: Targets) -> float:
+        if not goal.is_compiled:
+            return goal.loss_of(self._predict(x))
         direct = self._direct()
         if direct is not None:
             return direct.loss(x, goal)

@@ -158,7 +158,7 @@ def prune(self: Model, x: Any = None, threshold: float = THRESHOLD) -> Model:
         layers.append(_part(layer, rows, columns, left))
         for o, constant in enumerate(gone[columns]):
             _carry(layers[-1], o, constant)
-    return type(self)._of(layers)
+    return self._with_layers(layers)
 
 
 # --- scores -------------------------------------------------------------------------------------------------------

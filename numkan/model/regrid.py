@@ -79,7 +79,7 @@ def refine(self: AnyStack, grid: int | Sequence[int]) -> AnyStack:
     """
     grids = per_layer("grid", grid, self.depth, 1)
     _check_coef(self)
-    return type(self)._of([layer.refine(n) for layer, n in zip(self.act_fun, grids, strict=True)])
+    return self._with_layers([layer.refine(n) for layer, n in zip(self.act_fun, grids, strict=True)])
 
 
 def coverage(self: Stack, x: Any) -> list[Coverage]:

@@ -50,9 +50,9 @@ from numkan.model.cuts import chunk_rows, spans
 from numkan.model.derivatives import new_gradient
 from numkan.model.evaluate import check_domain
 from numkan.model.layer_outputs import checked_activations
-from numkan.model.losses import Targets, targets
 from numkan.model.moments import edge_moments, without_rounding
 from numkan.model.network import Network
+from numkan.model.targets import Targets, targets
 
 __all__ = ["Objective", "Penalties", "objective_and_grad", "penalized"]
 
@@ -108,7 +108,7 @@ def objective_and_grad(
     x: Any,
     y: Any,
     penalties: Penalties,
-    loss: str = "mse",
+    loss: Any = "mse",
     sample_weight: Any = None,
 ) -> Objective:
     """Return loss + lamb * regularization at samples, and its gradient by the parameters.
@@ -200,6 +200,9 @@ def _with_edges(
     n, size = x.shape[0], chunk_rows(layers, len(x))
     pieces = spans(n, size * -(-n // (size * _MOST_PIECES)))
     acts = checked_activations(model.act_fun, layers, x)
+    known = 0.0
+    if not goal.is_compiled:
+        known, goal = goal.linear(acts[-1])  # whose own loss is 0
     moments = _moments(layers, acts, pieces)
     regularization = 0.0
     bars: list[tuple[FloatArray, FloatArray]] = []
@@ -229,7 +232,7 @@ def _with_edges(
     for grads in sums[1:]:
         for whole, part in zip(total, grads, strict=True):
             whole += part
-    return float(sum(losses.tolist())), regularization, total
+    return known + float(sum(losses.tolist())), regularization, total
 
 
 def _chunks(rows: slice, size: int) -> list[slice]:

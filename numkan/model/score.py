@@ -8,8 +8,8 @@ import numpy as np
 
 from numkan._check import FloatArray
 from numkan._real import as_plain_array
-from numkan.model.losses import Targets, targets
 from numkan.model.network import Network
+from numkan.model.targets import Targets, targets
 
 __all__ = ["predict", "score"]
 

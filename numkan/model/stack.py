@@ -40,6 +40,9 @@ class Stack(KnownAttributes):
     #: What tells the numbers that the constructor drew from all others; None where it is not known.
     _drawn: bytes | None = None
 
+    #: JSON that says how columns of a table became the inputs, where something did that; files keep it.
+    _encoding: bytes | None = None
+
     def __init__(
         self,
         width: Sequence[int],
@@ -111,7 +114,8 @@ class Stack(KnownAttributes):
         parameters turn read-only.
         """
         fresh = other.copy()
-        mine = {name: value for name, value in vars(fresh).items() if name not in ("_layers", "_drawn")}
+        kept = ("_layers", "_drawn", "_encoding")
+        mine = {name: value for name, value in vars(fresh).items() if name not in kept}
         shown = [view for layer in self._layers for view in layer._shown]
         at_once(
             [
@@ -141,12 +145,18 @@ class Stack(KnownAttributes):
         model._take(layers)
         return model
 
+    def _with_layers(self, layers: list[KANLayer]) -> Self:
+        """Return a network of other layers whose inputs and outputs mean what they mean here."""
+        twin = type(self)._of(layers)
+        twin._encoding = self._encoding
+        return twin
+
     def copy(self) -> Self:
         """Return an independent copy."""
         return copy.deepcopy(self)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
-        twin = type(self)._of([copy.deepcopy(layer, memo) for layer in self.act_fun])
+        twin = self._with_layers([copy.deepcopy(layer, memo) for layer in self.act_fun])
         twin._drawn = self._drawn
         return twin
 
@@ -154,11 +164,12 @@ class Stack(KnownAttributes):
         return self.copy()  # a copy that shares the vector but not its views would be neither
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"layers": list(self._layers), "drawn": self._drawn}
+        return {"layers": list(self._layers), "drawn": self._drawn, "encoding": self._encoding}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self._take(state["layers"])
         self._drawn = state["drawn"]
+        self._encoding = state.get("encoding")  # pickles of older versions have none
 
     def _digest(self) -> bytes:
         """Return a digest of all numbers and grids, byte for byte."""

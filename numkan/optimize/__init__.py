@@ -1,7 +1,8 @@
 """Optimizers that see vectors and callables only, each usable alone.
 
 ``fun_and_grad(x) -> (loss, gradient)`` is all that L-BFGS and Adam ask for. Levenberg-Marquardt, for sums of squares,
-asks for more: ``residuals_and_jacobian(x) -> (residuals, Jacobian)``, or an object that knows its normal equations.
+asks for more: ``residuals_and_jacobian(x) -> (residuals, Jacobian)``, or an object that knows its normal equations. How
+long its steps are is up to a rule, a trust region or Nielsen's.
 Each is a stepper (``state``, ``status``, ``step()``) that one driver (:mod:`numkan.optimize.result`) runs.
 """
 
@@ -14,11 +15,13 @@ from numkan.optimize.lbfgs import LBFGSState as LBFGSState
 from numkan.optimize.lbfgs import lbfgs as lbfgs
 from numkan.optimize.levenberg_marquardt import LevenbergMarquardt as LevenbergMarquardt
 from numkan.optimize.levenberg_marquardt import LevenbergMarquardtState as LevenbergMarquardtState
-from numkan.optimize.levenberg_marquardt import NormalEquations as NormalEquations
 from numkan.optimize.levenberg_marquardt import levenberg_marquardt as levenberg_marquardt
 from numkan.optimize.linesearch import LineSearchResult as LineSearchResult
 from numkan.optimize.linesearch import strong_wolfe as strong_wolfe
+from numkan.optimize.nielsen import Nielsen as Nielsen
 from numkan.optimize.result import Status as Status
+from numkan.optimize.sum_of_squares import NormalEquations as NormalEquations
+from numkan.optimize.trust import TrustRegion as TrustRegion
 
 __all__ = [
     "LBFGS",
@@ -28,8 +31,10 @@ __all__ = [
     "LevenbergMarquardt",
     "LevenbergMarquardtState",
     "LineSearchResult",
+    "Nielsen",
     "NormalEquations",
     "Status",
+    "TrustRegion",
     "adam",
     "cosine",
     "lbfgs",

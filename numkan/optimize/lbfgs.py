@@ -24,7 +24,7 @@ from numkan.optimize.result import Status, drive
 
 __all__ = ["LBFGS", "LBFGSState", "lbfgs"]
 
-#: The loss is compared with that of so many steps before: one short step does not mean convergence.
+#: The loss is compared with the one this many steps before: one short step does not mean convergence.
 _WINDOW = 5
 
 

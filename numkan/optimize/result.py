@@ -20,7 +20,7 @@ __all__ = ["Status", "StepState", "Stepper", "drive"]
 
 
 class Status(IntEnum):
-    """Why a run ended. What is below ``STEPS`` counts as success."""
+    """Why a run ended. Values below ``STEPS`` count as success."""
 
     GRADIENT = 0
     DECREASE = 1

@@ -10,28 +10,29 @@ line, so Newton's method on :math:`1 / \Delta - 1 / \|z\|` needs two or three st
 Levenberg-Marquardt algorithm: implementation and theory", 1978; Nocedal and Wright, Numerical Optimization, 2006,
 section 10.3).
 
-A model is one of two: of the Jacobian itself, by its singular values, which are as accurate as the Jacobian allows; or
-of the normal equations :math:`A = J^T J`, :math:`g = J^T r`, by Cholesky, which is many times cheaper and good to the
-square root of the precision.
+The radius grows where the model was right and shrinks where it was not, by the rules of More, as MINPACK has them.
+Variables are scaled by the largest norm that their column of the Jacobian has had, so that a change of units changes
+nothing.
 """
 
 from __future__ import annotations
 
 import math
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import numpy as np
-from scipy import linalg
 
-from numkan._check import FloatArray
+from numkan._check import FloatArray, check_number
+from numkan.optimize.linear_model import LinearModel
+from numkan.optimize.sum_of_squares import Point
 
-__all__ = ["JacobianModel", "LinearModel", "NormalModel", "TrustStep", "step_within"]
+__all__ = ["TrustRegion", "TrustStep", "step_within"]
 
 #: The length of a step may miss the radius by this share of it.
 _TOLERANCE = 0.1
-_MOST_TRIALS = 30
+_MAX_TRIALS = 30
 
-#: So small a damping, beside a diagonal of at most 1, only makes a singular model solvable.
+#: A damping this small, added to a diagonal of at most 1, only makes a singular model solvable.
 _SINGULAR = 1e-12
 
 
@@ -44,93 +45,51 @@ class TrustStep(NamedTuple):
     predicted: float  # by how much the sum of squares falls in the model
 
 
-class LinearModel(Protocol):
-    """Residuals near a point."""
+class TrustRegion:
+    """Steps are as long as the model has been right; see :class:`numkan.optimize.levenberg_marquardt.StepRule`.
 
-    def solve(self, damping: float) -> tuple[FloatArray, float, float]:
-        """Return z, its length, and the derivative of the length by the damping; length inf where there is no z."""
+    Parameters
+    ----------
+    radius : float
+        The first one, as a multiple of the length of x0 in scaled variables.
+    """
 
-    def squared(self, z: FloatArray) -> float:
-        """Return the square of J D^-1 z."""
+    def __init__(self, radius: float = 100.0) -> None:
+        self._factor = check_number("radius", radius, 0.0, exclusive=True)
+        self.damping = 0.0
 
-    @property
-    def steepness(self) -> float:
-        """Length of the scaled gradient, J^T r / D."""
+    def begin(self, point: Point) -> None:
+        """Begin at a point."""
+        self._scale = np.where(point.norms > 0.0, point.norms, 1.0)
+        self.radius = self._factor * (float(np.linalg.norm(self._scale * point.x)) or 1.0)
+        self._point = point
+        self._model: LinearModel | None = None
 
-    @property
-    def promise(self) -> float:
-        """By how much the sum of squares falls in the model without a radius; inf where that is not known."""
+    def model(self, point: Point) -> LinearModel:
+        """Return the linear model at a point, in the scaled variables; that of the present one is kept."""
+        if point is not self._point:
+            return point.model(self._scale)
+        if self._model is None:
+            self._model = point.model(self._scale)
+        return self._model
 
+    def propose(self) -> tuple[FloatArray, float]:
+        """Return the step within the radius, and by how much the sum of squares falls in the model."""
+        self._step = step_within(self.model(self._point), self.radius, self.damping)
+        return self._step.z / self._scale, self._step.predicted
 
-class JacobianModel:
-    """The model of residuals (m,) and Jacobian (m, n), by its singular values."""
+    def refuse(self, fun: float, gain: float, *, has_jacobian: bool) -> None:
+        """Shorten the radius."""
+        if not has_jacobian:
+            self.damping, self.radius = self._step.damping, 0.25 * self._step.size
+        else:
+            self.damping, self.radius = _next_region(self._point, self._step, fun, gain, self.radius)
 
-    def __init__(self, residuals: FloatArray, jacobian: FloatArray, scale: FloatArray) -> None:
-        u, s, self._vt = linalg.svd(jacobian / scale, full_matrices=False, check_finite=False)
-        self._s = np.where(s > s.max(initial=0.0) * max(jacobian.shape) * np.finfo(float).eps, s, 0.0)
-        along = u.T @ residuals
-        self._q = self._s * along
-        self._promise = float(np.square(along[self._s > 0]).sum())
-
-    def solve(self, damping: float) -> tuple[FloatArray, float, float]:
-        """Return z, its length, and the derivative of the length by the damping; the shortest z if J is singular."""
-        below = self._s**2 + damping
-        c = np.divide(-self._q, below, out=np.zeros_like(below), where=below > 0)
-        size = float(np.linalg.norm(c))
-        bend = float((np.divide(c**2, below, out=np.zeros_like(below), where=below > 0)).sum())
-        return self._vt.T @ c, size, -bend / size if size else 0.0
-
-    def squared(self, z: FloatArray) -> float:
-        """Return the square of J D^-1 z."""
-        return float(np.square(self._s * (self._vt @ z)).sum())
-
-    @property
-    def steepness(self) -> float:
-        """Length of the scaled gradient."""
-        return float(np.linalg.norm(self._q))
-
-    @property
-    def promise(self) -> float:
-        """The square of the residuals' part that columns of the Jacobian can cancel."""
-        return self._promise
-
-
-class NormalModel:
-    """The model of normal equations, gradient g (n,) and A (n, n), by Cholesky."""
-
-    def __init__(self, gradient: FloatArray, normal: FloatArray, scale: FloatArray) -> None:
-        self._g = gradient / scale
-        self._a = normal / scale / scale[:, None]
-
-    def solve(self, damping: float) -> tuple[FloatArray, float, float]:
-        """Return z, its length (inf where A with damping is not positive definite), and the derivative of that."""
-        damped = self._a.copy()
-        damped.flat[:: len(damped) + 1] += damping
-        try:
-            lower = linalg.cholesky(damped, lower=True, overwrite_a=True, check_finite=False)
-        except linalg.LinAlgError:
-            return np.zeros_like(self._g), math.inf, 0.0
-        z = -linalg.cho_solve((lower, True), self._g, check_finite=False)
-        size = float(np.linalg.norm(z))
-        if not size:
-            return z, 0.0, 0.0
-        bend = linalg.solve_triangular(lower, z, lower=True, check_finite=False)
-        return z, size, -float(bend @ bend) / size
-
-    def squared(self, z: FloatArray) -> float:
-        """Return the square of J D^-1 z."""
-        return float(z @ (self._a @ z))
-
-    @property
-    def steepness(self) -> float:
-        """Length of the scaled gradient."""
-        return float(np.linalg.norm(self._g))
-
-    @property
-    def promise(self) -> float:
-        """By how much the undamped step lowers the sum of squares; inf where A is singular."""
-        z, size, _ = self.solve(0.0)
-        return self.squared(z) if math.isfinite(size) else math.inf
+    def accept(self, point: Point, gain: float) -> None:
+        """Go on from a point that the last step has led to."""
+        self.damping, self.radius = _next_region(self._point, self._step, point.fun, gain, self.radius)
+        self._scale = np.maximum(self._scale, point.norms)
+        self._point, self._model = point, None
 
 
 def step_within(model: LinearModel, radius: float, damping: float) -> TrustStep:
@@ -140,10 +99,10 @@ def step_within(model: LinearModel, radius: float, damping: float) -> TrustStep:
     if size <= (1 + _TOLERANCE) * radius:
         return TrustStep(z, size, 0.0, model.squared(z))
     lower = 0.0 if singular else _newton(0.0, size, slope, radius)
-    upper = model.steepness / radius
+    upper = model.gradient_norm / radius
     damping = min(max(damping, lower), upper) or max(1e-3 * upper, lower)
     best = TrustStep(np.zeros_like(z), 0.0, damping, 0.0)
-    for _ in range(_MOST_TRIALS):
+    for _ in range(_MAX_TRIALS):
         z, size, slope = model.solve(damping)
         if math.isfinite(size) and (not best.size or size <= (1 + _TOLERANCE) * radius):
             best = TrustStep(z, size, damping, model.squared(z) + 2.0 * damping * size**2)
@@ -162,3 +121,18 @@ def step_within(model: LinearModel, radius: float, damping: float) -> TrustStep:
 def _newton(damping: float, size: float, slope: float, radius: float) -> float:
     """Return the next damping by Newton's method on 1 / radius - 1 / size."""
     return damping + (size - radius) / radius * size / -slope if slope < 0.0 else damping
+
+
+def _next_region(point: Point, step: TrustStep, fun: float, gain: float, radius: float) -> tuple[float, float]:
+    """Return damping and radius after a step, accepted or not; see More (1978), section 4."""
+    if gain > 0.75 or (gain > 0.25 and step.damping == 0.0):
+        return 0.5 * step.damping, max(radius, 2.0 * step.size)
+    if gain > 0.25:
+        return step.damping, radius
+    # a quarter or less: shrink to the minimum of the parabola through f at both ends of the step and its slope
+    share = 0.1
+    if math.isfinite(fun) and fun < 100.0 * point.fun:
+        slope = -step.predicted  # at least that steep: the model's own fall, and its damping
+        share = 0.5 if fun <= point.fun else 0.5 * slope / (slope + 0.5 * (point.fun - fun))
+        share = min(max(share, 0.1), 0.5)
+    return step.damping / share, share * min(radius, 10.0 * step.size)

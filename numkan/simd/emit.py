@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -110,45 +109,6 @@ class Emitter:
         for coefficient in rest[1:]:
             value = self.fma(value, w, coefficient)
         return self.fma(value, w, last)
-
-    def estrin(self, coefficients: Sequence[Any], w: Any) -> Any:
-        """Return the polynomial at w, lowest power first: pairs, pairs of pairs, ..., which wait for little."""
-        terms = list(coefficients)
-        while len(terms) > 1:
-            pairs = [self.fma(high, w, low) for low, high in zip(terms[::2], terms[1::2], strict=False)]
-            terms = pairs + terms[2 * len(pairs) :]
-            w = self.builder.fmul(w, w)
-        return terms[0]
-
-    def exp(self, x: Any) -> Any:
-        """Return exp(x) for |x| <= 87 (708) within a unit in the last place: 2^n exp(r), see ``base.py``.
-
-        exp(r) = 1 + (r + r^2 q): what is rounded before the last sum is small beside it.
-        """
-        bias, shift, magic = (127, 23, 1.5 * 2.0**23) if self.single else (1023, 52, 1.5 * 2.0**52)
-        shifted = self.fma(x, self.number(1.4426950408889634), self.number(magic))
-        n = self.builder.fsub(shifted, self.number(magic))
-        high, low = (0.693359375, -2.12194440e-4) if self.single else (0.6931471803691238, 1.9082149292705877e-10)
-        r = self.fma(n, self.number(-high), x)
-        r = self.fma(n, self.number(-low), r)
-        degree = 7 if self.single else 13
-        q = self.estrin([self.number(1 / math.factorial(d)) for d in range(2, degree + 1)], r)
-        p = self.builder.fadd(self.fma(self.builder.fmul(r, r), q, r), self.number(1))
-        exponent = self.builder.add(self.builder.bitcast(shifted, self.integers), self.whole(bias))
-        power = self.builder.bitcast(self.builder.shl(exponent, self.whole(shift)), self.vector)
-        return self.builder.fmul(p, power)
-
-    def silu(self, x: Any) -> tuple[Any, Any]:
-        """Return silu and its derivative; where the exponential would overflow both are 0."""
-        builder = self.builder
-        clamp = self.number(87.0 if self.single else 708.0)
-        inside = self.bounded(x, clamp)
-        e = self.exp(builder.fneg(inside))
-        sigmoid = builder.fdiv(self.number(1), builder.fadd(self.number(1), e))
-        tiny = builder.fcmp_ordered("<", x, builder.fneg(clamp))
-        value = builder.select(tiny, self.number(0), builder.fmul(x, sigmoid))
-        slope = self.fma(sigmoid, builder.fmul(inside, builder.fmul(e, sigmoid)), sigmoid)
-        return value, builder.select(tiny, self.number(0), slope)
 
 
 def vector_types(dtype: np.dtype[Any]) -> tuple[Any, Any]:

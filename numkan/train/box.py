@@ -41,11 +41,11 @@ __all__ = ["FAR", "LEAVES", "MARGIN", "NEAR", "Excess", "box_ends", "box_points"
 #: Points of the box, if kernels are compiled, and how many of them go through a network at a time.
 _POINTS, _AT_ONCE = 128 if jit_is_off() else 8192, 1024
 
-#: The box of more inputs than this is all but empty for any number of samples, and is left out.
-_MOST_INPUTS = 64
+#: The box of more inputs than this is nearly empty for any number of samples, and is ignored.
+_MAX_INPUTS = 64
 
-#: Ends further apart than so many times those of the samples are not reached for: in training, where a coarser grid
-#: costs accuracy (the error of cubic splines is doubled then), and at last, where it costs none.
+#: A grid is not stretched beyond this many times the range of the samples: in training, where a coarser grid costs
+#: accuracy (it doubles the error of cubic splines), and in the end, where it costs none.
 NEAR, FAR = 1.19, 2.0
 
 #: Points that leave a grid by no more than this share of its length are no matter: so far end polynomials go on. Grids
@@ -64,7 +64,7 @@ class Excess(NamedTuple):
 def box_points(x: FloatArray) -> FloatArray:
     """Return points of the box of samples x (n, n_in), the same ones always; none where there are too many inputs."""
     n_in = x.shape[1]
-    if n_in > _MOST_INPUTS:
+    if n_in > _MAX_INPUTS:
         return np.empty((0, n_in), x.dtype)
     phi = 2.0
     for _ in range(64):

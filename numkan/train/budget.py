@@ -1,7 +1,7 @@
-"""The budget of a search: work, in multiply-adds told from sizes alone, so that it is the same on a busy machine.
+"""The budget of a search: work, in multiply-adds computed from sizes alone, so that it is the same on a busy machine.
 
 The factors are measured on whole fits, from 100 to 100,000 samples and from 2 to 250 edges. Most of them took between
-0.6 and 1.4 times what is counted here, at 2.5e9 multiply-adds a second on one core of a server.
+0.6 and 1.4 times the count made here, at 2.5e9 multiply-adds a second on one core of a server.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ __all__ = ["Budget", "fit_work", "start_work", "steps_within"]
 #: Multiply-adds of a search with an effort of 1: a minute on one core.
 _WORK = 1.5e11
 
-#: Evaluations of a start, on a grid of so many intervals and at most so many samples: most are soon given up.
+#: Evaluations of a start, the intervals of its grid, and its samples at most. Most starts are soon given up.
 _START_EVALUATIONS, _START_GRID, _START_SAMPLES = 25, 3, 1000
 
 #: Evaluations for each accepted step.
@@ -29,8 +29,8 @@ _EVALUATIONS = {"lm": 1.5, "lbfgs": 1.1, "adam": 1.0}
 #: one; and a factorisation beside n^3 / 3.
 _CALL, _FUNCTION, _DENSE, _FACTOR = 1e6, 45.0, 1 / 6, 0.1
 
-#: A fit has so many steps in a stage at least.
-_FEWEST_STEPS = 5
+#: A stage of a fit has at least this many steps.
+_MIN_STEPS = 5
 
 
 def normal_equations_work(model: Network, n: int, G: int) -> float:
@@ -59,9 +59,9 @@ def step_work(model: Network, n: int, plan: Plan, G: int) -> float:
 
 
 def steps_within(work: float, model: Network, n: int, plan: Plan) -> int:
-    """Return the steps that each stage of a plan may have within so many multiply-adds, at most those of the plan."""
+    """Return the steps that each stage of a plan may have within `work` multiply-adds, at most those of the plan."""
     of_a_step = sum(step_work(model, n, plan, G) for G in plan.grids or (max(model.grid),))
-    return int(min(plan.steps, max(work / of_a_step, _FEWEST_STEPS)))
+    return int(min(plan.steps, max(work / of_a_step, _MIN_STEPS)))
 
 
 def fit_work(model: Network, n: int, plan: Plan, result: FitResult) -> float:
@@ -86,7 +86,7 @@ class Budget:
         return time.perf_counter() - self._began
 
     def spend(self, work: float) -> None:
-        """Take so many multiply-adds away."""
+        """Subtract multiply-adds that were spent."""
         self._work -= work
 
     def work(self, kept: float = 0.0) -> float:

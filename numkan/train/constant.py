@@ -1,4 +1,4 @@
-"""Inputs that are constant in training: what their edges are beyond that one value, no sample has told.
+"""Inputs that are constant in training: no sample determines their edges beyond that one value.
 
 Training holds these edges as they are. Where a model begins anew they are 0 first, so that its outputs do not depend on
 such an input, to the bit, inside and outside of its grid; a model that goes on keeps their curves.

@@ -24,8 +24,8 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numkan._check import FloatArray
 from numkan.base import base_and_slope
 from numkan.layer.layer import KANLayer
-from numkan.model.losses import Targets
 from numkan.model.network import Network
+from numkan.model.targets import Targets
 
 __all__ = ["WEIGHT", "CurvePenalty", "number_of_samples"]
 

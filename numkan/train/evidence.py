@@ -1,4 +1,4 @@
-r"""How much each edge is smoothed, told by the data.
+r"""How much each edge is smoothed, estimated from the data.
 
 With a penalty of several measures m for every edge e,
 
@@ -16,8 +16,8 @@ of its highest derivative (:mod:`numkan.spline.smoothness`): straight lines, oth
 and the rest, so that an edge which only follows noise straightens, then vanishes; and where data are free of noise, the
 weights fall until only empty cells feel them, which go on with their neighbours' polynomial.
 
-A network of more coefficients than targets can run through all of them, and s falls to nothing. Who knows from samples
-held out that there is more noise gives the least that s may be.
+A network of more coefficients than targets can run through all of them, and s falls to zero. If held-out samples show
+more noise, their deviation is passed as a lower bound on s (`least_noise`).
 
 References
 ----------
@@ -46,16 +46,16 @@ __all__ = ["Evidence", "Smoothness", "measures"]
 #: One update changes no weight by a larger factor.
 _FASTEST = 1e3
 
-#: A penalty is at most so many times what the data say of a coefficient, or rounding hides the data beside it.
-_MOST = 1e9
+#: A penalty on a coefficient is at most this many times the diagonal of J^T J, or rounding hides the data beside it.
+_MAX_RATIO = 1e9
 
 #: No weight falls below this, times the number of targets and the unit of its edge.
 _LEAST = 1e-60
 
-#: At least so many of the targets are left to tell the noise, as a share.
+#: The degrees of freedom that estimate the noise are at least this share of the targets.
 _LEFT = 0.02
 
-#: What of H neither data nor penalties determine is held by this share of its diagonal.
+#: Added to the diagonal of H, as a share of it, where neither data nor penalties determine a direction.
 _HELD = 1e-14
 
 _TINY = np.finfo(np.float64).tiny
@@ -83,7 +83,7 @@ def _orders(layer: SplineLayer, smooth: bool) -> list[int]:
 
 
 class _Roughness:
-    """What is measured on the edges of one layer; arrays whose first axis has one entry serve all inputs."""
+    """The measures of the edges of one layer; arrays whose first axis has one entry serve all inputs."""
 
     def __init__(self, layer: SplineLayer, orders: Sequence[int]) -> None:
         knots, k = layer.grid, layer.k
@@ -97,7 +97,7 @@ class _Roughness:
         if len(orders) == 2:
             self.relative = np.array([_eigenvalues(row, k, *orders) for row in rows])
         if k > 0:
-            self.matrices.insert(0, np.array([_rise(row, k) for row in rows]))
+            self.matrices.insert(0, np.array([_mean_slope(row, k) for row in rows]))
         self.products = [D.transpose(0, 2, 1) @ D for D in self.matrices]
         largest = np.array([np.diagonal(Q, axis1=1, axis2=2).max() for Q in self.products])
         self.largest = np.where(largest > 0.0, largest, 1.0)  # few coefficients have no differences of high order
@@ -123,7 +123,7 @@ class _Roughness:
         return out
 
 
-def _rise(knots: FloatArray, k: int) -> FloatArray:
+def _mean_slope(knots: FloatArray, k: int) -> FloatArray:
     """Return the row (1, G + k) that gives a curve's rise over its domain: its mean slope on the unit interval."""
     ends = np.array([[knots[k]], [knots[-1 - k]]])
     low, high = B_batch(ends, knots[None, :], k)[:, 0]
@@ -184,17 +184,17 @@ class Smoothness:
             _edges(normal, at, coef.shape)[...] += blocks
             at += coef.size
 
-    def ease(self, c: FloatArray, noise: float) -> None:
+    def relax(self, c: FloatArray, noise: float) -> None:
         r"""Lower the weights, in place, to where the edges are as rough as the penalties let one expect at that noise.
 
         There :math:`\lambda c^T Q c = s^2 \operatorname{rank} Q`: what has been learned before is not flattened.
         """
-        eased = []
+        relaxed = []
         for coef, rough, weight in zip(self._split(c), self._rough, self._weights, strict=True):
             rank = np.array([D.shape[1] for D in rough.matrices], float)[:, None, None]
             expected = noise**2 * np.maximum(rank, 1.0) / np.maximum(rough.squares(coef), _TINY)
-            eased.append(np.minimum(weight, expected))
-        self.weights = eased
+            relaxed.append(np.minimum(weight, expected))
+        self.weights = relaxed
 
     def _pin(self, whole: FloatArray) -> int:
         """Take away, in place, the constants that the edges of a node can exchange; return how many there are.
@@ -230,7 +230,7 @@ class Smoothness:
             at += n_in * n_basis * n_out
         return out
 
-    def weigh(self, problem: LeastSquares, c: FloatArray, least_noise: float = 0.0) -> Evidence:
+    def update_weights(self, problem: LeastSquares, c: FloatArray, least_noise: float = 0.0) -> Evidence:
         """Update the weights once, by the data of a problem at the point c, whose noise is `least_noise` or more."""
         squares, gradient, data = problem.data_equations(c)
         n = problem.y.size
@@ -251,7 +251,7 @@ class Smoothness:
             with np.errstate(over="ignore"):  # an edge that is straight
                 new = variance * old * gain / np.maximum(rough.squares(coef), _TINY)
             new = np.clip(new, old / _FASTEST, old * _FASTEST)
-            most = _MOST * np.einsum("iopp->io", seen) / coef.shape[1]
+            most = _MAX_RATIO * np.einsum("iopp->io", seen) / coef.shape[1]
             weights.append(np.clip(new, _LEAST * n, np.maximum(most / rough.largest[:, None, None], _LEAST * n)))
             at += coef.size
         self.weights = weights

@@ -10,17 +10,19 @@ import numpy as np
 
 from numkan._check import check_flag, check_integer, check_number, check_option, check_seed
 from numkan._shown import shown
+from numkan.model.losses import LOSSES
 from numkan.model.network import Network
 from numkan.model.regularization import Penalties
-from numkan.train.climbs import Climbs
+from numkan.train.climbs import fit_by_least_squares
 from numkan.train.curves import WEIGHT, number_of_samples
 from numkan.train.exclusive import one_at_a_time
+from numkan.train.gradient import fit_by_gradients
 from numkan.train.history import FitResult, FitState
+from numkan.train.least_squares import LeastSquaresOptions
 from numkan.train.plan import holdout, make_plan
-from numkan.train.run import Settings, Training
 from numkan.train.samples import Samples, check_samples, merged, split, validation_samples
 from numkan.train.scale import Scale
-from numkan.train.second_order import SecondOrder
+from numkan.train.session import Session, Settings
 
 __all__ = ["fit"]
 
@@ -37,7 +39,7 @@ def fit(
     method: str = "auto",
     steps: int | str = "auto",
     grids: int | Sequence[int] | str | None = "auto",
-    loss: str = "mse",
+    loss: Any = "mse",
     sample_weight: Any = None,
     validation: Any = "auto",
     patience: int | None = None,
@@ -83,8 +85,10 @@ def fit(
         Intervals G of the stages, such as ``[3, 5, 10, 20]``; None keeps the model's. By default up to as many
         coefficients as the samples can tell: Levenberg-Marquardt from G = 5 (a model that goes on: from its own) in
         ratios of about 5, the others from the model's G in doublings.
-    loss : {"mse", "cross_entropy"}
-        See :mod:`numkan.model.losses`.
+    loss : {"mse", "cross_entropy", "huber"}, or a user's own
+        A user's own is a tuple (value, derivative) or (value, derivative, curvature) of functions of (prediction,
+        target), each (n, n_out) in and out, one value an entry. ``"huber"`` has delta 1, in the units of the targets:
+        :class:`numkan.Huber` takes another. See :mod:`numkan.model.losses`.
     sample_weight : array_like, shape (n,), optional
     validation : "auto", None, float, (x, y) or (x, y, sample_weight)
         Samples to judge by, which the training does not see: given, or that share of the samples, drawn with
@@ -94,8 +98,8 @@ def fit(
         Levenberg-Marquardt then fits all samples, where it held them out itself; and where their error shows that it
         took noise for the function, it climbs the ladder once more, with no less noise than they show.
     patience : int, optional
-        A stage ends where so many steps have not lowered the validation loss; 100 by default (Adam: 20 epochs). Stages
-        of Levenberg-Marquardt end by themselves.
+        A stage ends if this many steps in a row have not lowered the validation loss; 100 by default (Adam: 20 epochs).
+        Stages of Levenberg-Marquardt end by themselves.
     start : {"auto", "keep", "redraw"}
         Whether Levenberg-Marquardt may begin anew. "auto" does so only where parameters, grids and masks are byte for
         byte what the constructor drew, and goes on with every other model (fitted, loaded, written into, regridded,
@@ -159,12 +163,12 @@ def fit(
     Notes
     -----
     Ctrl-C, like any other exception that a signal handler raises, is raised on and leaves the model at the last
-    accepted step; or behind it with its grids already laid anew for the next steps, which may change the loss by
+    accepted step; or after it, with its grids already laid anew for the next steps, which may change the loss by
     a fraction of a percent. While a kernel compiles, signals wait for its end, some seconds at most. A fit can be gone
     on with: call it again (the memory of the optimizer begins empty).
 
     BLAS has one thread while a fit runs, in `callback` too, and in other threads of Python; then it has again what it
-    had. (Accelerate, on macOS, cannot be told.)
+    had. (Accelerate, on macOS, cannot be limited.)
 
     L-BFGS and Adam measure targets in a power of two near their deviation. On a model as drawn, targets times 2^m give
     predictions times 2^m, to the bit, while no number leaves the range of the dtype (for targets of size 1, abs(m) up
@@ -209,7 +213,7 @@ def fit(
     restarts, climbs = _budget(restarts, effort)
     automatic, penalty = isinstance(penalty, str), _penalty(penalty)
     train, held = _divide(self, samples, validation, grids, loss, rng)
-    squares = loss == "mse" and not settings.penalties.active
+    squares = samples.goal.loss is LOSSES["mse"] and not settings.penalties.active
     as_drawn = self.is_as_drawn
     plan = make_plan(
         self, len(train), method, grids, steps, batch_size, learning_rate, patience,
@@ -218,7 +222,7 @@ def fit(
     if isinstance(validation, str) and held is not None:
         plan.chosen["validation"] = f"{len(held)} of {len(samples)} samples held out, to choose the grid by"
     settings = replace(settings, anew=(as_drawn and start != "keep") or (redraw and plan.method == "lm"))
-    if plan.method != "lm" and loss == "cross_entropy":
+    if plan.method != "lm" and samples.goal.loss.takes_labels:
         weight = WEIGHT if penalty is None else penalty
         settings = replace(settings, curves=weight / number_of_samples(train.goal))
         if automatic:
@@ -228,15 +232,14 @@ def fit(
     with np.errstate(all="ignore"):  # what is not finite is found where it counts
         if plan.method != "lm":
             scale = Scale.of(train, settings.penalties, drawn=start != "keep" and as_drawn)
-            result = Training(self, train, held, plan, settings, rng, scale).run()
+            result = fit_by_gradients(Session(self, train, held, plan, settings, scale), rng)
             return _with_note(result) if result.success and "penalty" in plan.chosen else result
         plan.chosen["start"] = (
             "redraw: the model is as its constructor drew it" if redraw else "keep: the model goes on"
         )
-        options = SecondOrder(redraw, restarts, climbs, penalty)
+        options = LeastSquaresOptions(redraw, restarts, climbs, penalty)
         train, everything = merged(train), merged(samples if isinstance(validation, str) else train)
-        training = Climbs(self, train, held, plan, settings, rng, everything=everything, options=options)
-        return training.run()
+        return fit_by_least_squares(Session(self, train, held, plan, settings), everything, options, rng)
 
 
 def _as_called(callback: Callable[[FitState], object]) -> Callable[[FitState], object]:
@@ -273,7 +276,7 @@ def _budget(restarts: Any, effort: float) -> tuple[int, int]:
 
 
 def _penalty(penalty: Any) -> float | None:
-    """Return the weight of a fixed penalty, None where weights are told by evidence."""
+    """Return the weight of a fixed penalty, None where weights are estimated by evidence."""
     if isinstance(penalty, str):
         check_option("penalty", penalty, ["auto"])
         return None
@@ -281,7 +284,7 @@ def _penalty(penalty: Any) -> float | None:
 
 
 def _divide(
-    model: Network, samples: Samples, validation: Any, grids: Any, loss: str, rng: np.random.Generator
+    model: Network, samples: Samples, validation: Any, grids: Any, loss: Any, rng: np.random.Generator
 ) -> tuple[Samples, Samples | None]:
     """Return training samples, and validation samples where there are to be some."""
     if isinstance(validation, str):

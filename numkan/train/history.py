@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from numkan._check import FloatArray
+from numkan.model.losses import LOSSES, Loss
 
 __all__ = ["FitResult", "FitState", "FitStatus", "History", "Recorder", "Stage"]
 
@@ -119,7 +120,7 @@ class FitResult:
     weights : tuple of ndarray, shapes (n_measures, n_in, n_out)
         Weights of the penalties of every layer's edges, see :mod:`numkan.train.evidence`.
     loss_name : str
-        What all losses are: ``"mse"``, mean squares, or ``"cross_entropy"``.
+        What all losses are: ``"mse"``, mean squares, ``"cross_entropy"``, ``"huber"``, or ``"custom"``, a user's own.
     """
 
     success: bool
@@ -153,7 +154,7 @@ class FitResult:
             rows.insert(0, f"best of {len(self.starts)} starts: {min(self.starts):.3e}, {self.start_seconds:.2f} s")
         if math.isfinite(self.noise):
             rows.append(f"noise: {self.noise:.3e}, effective degrees of freedom: {self.freedom:.1f}")
-        units = "Losses are mean squares" if self.loss_name == "mse" else "Losses are mean cross-entropies"
+        units = f"Losses are {LOSSES.get(self.loss_name, Loss).means}"
         if self.starts or math.isfinite(self.noise):
             units += "; starts and noise are root mean squares"
         return "\n".join([*rows, f"{units}.", self.message])

@@ -59,6 +59,11 @@ class TrainingObjective:
             return parts
         return parts._replace(value=parts.value + self._curves.add(self.model, parts.grad))
 
+    @property
+    def is_of_batches(self) -> bool:
+        """Whether a call sees a mini-batch, and not all samples."""
+        return self._batches is not None
+
     def parts(self, value: float) -> Objective:
         """Return loss and regularization at the point where the objective was `value`."""
         return self._parts[value]

@@ -33,10 +33,10 @@ ROUNDING = 1e-12
 #: An error falls as fast as the splines allow from this share of their order on, too little below the second.
 _IN_ORDER, _TOO_LITTLE = 0.75, 0.25
 
-#: Residuals are no noise where neighbours correlate by so much, and by so many standard deviations of chance.
+#: Residuals are no noise if neighbours correlate by this much, and by this many standard deviations of chance.
 _CORRELATED, _SURE = 0.25, 5.0
 
-#: So many samples are asked for their neighbours, among so many at most.
+#: How many samples are compared with their neighbours; how many samples the neighbours are sought among, at most.
 _ASKED, _AMONG = 500, 10_000
 
 

@@ -23,37 +23,37 @@ _FULL_BATCH_WORK = 300_000_000
 #: Levenberg-Marquardt: steps in a stage.
 _LM_STEPS = 80
 
-#: It is chosen up to so many multiply-adds in a step, if these are compiled, and so many coefficients.
+#: It is chosen up to this many multiply-adds a step (none where kernels are not compiled) and this many coefficients.
 _LM_WORK = 0 if jit_is_off() else 1_000_000_000
 _LM_COEFFICIENTS = 1500
 
-#: Its ladder: from the first grid in ratios of at most so much to the finest, as far as there are coefficients for this
-#: share of the targets (for the first grid, where penalties see to it, for the second share). Another rung must be so
-#: much finer to be worth it.
+#: Its ladder goes from the first grid to the finest in ratios of at most `_LM_RATIO`. The finest has at most
+#: `_LM_SHARE` coefficients for each target; the first, where penalties help, `_LM_COARSE_SHARE`. A further grid must be
+#: `_LM_WORTH` times as fine.
 _LM_FIRST_GRID, _LM_RATIO, _LM_FINEST_GRID = 5, 5.5, 256
 _LM_SHARE, _LM_COARSE_SHARE, _LM_WORTH = 0.8, 2.0, 1.4
 
 #: Where the order of the splines has brought errors down by this factor, rounding is near.
 _LM_SMALLEST = 1e-13
 
-#: The normal equations of so many coefficients are refused: a gigabyte, twice over.
-_LM_MOST_COEFFICIENTS = 11_000
+#: The normal equations of more coefficients are refused: they take a gigabyte, twice.
+_LM_MAX_COEFFICIENTS = 11_000
 
 #: L-BFGS: steps in a stage. It ends earlier where the loss falls no further.
 _LBFGS_STEPS = 2000
 
 #: Adam: passes over the samples in a stage, and their batches.
 _EPOCHS = 60
-_FEWEST_ADAM_STEPS = 500
+_MIN_ADAM_STEPS = 500
 _BATCH = 256
 
-#: The ladder ``grids="auto"`` doubles the grid while there are so many numbers in the targets for each parameter.
-_NUMBERS_PER_PARAMETER = 1.5
+#: The ladder ``grids="auto"`` doubles the grid while there are this many targets for each coefficient.
+_TARGETS_PER_COEFFICIENT = 1.5
 _FINEST_GRID = 80
 
 #: Held out for ``validation="auto"`` with ``grids="auto"``, where there are samples enough.
 _HELD_OUT = 0.15
-_FEWEST_TO_HOLD_OUT = 40
+_MIN_TO_HOLD_OUT = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ class Plan:
 
 def holdout(validation: Any, grids: Any, n: int) -> float | None:
     """Return what ``validation="auto"`` holds out: a share where the ladder is automatic too, and data are enough."""
-    automatic = isinstance(grids, str) and n >= _FEWEST_TO_HOLD_OUT
+    automatic = isinstance(grids, str) and n >= _MIN_TO_HOLD_OUT
     return _HELD_OUT if automatic else None
 
 
@@ -92,7 +92,7 @@ def make_plan(
     """Check what was asked for, and decide the rest for `n` training samples.
 
     `squares` says whether the objective is nothing but a sum of squares, `redraw` whether training may begin anew, and
-    `distinct` how many of the samples are no copies: so many tell coefficients apart.
+    `distinct` how many of the samples are no copies: only these tell coefficients apart.
     """
     check_option("method", method, METHODS)
     chosen: dict[str, str] = {}
@@ -154,7 +154,7 @@ def _check_normal_equations(model: Network, ladder: tuple[int, ...]) -> None:
     """Say that the normal equations must fit into memory."""
     for G in ladder or (max(model.grid),):
         size = sum(layer.n_in * layer.n_out * (G + layer.k) for layer in model.act_fun)
-        if size > _LM_MOST_COEFFICIENTS:
+        if size > _LM_MAX_COEFFICIENTS:
             raise ValueError(
                 f"Argument `method` must not be 'lm' for {size} coefficients (grid {G}), whose normal equations take "
                 f"{8 * size**2} bytes: use 'auto', 'lbfgs' or 'adam', or a coarser grid."
@@ -194,12 +194,12 @@ def _ladder(model: Network, n: int, grids: Any, chosen: dict[str, str]) -> tuple
         edges = sum(layer.n_in * layer.n_out for layer in model.act_fun)
         while 2 * ladder[-1] <= _FINEST_GRID:
             size = edges * (2 * ladder[-1] + max(model.k))
-            if size * _NUMBERS_PER_PARAMETER > n * model.n_out:
+            if size * _TARGETS_PER_COEFFICIENT > n * model.n_out:
                 break
             ladder.append(2 * ladder[-1])
         chosen["grids"] = (
             f"{ladder}: doubled from the model's {first} while {n * model.n_out} targets are at least "
-            f"{_NUMBERS_PER_PARAMETER:g} times the spline coefficients"
+            f"{_TARGETS_PER_COEFFICIENT:g} times the spline coefficients"
         )
         return () if len(ladder) == 1 else tuple(ladder)
     if isinstance(grids, int | np.integer) and not isinstance(grids, bool):
@@ -222,6 +222,6 @@ def _steps(n: int, method: str, batch_size: int | None, steps: Any, chosen: dict
     if method == "lbfgs" or batch_size is None:
         chosen["steps"] = f"{_LBFGS_STEPS} in a stage at most; a stage ends where the loss falls no further"
         return _LBFGS_STEPS
-    number = max(_EPOCHS * max(n // batch_size, 1), _FEWEST_ADAM_STEPS)
-    chosen["steps"] = f"{number} in a stage: {_EPOCHS} passes over the samples, at least {_FEWEST_ADAM_STEPS} steps"
+    number = max(_EPOCHS * max(n // batch_size, 1), _MIN_ADAM_STEPS)
+    chosen["steps"] = f"{number} in a stage: {_EPOCHS} passes over the samples, at least {_MIN_ADAM_STEPS} steps"
     return number

@@ -83,7 +83,7 @@ class Point:
 
 
 class SplineObjective:
-    """What :class:`numkan.train.run.Training` asks of an objective."""
+    """The objective of a stage of Levenberg-Marquardt, in the units of the targets."""
 
     def __init__(self, point: Point, problem: LeastSquares, units: Units) -> None:
         self.point, self.problem = point, problem
@@ -99,6 +99,3 @@ class SplineObjective:
         """Return loss and objective, in the units of the targets, at the last z whose parameters were asked for."""
         penalty = self.problem.penalty.value(self.z) if self.problem.penalty else 0.0
         return Objective(value * self._unit, self.z, (value - penalty) * self._unit, 0.0)
-
-    def forget(self, value: float) -> None:
-        """Keep nothing: there is nothing kept."""

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from numkan._check import FloatArray, as_samples, check_finite, check_number
-from numkan.model.losses import Targets, targets
 from numkan.model.network import Network
+from numkan.model.targets import Targets, targets
 from numkan.train.copies import row_labels
 
 __all__ = ["Samples", "batches", "check_samples", "merged", "split", "validation_samples"]
@@ -64,7 +64,7 @@ class Samples:
         return Samples(self.x[rows], goal.take(rows, weight, total))
 
 
-def check_samples(model: Network, x: Any, y: Any, loss: str, sample_weight: Any, name: str = "x") -> Samples:
+def check_samples(model: Network, x: Any, y: Any, loss: Any, sample_weight: Any, name: str = "x") -> Samples:
     """Return canonical samples; they must be finite, and at least one."""
     samples = as_samples(name, x, model.n_in, model.dtype)
     if len(samples) == 0:
@@ -73,7 +73,7 @@ def check_samples(model: Network, x: Any, y: Any, loss: str, sample_weight: Any,
     return Samples(samples, targets(y, len(samples), model.n_out, model.dtype, loss, sample_weight))
 
 
-def validation_samples(model: Network, validation: Any, loss: str) -> Samples:
+def validation_samples(model: Network, validation: Any, loss: Any) -> Samples:
     """Return the samples of ``validation=(x, y)`` or ``(x, y, sample_weight)``."""
     if not isinstance(validation, tuple | list) or len(validation) not in (2, 3):
         raise TypeError(
@@ -124,7 +124,7 @@ def _telling(x: FloatArray, is_held: NDArray[np.bool_], counts: NDArray[np.bool_
 def merged(samples: Samples) -> Samples:
     """Return the samples with copies, of equal inputs and equal targets, made one that has their weight together.
 
-    The loss stays the same. But whoever tells the noise from the number of samples must not take copies for so many
+    The loss stays the same. But an estimate of the noise from the number of samples must not take copies for
     independent ones. Where targets differ at one input the samples were measured independently, and all of them stay.
     """
     label, n = samples.groups

@@ -22,10 +22,10 @@ from numkan.train.samples import Samples
 __all__ = ["AS_THEY_ARE", "Scale"]
 
 #: The largest exponent of a unit, so that factors are exact and finite.
-_MOST = {np.dtype(np.float32): 120, np.dtype(np.float64): 1000}
+_MAX_EXPONENT = {np.dtype(np.float32): 120, np.dtype(np.float64): 1000}
 
-#: A deviation below so many spacings of the mean is rounding: the targets are constant, and this share of them counts
-#: for their deviation.
+#: A deviation below this many spacings of the mean is rounding: then the targets are constant, and this share of their
+#: size stands for their deviation.
 _ROUNDINGS = 8
 _OF_CONSTANT = 1 / 16
 
@@ -43,7 +43,7 @@ class Scale(NamedTuple):
     @classmethod
     def of(cls, samples: Samples, penalties: Penalties, *, drawn: bool) -> Scale:
         """Return the units that suit targets and regularization."""
-        outputs = _exponent(samples) if samples.goal.loss == "mse" else 0
+        outputs = _exponent(samples) if samples.goal.loss.rescaled(1.0) else 0
         heavy = math.frexp(penalties.lamb)[1] - _HEAVY if penalties.active else 2 * outputs
         return cls(outputs, max(2 * outputs, heavy), drawn)
 
@@ -60,7 +60,8 @@ class Scale(NamedTuple):
         with np.errstate(over="ignore", under="ignore"):
             y: FloatArray = np.ldexp(goal.y, -self.outputs)
         total = _times_power(goal.total, self.losses - 2 * self.outputs)
-        return Samples(samples.x, goal._replace(y=y, total=total))
+        loss = goal.loss.rescaled(self.unit) or goal.loss
+        return Samples(samples.x, goal._replace(loss=loss, y=y, total=total))
 
     def penalties(self, penalties: Penalties) -> Penalties:
         """Return the penalties with `lamb` for losses in these units."""
@@ -126,7 +127,7 @@ def _exponent(samples: Samples) -> int:
         deviation = _OF_CONSTANT * largest
     if deviation == 0.0:
         return 0
-    most = _MOST[goal.y.dtype]
+    most = _MAX_EXPONENT[goal.y.dtype]
     return min(max(size + round(math.log2(deviation)), -most), most)
 
 

@@ -26,7 +26,7 @@ __all__ = ["NotFiniteError", "best_constant", "first_grids", "lay_grids", "thinn
 #: Knots reach beyond the activations, k / G times their range: room for it in the dtype.
 _ROOM = 256
 
-#: Units stay so many powers of two inside the range of the dtype.
+#: Units stay inside the range of the dtype by this many powers of two.
 _ROOM_BITS = 8
 
 #: A direction of the coefficients that the samples see less than this of keeps the old function. With a strict
@@ -35,7 +35,7 @@ _ROOM_BITS = 8
 #: larger, the worst 100 000 times. Where the samples are dense, the numbers are the same.
 _COND = 1e-3
 
-#: Hidden grids are laid over at most about so many samples, evenly taken; sizes are those over as many.
+#: Hidden grids are laid over about this many samples at most, evenly spaced; sizes are measured on as many.
 _GRID_SAMPLES = 5000
 
 #: A unit within this factor of 1 counts as 1.
@@ -130,7 +130,6 @@ def _settle(model: Network, samples: Samples, held: NDArray[np.bool_] | None, *,
     the mean of the targets. With `grids`, the grid of every hidden layer goes over its activations first; its splines
     are stretched with it.
     """
-    mse = samples.goal.loss == "mse"
     centre, width = best_constant(samples)
     x = samples.x
     for depth, layer in enumerate(model.act_fun):
@@ -145,7 +144,7 @@ def _settle(model: Network, samples: Samples, held: NDArray[np.bool_] | None, *,
             for able, numbers in ((layer.sb_trainable, layer.scale_base), (True, layer.coef)):
                 numbers /= _power_of_two(wide, layer.dtype) if able else 1.0
             y = layer_outputs(layer, x)
-        if last and mse:
+        if last and not samples.goal.loss.takes_labels:
             bear = np.ones(layer.mask.shape) if depth or held is None else 1.0 - held
             _shift(layer, bear * ((centre - y.mean(axis=0)) / np.maximum(bear.sum(axis=0), 1.0)))
         x = y
@@ -169,20 +168,21 @@ def _settle_base(layer: KANLayer, x: FloatArray) -> None:
 
 def _worse_than_constant(model: Network, samples: Samples) -> bool:
     y = model._predict(samples.x)
-    loss = samples.goal.part(slice(0, len(samples)), y, np.empty_like(y))
     constant = np.empty_like(y)
     constant[:] = best_constant(samples)[0]
-    return not loss < samples.goal.part(slice(0, len(samples)), constant, np.empty_like(y))
+    return not samples.goal.loss_of(y) < samples.goal.loss_of(constant)
 
 
 def best_constant(samples: Samples) -> tuple[FloatArray, float]:
-    """Return the best constant outputs (n_out,), and the standard deviation of the targets about them."""
+    """Return the best constant outputs (n_out,), and the deviation of the targets about them, or 1 if unlike them."""
     goal = samples.goal
-    if goal.loss != "mse":
+    if goal.loss.takes_labels:
         return np.zeros(1), 1.0
     weight = goal.weight.astype(np.float64) if goal.weight.size else None
     with np.errstate(all="ignore"):
-        centre = np.average(goal.y.astype(np.float64), axis=0, weights=weight)
+        centre = goal.loss.best_constant(goal.y.astype(np.float64), weight)
+        if goal.loss.rescaled(1.0) is None:
+            return centre, 1.0  # outputs need not be in the units of the targets
         spread = float(np.average(np.square(goal.y - centre).mean(axis=1), weights=weight))
     return centre, float(np.sqrt(spread)) if 0 < spread < np.inf else 1.0
 

@@ -7,7 +7,7 @@ straight lines with a little noise,
           grid}, \quad a \sim N(0, 1),
 
 the grids of hidden layers are laid over their activations, and Levenberg-Marquardt runs in rounds of a few steps with
-the grids laid anew in between. A start that gains little from one round to the next is given up; one is accepted whose
+the grids laid anew in between. A start that gains little in a round is given up; one is accepted if its
 residuals are a small share of the targets' deviation. Where no start gets there, the search ends once three of the
 best agree, after a number of tries (noise); if they do not (hard functions), the best of all meet in a tournament on
 finer grids.
@@ -22,32 +22,37 @@ import numpy as np
 
 from numkan._check import FloatArray
 from numkan.model.least_squares import LeastSquares
-from numkan.optimize.damped import DampedLeastSquares
+from numkan.optimize import LevenbergMarquardt, Nielsen
 from numkan.spline.knots import greville
 from numkan.train.splines import Splines, laid_over
 
 __all__ = ["Start", "draw", "find_start"]
 
-#: Intervals of the coarse grids, rounds of steps on them, and steps in a round.
+#: Intervals of the coarse grids; rounds on them; steps in a round.
 _GRID, _ROUNDS, _STEPS = 3, 4, 10
 
 #: Noise on the straight lines.
 _NOISE = 0.2
 
-#: A start is given up that lowers its residuals by less than this share in a round; accepted below this share of the
-#: deviation of the targets; and the search ends where three starts lie within so much of the best.
-_GIVE_UP, _ACCEPTED, _AGREE, _AGREEING = 0.15, 0.03, 0.02, 3
+#: A start is given up if a round lowers its residuals by less than this share.
+_GIVE_UP = 0.15
 
-#: Poor minima agree too, the more the deeper a network is: so many starts come before agreement counts, for one hidden
-#: layer, and so many times as many for each one more. Without hidden layers there is one minimum.
-_FEWEST, _DEEPER = 4, 6
+#: A start is accepted if its residuals are below this share of the deviation of the targets.
+_ACCEPTED = 0.03
 
-#: Rounds of a tournament: so many of the best starts on grids of so many intervals, as far as their coefficients are
-#: no more than a share of the targets; and the steps that each takes.
+#: The search ends if this many starts have residuals within this share of the best.
+_N_AGREEING, _AGREE = 3, 0.02
+
+#: Poor minima agree too, and more so in deeper networks. This many starts are tried before agreement counts, for one
+#: hidden layer; each further layer multiplies the number. Without hidden layers there is only one minimum.
+_MIN_STARTS, _PER_LAYER = 4, 6
+
+#: Rounds of the tournament: how many of the best starts take part, and on how many intervals. A round needs no more
+#: coefficients than this share of the targets. Each start takes this many steps.
 _TOURNAMENT, _SHARE, _TOURNAMENT_STEPS = ((6, 8), (3, 16)), 0.5, 15
 
-#: Starts are tried on at most so many samples.
-_SAMPLES = 1000
+#: Starts are tried on this many samples at most.
+_MAX_SAMPLES = 1000
 
 
 class Start(NamedTuple):
@@ -83,7 +88,7 @@ def train_start(
     best, least, damping = splines, np.inf, 1.0
     for _ in range(_ROUNDS):
         problem = LeastSquares(splines.layers, x, y, root_weight)
-        run = DampedLeastSquares(problem, splines.vector, damping=damping)
+        run = LevenbergMarquardt(problem, splines.vector, rule=Nielsen(damping), gtol=0.0)
         for _ in range(_STEPS):
             check()
             if not run.step():
@@ -112,7 +117,7 @@ def find_start(
 
     y (n, n_out) must have deviation 1.
     """
-    some = slice(0, _SAMPLES)
+    some = slice(0, _MAX_SAMPLES)
     data = x[some], y[some], root_weight[some]
     found, tried = list[_Found](), list[float]()
     hidden = len(splines.layers) - 1
@@ -123,21 +128,25 @@ def find_start(
             continue  # a draw whose activations leave the range of numbers
         found.append(_Found(residual, len(tried), start))
         tried.append(residual)
-        if residual < _ACCEPTED or not hidden or (len(tried) >= _FEWEST * _DEEPER ** (hidden - 1) and _agree(tried)):
+        if (
+            residual < _ACCEPTED
+            or not hidden
+            or (len(tried) >= _MIN_STARTS * _PER_LAYER ** (hidden - 1) and _agree(tried))
+        ):
             break
     else:
         found = _tournament(found, *data, check)
     if not found:
         return Start(splines, np.inf, ())
     best = min(found)
-    return Start(best.start, tried[best.place], tuple(tried))
+    return Start(best.start, tried[best.number], tuple(tried))
 
 
 class _Found(NamedTuple):
     """A start, and how it is ranked."""
 
     residual: float
-    place: int  # among those that were tried
+    number: int  # among those that were tried
     start: Splines
 
 
@@ -145,13 +154,13 @@ def _tournament(found: list[_Found], *data: Any) -> list[_Found]:
     """Return the starts of the last round, with their residuals on its grids; the starts themselves stay coarse."""
     edges = sum(layer.live.size for layer in found[0].start.layers) if found else 0
     now = [one.start for one in found]
-    for places, G in _TOURNAMENT:
-        if len(found) < _AGREEING or edges * G > _SHARE * data[1].size:
+    for n_best, G in _TOURNAMENT:
+        if len(found) < _N_AGREEING or edges * G > _SHARE * data[1].size:
             break
         ranked = []
-        for one in sorted(found)[:places]:
+        for one in sorted(found)[:n_best]:
             try:
-                now[one.place], residual = _trained_on(G, now[one.place], *data)
+                now[one.number], residual = _trained_on(G, now[one.number], *data)
             except (FloatingPointError, ValueError):
                 continue
             ranked.append(one._replace(residual=residual))
@@ -164,7 +173,8 @@ def _trained_on(
 ) -> tuple[Splines, float]:
     """Train some steps on G intervals; return what was reached, and its residual."""
     finer = splines.on_grids(x, [G] * len(splines.layers))
-    run = DampedLeastSquares(LeastSquares(finer.layers, x, y, root_weight), finer.vector, damping=1.0)
+    problem = LeastSquares(finer.layers, x, y, root_weight)
+    run = LevenbergMarquardt(problem, finer.vector, rule=Nielsen(), gtol=0.0)
     for _ in range(_TOURNAMENT_STEPS):
         check()
         if not run.step():
@@ -174,5 +184,5 @@ def _trained_on(
 
 def _agree(tried: list[float]) -> bool:
     """Whether some of the best residuals are the same."""
-    best = sorted(tried)[:_AGREEING]
-    return len(best) == _AGREEING and best[-1] < (1.0 + _AGREE) * best[0]
+    best = sorted(tried)[:_N_AGREEING]
+    return len(best) == _N_AGREEING and best[-1] < (1.0 + _AGREE) * best[0]

@@ -39,7 +39,7 @@ def fault(model: Network, samples: Samples) -> tuple[FitStatus, str] | None:
         if not (np.isfinite(outputs).all() and np.isfinite(model._theta).all()):
             where = where_not_finite(work, samples)
             return FitStatus.NONFINITE, f"The model's outputs are NaN or infinite, beginning in {where}."
-        if not extreme or samples.goal.loss != "mse":
+        if not extreme or not samples.goal.loss.rescaled(1.0):
             return None
         scale = _scale(samples)
         inside = scale.samples(samples)
@@ -58,8 +58,7 @@ def _scale(samples: Samples) -> Scale:
 
 
 def _loss(outputs: FloatArray, samples: Samples) -> float:
-    outputs = np.ascontiguousarray(outputs)
-    return samples.goal.part(slice(0, len(samples)), outputs, np.empty_like(outputs))
+    return samples.goal.loss_of(np.ascontiguousarray(outputs))
 
 
 def _extreme(samples: Samples) -> str:

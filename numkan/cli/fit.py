@@ -1,0 +1,193 @@
+"""``numkan fit``: read a table, fit a network, tell how good it is, and keep it."""
+
+from __future__ import annotations
+
+import argparse
+import io
+import math
+import sys
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from numkan import KAN
+from numkan._replace_file import replace_file
+from numkan._shown import shown
+from numkan.cli.encoding import Encoding
+from numkan.cli.errors import NO_SUCCESS, OK, CommandError
+from numkan.cli.output import check_writable, note, print_json
+from numkan.cli.survey import survey
+from numkan.cli.tables import Table, as_numbers, as_texts, open_table
+from numkan.train.history import FitResult
+
+__all__ = ["run"]
+
+#: Nodes of the hidden layer where no width is given.
+_HIDDEN = 5
+
+_PICTURES = (".pdf", ".png", ".svg")
+
+
+class _Data(NamedTuple):
+    """What a table says, encoded."""
+
+    encoding: Encoding
+    x: NDArray[np.float64]  # (n, n_in)
+    y: NDArray[Any]  # (n, n_out), or labels (n,)
+    skipped: int  # rows without a target
+
+
+def run(options: argparse.Namespace) -> int:
+    """Fit, write and print; return 0, or 3 where the fit was not successful and the model is not kept."""
+    check_writable("--out", options.out, options.data)
+    check_writable("--plot", options.plot, options.data)
+    if options.plot and Path(options.plot).suffix.lower() not in _PICTURES:
+        raise CommandError(f"Argument `--plot` must end in {', '.join(_PICTURES)}, not {options.plot!r}.")
+    data = _read(options)
+    model = KAN(_width(options.width, data.encoding), k=options.k, seed=options.seed)
+    result = model.fit(
+        data.x,
+        data.y,
+        loss="mse" if data.encoding.classes is None else "cross_entropy",
+        time_limit=options.time_limit,
+        random_state=options.seed,
+        progress=sys.stderr.isatty() if options.progress is None else options.progress,
+    )
+    if result.success:
+        _write(options, model, data)
+    _tell(options, model, data, result)
+    if not result.success:
+        note(f"the fit was not successful, and nothing is written: {result.message}")
+    return OK if result.success else NO_SUCCESS
+
+
+# --- reading ------------------------------------------------------------------------------------------------------
+
+
+def _read(options: argparse.Namespace) -> _Data:
+    if options.data == "-":
+        raise CommandError("Argument `data` must be a file that can be read twice, not the standard input.")
+    with open_table(options.data) as table:
+        targets, ignored, category = (
+            [table.column(name) for name in names] for names in (options.target, options.ignore, options.category)
+        )
+        for place, name in enumerate(targets):
+            if name in targets[:place] or name in ignored:
+                other = "ignored" if name in ignored else "named twice"
+                raise CommandError(f"Argument `--target` must name other columns than {shown(name)}, which is {other}.")
+        inputs = [name for name in table.names if name not in {*targets, *ignored}]
+        if not inputs:
+            raise CommandError(f"{table.path} must have a column beside the targets, to predict from.")
+        encoding, n_rows = survey(table, inputs, targets, category, options.classify)
+        return _load(table, encoding, n_rows)
+
+
+def _load(table: Table, encoding: Encoding, n_rows: int) -> _Data:
+    """Return the rows that have all targets."""
+    x = np.empty((n_rows, len(encoding.inputs)))
+    y = np.empty((n_rows, len(encoding.targets)))
+    names = [*(column.name for column in encoding.columns), *encoding.targets]
+    kept = seen = 0
+    for block in table.blocks(names):
+        inputs, _ = encoding.encode(block)
+        goals = np.column_stack([_targets(block.columns[name], encoding) for name in encoding.targets])
+        rows = ~np.isnan(goals).any(axis=1)
+        seen, number = seen + block.size, int(np.count_nonzero(rows))
+        if seen > n_rows:
+            break
+        x[kept : kept + number], y[kept : kept + number] = inputs[rows], goals[rows]
+        kept += number
+    if seen != n_rows:
+        raise CommandError(f"{table.path} must stay as it is while it is read.")
+    goals = y[:kept] if encoding.classes is None else y[:kept, 0].astype(np.int64)
+    return _Data(encoding, x[:kept], goals, n_rows - kept)
+
+
+def _targets(cells: Any, encoding: Encoding) -> NDArray[np.float64]:
+    """Return a target as numbers, or as the numbers of its classes; gaps as NaN."""
+    if encoding.classes is None:
+        return as_numbers(cells)
+    number: dict[str | None, float] = {name: float(place) for place, name in enumerate(encoding.classes)}
+    return np.array([number.get(text, math.nan) for text in as_texts(cells)])
+
+
+def _width(given: list[int] | None, encoding: Encoding) -> list[int]:
+    ends = len(encoding.inputs), len(encoding.outputs)
+    if given is None:
+        return [ends[0], _HIDDEN, ends[1]]
+    if len(given) < 2 or (given[0], given[-1]) != ends:
+        rule = f"begin with {ends[0]} inputs ({', '.join(encoding.inputs)}) and end with {ends[1]} outputs"
+        raise CommandError(f"Argument `--width` must {rule}, not {given}.")
+    return given
+
+
+# --- writing ------------------------------------------------------------------------------------------------------
+
+
+def _write(options: argparse.Namespace, model: KAN, data: _Data) -> None:
+    model._encoding = data.encoding.to_json()
+    if options.out:
+        model.save(options.out)
+    if options.plot:
+        picture = _picture(model, data, Path(options.plot).suffix.lower()[1:])
+        replace_file(options.plot, lambda file: file.write(picture))
+
+
+def _picture(model: KAN, data: _Data, kind: str) -> bytes:
+    import matplotlib
+
+    from numkan.plot import plot_network
+
+    matplotlib.use("agg")
+    ax = plot_network(model, data.x, inputs=data.encoding.inputs, outputs=data.encoding.outputs)
+    content, figure = io.BytesIO(), ax.get_figure(root=True)
+    assert figure is not None
+    figure.savefig(content, format=kind, bbox_inches="tight")
+    return content.getvalue()
+
+
+def _tell(options: argparse.Namespace, model: KAN, data: _Data, result: FitResult) -> None:
+    encoding = data.encoding
+    score = model.score(data.x, data.y) if result.success else math.nan
+    rmse = math.sqrt(result.loss) if encoding.classes is None else math.nan
+    if options.json:
+        print_json(
+            {
+                "data": options.data,
+                "rows": len(data.x),
+                "skipped": data.skipped,
+                "columns": [column.name for column in encoding.columns],
+                "inputs": encoding.inputs,
+                "outputs": encoding.outputs,
+                "classes": encoding.classes,
+                "width": model.width,
+                "grid": model.grid,
+                "k": model.k,
+                "parameters": model.n_params,
+                "loss": result.loss,
+                "loss_name": result.loss_name,
+                "score": score,
+                "rmse": rmse,
+                "validation_loss": result.validation_loss,
+                "noise": result.noise,
+                "success": result.success,
+                "status": str(result.status),
+                "message": result.message,
+                "seconds": result.seconds,
+                "out": options.out if result.success else None,
+                "plot": options.plot if result.success else None,
+            }
+        )
+        return
+    skipped = f" ({data.skipped} more have no target)" if data.skipped else ""
+    print(f"{len(data.x)} rows{skipped}; inputs: {', '.join(encoding.inputs)}; outputs: {', '.join(encoding.outputs)}")
+    print(model)
+    print(result)
+    what = "R2" if encoding.classes is None else "accuracy"
+    print(f"{what} of the data that were fitted: {score:.6g}")
+    if result.success and options.out:
+        print(f"The model is in {options.out}.")
+    elif result.success:
+        print("The model is not kept: --out FILE keeps it.")

@@ -1,0 +1,281 @@
+"""Stages of Levenberg-Marquardt: on each grid, weights of penalties by evidence, and steps until they have settled.
+
+All of it works on :class:`numkan.train.splines.Splines`, with targets of mean 0 and deviation 1; every accepted step is
+put back into the caller's model, in its units, scales and dtype.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from numkan._check import FloatArray
+from numkan.base import given_base
+from numkan.model.least_squares import LeastSquares
+from numkan.optimize import LevenbergMarquardt, Nielsen, Status
+from numkan.train.box import NEAR, box_points
+from numkan.train.evidence import Evidence, Smoothness, measures
+from numkan.train.objective import where_not_finite
+from numkan.train.point import Point, SplineObjective, Units
+from numkan.train.samples import Samples
+from numkan.train.session import Session
+from numkan.train.splines import Splines
+from numkan.train.start import NotFiniteError
+
+__all__ = ["LeastSquaresOptions", "LeastSquaresStages", "Reached"]
+
+#: A run of steps ends with one that lowers the objective by less than this share.
+_LEAST_GAIN = 0.005
+
+#: The damping that a run begins with.
+_DAMPING = 1e-6
+
+#: A stage updates the weights at most `_UPDATES` times, with `_STEPS_BETWEEN` steps before each, until noise and
+#: degrees of freedom change by less than the share `_SETTLED`. The last stage, which goes on with the weights of the
+#: ladder, needs fewer updates.
+_UPDATES, _LAST_UPDATES, _STEPS_BETWEEN, _SETTLED = 8, 2, 6, 0.05
+
+#: The first weight, over the number of targets; it is the second one where there are more coefficients than the share
+#: `_MANY` of the targets, because the splines would run through the samples and show no noise.
+_FIRST_WEIGHT, _FIRST_WEIGHT_OF_MANY, _MANY = 1e-8, 1e-3, 0.5
+
+#: Residuals are falling if a stage has brought them below this share of the previous ones.
+_FALLING = 0.5
+
+#: Grids reach over the box of the data in training up to this degree, where the finest of the ladder has coefficients
+#: for no more than this share of the targets.
+_REACHING, _REACHING_SHARE = 3, 2.0 / 3.0
+
+#: Residuals of a model that goes on count as this much at least, because of rounding.
+_LEAST_NOISE = 1e-15
+
+
+#: A finer grid must lower the score by this share, or the ladder ends.
+_LEAST_STAGE_GAIN = 0.1
+
+#: Before anything is known of the noise.
+_UNKNOWN = Evidence(math.nan, math.nan, math.inf)
+
+
+@dataclass(frozen=True, slots=True)
+class LeastSquaresOptions:
+    """What the caller decides of a fit by Levenberg-Marquardt."""
+
+    redraw: bool
+    restarts: int
+    climbs: int  # from other starts, at most, where the first is stuck
+    penalty: float | None  # None: weights by evidence
+
+
+@dataclass(slots=True)
+class Reached:
+    """What the stages have led to, beside the best point of the session."""
+
+    splines: Splines  #: at the best point
+    weights: list[FloatArray] | None = None
+    evidence: Evidence = _UNKNOWN
+    noises: list[float] = field(default_factory=lambda: [math.inf])  #: before the first stage, and after each
+    least_noise: float = 0.0  #: that held-out samples show
+    score_before: float = math.inf  #: of the stage before, without held-out samples
+
+    def copy(self) -> Reached:
+        """Return a copy that later stages do not change."""
+        return replace(self, noises=self.noises.copy())
+
+    @property
+    def is_falling(self) -> bool:
+        """Whether the residuals were still falling a good deal when the last stage began to be the last."""
+        return len(self.noises) > 1 and self.noises[-1] < _FALLING * self.noises[-2]
+
+
+class LeastSquaresStages:
+    """The stages of one fit on `session.samples`; `everything` is all that the fit will see in the end.
+
+    Attributes
+    ----------
+    reached : Reached
+    units : Units
+        Of the targets in training.
+    x, y, root_weight : ndarray
+        The samples in these units.
+    is_last : bool
+        Whether the stage is the last one, which goes on with the weights of the ladder.
+    """
+
+    def __init__(self, session: Session, everything: Samples, options: LeastSquaresOptions) -> None:
+        given_base(
+            session.model.act_fun[0]._base, everything.x
+        )  # a function that fails does so before anything changes
+        self._session, self._options = session, options
+        session.box = box_points(everything.x).astype(np.float64)
+        self.units = Units.of(everything)
+        width, centre = self.units.width, self.units.centre
+        splines = Splines.of(session.start, base=not options.redraw).holding(session.held_edges)
+        self._splines = splines.scaled(1.0 / width, -centre / width)
+        self.reached = Reached(self._splines)
+        self.is_last = False
+        self.use(session.samples)
+        self._trained_box = session.box if self._reaches_in_training() else None
+
+    def _reaches_in_training(self) -> bool:
+        """Whether grids reach over the box of the data in all stages; see :mod:`numkan.train.box`."""
+        session = self._session
+        size = sum(layer.live.size * (session.grids[-1] + layer.k) for layer in self._splines.layers)
+        return len(session.box) > 0 and max(session.model.k) <= _REACHING and size <= _REACHING_SHARE * self.y.size
+
+    def use(self, samples: Samples) -> None:
+        """Train on these samples from now on."""
+        self._session.samples = samples
+        self.x, self.y, self.root_weight = self._in_units(samples)
+
+    def _in_units(self, samples: Samples) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Return inputs, targets in the units of training, and roots of the weights."""
+        y = (samples.goal.y.astype(np.float64) - self.units.centre) / self.units.width
+        weight = samples.goal.weight.astype(np.float64)
+        return samples.x.astype(np.float64), y, np.sqrt(weight / weight.mean()) if weight.size else weight
+
+    def loss(self, splines: Splines) -> float:
+        """Return the loss of splines on the samples, in the units of the targets."""
+        problem = LeastSquares(splines.layers, self.x, self.y, self.root_weight)
+        return problem.loss(splines.vector) * self.units.width**2 / self.y.size
+
+    def point(self, splines: Splines) -> Point:
+        """Return splines in the caller's shape."""
+        return Point(self._session.start, splines, self.units, base=not self._options.redraw)
+
+    # --- a stage --------------------------------------------------------------------------------------------------
+
+    def begin_stage(self, grid: int) -> None:
+        """Lay the best splines over a grid, weigh their roughness, and begin there."""
+        session, origin = self._session, self.reached.splines
+        G = [grid] * session.model.depth if session.plan.grids else session.model.grid
+        try:
+            self._splines = origin.on_grids(
+                self.x, G, over_samples=session.settings.update_grid, box=self._trained_box, farthest=NEAR
+            )
+        except FloatingPointError as error:
+            raise NotFiniteError(str(error)) from None
+        session.begin_stage()
+        point = self.point(self._splines)
+        self._work, layers = point.model, self._splines.layers
+        self._penalty = self._smoothness(origin)
+        problem = LeastSquares(layers, self.x, self.y, self.root_weight, self._penalty)
+        self._objective = SplineObjective(point, problem, self.units)
+        validation = session.validation
+        self._judge = None if validation is None else LeastSquares(layers, *self._in_units(validation))
+        self._begin_steps(self._splines.vector)
+        session.commit(self._work)
+        loss, objective = self._consider(self._objective.params(self._stepper.state.x))
+        session.record(grid, loss, objective)
+
+    def _smoothness(self, origin: Splines) -> Smoothness:
+        """Return the penalty with the weights that a stage begins with."""
+        reached, options = self.reached, self._options
+        weights = self._first_weights(self._splines, origin)
+        penalty = Smoothness(self._splines.layers, weights, smooth=reached.is_falling)
+        if reached.weights is None and not options.redraw and options.penalty is None:
+            penalty.relax(self._splines.vector, max(reached.noises[0], _LEAST_NOISE))
+        return penalty
+
+    def _begin_steps(self, z: FloatArray) -> None:
+        try:
+            self._stepper = LevenbergMarquardt(
+                self._objective.problem, z, rule=Nielsen(_DAMPING, scaled=True), ftol=_LEAST_GAIN, gtol=0.0
+            )
+        except ValueError:
+            raise NotFiniteError(where_not_finite(self._work, self._session.samples)) from None
+        self._session.evaluations += 1
+
+    def _first_weights(self, splines: Splines, origin: Splines) -> list[FloatArray]:
+        """Return the weights that a stage begins with.
+
+        At first they are weak, for strong ones would flatten what the start has found. Where the last stage has brought
+        the residuals down a good deal, a finer grid will do so again, by the order of the splines; weights are made
+        weaker by as much, because those of the last stage would hold it back.
+        """
+        n, fixed = self.y.size, self._options.penalty
+        if self.reached.weights is None or fixed is not None:
+            nodes = [np.ptp(a, axis=0) for a in splines.activations(self.x)[1:-1]] + [np.ones(self.y.shape[1])]
+            many = sum(coef.size for coef in splines.coefs) > _MANY * n
+            first = _FIRST_WEIGHT_OF_MANY if many else _FIRST_WEIGHT
+            weights = []
+            for layer, spread in zip(splines.layers, nodes, strict=True):
+                each = [first] * 3 if fixed is None else [0.0, 0.0, fixed]
+                unit = n / np.maximum(spread, 1e-6) ** 2 * np.ones(layer.live.shape)
+                weights.append(np.array(each)[-measures(layer.k) :, None, None] * unit)
+            return weights
+        falling = self.reached.is_falling
+        return [
+            weight * ((old.shape[1] - old.k) / (new.shape[1] - new.k)) ** (2 * (new.k + 1) * falling)
+            for weight, old, new in zip(self.reached.weights, origin.layers, splines.layers, strict=True)
+        ]
+
+    def train(self, grid: int) -> str:
+        """Run, update the weights, and run on until they have settled; return why the stage ended."""
+        session, reached, taken = self._session, self.reached, 0
+        last = reached.evidence
+        updates = 0 if self._options.penalty is not None else _LAST_UPDATES if self.is_last else _UPDATES
+        for update in range(updates):
+            taken += self._take_steps(grid, min(_STEPS_BETWEEN, session.plan.steps - taken))
+            z = self._stepper.state.x
+            reached.evidence = self._penalty.update_weights(self._objective.problem, z, reached.least_noise)
+            reached.weights = self._penalty.weights
+            self._begin_steps(z)
+            if ((update or self.is_last) and _settled(reached.evidence, last)) or taken >= session.plan.steps:
+                break
+            last = reached.evidence
+        taken += self._take_steps(grid, session.plan.steps - taken)
+        reached.noises.append(reached.evidence.noise)
+        return "all steps taken" if taken >= session.plan.steps else "converged"
+
+    def _take_steps(self, grid: int, number: int) -> int:
+        """Take up to `number` steps; return how many were taken."""
+        session = self._session
+        for step in range(number):
+            session.check_time()
+            evaluations = self._stepper.nfev
+            taken = self._stepper.step()
+            session.evaluations += self._stepper.nfev - evaluations
+            if not taken:
+                if self._stepper.status is Status.NONFINITE:
+                    raise NotFiniteError(where_not_finite(self._work, session.samples))
+                return step
+            theta = self._objective.params(self._stepper.state.x)
+            session.commit_step(self._work, theta)
+            loss, objective = self._consider(theta)
+            session.report(grid, loss, objective)
+        return number
+
+    def _consider(self, theta: FloatArray) -> tuple[float, float]:
+        """Judge the point: the best by the validation samples, or else the last one; return loss and objective."""
+        session, state = self._session, self._stepper.state
+        parts = self._objective.parts(state.fun)
+        self._work._theta[:] = theta
+        session.last_validation = self._measure_validation()
+        if session.consider(self._work, theta, parts.loss, parts.value, always=session.validation is None):
+            self.reached.splines = self._splines.at(state.x)
+        return parts.loss, parts.value
+
+    def _measure_validation(self) -> float:
+        if self._judge is None:
+            return math.nan
+        return self._judge.loss(self._stepper.state.x) * self.units.width**2 / self._judge.y.size
+
+    def got_no_better(self) -> bool:
+        """Whether the stage has lowered the held-out loss, or what cross-validation says of it, by too little."""
+        session, reached = self._session, self.reached
+        if session.validation is not None:
+            score, before = math.sqrt(session.stage_best[0]), math.sqrt(session.before_stage)
+        elif self._options.penalty is None:
+            score, before = reached.evidence.score, reached.score_before
+            reached.score_before = score
+        else:
+            return False
+        return not score < (1.0 - _LEAST_STAGE_GAIN) * before
+
+
+def _settled(now: Evidence, before: Evidence) -> bool:
+    """Whether an update has changed little."""
+    return all(abs(new - old) < _SETTLED * old for new, old in zip(now[:2], before[:2], strict=True))

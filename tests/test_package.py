@@ -1,0 +1,38 @@
+"""The package as users import it: public names are there, whatever is imported first, and come only when asked for."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+import numkan
+
+
+def run(program: str) -> None:
+    subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def test_the_package_alone_imports_neither_numpy_nor_numba():
+    run("import sys, numkan; sys.exit(bool({'numpy', 'numba'} & set(sys.modules)))")
+
+
+def test_every_public_name_is_there():
+    for name in numkan.__all__:
+        assert getattr(numkan, name).__name__ == name
+        assert name in dir(numkan)
+
+
+@pytest.mark.parametrize("first", ["from numkan.search import Trial", "import numkan.search", "from numkan import *"])
+def test_search_is_the_function_whatever_is_imported_first(first):
+    run(f"{first}\nimport numkan, types\nassert isinstance(numkan.search, types.FunctionType)")
+
+
+def test_packages_below_come_with_the_public_names():
+    run("import numkan; numkan.train.FitState, numkan.spline.B_batch, numkan.model.Network")
+
+
+def test_an_unknown_name_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="module 'numkan' has no attribute 'kam'"):
+        numkan.kam  # noqa: B018
