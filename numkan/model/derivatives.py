@@ -170,16 +170,18 @@ def vjp(self: Stack, x: Any, y_bar: Any) -> tuple[FloatArray, FloatArray]:
     grad, receivers = new_gradient(self)
     x_bar = np.empty_like(x)
     if are_narrow(self.act_fun):
-        sums = [np.zeros_like(layer.coefs) for layer in layers]
-        for rows in spans(len(x), edge_rows(*layers)):
-            edges, _ = _edges_of(self.act_fun, layers, x[rows], rows.start)
-            bar = y_bar[rows]
-            for one, total in zip(reversed(edges), reversed(sums), strict=True):
-                none = np.empty((0, total.shape[2]), total.dtype)
-                bar = pull_gradient(one, padded(bar, total.shape[2]), total, none, none)
-            x_bar[rows] = bar
-        for receiver, total in zip(receivers, sums, strict=True):
-            receive(total, 0, len(total), receiver)
+        for part in spans(len(x), gradient_rows(layers)) or [slice(0, 0)]:  # in longer sums float32 forgets
+            sums = [np.zeros_like(layer.coefs) for layer in layers]
+            for own in spans(part.stop - part.start, edge_rows(*layers)):
+                rows = slice(part.start + own.start, part.start + own.stop)
+                edges, _ = _edges_of(self.act_fun, layers, x[rows], rows.start)
+                bar = y_bar[rows]
+                for one, total in zip(reversed(edges), reversed(sums), strict=True):
+                    none = np.empty((0, total.shape[2]), total.dtype)
+                    bar = pull_gradient(one, padded(bar, total.shape[2]), total, none, none)
+                x_bar[rows] = bar
+            for receiver, total in zip(receivers, sums, strict=True):
+                receive(total, 0, len(total), receiver)
         return grad, x_bar
     for rows in spans(len(x), gradient_rows(layers)) or [slice(0, 0)]:  # no samples have a gradient too, of zeros
         acts = all_activations(layers, x[rows], rows.start)
