@@ -1,9 +1,8 @@
-"""Threads over fixed blocks: how much runs at once never changes a bit.
+"""A pool of threads for fixed tasks: how many threads there are never changes a bit.
 
-What is summed is cut into tasks by its size alone, the tasks are done by a pool and by the caller, and partial sums are
-added in the order of the tasks. What is cut by the number of threads are rows (``layer/shared_block.py``) and inputs
-(``layer/packed.py``), none of which depends on another, and between two threads the two sums that outputs of many
-inputs are for any number. So one thread and many give the same numbers, and several Python threads may call at once.
+Tasks are numbered, and each writes memory of its own. Samples of a prediction, or inputs of a gradient, do not depend
+on each other, so they are divided among threads. What is summed over samples is divided by its size alone, and the
+partial sums are added in the order of the tasks.
 """
 
 from __future__ import annotations
@@ -15,22 +14,13 @@ import threading
 from _thread import start_new_thread
 from collections.abc import Callable
 from queue import SimpleQueue
-from typing import Any, NamedTuple
 
 from numkan._check import check_integer
-from numkan._watch import COUNT, STAY_AWAY, new_count, turns_in, watch
 
-__all__ = ["Call", "get_threads", "get_threads_at_once", "run_tasks", "run_together", "set_threads"]
+__all__ = ["get_threads", "run_tasks", "set_threads"]
 
-#: Seconds that a helper without work, and a caller that waits for helpers, stay awake.
-_AWAKE = 3e-4
-
-#: Seconds that a helper who is awake leaves the interpreter to the caller, who is on the way into its own first task:
-#: to ask for it meanwhile means to be put to sleep, and to begin four times as late.
-_HEAD_START = 2e-5
-
-#: So many offers wait for each helper at most: more of them wait for a helper that died, or is busy for long.
-_MOST_WAITING = 16
+#: At most this many jobs per thread wait in the queue. More of them wait for a thread that died or is busy for long.
+_MAX_WAITING = 16
 
 _lock = threading.Lock()
 _pool: _Pool | None = None
@@ -44,16 +34,11 @@ def _available_cores() -> int:
 
 
 def get_threads() -> int:
-    """Return how many threads numkan uses: what :func:`set_threads` said, or the cores of this process."""
+    """Return how many threads numkan uses: the number given to :func:`set_threads`, or the cores of this process."""
     global _threads
     if _threads is None:
         _threads = _available_cores()
     return _threads
-
-
-def get_threads_at_once() -> int:
-    """Return how many of the threads run at once: those beyond the cores only keep others waiting in a kernel."""
-    return min(get_threads(), _available_cores())
 
 
 def set_threads(n: int) -> None:
@@ -65,9 +50,7 @@ def set_threads(n: int) -> None:
     Parameters
     ----------
     n : int
-        At least 1. BLAS has one thread in whatever numkan does, see :func:`numkan.KAN.fit`. A thread that has nothing
-        to do looks out for work for 0.3 ms or twice that before it sleeps, unless there are more threads than cores;
-        the arrays of a call may be held that long.
+        At least 1. BLAS has one thread in whatever numkan does, see :func:`numkan.KAN.fit`.
 
     Raises
     ------
@@ -88,43 +71,17 @@ def set_threads(n: int) -> None:
         _drop_pool()
 
 
-def _patience(n_threads: int) -> int:
-    """Return how many turns of ``_watch.py`` so many threads wait for each other, awake: none if they exceed cores."""
-    return turns_in(_AWAKE) if n_threads <= _available_cores() else 0
-
-
-class Call(NamedTuple):
-    """What a kernel that threads are in together says to the pool, by `enter` and `leave` of ``_watch.py``.
-
-    The caller's own part offers the job: so a helper finds the interpreter free. A helper's part says itself that it is
-    over, and looks out for the next offer: so the caller finds the interpreter free. Meanwhile the helper touches no
-    array, but holds them. A part does nothing behind its kernel.
-    """
-
-    rung: Any  # is counted when the part begins
-    left: Any  # is counted when it is over
-    offers: Any  # then it waits until these have come to `goal`, for so many turns at most
-    goal: int
-    turns: int
-
-
-#: What a part says that has nobody to help.
-_ALONE = Call(new_count(), new_count(), new_count(), 0, 0)
-
-
 class _Job:
-    """Tasks that a caller and its helpers share; or, without a number of tasks, the part that each of them does."""
+    """Numbered tasks that a caller and its helpers share."""
 
-    def __init__(self, task: Callable[[Any], None], n_tasks: int | None = None) -> None:
-        self._task: Callable[[Any], None] | None = task
-        self._n_tasks, self.together = n_tasks or 0, n_tasks is None
+    def __init__(self, task: Callable[[int], None], n_tasks: int) -> None:
+        self._task: Callable[[int], None] | None = task
+        self._n_tasks = n_tasks
         self._tickets = itertools.count()  # next() on it is atomic under the interpreter lock
         self._stopped = self._closed = False
         self._lock, self._helped = threading.Lock(), threading.Lock()
         self._helped.acquire()  # released when all helpers have left a closed job
-        self._entered = self._left = 0
-        self.counted_out = new_count()  # helpers that are done, and leave the interpreter alone
-        self.offers = new_count()  # of the pool that has it
+        self._helpers = 0
         self.error: BaseException | None = None
 
     def work(self) -> None:
@@ -137,51 +94,33 @@ class _Job:
             self._stopped = True
             raise
 
-    def do_part(self, call: Call) -> bool:
-        """Do a part, unless the job has been stopped; return whether it is done."""
-        task = self._task
-        if task is None or self._stopped:
-            return False
-        try:
-            task(call)
-        except BaseException:
-            self._stopped = True
-            raise
-        return True
-
-    def help(self, call: Call | None = None) -> bool:
-        """Work as a helper, keeping what is raised for the caller; return whether to count in `counted_out`."""
+    def help(self) -> None:
+        """Work as a helper, and keep what is raised for the caller."""
         with self._lock:
             if self._closed:
-                return False
-            self._entered += 1
-        is_counted = False
+                return
+            self._helpers += 1
         try:
-            if call is None:
-                self.work()
-            else:
-                is_counted = self.do_part(call)
+            self.work()
         except BaseException as error:
             self.error = error
         with self._lock:
-            self._left += 1
-            if self._closed and self._left == self._entered:
+            self._helpers -= 1
+            if self._closed and self._helpers == 0:
                 self._helped.release()
-        return not is_counted
 
-    def close(self, turns: int) -> None:
-        """Let no task and no helper begin any more, and wait for those who are at it, awake for so many turns.
+    def close(self) -> None:
+        """Let no task and no helper begin any more, and wait for the helpers at work.
 
-        Where Ctrl-C ends it, it is to be called again.
+        Where Ctrl-C ends it, it has to be called again.
         """
         self._stopped = True
         with self._lock:
             self._closed = True
-            is_over = self._left == self._entered
-        if not is_over and not watch(new_count(), self.counted_out, self._entered, turns):
-            self.offers[COUNT] += 1  # a helper who looks out for the next offer is to go on
+            is_over = self._helpers == 0
+        if not is_over:
             self._helped.acquire()
-        self._task = None  # a helper who comes too late may hold the job for long
+        self._task = None  # a helper that comes too late may hold the job for long
 
 
 class _Pool:
@@ -189,32 +128,21 @@ class _Pool:
 
     def __init__(self, size: int) -> None:
         self._size = size
-        self.turns = _patience(get_threads())
-        self._head_start = round(self.turns * _HEAD_START / _AWAKE)
         self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
-        self._offers, unused = new_count(), new_count()
-        self.call = Call(self._offers, unused, unused, 0, 0)  # what a caller's part says
         self.n_started = 0
 
-    def offer(self, job: _Job, helpers: int) -> None:
-        """Ask so many helpers to join in; those who are busy will come too late.
-
-        Those who are awake hear of what is done together from the caller's kernel.
-        """
-        job.offers = self._offers
-        self._start(min(helpers, self._size))
-        for _ in range(min(helpers, self.n_started)):
-            if self._jobs.qsize() < _MOST_WAITING * self.n_started:
+    def offer(self, job: _Job, n_helpers: int) -> None:
+        """Ask threads to help with a job; those that are busy will come too late."""
+        self._start(min(n_helpers, self._size))
+        for _ in range(min(n_helpers, self.n_started)):
+            if self._jobs.qsize() < _MAX_WAITING * self.n_started:
                 self._jobs.put(job)
-        self._offers[STAY_AWAY] = 0 if job.together else self._head_start
-        if not job.together:
-            self._offers[COUNT] += 1  # may be lost where a kernel counts too: who is awake then comes later
 
     def _start(self, wanted: int) -> None:
-        """Start threads until there have been so many.
+        """Start threads until `wanted` have been started.
 
         `threading.Thread.start` would wait until the thread runs: for ever, where memory is short and the thread dies
-        on its first steps. Here nobody waits, and what such a thread does not do is done by the others.
+        on its first steps. Nobody waits here, and the others do the tasks that such a thread does not do.
         """
         while self.n_started < wanted:
             try:
@@ -224,40 +152,23 @@ class _Pool:
             self.n_started += 1
 
     def end(self) -> None:
-        """Let the threads end when they have done what they are at."""
+        """Let the threads end after the jobs they have."""
         for _ in range(self.n_started):
             self._jobs.put(None)
-        self._offers[COUNT] += 1
 
     def _serve(self) -> None:
         """Help with one job after the other."""
-        uncounted = counted_out = new_count()
-        while True:
-            offers = int(self._offers[COUNT])
-            turns = self.turns if self._jobs.empty() else 0
-            if watch(counted_out, self._offers, offers + 1, turns) and self._jobs.empty():
-                counted_out = uncounted  # others have it, and the next one may come soon
-                continue
-            job = self._jobs.get()
-            if job is None:
-                return
-            call = self._helping(job, uncounted) if job.together else None
-            counted_out = job.counted_out if job.help(call) else uncounted
-
-    def _helping(self, job: _Job, unused: Any) -> Call:
-        """Return what a helper's part says."""
-        goal, turns = int(self._offers[COUNT]) + 1, self.turns if self._jobs.empty() else 0
-        return Call(unused, job.counted_out, self._offers, goal, turns)
+        while (job := self._jobs.get()) is not None:
+            job.help()
+            del job  # a thread that waits holds nothing
 
 
-def _offer(job: _Job, helpers: int) -> tuple[Call, int]:
-    """Offer a job to the pool; return what the caller's part says, if it has one, and how long to wait for it awake."""
+def _offer(job: _Job, n_helpers: int) -> None:
     global _pool
     with _lock:
         if _pool is None:
             _pool = _Pool(get_threads() - 1 or 1)
-        _pool.offer(job, helpers)
-        return _pool.call, _pool.turns
+        _pool.offer(job, n_helpers)
 
 
 def _drop_pool() -> None:
@@ -278,58 +189,37 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forget_pool)
 
 
-def _wait(job: _Job, turns: int) -> None:
-    """Wait until no thread is at work; an interrupt goes on to the caller afterwards, however often it comes."""
+def _wait(job: _Job) -> None:
+    """Wait until no helper is at work; an interrupt goes on to the caller afterwards, however often it comes."""
     interrupt: BaseException | None = None
     while True:
         try:
-            job.close(turns)
+            job.close()
             break
         except BaseException as error:
-            interrupt, turns = error, 0
+            interrupt = error
     if interrupt is not None:
         raise interrupt
 
 
-def run_tasks(task: Callable[[int], None], n_tasks: int, *, serial: bool = False) -> None:
+def run_tasks(task: Callable[[int], None], n_tasks: int) -> None:
     """Call ``task(0), ..., task(n_tasks - 1)``, each once, in any order and on any thread.
 
     The caller works too. When a task raises (or Ctrl-C arrives), no new task begins, those under way are waited for,
     and the error goes on to the caller.
     """
-    helpers = min(get_threads(), n_tasks) - 1
-    if serial or helpers < 1:
+    n_helpers = min(get_threads(), n_tasks) - 1
+    if n_helpers < 1:
         for index in range(n_tasks):
             task(index)
         return
-    _share(_Job(task, n_tasks), helpers)
-
-
-def run_together(task: Callable[[Call], None], n_threads: int) -> None:
-    """Call ``task(call)`` once, and once more on each of n_threads - 1 helpers, as far as they come in time.
-
-    `call` goes to a kernel, which does what nobody else does yet, between `enter` and `leave`. What is raised goes on
-    to the caller.
-    """
-    if n_threads < 2:
-        task(_ALONE)
-        return
-    _share(_Job(task), n_threads - 1)
-
-
-def _share(job: _Job, helpers: int) -> None:
-    """Work at a job with so many helpers, until all are done."""
-    turns = 0
-    error: BaseException | None = None
+    job, error = _Job(task, n_tasks), None
     try:
         try:
-            call, turns = _offer(job, helpers)
-            if job.together:
-                job.do_part(call)
-            else:
-                job.work()
+            _offer(job, n_helpers)
+            job.work()
         finally:
-            _wait(job, turns)
+            _wait(job)
         error = job.error
         if error is not None:
             raise error

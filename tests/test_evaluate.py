@@ -1,157 +1,59 @@
-"""numkan.model.evaluate and cuts: chunks that leave no trace, and points outside that are named by their row."""
+"""numkan.model.evaluate and cuts: parts that leave no trace, and points outside that are named by their row."""
 
 from __future__ import annotations
 
-import threading
-from typing import Any
-
 import numpy as np
 import pytest
-from numba import config
 
 from numkan import KAN, get_threads, set_threads
-from numkan.layer import shared_block, work
 from numkan.layer.work import BLOCK
-from numkan.model import cuts, network
+from numkan.model import cuts
 from tests.laws import assert_identical, assert_within
-from tests.small_networks import points, results, small, targets
+from tests.small_networks import points, small, targets
 
 
-@pytest.fixture(autouse=True)
-def forget_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Lots are cut once for a key, and would outlive what a test changes."""
-    monkeypatch.setattr(work, "_local", threading.local())
-
-
-# --- coefficients that are yet to be packed ---------------------------------------------------------------------
-
-
-@pytest.mark.jit  # what is tested is Python, and without the JIT kernels would take minutes
-@pytest.mark.parametrize("n_threads", [1, 2])
-@pytest.mark.parametrize("n", [20, 700])
-def test_no_coefficient_is_read_before_it_is_packed(n: int, n_threads: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The memory that they are packed into often holds those of the call before."""
-    model = KAN([18, 70, 40, 3], grid=3, seed=0)
-    x, y = points(n, 18), targets(n, 3)
-    assert model._direct() is None
-    layers = model._pack()
-    want, loss = layers[2].forward(layers[1].forward(layers[0].forward(x))), model.loss(x, y)
-    grad = model.loss_and_grad(x, y)[1]
-    new, set_to = network._new_coefficients, get_threads()
-
-    def spoiled(*args: Any) -> Any:
-        places, n_bytes = new(*args)
-        for place in places:
-            place[:] = np.nan
-        return places, n_bytes
-
-    monkeypatch.setattr(network, "_new_coefficients", spoiled)
-    monkeypatch.setattr(cuts, "_SHARED_WORK", 1)
-    monkeypatch.setattr(cuts, "_NEARLY_ALL", 0.1)
-    monkeypatch.setattr(shared_block, "_THREAD_WORK", 1)
-    set_threads(n_threads)
+@pytest.mark.jit
+@pytest.mark.parametrize("width", [[1, 1], [2, 5, 1], [64, 64, 1], [300, 300]], ids=str)
+def test_samples_are_divided_into_whole_blocks_whatever_the_number_of_threads(width: list[int]) -> None:
+    layers, before = KAN(width, k=1, init="power")._pack(), get_threads()
+    found = []
     try:
-        for rows in (1 << 21, 1):  # a lot, and several
-            monkeypatch.setattr(cuts, "_LOT_NUMBERS", rows)
-            for call in (lambda: model(x), lambda: model.loss(x, y), lambda: model.loss_and_grad(x, y)):
-                monkeypatch.setattr(work, "_local", threading.local())
-                got = call()
-                if isinstance(got, np.ndarray):
-                    assert_identical(got, want)
-                elif isinstance(got, float):
-                    assert_within(got, loss, 1e-14)
-                else:
-                    assert_within(got[1], grad, 1e-13)
+        for count in (1, 2, 7):
+            set_threads(count)
+            found.append((cuts.chunk_rows(layers, 100_000), cuts.gradient_rows(layers)))
+            for n in (0, 1, 100, 5000, 100_000):
+                parts = cuts.spans(n, cuts.part_rows(layers, n))
+                assert [row for part in parts for row in range(part.start, part.stop)] == list(range(n))
+            assert len(parts) >= count
     finally:
-        set_threads(set_to)
-
-
-# --- chunks -------------------------------------------------------------------------------------------------------
-
-
-def test_chunks_are_whole_blocks_and_spans_cut_all_rows() -> None:
-    for width in ([1, 1], [2, 5, 1], [64, 64, 1], [300, 300]):
-        n = 100_000
-        rows = cuts.chunk_rows(KAN(width, k=1, init="power")._pack(), n)
+        set_threads(before)
+    assert len(set(found)) == 1
+    for rows in found[0]:
         assert rows % BLOCK == 0
-        assert BLOCK <= rows <= 16 * BLOCK
-    assert cuts.spans(0, 4) == []
-    assert cuts.spans(9, 4) == [slice(0, 4), slice(4, 8), slice(8, 9)]
+        assert rows >= BLOCK
 
 
-def test_chunks_are_whole_blocks_of_layers_on_fine_grids_too() -> None:
-    """Or what was sorted would not be kept for backward; where samples do not fill two, there are chunks for two."""
-    layers = KAN([64, 64], grid=200, init="power")._pack()
-    block = layers[0].block
-    assert block > BLOCK
-    for n in (3 * block // 2, 2 * block, 100_000):
-        assert cuts.chunk_rows(layers, n) % block == 0
-    assert cuts.chunk_rows(layers, block) <= block // 2
-
-
-@pytest.mark.parametrize("n", [BLOCK - 1, BLOCK, BLOCK + 1, 2 * BLOCK, 2 * BLOCK + 1, 5 * BLOCK + 3])
-def test_chunks_of_one_block_change_no_row_and_keep_every_sum(n: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    model = KAN([1, 1, 1], grid=3, k=1, seed=2)
-    x, y = points(n, 1), targets(n, 1)
-    whole, weight = results(model, x, y), np.arange(n) + 0.5
-    loss, grad = model.loss_and_grad(x, y, sample_weight=weight)
-    monkeypatch.setattr(cuts, "_CHUNK_WORK", 1)
-    monkeypatch.setattr(cuts, "_CHUNKS", n)
-    for kept in (1 << 21, 1):  # lots of many chunks, and of one
-        monkeypatch.setattr(cuts, "_LOT_NUMBERS", kept)
-        monkeypatch.setattr(work, "_local", threading.local())
-        assert n <= BLOCK or cuts.chunk_rows(model._pack(), n) < n
-        for name, value in results(model, x, y).items():
-            if name in ("loss", "gradient", "params_bar"):
-                assert_within(value, whole[name], 1e-12 * (1 + abs(whole[name])), name)
-            elif name != "jvp":  # its change of parameters is params_bar, a sum
-                assert_identical(value, whole[name], name)
-        again, slope = model.loss_and_grad(x, y, sample_weight=weight)
-        assert again == pytest.approx(loss, rel=1e-12)
-        assert_within(slope, grad, 1e-12 * (1 + abs(grad)))
-    rows = [model.jvp(x[begin : begin + 50], model.params, x[begin : begin + 50]) for begin in range(0, n, 50)]
-    assert_identical(model.jvp(x, model.params, x), np.concatenate(rows))
-
-
-def test_a_last_lot_that_is_shorter_reads_what_it_sorted_itself(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Alone, its samples would be cut into chunks that are no whole blocks; in a lot among others they are not."""
-    model = KAN([2, 3], grid=3, k=2, extrapolate="nan", seed=0)
-    block = model._pack()[0].block
-    monkeypatch.setattr(cuts, "_CHUNK_WORK", 1)
-    monkeypatch.setattr(cuts, "_LONGEST_LOT", 2 * block)
-    n = 2 * block + 3 * block // 4
-    assert cuts.chunk_rows(model._pack(), 3 * block // 4) % block
-    assert cuts.chunk_rows(model._pack(), 2 * block) % block == 0
-    x, y = np.random.default_rng(0).uniform(-1, 1, (n, 2)), targets(n, 3)
-    y_bar = 2 / (3 * n) * (model(x) - y)
-    assert_identical(model.loss_and_grad(x, y)[1], model.vjp(x, y_bar)[0], "nothing is kept for the second")
-
-
-@pytest.mark.parametrize("n", [BLOCK + 1, 3 * BLOCK + 5, 9 * BLOCK, *([] if config.DISABLE_JIT else [21 * BLOCK - 3])])
-@pytest.mark.parametrize("grids", [[3, 3], [60, 5], [5, 200]], ids=str)
-def test_blocks_are_kept_whatever_the_chunks(grids: list[int], n: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Chunks shorter than a layer's blocks, of whole blocks, and of neither."""
-    model = KAN([2, 3, 2], grid=grids, k=2, extrapolate="nan", grid_range=(-4, 4), seed=0)
-    x, y = np.random.default_rng(0).uniform(-1, 1, (n, 2)), targets(n, 2)
-    for work_of_a_chunk in (1, cuts._CHUNK_WORK):
-        monkeypatch.setattr(cuts, "_CHUNK_WORK", work_of_a_chunk)
-        monkeypatch.setattr(work, "_local", threading.local())
-        y_bar = (model(x) - y) / n
-        want = model.vjp(x, y_bar)[0]
-        assert_within(model.loss_and_grad(x, y)[1], want, 1e-12 * (1 + abs(want)))
-
-
-def test_lots_are_those_of_the_network_whatever_was_asked_before(monkeypatch: pytest.MonkeyPatch) -> None:
-    one, other = (KAN([2, n_out], grid=3, extrapolate="nan", seed=0) for n_out in (3, 4))  # of the same padded width
-    monkeypatch.setattr(cuts, "_CHUNK_WORK", 1)
-    monkeypatch.setattr(cuts, "_LOT_NUMBERS", 5 * 2 * BLOCK)
-    lots = [cuts.lot_rows(model._pack()) for model in (one, other)]
-    assert lots == [2 * BLOCK, BLOCK]
-    x = np.random.default_rng(0).uniform(-1, 1, (3 * BLOCK, 2))
-    want = other.loss_and_grad(x, targets(len(x), 4))[1]
-    monkeypatch.setattr(work, "_local", threading.local())
-    one.loss_and_grad(x, targets(len(x), 3))
-    assert_identical(other.loss_and_grad(x, targets(len(x), 4))[1], want)
+@pytest.mark.jit
+@pytest.mark.parametrize("n_threads", [1, 2, 3])
+@pytest.mark.parametrize(("width", "n"), [([18, 70, 40, 3], 1500), ([100, 100, 100], 5000)], ids=str)
+def test_threads_and_batches_change_no_row(width: list[int], n: int, n_threads: int) -> None:
+    """Parts of one block and of several, and a gradient of one batch and of several."""
+    model = KAN(width, grid=3, seed=0)
+    x, y, before = points(n, width[0]), targets(n, width[-1]), get_threads()
+    layers = model._pack()
+    assert n < cuts.gradient_rows(layers) or n == 5000
+    try:
+        set_threads(1)
+        want, (loss, grad) = model(x), model.loss_and_grad(x, y)
+        set_threads(n_threads)
+        assert_identical(model(x), want)
+        again, slope = model.loss_and_grad(x, y)
+    finally:
+        set_threads(before)
+    assert_identical(slope, grad)
+    assert again == loss == model.loss(x, y)
+    for rows in (slice(0, 5), slice(n // 2 - 3, n // 2 + 3), slice(n - 1, n)):
+        assert_identical(want[rows], model(x[rows]))
 
 
 @pytest.mark.parametrize("beyond", [-1, 0, 1])
@@ -167,7 +69,7 @@ def test_at_the_ends_of_real_chunks_rows_are_those_of_small_batches(beyond: int)
 @pytest.mark.jit
 def test_a_gradient_over_many_samples_keeps_the_precision_of_float32() -> None:
     model = KAN([2, 1], grid=60, dtype=np.float32)
-    assert cuts.lot_rows(model._pack()) <= 64 * BLOCK
+    assert cuts.gradient_rows(model._pack()) <= 64 * BLOCK
     x = np.random.default_rng(0).uniform(0.2, 1, (200_000, 2)).astype(np.float32)
     double = KAN([2, 1], grid=60)
     double.params = model.params
@@ -194,9 +96,7 @@ ASKED = {
 
 
 @pytest.mark.parametrize("what", ASKED)
-def test_a_point_outside_is_named_by_its_row_whatever_the_chunks(what: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cuts, "_CHUNK_WORK", 1)
-    monkeypatch.setattr(cuts, "_CHUNKS", 1000)
+def test_a_point_outside_is_named_by_its_row(what: str) -> None:
     model = small(k=1, extrapolate="raise")
     for layer in model.act_fun:
         layer.coef[...] = layer.scale_base[...] = 0

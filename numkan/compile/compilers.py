@@ -61,6 +61,7 @@ class CalleeCompiler(Compiler):  # type: ignore[misc]
         self.state.library = self.library(self.state.targetctx.codegen(), identity.func_qualname)
         self.state.library.enable_object_caching()
         self.state.flags.no_compile = self.library is _CalleeLibrary
+        self.state.flags.noalias = getattr(identity.func, "_noalias", False)
         return super().define_pipelines()
 
 

@@ -18,7 +18,7 @@ def jit_is_off() -> bool:
     return bool(config.DISABLE_JIT)
 
 
-def kernel(function: Callable[..., Any], *, inline: bool = False) -> Callable[..., Any]:
+def kernel(function: Callable[..., Any], *, inline: bool = False, noalias: bool = False) -> Callable[..., Any]:
     """Compile a function with Numba at its first call, and keep the machine code on disk for the next process.
 
     The flags, and why they are the only ones:
@@ -51,6 +51,10 @@ def kernel(function: Callable[..., Any], *, inline: bool = False) -> Callable[..
         Whether the code goes into that of kernels that call it. To pass `Work`, 17 arrays of seven numbers each, costs
         as much as 50 samples; but where all goes into one function, loops find too few registers.
 
+    noalias : bool
+        Whether no two of the arrays that the kernel is given overlap where it writes one of them: then the compiler
+        keeps in registers what a loop reads again and again. With `inline` that holds in the caller's loops too.
+
     Returns
     -------
     callable
@@ -72,5 +76,6 @@ def kernel(function: Callable[..., Any], *, inline: bool = False) -> Callable[..
     """
     if config.DISABLE_JIT:
         return function
+    function._noalias = noalias  # type: ignore[attr-defined]
     options = {"nopython": True, "nogil": True, "error_model": "numpy", "_nrt": False, "forceinline": inline}
     return cast(Callable[..., Any], KernelDispatcher(cast(FunctionType, function), {"boundscheck": None, **options}))

@@ -117,6 +117,7 @@ def _spell_function(function: FunctionType, seen: dict[int, int], *, with_global
         return f"again:{seen[id(function)]}"
     seen[id(function)] = len(seen)
     held = [_spell(default, seen) for default in function.__defaults__ or ()]
+    held.append(f"noalias={getattr(function, '_noalias', False)}")
     for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
         try:
             held.append(f"{name}={_spell(cell.cell_contents, seen)}")

@@ -22,190 +22,145 @@ gradients of its piece are not finite; which of them are infinite, and which NaN
 from __future__ import annotations
 
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from numkan._watch import COUNT, count, enter, leave, new_count
 from numkan.compile import kernel
 from numkan.layer.pack import receive
-from numkan.layer.powers import powers_kernel
-from numkan.layer.prepare import place_kernel
-from numkan.layer.row_numbers import powers_of
-from numkan.layer.rows import row_ops, tile_vectors
-from numkan.simd.groups import group_ops
-from numkan.simd.vectors import lanes_of
+from numkan.layer.runs import distinct, load_kernel, run_loop
+from numkan.layer.scratch import Group
+from numkan.layer.sorted_samples import fill_kernel, sort_kernel
+from numkan.simd.totals import TOTALS, put_totals_op
+from numkan.simd.vectors import lanes_of, vector_ops
 from numkan.spline.pieces import function_lanes
 
-__all__ = ["Halves", "backward_kernel"]
-
-
-class Halves(NamedTuple):
-    """The groups of inputs of a call in two halves, of which threads take groups; every other begins with the second.
-
-    So each of two threads mostly has the inputs that it had forward, where threads have a chain of sums each.
-    """
-
-    threads: Any
-    groups: tuple[Any, Any]  # of each half that somebody has
-    ends: tuple[int, int]
-
-    @classmethod
-    def of(cls, begin: int, end: int) -> Halves:
-        """Return those of groups begin, ..., end - 1 that nobody has yet."""
-        middle = (begin + end + 1) // 2
-        halves = cls(new_count(), (new_count(), new_count()), (middle, end))
-        halves.groups[0][COUNT], halves.groups[1][COUNT] = begin, middle
-        return halves
+__all__ = ["backward_kernel"]
 
 
 @cache
-def _coefficient_kernel(k: int, dtype: np.dtype[Any], vectors: int) -> Any:
-    """Return the kernel of steps 1 and 2 for a prepared group of inputs and one tile of the outputs of a block."""
-    ops, behind = row_ops(k, dtype, vectors), group_ops(powers_of(k), dtype).behind
-    clear, add_moments, store, table = ops.clear, ops.add_moments, ops.store, np.uint64((k + 1) * function_lanes(k))
+def _moments_kernel(k: int, dtype: np.dtype[Any], width: int) -> Any:
+    """Return the kernel of steps 1 and 2 for a run and `width` outputs."""
+    step, load, store, splat, fma, *_ = vector_ops(lanes_of(dtype))
+    powers, lanes, zero, one = k + 1, function_lanes(k), dtype.type(0), dtype.type(1)
 
-    @kernel
-    def add_tile(grad, poly, low, high, n_rows, width, v, bars, tile_at, kept, work):  # type: ignore[no-untyped-def]
-        """Add to grad, which begins with input `low`, for inputs low ... high - 1 and outputs from v on.
+    @distinct
+    def add_moments(arrays, poly, run, scratch):  # type: ignore[no-untyped-def]
+        """Add to the gradient by coefficients; arrays: (flat gradient, cotangents in tiles). Rows are moments M_m."""
+        grad, bars = arrays
+        rows, w, size = scratch.rows, scratch.powers, scratch.inputs * scratch.stride
+        for v in range(0, (powers + 1) * width, step):
+            store(rows, v, splat(zero))
+        for q in range(np.uint64(run.begin), np.uint64(run.end)):
+            to, b = run.tile + np.int64(scratch.order[q]) * width, splat(scratch.base[q])
+            for v in range(0, width, step):
+                y, at = load(bars, to + v), k * width + v
+                first = splat(one) if k > 0 else splat(one + zero * w[q])  # a NaN in w is not lost
+                store(rows, at, fma(first, y, load(rows, at)))
+                for m in range(k):
+                    at = m * width + v
+                    store(rows, at, fma(splat(w[q + np.uint64((k - 1 - m) * size)]), y, load(rows, at)))
+                at = powers * width + v
+                store(rows, at, fma(b, y, load(rows, at)))
+        for v in range(0, width, step):
+            for r in range(powers):
+                to = run.row + r * run.stride + v
+                value = load(grad, to)
+                for m in range(powers):
+                    value = fma(splat(poly[run.table + m * lanes + r]), load(rows, m * width + v), value)
+                store(grad, to, value)
+            to = run.base_row + v
+            store(grad, to, fma(splat(one), load(rows, powers * width + v), load(grad, to)))
 
-        poly: flat; tile_at: where the tile of their cotangents begins.
-        """
-        order, powers, room, first = work.order, work.numbers, work.rows, 0
-        before = low * n_rows * width
-        for slot in range(high - low):
-            base_row = (slot * n_rows + n_rows - 1) * width + v
-            start, run = (kept + slot) * work.stride, np.uint64((kept + slot) * work.runs)
-            q = start
-            for _ in range(work.n_runs[np.uint64(kept + slot)]):
-                row, end = work.run_row[run] - before + v, start + work.run_end[run]
-                piece = np.int64(np.uint64(work.run_piece[run]) * table)
-                rows = add_moments(clear(grad, row, width, room), powers, first, order, q, end, bars, tile_at)
-                store(rows, grad, row, width, base_row, poly, piece)
-                first, run, q = behind(first, end - q), run + np.uint64(1), end
-
-    return add_tile
-
-
-@cache
-def _input_kernel(k: int, dtype: np.dtype[Any], vectors: int) -> Any:
-    """Return the kernel of step 3 for a prepared group of inputs and one tile of the outputs of a block."""
-    ops, behind = row_ops(k, dtype, vectors), group_ops(powers_of(k), dtype).behind
-    load_slopes, add_totals, table = ops.load_slopes, ops.add_totals, np.uint64((k + 1) * function_lanes(k))
-
-    @kernel
-    def add_tile(coefs, poly, inverses, low, high, n_rows, width, v, bars, tile_at, kept, work):  # type: ignore[no-untyped-def]
-        """Add to the sums of sorted samples, in work.points, for inputs low ... high - 1.
-
-        poly, tile_at: as above; inverses: flat.
-        """
-        order, powers, sums, room, first = work.order, work.numbers, work.points, work.rows, 0
-        for slot in range(high - low):
-            base_row = ((low + slot) * n_rows + n_rows - 1) * width + v
-            start, run = (kept + slot) * work.stride, np.uint64((kept + slot) * work.runs)
-            q, to = start, slot * work.stride - start
-            for _ in range(work.n_runs[np.uint64(kept + slot)]):
-                piece, row, end = np.uint64(work.run_piece[run]), work.run_row[run] + v, start + work.run_end[run]
-                rows = load_slopes(coefs, row, width, base_row, poly, np.int64(piece * table), room, inverses[piece])
-                add_totals(rows, powers, first, order, q, end, bars, tile_at, sums, to)
-                first, run, q = behind(first, end - q), run + np.uint64(1), end
-
-    return add_tile
+    return add_moments
 
 
 @cache
-def _pull_kernel(k: int, dtype: np.dtype[Any]) -> Any:
-    """Return the kernel of step 3 for a prepared group of inputs and all outputs of a block."""
-    vectors, step = tile_vectors(k), lanes_of(dtype)
-    pull_many, pull_one = _input_kernel(k, dtype, vectors), _input_kernel(k, dtype, 1)
-    tile, zero = vectors * step, dtype.type(0)
+def _totals_kernel(k: int, dtype: np.dtype[Any], width: int) -> Any:
+    """Return the kernel of step 3 for a run and `width` outputs."""
+    step, load, _, splat, fma, *_ = vector_ops(lanes_of(dtype))
+    load_slopes, zero, put_totals = load_kernel(k, dtype, width, slopes=True), dtype.type(0), put_totals_op(dtype, step)
 
-    @kernel
-    def pull(coefs, poly, inverses, low, high, n_rows, width, bars, bars_at, begin, count, kept, work, x_bar):  # type: ignore[no-untyped-def]
-        """Fill columns low ... high - 1 of x_bar, `count` rows from `begin` on: sums over vectors, lanes, tiles."""
-        sums, order = work.points, work.order
-        sums[: (high - low) * work.stride] = zero
-        whole = width // tile * tile
-        for v in range(0, whole, tile):
-            pull_many(coefs, poly, inverses, low, high, n_rows, width, v, bars, bars_at + v * count, kept, work)
-        for v in range(whole, width, step):
-            pull_one(coefs, poly, inverses, low, high, n_rows, width, v, bars, bars_at + v * count, kept, work)
-        for slot in range(high - low):
-            for s in range(count):
-                sample = np.int64(order[(kept + slot) * work.stride + s])
-                x_bar[begin + sample, low + slot] = sums[slot * work.stride + s]
+    @distinct
+    def products(bars, run, scratch, q):  # type: ignore[no-untyped-def]
+        """Return y_bar (D_1 + w (D_2 + ...) + b' C_base) of a sample, summed over vectors of outputs."""
+        at, rows, total = np.uint64(q), scratch.rows, splat(zero)
+        to, w, slope = (
+            run.tile + np.int64(scratch.order[at]) * width,
+            splat(scratch.powers[at]),
+            splat(scratch.slope[at]),
+        )
+        for v in range(0, width, step):
+            value = load(rows, v) if k > 1 else splat(zero)
+            for m in range(1, k - 1):
+                value = fma(value, w, load(rows, m * width + v))
+            value = fma(value, w, load(rows, (k - 1) * width + v) if k > 0 else splat(zero))
+            total = fma(fma(slope, load(rows, (k + 1) * width + v), value), load(bars, to + v), total)
+        return total
 
-    return pull
+    @distinct
+    def add_totals(arrays, poly, run, scratch):  # type: ignore[no-untyped-def]
+        """Add to the sums of sorted samples; arrays: (flat coefficients, cotangents in tiles, sums)."""
+        coefs, bars, sums = arrays
+        load_slopes(coefs, poly, run, scratch.rows)
+        for q in range(run.begin, run.end, TOTALS):
+            a, b = products(bars, run, scratch, q), products(bars, run, scratch, q + 1)
+            c, d = products(bars, run, scratch, q + 2), products(bars, run, scratch, q + 3)
+            put_totals(sums, q, True, a, b, c, d)
+
+    return add_totals
 
 
 @cache
-def _group_kernel(k: int, dtype: np.dtype[Any]) -> Any:
-    """Return the kernel of the cotangents of a group of inputs of a layer, for degree `k` and a dtype."""
-    place, fill = place_kernel(dtype), powers_kernel(k, dtype)
-    vectors, step = tile_vectors(k), lanes_of(dtype)
-    add_many, add_one = _coefficient_kernel(k, dtype, vectors), _coefficient_kernel(k, dtype, 1)
-    pull, tile, zero = _pull_kernel(k, dtype), vectors * step, dtype.type(0)
+def _spread_kernel(dtype: np.dtype[Any]) -> Any:
+    """Return the kernel that brings the sums of sorted samples to their places in x_bar."""
 
     @kernel
-    def backward(  # type: ignore[no-untyped-def]
-        x, bars, pieces, kind, given, slope, coefs, work, kept, low, high, grad, x_bar, with_coefs, with_inputs
-    ):
-        """Fill grad (high - low, G + k + 1, width) and columns low ... high - 1 of x_bar (n, n_in), where asked for.
+    def spread(sums, group, n_pieces, scratch, x_bar):  # type: ignore[no-untyped-def]
+        for slot in range(group.high - group.low):
+            start = slot * scratch.stride
+            for q in range(start, start + scratch.offsets[slot * (n_pieces + 1) + n_pieces]):
+                sample = np.int64(scratch.order[q])
+                if sample < group.size:
+                    x_bar[group.begin + sample, group.low + slot] = sums[q]
 
-        bars (n * width,): y_bar, in tiles, for blocks of `work.block` samples. Forward has kept what it sorted from
-        slot `kept` on, or has not if kept < 0.
-        """
-        n = x.shape[0]
-        n_in, n_rows, width = coefs.shape
-        flat, flat_grad = coefs.reshape(-1), grad.reshape(-1)
-        poly, inverses = pieces.poly.reshape(-1), pieces.inverse.reshape(-1)
-        whole = width // tile * tile
-        if with_coefs:
-            flat_grad[:] = zero
-        for begin in range(0, n, work.block):
-            count, start = min(work.block, n - begin), begin * width
-            at = kept + begin // work.block * n_in + low if kept >= 0 else 0
-            if kept < 0:
-                place(x, begin, count, low, high, width, n_rows, pieces, at, work)
-            fill(begin, count, low, high, pieces, kind, given, slope, with_inputs, at, work)
-            if with_coefs:
-                for v in range(0, whole, tile):
-                    add_many(flat_grad, poly, low, high, n_rows, width, v, bars, start + v * count, at, work)
-                for v in range(whole, width, step):
-                    add_one(flat_grad, poly, low, high, n_rows, width, v, bars, start + v * count, at, work)
-            if with_inputs:
-                pull(flat, poly, inverses, low, high, n_rows, width, bars, start, begin, count, at, work, x_bar)
-
-    return backward
+    return spread
 
 
 @cache
 def backward_kernel(k: int, dtype: np.dtype[Any]) -> Any:
-    """Return the kernel of the cotangents of inputs that threads share, for degree `k` and a dtype."""
-    backward = _group_kernel(k, dtype)
+    """Return the kernel of the cotangents of some inputs of a layer, for degree `k` and a dtype."""
+    sort, fill = sort_kernel(dtype), fill_kernel(k, dtype, backward=True)
+    add_moments, add_totals = run_loop(k, dtype, _moments_kernel), run_loop(k, dtype, _totals_kernel)
+    spread, zero = _spread_kernel(dtype), dtype.type(0)
 
     @kernel
-    def share(  # type: ignore[no-untyped-def]
-        x, bars, pieces, kind, given, slope, coefs, work, kept, halves, grad, receiver, x_bar, with_inputs, call
-    ):
-        """Do group after group of inputs that nobody has; no two inputs meet.
+    def backward(x, bars, layer, scratch, inputs, grad, receiver, x_bar):  # type: ignore[no-untyped-def]
+        """Do inputs inputs[0] ... inputs[1] - 1; no two of them meet.
 
-        grad: memory for the gradient of a group, which `receiver` gets unless it is empty.
+        bars: the cotangents of the outputs, in tiles, block by block. `receiver` gets the gradient by coefficients
+        unless it is empty; grad (inputs of a group, G + k + 1, width) is memory for that of a group. x_bar (n, n_in) is
+        filled unless it is empty.
         """
-        half = count(halves.threads, COUNT) % 2
-        enter(call)
-        n_in, inputs, with_coefs = coefs.shape[0], grad.shape[0], len(receiver.coef) > 0
-        for _ in range(2):
-            taken, end = halves.groups[half], halves.ends[half]
-            group = count(taken, COUNT)
-            while group < end:
-                low, high = group * inputs, min(n_in, (group + 1) * inputs)
-                part, asked = grad[: high - low], (with_coefs, with_inputs)
-                backward(x, bars, pieces, kind, given, slope, coefs, work, kept, low, high, part, x_bar, *asked)
+        n, (_, n_rows, width), (low, high) = x.shape[0], layer.coefs.shape, inputs
+        coefs, sums = layer.coefs.reshape(-1), scratch.points
+        flat, with_coefs, with_inputs = grad.reshape(-1), len(receiver.coef) > 0, len(x_bar) > 0
+        for first in range(low, high, scratch.inputs):
+            last = min(high, first + scratch.inputs)
+            if with_coefs:
+                flat[:] = zero
+            for begin in range(0, n, scratch.block):
+                group = Group(begin, min(scratch.block, n - begin), first, last)
+                bars_at = (begin + begin // scratch.block) * width
+                sort(x, group, layer.pieces, scratch)
+                fill(group, layer.pieces, layer.base, with_inputs, scratch)
                 if with_coefs:
-                    receive(part, low, high, receiver)
-                group = count(taken, COUNT)
-            half = 1 - half
-        leave(call)
+                    add_moments((flat, bars), layer, group, scratch, first * n_rows * width, bars_at)
+                if with_inputs:
+                    sums[:] = zero
+                    add_totals((coefs, bars, sums), layer, group, scratch, 0, bars_at)
+                    spread(sums, group, layer.pieces.ends.shape[1], scratch, x_bar)
+            if with_coefs:
+                receive(grad[: last - first], first, last, receiver)
 
-    return share
+    return backward

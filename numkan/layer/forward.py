@@ -5,9 +5,8 @@ r"""Forward through one layer.
 
 C are the packed coefficients (``pack.py``), f is the first of the k + 1 B-splines that do not vanish at x_i, P are
 their polynomials in the local variable w of the piece that x_i lies in (``pieces.py``). Each output is one chain over
-the inputs in order, for each input first plus A_0, then plus w times the rest, by Horner, then plus the base. Where
-inputs are many it is two, a chain over the first half of them plus one over the others, so that two threads can have
-one each. That order is the layer's definition of a sum, whatever the batch, the block, or the other outputs.
+the inputs in order, for each input first plus A_0, then plus w times the rest, by Horner, then plus the base. That
+order is the layer's definition of a sum, whatever the batch, the block, or the other outputs.
 """
 
 from __future__ import annotations
@@ -18,127 +17,63 @@ from typing import Any
 import numpy as np
 
 from numkan.compile import kernel
-from numkan.layer.pack import pack
-from numkan.layer.powers import values_kernel
-from numkan.layer.prepare import place_kernel
-from numkan.layer.row_numbers import VALUES
-from numkan.layer.rows import row_ops, tile_vectors
+from numkan.layer.runs import distinct, load_kernel, run_loop
+from numkan.layer.scratch import Group
+from numkan.layer.sorted_samples import fill_kernel, sort_kernel
 from numkan.layer.tiles import from_tiles
-from numkan.simd.groups import group_ops
 from numkan.simd.vectors import lanes_of, vector_ops
-from numkan.spline.pieces import function_lanes
 
-__all__ = ["chain_kernel", "forward_kernel", "second_chain"]
-
-#: From so many inputs on, an output is two chains.
-_TWO_CHAINS = 512
-
-
-@kernel
-def second_chain(n_in):  # type: ignore[no-untyped-def]
-    """Return at which of n_in inputs the second chain begins; n_in where there is only one.
-
-    That is a multiple of 16, however many are prepared at once: it belongs to what a sum is, and follows nothing else.
-    """
-    return (n_in + 31) // 32 * 16 if n_in >= _TWO_CHAINS else n_in
+__all__ = ["forward_kernel"]
 
 
 @cache
-def _tile_kernel(k: int, dtype: np.dtype[Any], vectors: int) -> Any:
-    """Return the kernel that adds a group of inputs to one tile of the outputs of a block."""
-    ops, behind = row_ops(k, dtype, vectors), group_ops(VALUES, dtype).behind
-    load, add_outputs, table = ops.load, ops.add_outputs, np.uint64((k + 1) * function_lanes(k))
+def _outputs_kernel(k: int, dtype: np.dtype[Any], width: int) -> Any:
+    """Return the kernel that adds the samples of a run to `width` outputs."""
+    step, load, store, splat, fma, *_ = vector_ops(lanes_of(dtype))
+    load_rows, zero, one = load_kernel(k, dtype, width), dtype.type(0), dtype.type(1)
 
-    @kernel
-    def add_tile(coefs, poly, low, high, n_rows, width, v, tile_at, kept, work):  # type: ignore[no-untyped-def]
-        """Add inputs low ... high - 1, sorted in slots from `kept` on, to the outputs from v on.
+    @distinct
+    def add_outputs(arrays, poly, run, scratch):  # type: ignore[no-untyped-def]
+        """Add A_0 + w (A_1 + w (A_2 + ...)) + b C_base; arrays: (flat coefficients,)."""
+        (coefs,) = arrays
+        rows, out = scratch.rows, scratch.out
+        load_rows(coefs, poly, run, rows)
+        for q in range(np.uint64(run.begin), np.uint64(run.end)):
+            to = run.tile + np.int64(scratch.order[q]) * width
+            w, b = splat(scratch.powers[q]), splat(scratch.base[q])
+            for v in range(0, width, step):
+                value = load(rows, v) if k > 0 else splat(zero)
+                for m in range(1, k):
+                    value = fma(value, w, load(rows, m * width + v))
+                value = fma(value, w, fma(splat(one), load(rows, k * width + v), load(out, to + v)))
+                store(out, to + v, fma(b, load(rows, (k + 1) * width + v), value))
 
-        poly: flat; tile_at: where their tile begins.
-        """
-        order, values, out, room, first = work.order, work.numbers, work.out, work.rows, 0
-        for slot in range(high - low):
-            base_row = ((low + slot) * n_rows + n_rows - 1) * width + v
-            start, run = (kept + slot) * work.stride, np.uint64((kept + slot) * work.runs)
-            q = start
-            for _ in range(work.n_runs[np.uint64(kept + slot)]):
-                piece, end = np.int64(np.uint64(work.run_piece[run]) * table), start + work.run_end[run]
-                rows = load(coefs, work.run_row[run] + v, width, base_row, poly, piece, room)
-                add_outputs(rows, values, first, order, q, end, out, tile_at)
-                first, run, q = behind(first, end - q), run + np.uint64(1), end
-
-    return add_tile
-
-
-@cache
-def _contract_kernel(k: int, dtype: np.dtype[Any]) -> Any:
-    """Return the kernel that adds a group of inputs to the outputs of a block."""
-    vectors, step = tile_vectors(k), lanes_of(dtype)
-    add_many, add_one, tile = _tile_kernel(k, dtype, vectors), _tile_kernel(k, dtype, 1), vectors * step
-
-    @kernel
-    def contract(coefs, poly, low, high, n_rows, width, count, kept, work):  # type: ignore[no-untyped-def]
-        """Add inputs low ... high - 1, sorted from slot `kept` on, to the tiles of work.out."""
-        whole = width // tile * tile
-        for v in range(0, whole, tile):
-            add_many(coefs, poly, low, high, n_rows, width, v, v * count, kept, work)
-        for v in range(whole, width, step):
-            add_one(coefs, poly, low, high, n_rows, width, v, v * count, kept, work)
-
-    return contract
-
-
-@cache
-def chain_kernel(k: int, dtype: np.dtype[Any]) -> Any:
-    """Return the kernel of one chain of a layer's outputs over a block, for degree `k` and a dtype."""
-    place, fill, contract = place_kernel(dtype), values_kernel(dtype), _contract_kernel(k, dtype)
-    step, _, store, splat, *_ = vector_ops(lanes_of(dtype))
-    zero = dtype.type(0)
-
-    @kernel
-    def chain(x, begin, count, pieces, kind, given, given_slope, source, packs, coefs, work, kept, first, last):  # type: ignore[no-untyped-def]
-        """Fill the tiles of work.out with sums over inputs first ... last - 1 of x (n, n_in).
-
-        coefs (n_in, G + k + 1, width): packed on the way from `source` if `packs`: what is packed for a group is near
-        when it is read. What is sorted stays in slots kept + first, kept + first + 1, ...; it does not if kept < 0.
-        """
-        _, n_rows, width = coefs.shape
-        flat, poly, out = coefs.reshape(-1), pieces.poly.reshape(-1), work.out
-        for at in range(0, count * width, step):
-            store(out, at, splat(zero))
-        for low in range(first, last, work.inputs):
-            high = min(last, low + work.inputs)
-            at = kept + low if kept >= 0 else 0
-            if packs:
-                scales = source.scale_base[low:high], source.scale_sp[low:high], source.mask[low:high]
-                pack(source.coef[low:high], *scales, coefs[low:high])
-            place(x, begin, count, low, high, width, n_rows, pieces, at, work)
-            fill(begin, count, low, high, pieces, kind, given, given_slope, False, at, work)
-            contract(flat, poly, low, high, n_rows, width, count, at, work)
-
-    return chain
+    return add_outputs
 
 
 @cache
 def forward_kernel(k: int, dtype: np.dtype[Any]) -> Any:
     """Return the kernel of a layer's outputs, for degree `k` and a dtype."""
-    chain, write, add = chain_kernel(k, dtype), from_tiles(k, dtype), from_tiles(k, dtype, adds=True)
+    sort, fill = sort_kernel(dtype), fill_kernel(k, dtype, backward=False)
+    add_outputs = run_loop(k, dtype, _outputs_kernel)
+    step, _, store, splat, *_ = vector_ops(lanes_of(dtype))
+    write, zero = from_tiles(dtype), dtype.type(0)
 
     @kernel
-    def forward(x, pieces, kind, given, given_slope, source, packs, coefs, work, kept, y):  # type: ignore[no-untyped-def]
-        """Fill y (n, n_out) from x (n, n_in) and coefs (n_in, G + k + 1, width), which are packed first if `packs`.
-
-        What is sorted stays in slots kept, kept + 1, ..., one for each input of each block; it does not if kept < 0.
-        """
+    def forward(x, layer, scratch, y):  # type: ignore[no-untyped-def]
+        """Fill y (n, n_out) from x (n, n_in)."""
         n, n_out = y.shape
-        n_in, _, width = coefs.shape
-        second, base, outputs = second_chain(n_in), (kind, given, given_slope), y.reshape(-1)
-        for begin in range(0, n, work.block):
-            count, at = min(work.block, n - begin), kept + begin // work.block * n_in if kept >= 0 else kept
-            block, coefficients = (x, begin, count, pieces, *base), (source, packs and begin == 0, coefs, work, at)
-            chain(*block, *coefficients, 0, second)
-            write(work.out, count, width, outputs, begin, n_out)
-            if second < n_in:
-                chain(*block, *coefficients, second, n_in)
-                add(work.out, count, width, outputs, begin, n_out)
+        n_in, _, width = layer.coefs.shape
+        out, outputs, coefs = scratch.out, y.reshape(-1), layer.coefs.reshape(-1)
+        for begin in range(0, n, scratch.block):
+            count = min(scratch.block, n - begin)
+            for at in range(0, (count + 1) * width, step):
+                store(out, at, splat(zero))
+            for low in range(0, n_in, scratch.inputs):
+                group = Group(begin, count, low, min(n_in, low + scratch.inputs))
+                sort(x, group, layer.pieces, scratch)
+                fill(group, layer.pieces, layer.base, False, scratch)
+                add_outputs((coefs,), layer, group, scratch, 0, 0)
+            write(out, count, width, outputs, begin, n_out)
 
     return forward

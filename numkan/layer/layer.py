@@ -24,7 +24,7 @@ from numkan._interrupt import at_once
 from numkan.base import Function, base_function
 from numkan.layer.grid import Coverage, coverage, first_grid, grid_from_samples, refined_grid
 from numkan.layer.initialize import INITIALIZATIONS, draw
-from numkan.layer.pack import Source, new_packed, packed_shape
+from numkan.layer.pack import new_packed, over_inputs, pack, packed_shape
 from numkan.layer.packed import PackedLayer
 from numkan.layer.parameters import SETTINGS, LayerParameters
 from numkan.layer.refine import grid_from_parent, refine_coef
@@ -147,25 +147,21 @@ class KANLayer(LayerParameters):
             f"dtype={self._dtype})"
         )
 
-    def pack(self) -> PackedLayer:
-        """Return the layer as it is now in the form that kernels read."""
-        return self._ready().filled()
-
-    def _ready(self, coefs: Any = None) -> PackedLayer:
-        """Return the layer with coefficients that are yet to be packed, into `coefs` if these are given and fit.
+    def pack(self, coefs: Any = None) -> PackedLayer:
+        """Return the layer as it is now in the form that kernels read, packed into `coefs` if these are given and fit.
 
         They do not where another thread gives the layer another grid meanwhile.
         """
         basis = self.basis
         own = self.__dict__.copy()  # all of it at once
         if own["_basis"] is not basis:
-            return self._ready(coefs)
+            return self.pack(coefs)
         shape: tuple[int, int, int] = own["_shape"]
         if coefs is None or coefs.shape != packed_shape(*shape, self._dtype):
             coefs = new_packed(*shape, self._dtype)
-        source = Source(own["_coef"], own["_scale_base"], own["_scale_sp"], own["_mask"])
+        over_inputs(pack, own["_coef"], own["_scale_base"], own["_scale_sp"], own["_mask"], coefs)
         inside = basis.knots if basis.outside.raises else None
-        return PackedLayer(self._k, shape[2], self._base, basis.pieces, coefs, inside, source)
+        return PackedLayer(self._k, shape[2], self._base, basis.pieces, coefs, inside)
 
     def __call__(self, x: Any) -> FloatArray:
         """Return the outputs (n, n_out) at x (n, n_in)."""

@@ -36,7 +36,6 @@ __all__ = [
     "Source",
     "new_packed",
     "no_receiver",
-    "no_source",
     "over_inputs",
     "pack",
     "pack_tangent",
@@ -46,8 +45,8 @@ __all__ = [
     "unpack_gradient",
 ]
 
-#: A pass over so many numbers is worth a thread's while, in so many parts at most.
-_PART, _MOST_PARTS = 250_000, 8
+#: Numbers of a pass over the parameters that are worth waking a thread for, and at most this many parts.
+_PART, _MOST_PARTS = 100_000, 8
 
 
 class Source(NamedTuple):
@@ -57,13 +56,6 @@ class Source(NamedTuple):
     scale_base: Any  # (n_in, n_out)
     scale_sp: Any
     mask: Any
-
-
-@cache
-def no_source(dtype: np.dtype[Any]) -> Source:
-    """Return empty arrays, where coefficients are packed already."""
-    scale = np.empty((0, 0), dtype)
-    return Source(np.empty((0, 0, 0), dtype), scale, scale, scale)
 
 
 class Receiver(NamedTuple):
@@ -81,7 +73,7 @@ class Receiver(NamedTuple):
 @cache
 def no_receiver(dtype: np.dtype[Any]) -> Receiver:
     """Return empty arrays, where no gradient by coefficients is wanted."""
-    coef, scale, *_ = no_source(dtype)
+    coef, scale = np.empty((0, 0, 0), dtype), np.empty((0, 0), dtype)
     return Receiver(coef, scale, scale, coef, scale, scale, np.empty(0, np.bool_))
 
 

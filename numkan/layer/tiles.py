@@ -1,10 +1,10 @@
 """Outputs of a block of samples, or their cotangents, tile by tile.
 
-A *tile* is what ``rows.py`` takes at once: the next few vectors of a sample's outputs; what whole tiles leave over
-goes by single vectors. In rows of many outputs the tiles of two samples lie far apart, and where rows are a power of
-two long they share a few sets of the first-level cache. So the kernels of a layer keep the tiles of a block together:
-the tile of output v, for `count` samples one behind the other, begins at ``v * count``. That saves a wide layer a
-quarter of its time (256-bit vectors).
+A *tile* is what ``runs.py`` takes at once: the next few vectors of a sample's outputs, a single one where no whole tile
+is left. In rows of many outputs the tiles of two samples lie far apart, and where rows are a power of two long they
+share a few sets of the first-level cache. So the kernels of a layer keep the tiles of a block together: those of the
+outputs from v on, for `count` samples and the padding one after the other, begin at ``v * (count + 1)``. That saves a
+wide layer a quarter of its time (256-bit vectors).
 """
 
 from __future__ import annotations
@@ -15,20 +15,19 @@ from typing import Any
 import numpy as np
 
 from numkan.compile import kernel
-from numkan.layer.rows import tile_vectors
+from numkan.layer.scratch import tile_width
 from numkan.simd.vectors import lanes_of, vector_ops
 
 __all__ = ["copy_rows", "from_tiles", "into_tiles"]
 
 
 @cache
-def copy_rows(dtype: np.dtype[Any], adds: bool = False) -> Any:
-    """Return the kernel that copies rows between flat arrays of different row widths, or adds them to what is there.
+def copy_rows(dtype: np.dtype[Any]) -> Any:
+    """Return the kernel that copies rows between flat arrays of different row widths.
 
     It is written out because compilers leave a scalar loop.
     """
-    step, load, store, splat, fma, *_ = vector_ops(lanes_of(dtype))
-    one = dtype.type(1)
+    step, load, store, *_ = vector_ops(lanes_of(dtype))
 
     @kernel
     def copy(source, source_begin, source_width, target, target_begin, target_width, n_rows, n_columns):  # type: ignore[no-untyped-def]
@@ -37,56 +36,52 @@ def copy_rows(dtype: np.dtype[Any], adds: bool = False) -> Any:
             read = source_begin + s * source_width
             write = target_begin + s * target_width
             for o in range(0, whole, step):
-                value = load(source, read + o)
-                store(target, write + o, fma(splat(one), value, load(target, write + o)) if adds else value)
+                store(target, write + o, load(source, read + o))
             for o in range(whole, n_columns):
-                target[write + o] = target[write + o] + source[read + o] if adds else source[read + o]
+                target[write + o] = source[read + o]
 
     return copy
 
 
 @cache
-def from_tiles(k: int, dtype: np.dtype[Any], adds: bool = False) -> Any:
-    """Return the kernel that writes the tiles of a block into rows, or adds them, for degree `k` and a dtype."""
-    copy, step = copy_rows(dtype, adds), lanes_of(dtype)
-    tile = tile_vectors(k) * step
+def from_tiles(dtype: np.dtype[Any]) -> Any:
+    """Return the kernel that writes the tiles of a block into rows."""
+    copy, tile, step = copy_rows(dtype), tile_width(dtype), lanes_of(dtype)
 
     @kernel
     def write(tiles, count, width, rows, begin, n_out):  # type: ignore[no-untyped-def]
-        """Fill, or add to, rows begin ... begin + count - 1 of `rows`, flat, n_out numbers each.
-
-        width: n_out, padded.
-        """
-        whole, to = width // tile * tile, begin * n_out
+        """Fill rows begin ... begin + count - 1 of `rows`, flat, with n_out entries each; width: n_out, padded."""
+        whole = width // tile * tile
         for v in range(0, whole, tile):
-            copy(tiles, v * count, tile, rows, to + v, n_out, count, min(tile, n_out - v))
+            copy(tiles, v * (count + 1), tile, rows, begin * n_out + v, n_out, count, min(tile, n_out - v))
         for v in range(whole, width, step):
-            copy(tiles, v * count, step, rows, to + v, n_out, count, min(step, n_out - v))
+            copy(tiles, v * (count + 1), step, rows, begin * n_out + v, n_out, count, min(step, n_out - v))
 
     return write
 
 
 @cache
-def into_tiles(k: int, dtype: np.dtype[Any]) -> Any:
-    """Return the kernel that reads rows into tiles, block by block, for degree `k` and a dtype."""
-    copy = copy_rows(dtype)
+def into_tiles(dtype: np.dtype[Any]) -> Any:
+    """Return the kernel that reads rows into tiles, block by block."""
+    copy, tile = copy_rows(dtype), tile_width(dtype)
     step, _, store, splat, *_ = vector_ops(lanes_of(dtype))
-    tile, zero = tile_vectors(k) * step, dtype.type(0)
+    zero = dtype.type(0)
 
     @kernel
     def read(rows, tiles, width, block):  # type: ignore[no-untyped-def]
-        """Fill tiles (n * width,) from rows (n, n_out); width: n_out, padded with zeros."""
+        """Fill tiles, with 0 for the padding of samples and of outputs, from rows (n, n_out); width: n_out, padded."""
         n, n_out = rows.shape
-        flat, whole = rows.reshape(-1), width // tile * tile
-        last = whole - tile if whole == width else width - step  # the tile with the padding
+        flat, start = rows.reshape(-1), 0
         for begin in range(0, n, block):
             count = min(block, n - begin)
-            start, source = begin * width, begin * n_out
-            for at in range(start + (last if n_out < width else width) * count, start + width * count, step):
-                store(tiles, at, splat(zero))
-            for v in range(0, whole, tile):
-                copy(flat, source + v, n_out, tiles, start + v * count, tile, count, min(tile, n_out - v))
-            for v in range(whole, width, step):
-                copy(flat, source + v, n_out, tiles, start + v * count, step, count, min(step, n_out - v))
+            v = 0
+            while v < width:
+                own, to = tile if v + tile <= width else step, start + v * (count + 1)
+                first = to if own > n_out - v else to + count * own
+                for at in range(first, to + (count + 1) * own, step):
+                    store(tiles, at, splat(zero))
+                copy(flat, begin * n_out + v, n_out, tiles, to, own, count, min(own, n_out - v))
+                v += own
+            start += (count + 1) * width
 
     return read

@@ -17,7 +17,7 @@ from numkan.layer.jacobian import fill_jacobian, pull_back, tangent
 from numkan.layer.layer import KANLayer
 from numkan.layer.pack import Receiver, Source, new_packed, over_inputs, pack_tangent, receive
 from numkan.layer.packed import PackedLayer
-from numkan.model.cuts import lot_rows, spans
+from numkan.model.cuts import gradient_rows, spans
 from numkan.model.evaluate import activations, all_activations, backward, check_domain
 from numkan.model.layer_outputs import are_narrow
 from numkan.model.stack import Stack
@@ -170,18 +170,20 @@ def vjp(self: Stack, x: Any, y_bar: Any) -> tuple[FloatArray, FloatArray]:
     grad, receivers = new_gradient(self)
     x_bar = np.empty_like(x)
     if are_narrow(self.act_fun):
-        sums = [np.zeros_like(layer.coefs) for layer in layers]
-        for rows in spans(len(x), edge_rows(*layers)):
-            edges, _ = _edges_of(self.act_fun, layers, x[rows], rows.start)
-            bar = y_bar[rows]
-            for one, total in zip(reversed(edges), reversed(sums), strict=True):
-                none = np.empty((0, total.shape[2]), total.dtype)
-                bar = pull_gradient(one, padded(bar, total.shape[2]), total, none, none)
-            x_bar[rows] = bar
-        for receiver, total in zip(receivers, sums, strict=True):
-            receive(total, 0, len(total), receiver)
+        for part in spans(len(x), gradient_rows(layers)) or [slice(0, 0)]:  # in longer sums float32 forgets
+            sums = [np.zeros_like(layer.coefs) for layer in layers]
+            for own in spans(part.stop - part.start, edge_rows(*layers)):
+                rows = slice(part.start + own.start, part.start + own.stop)
+                edges, _ = _edges_of(self.act_fun, layers, x[rows], rows.start)
+                bar = y_bar[rows]
+                for one, total in zip(reversed(edges), reversed(sums), strict=True):
+                    none = np.empty((0, total.shape[2]), total.dtype)
+                    bar = pull_gradient(one, padded(bar, total.shape[2]), total, none, none)
+                x_bar[rows] = bar
+            for receiver, total in zip(receivers, sums, strict=True):
+                receive(total, 0, len(total), receiver)
         return grad, x_bar
-    for rows in spans(len(x), lot_rows(layers)) or [slice(0, 0)]:  # no samples have a gradient too, of zeros
+    for rows in spans(len(x), gradient_rows(layers)) or [slice(0, 0)]:  # no samples have a gradient too, of zeros
         acts = all_activations(layers, x[rows], rows.start)
         x_bar[rows] = backward(layers, acts, y_bar[rows], receivers, inputs=True)
     return grad, x_bar

@@ -52,13 +52,10 @@ class Network(Stack):
 
     @contextmanager
     def _packed(self) -> Iterator[list[PackedLayer]]:
-        """Lend the layers, yet to be packed into memory that this thread keeps; they are not to be used afterwards.
-
-        Their numbers are read when they are packed: for some layers, when a call comes to them, by each of its threads.
-        """
+        """Lend the layers packed into memory that this thread keeps; they are not to be used afterwards."""
         shapes = [layer._shape for layer in self._layers]
-        with lent("coefficients", (self._dtype, *shapes), lambda: _new_coefficients(shapes, self._dtype)) as places:
-            yield [layer._ready(place) for layer, place in zip(self._layers, places, strict=True)]
+        with lent("coefficients", (self._dtype, *shapes), lambda: _new_coefficients(shapes, self._dtype)) as arrays:
+            yield [layer.pack(coefs) for layer, coefs in zip(self._layers, arrays, strict=True)]
 
     def __call__(self, x: Any) -> FloatArray:
         """Return the outputs (n, n_out) at x (n, n_in), in the model's dtype.
@@ -179,5 +176,5 @@ class Network(Stack):
 
 def _new_coefficients(shapes: Sequence[tuple[int, int, int]], dtype: np.dtype[Any]) -> tuple[list[Any], int]:
     """Return memory for the packed coefficients of layers, and the bytes that it takes."""
-    places = [new_packed(*shape, dtype) for shape in shapes]
-    return places, sum(place.nbytes for place in places)
+    arrays = [new_packed(*shape, dtype) for shape in shapes]
+    return arrays, sum(array.nbytes for array in arrays)

@@ -10,7 +10,7 @@ from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 
-from numkan.simd.vectors import VectorType, lanes_of, vector_pointer
+from numkan.simd.vectors import VectorType, address, lanes_of
 
 __all__ = ["Emitter", "vector_types"]
 
@@ -53,9 +53,8 @@ class Emitter:
         """Emit the load of one vector."""
         if offset:
             at = self.builder.add(at, ir.Constant(at.type, offset))
-        value = self.builder.load(vector_pointer(context, self.builder, array_type, array, at, kind or self.vector))
-        value.align = array_type.dtype.bitwidth // 8
-        return value
+        pointer = address(context, self.builder, array_type, array, at)
+        return self.builder.load(pointer, align=array_type.dtype.bitwidth // 8, typ=kind or self.vector)
 
     def load_tables(self, context: Any, array_type: Any, array: Any, at: Any, count: int) -> list[Any]:
         """Emit the loads of consecutive vectors."""
@@ -76,22 +75,11 @@ class Emitter:
             at = self.builder.add(at, stride)
         return found
 
-    def prefetch(self, context: Any, array_type: Any, array: Any, at: Any, count: int) -> None:
-        """Ask for the `count` vectors from `at` on, which may lie beyond the array: nothing is read."""
-        pointer = ir.IntType(8).as_pointer()
-        flag = ir.IntType(32)
-        kind = ir.FunctionType(ir.VoidType(), [pointer, flag, flag, flag])
-        function = cgutils.get_or_insert_function(self.builder.module, kind, "llvm.prefetch.p0i8")
-        for number in range(count):
-            place = self.builder.add(at, ir.Constant(at.type, number * self.lanes))
-            line = vector_pointer(context, self.builder, array_type, array, place, ir.IntType(8))
-            self.builder.call(function, [line, flag(0), flag(3), flag(1)])
-
     def store(self, context: Any, array_type: Any, array: Any, at: Any, value: Any, offset: int = 0) -> None:
         """Emit the store of one vector."""
         if offset:
             at = self.builder.add(at, ir.Constant(at.type, offset))
-        pointer = vector_pointer(context, self.builder, array_type, array, at, value.type)
+        pointer = address(context, self.builder, array_type, array, at)
         self.builder.store(value, pointer, align=array_type.dtype.bitwidth // 8)
 
     def splat(self, value: Any) -> Any:

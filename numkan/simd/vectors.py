@@ -37,14 +37,15 @@ from numkan.compile import kernel
 __all__ = [
     "VectorOps",
     "VectorType",
+    "address",
     "as_python",
     "has_wide_vectors",
     "lanes_of",
+    "prefetch_op",
     "rounded_ops",
     "sample_lanes",
     "sum_of_lanes",
     "vector_ops",
-    "vector_pointer",
     "vector_width",
 ]
 
@@ -290,10 +291,12 @@ class _VectorModel(models.PrimitiveModel):  # type: ignore[misc]
         super().__init__(dmm, fe_type, ir.VectorType(dmm.lookup(fe_type.scalar).get_value_type(), fe_type.lanes))
 
 
-def vector_pointer(context: Any, builder: Any, array_type: Any, array: Any, index: Any, vector: Any) -> Any:
-    """Emit the address of the vector that begins at an index of an array."""
+def address(context: Any, builder: Any, array_type: Any, array: Any, index: Any) -> Any:
+    """Emit the address of an entry of an array. Pointers are opaque: loads and stores say the type they mean."""
     data = context.make_array(array_type)(context, builder, array).data
-    return builder.bitcast(builder.gep(data, [index]), vector.as_pointer())
+    entry = builder.gep(data, [index], source_etype=context.get_data_type(array_type.dtype))
+    entry.type = ir.PointerType()
+    return entry
 
 
 def _llvm_ops(lanes: int) -> VectorOps:
@@ -303,10 +306,9 @@ def _llvm_ops(lanes: int) -> VectorOps:
 
         def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
             vector = context.get_value_type(result)
-            pointer = vector_pointer(context, builder, signature.args[0], args[0], args[1], vector)
-            value = builder.load(pointer)
-            value.align = array.dtype.bitwidth // 8  # rows may begin anywhere; aligned ones are as fast
-            return value
+            pointer = address(context, builder, signature.args[0], args[0], args[1])
+            # rows may begin anywhere; aligned ones are as fast
+            return builder.load(pointer, align=array.dtype.bitwidth // 8, typ=vector)
 
         return result(array, types.intp), codegen
 
@@ -328,11 +330,34 @@ def _llvm_ops(lanes: int) -> VectorOps:
 @intrinsic
 def _store(typing_context, array, index, v):  # type: ignore[no-untyped-def]
     def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
-        pointer = vector_pointer(context, builder, signature.args[0], args[0], args[1], args[2].type)
+        pointer = address(context, builder, signature.args[0], args[0], args[1])
         builder.store(args[2], pointer, align=array.dtype.bitwidth // 8)
         return context.get_dummy_value()
 
     return types.void(array, types.intp, v), codegen
+
+
+@cache
+def prefetch_op() -> Any:
+    """Return prefetch(array, at): ask for the cache line of an entry, which may lie beyond the array."""
+    return _prefetch_nothing if as_python() else _prefetch
+
+
+@kernel
+def _prefetch_nothing(array, at):  # type: ignore[no-untyped-def]
+    pass
+
+
+@intrinsic
+def _prefetch(typing_context, array, at):  # type: ignore[no-untyped-def]
+    def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
+        flag = ir.IntType(32)
+        kind = ir.FunctionType(ir.VoidType(), [ir.PointerType(), flag, flag, flag])
+        function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+        builder.call(function, [address(context, builder, signature.args[0], *args), flag(0), flag(3), flag(1)])
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp), codegen
 
 
 @intrinsic
