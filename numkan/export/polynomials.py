@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
-from scipy.interpolate import PPoly
 
 from numkan._check import FloatArray
 from numkan.export.tables import LayerTables, layer_tables
 from numkan.model.network import Network
+
+if TYPE_CHECKING:
+    from scipy.interpolate import PPoly
 
 __all__ = ["to_scipy"]
 
@@ -48,6 +52,8 @@ def _layer(layer: LayerTables) -> list[list[PPoly]]:
 
 
 def _curve(layer: LayerTables, i: int, o: int) -> PPoly:
+    from scipy.interpolate import PPoly  # loads a third of scipy, so not with the package
+
     breaks = layer.breaks[i].astype(np.float64)
     span = max(breaks[-1] - breaks[0], 1.0)
     ends = np.concatenate([[breaks[0] - span], breaks, [breaks[-1] + span]])
