@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
 import random
 import sys
@@ -57,8 +58,13 @@ def raising_before(instruction: int, counted: list[int]) -> Any:
 
 
 def traced(change: Callable[[], object], instruction: int) -> tuple[bool, int]:
-    """Make a change, and raise before one of its instructions; return whether it was raised, and how many ran."""
+    """Make a change, and raise before one of its instructions; return whether it was raised, and how many ran.
+
+    Garbage is collected before: what others have hung on collections would be counted too.
+    """
     counted, before = [0], sys.gettrace()
+    gc.collect()
+    gc.disable()
     sys.settrace(raising_before(instruction, counted))
     try:
         change()
@@ -66,6 +72,7 @@ def traced(change: Callable[[], object], instruction: int) -> tuple[bool, int]:
         return True, counted[0]
     finally:
         sys.settrace(before)
+        gc.enable()
     return False, counted[0]
 
 

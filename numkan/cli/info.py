@@ -7,12 +7,12 @@ import platform
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-import numba
 import threadpoolctl
 
 import numkan
 from numkan.cli.errors import OK
 from numkan.cli.output import print_json
+from numkan.compile import jit_is_off
 from numkan.compile.cache_folder import private_folder
 from numkan.simd.vectors import vector_width
 
@@ -44,7 +44,7 @@ def _facts() -> dict[str, Any]:
         "blas": _blas(),
         "threads": numkan.get_threads(),
         "vector_width": vector_width(),
-        "jit": not numba.config.DISABLE_JIT,
+        "jit": not jit_is_off(),
         "cache": None if folder is None else str(folder),
     }
 

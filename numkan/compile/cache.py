@@ -48,7 +48,9 @@ _KEPT_FOLDERS = 16
 _PACKAGE = Path(__file__).parents[1]
 
 #: What stands above all kernels: nothing here is compiled, and nothing that is compiled imports it.
-_ABOVE_KERNELS = frozenset({"conformance", "interop", "kan.py", "plot.py", "search.py", "train"})
+_ABOVE_KERNELS = frozenset(
+    {"__main__.py", "cli", "conformance", "export", "interop", "kan.py", "plot.py", "search.py", "symbolic", "train"}
+)
 
 
 class NumkanCacheWarning(RuntimeWarning):
