@@ -543,7 +543,7 @@ def test_what_lies_between_calls_has_more_time_and_is_not_called_a_hang() -> Non
     """The kit's own arithmetic may have to wait, on a machine that is busy."""
     assert check(with_model(0.15), only=["N-THR"], examples=1, timeout=1.0).ok
     with pytest.raises(AdapterError, match=r"^Between two calls of the adapter 3 s went by while N-THR was checked.$"):
-        check(with_model(30), only=["N-THR"], timeout=0.3)
+        check(with_model(5), only=["N-THR"], timeout=0.3)
 
 
 def test_curves_scale_by_powers_of_two_where_terms_do_not_underflow() -> None:

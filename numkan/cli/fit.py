@@ -138,13 +138,16 @@ def _write(options: argparse.Namespace, model: KAN, data: _Data) -> None:
 def _picture(model: KAN, data: _Data, kind: str) -> bytes:
     import matplotlib
 
+    matplotlib.use("agg")
+    from matplotlib import pyplot
+
     from numkan.plot import plot_network
 
-    matplotlib.use("agg")
     ax = plot_network(model, data.x, inputs=data.encoding.inputs, outputs=data.encoding.outputs)
     content, figure = io.BytesIO(), ax.get_figure(root=True)
     assert figure is not None
     figure.savefig(content, format=kind, bbox_inches="tight")
+    pyplot.close(figure)
     return content.getvalue()
 
 
