@@ -38,7 +38,7 @@ def draw(model, formula, x, figure):
     right.axhline(-LIGHT, color="0.3", linewidth=0.8)
     right.set_ylim(-330, 330)
     right.set_xlabel("u (metres in a microsecond)")
-    right.set_title(f"w = ${formula.latex()}$", fontsize=13)
+    right.set_title(f"w = ${formula.latex()}$", fontsize=13, pad=14)
     right.legend(frameon=False, loc="lower right")
     fig.savefig(figure, dpi=120)
     plt.close(fig)
