@@ -59,7 +59,7 @@ __all__ = ["Objective", "Penalties", "objective_and_grad", "penalized"]
 _INPUT_OFFSET = 0.1
 _LOG_OFFSET = 1e-4
 
-#: As for gradients (cuts.py): a sum is over at most so many pieces.
+#: As for gradients (cuts.py): at most this number of partial sums.
 _MOST_PIECES = 16
 
 

@@ -60,11 +60,6 @@ class Emitter:
         """Emit the loads of consecutive vectors."""
         return [self.load(context, array_type, array, at, number * self.lanes) for number in range(count)]
 
-    def store_tables(self, context: Any, array_type: Any, array: Any, at: Any, values: Sequence[Any]) -> None:
-        """Emit the stores of consecutive vectors."""
-        for number, value in enumerate(values):
-            self.store(context, array_type, array, at, value, number * self.lanes)
-
     def load_columns(
         self, context: Any, array_type: Any, array: Any, at: Any, stride: Any, count: int, kind: Any = None
     ) -> list[Any]:

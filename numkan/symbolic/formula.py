@@ -144,7 +144,7 @@ class Formula:
         return self._expression
 
     def latex(self, digits: int = 6) -> str:
-        """Return the formula in LaTeX, numbers that are not exact with so many digits."""
+        """Return the formula in LaTeX; numbers that are not exact have `digits` digits."""
         sp, expression = sympy_module(), self.sympy()
         short = {f: sp.Float(f, digits) for f in expression.atoms(sp.Float)}
         return str(sp.latex(expression.xreplace(short), full_prec=False))

@@ -109,7 +109,7 @@ class _TooLongError(BaseException):
 
 
 def _within_calls(change: Callable[[Any], Any], expression: Any) -> Any:
-    """Return the changed expression, or give up after so many calls of functions: sympy may take minutes.
+    """Return the changed expression, or give up after a number of calls of functions: sympy may take minutes.
 
     Calls are counted, and not seconds, so that the result does not depend on how busy the machine is.
     """
