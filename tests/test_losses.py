@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from numkan import KAN, Huber, get_threads, set_threads
-from numkan.model import losses
+from numkan.model import loss_kernels
 from numkan.model.direct_kernels import gradient_direct, loss_direct
 from numkan.model.losses import LOSSES, loss_function
 from numkan.model.regularization import Penalties, objective_and_grad
@@ -45,7 +45,15 @@ def naive_mean(values: Array, weight: Any) -> Any:
     return (share[:, None] * values).sum() / values.shape[1]
 
 
-TWINS = {**naive.LOSSES, "huber": huber}
+def logistic(y: Array, target: Array, weight: Any = None) -> Any:
+    return naive_mean(np.log(1 + np.exp(y)) - target * y, weight)
+
+
+def poisson(y: Array, target: Array, weight: Any = None) -> Any:
+    return naive_mean(np.exp(y) - target * y, weight)
+
+
+TWINS = {**naive.LOSSES, "huber": huber, "logistic": logistic, "poisson": poisson}
 
 #: Of counts, whose mean is exp(prediction): not a function of a difference.
 POISSON = (lambda p, t: np.exp(p) - t * p, lambda p, t: np.exp(p) - t, lambda p, t: np.exp(p))
@@ -63,12 +71,14 @@ def slope_by_complex_steps(twin: Any, y: Array, target: Array, weight: Any = Non
 
 def example(seed: int, n: int, n_out: int, loss: str, dtype: type = np.float64) -> tuple[Array, Any, Array]:
     rng = np.random.default_rng(seed)
+    n_out = 1 if loss == "logistic" else n_out
     y, weight = 4 * rng.normal(size=(n, n_out)).astype(dtype), rng.uniform(0, 2, n).astype(dtype)
-    return (
-        y,
-        rng.integers(0, n_out, n) if loss == "cross_entropy" else rng.normal(size=(n, n_out)).astype(dtype),
-        weight,
-    )
+    target: Any = {
+        "cross_entropy": lambda: rng.integers(0, n_out, n),
+        "logistic": lambda: rng.integers(0, 2, (n, 1)).astype(dtype),
+        "poisson": lambda: rng.poisson(3, (n, n_out)).astype(dtype),
+    }.get(loss, lambda: rng.normal(size=(n, n_out)).astype(dtype))()
+    return y, target, weight
 
 
 @pytest.mark.parametrize("weighted", [False, True])
@@ -84,12 +94,15 @@ def test_values_and_slopes_are_those_of_the_slow_twin(
     exact = y.astype(float), target.astype(int if labels else float), weight.astype(float) if weighted else None
     eps = np.finfo(dtype).eps
     want = TWINS[loss](*exact)
-    size = want if loss == "mse" else want + np.abs(y).max() + (0 if labels else np.abs(target).max())
+    size = want if loss == "mse" else abs(want) + np.abs(y).max() + (0 if labels else np.abs(target).max())
+    grown = np.exp(exact[0]) if loss == "poisson" else np.zeros(y.shape)
+    if loss in ("logistic", "poisson"):
+        size += ((1 + np.abs(y)) * grown + np.abs(y * target)).max()
     assert type(value) is float
     assert abs(value - want) <= 16 * eps * size
     assert slope.dtype == dtype
     share = weight.astype(float) / weight.sum(dtype=float) if weighted else np.full(n, 1 / n)
-    terms = share[:, None] * (1 + 0 * y if labels else np.abs(y) + np.abs(exact[1])) * 2
+    terms = share[:, None] * (1 + 0 * y if labels else np.abs(y) + np.abs(exact[1]) + (1 + np.abs(y)) * grown + 1) * 2
     want_slope = slope_by_complex_steps(TWINS[loss], *exact)
     assert (np.abs(slope - want_slope) <= 16 * eps * terms).all()
 
@@ -157,7 +170,9 @@ BAD = [
     ("cross_entropy", [0, 1, 2], None, r"`y` must hold labels in \[0, 2\), not 2\."),
     ("cross_entropy", [0, -1, 1], None, r"`y` must hold labels in \[0, 2\), not -1\."),
     ("cross_entropy", [0, np.nan, 1], None, r"`y` must be finite, not with 1 "),
-    ("hinge", np.zeros((3, 2)), None, r"`loss` must be one of 'mse', 'cross_entropy', 'huber', not 'hinge'\.$"),
+    ("hinge", np.zeros((3, 2)), None, r"`loss` must be one of 'mse', .*, 'poisson', not 'hinge'\.$"),
+    ("logistic", np.zeros((3, 2)), None, r"`loss` must not be 'logistic' for a network of 2 outputs: use "),
+    ("poisson", [[0, 1], [2, -0.5], [0, 0]], None, r"`y` must not be negative for the loss 'poisson', not -0\.5\."),
     ("crossentropy", [0, 1, 1], None, r"`loss` must be one of .* Did you mean 'cross_entropy'\?$"),
 ]
 
@@ -166,6 +181,22 @@ BAD = [
 def test_bad_targets_are_one_sentence(loss: str, y: Any, weight: Any, message: str) -> None:
     with pytest.raises(ValueError, match=f"^Argument {message}"):
         targets(y, 3, 2, np.dtype(np.float64), loss, weight)
+
+
+@pytest.mark.parametrize("bad", [0.5, -1.0, 2.0])
+def test_the_logistic_loss_is_of_targets_0_and_1(bad: float) -> None:
+    with pytest.raises(ValueError, match=rf"^Argument `y` must hold 0 or 1 for the loss 'logistic', not {bad:g}\.$"):
+        targets([[0], [bad], [1]], 3, 1, np.dtype(np.float64), "logistic")
+
+
+@pytest.mark.parametrize("loss", ["logistic", "poisson"])
+def test_curvatures_and_least_values_of_likelihoods_are_those_of_their_values(loss: str) -> None:
+    y, target, _ = example(0, 40, 1, loss)
+    function, step = loss_function(loss), 1e-6
+    difference = (function.derivative(y + step, target) - function.derivative(y - step, target)) / (2 * step)
+    np.testing.assert_allclose(function.curvature(y, target), difference, rtol=1e-6, atol=1e-8)
+    best = np.log(np.maximum(target, 1e-9)) if loss == "poisson" else np.where(target, 50.0, -50.0)
+    np.testing.assert_allclose(function.value(best, target), function.least(target), atol=1e-7)
 
 
 def test_a_loss_needs_a_sample() -> None:
@@ -367,7 +398,9 @@ def held(function: Any, found: dict[int, Any]) -> list[Any]:
 
 def test_kernels_of_squares_hold_no_other_loss() -> None:
     """What they hold is compiled with them."""
-    squares, other = (getattr(kernel, "py_func", kernel) for kernel in (losses._squared, losses._cross_entropy))
+    squares, other = (
+        getattr(kernel, "py_func", kernel) for kernel in (loss_kernels.squared, loss_kernels.cross_entropy)
+    )
     for kernel in (gradient_direct(3, np.dtype(np.float64), LOSSES["mse"]), loss_direct(LOSSES["mse"])):
         names = held(kernel, {})
         assert squares in names

@@ -8,6 +8,12 @@ r"""Losses: a number to be made small, and its derivative by the network's outpu
 ``"huber"``, or :class:`Huber` with another delta than 1
     :math:`L = \sum_n w_n \sum_o h(\hat y_{no} - y_{no}) \big/ \big(n_{out} \sum_n w_n\big)`, with
     :math:`h(e) = e^2 / 2` for :math:`|e| \le \delta` and :math:`\delta (|e| - \delta / 2)` beyond
+``"logistic"``
+    of the logit :math:`\hat y` of one output and targets 0 or 1:
+    :math:`L = \sum_n w_n \big(\log (1 + e^{\hat y_n}) - y_n \hat y_n\big) \big/ \sum_n w_n`
+``"poisson"``
+    of the logarithm :math:`\hat y` of a rate, and counts (any numbers from 0 up):
+    :math:`L = \sum_n w_n \sum_o (e^{\hat y_{no}} - y_{no} \hat y_{no}) \big/ \big(n_{out} \sum_n w_n\big)`
 a user's own
     :math:`L = \sum_n w_n \sum_o \ell(\hat y_{no}, y_{no}) \big/ \big(n_{out} \sum_n w_n\big)`, given by a tuple
     (value, derivative) or (value, derivative, curvature) of functions of (prediction, target), or by an object with
@@ -26,10 +32,11 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
+from scipy.special import expit, xlogy
 
 from numkan._check import FloatArray, check_number, check_option
 from numkan._shown import shown
-from numkan.compile import kernel
+from numkan.model.loss_kernels import cross_entropy, linear, squared
 
 __all__ = ["LINEAR", "LOSSES", "Huber", "Loss", "LossFunctions", "loss_function", "loss_kernel"]
 
@@ -56,8 +63,11 @@ class Loss:
 
     name: ClassVar[str] = "custom"
     means: ClassVar[str] = "means of the given loss"  #: what a printed result says of its losses
-    kernel: ClassVar[Any] = None  #: compiled, see :func:`_squared`; None where value and derivative are to be called
+    #: compiled, see :func:`numkan.model.loss_kernels.squared`; None where value and derivative are to be called
+    kernel: ClassVar[Any] = None
     takes_labels: ClassVar[bool] = False
+    #: whether the loss of a sample is minus the logarithm of its probability, so that its scale is known
+    is_likelihood: ClassVar[bool] = False
 
     def value(self, prediction: FloatArray, target: FloatArray) -> Any:
         """Return the loss of every entry (n, n_out)."""
@@ -66,6 +76,18 @@ class Loss:
     def derivative(self, prediction: FloatArray, target: FloatArray) -> Any:
         """Return its derivative by the prediction (n, n_out)."""
         raise NotImplementedError
+
+    @property
+    def is_curved(self) -> bool:
+        """Whether there is a curvature, which Levenberg-Marquardt asks for."""
+        return hasattr(self, "curvature")
+
+    def least(self, target: FloatArray) -> Any:
+        """Return the least loss of every entry (n, n_out) of targets, where it is not 0."""
+        return np.zeros(target.shape)
+
+    def check(self, y: FloatArray) -> None:
+        """Refuse targets (n, n_out) that the loss cannot have."""
 
     def rescaled(self, unit: float) -> Loss | None:
         """Return the loss of predictions and targets in another unit, over its square; None where it has no such."""
@@ -95,95 +117,11 @@ class Loss:
         return np.where(found, 0.5 * (low + high), 0.0)
 
 
-# --- kernels ------------------------------------------------------------------------------------------------------
-
-
-@kernel
-def _sum_of_squares(y, at, target, goal, n_out):  # type: ignore[no-untyped-def]
-    """Return the sum of squared differences of one row: four sums, so that an addition need not wait for the last.
-
-    Places are unsigned, or every one would be asked whether it counts from the end of the array.
-    """
-    a = b = c = d = 0.0
-    one, two, three = np.uint64(1), np.uint64(2), np.uint64(3)
-    whole = np.uint64(n_out // 4 * 4)
-    for o in range(np.uint64(0), whole, np.uint64(4)):
-        i, j = at + o, goal + o
-        e0, e1 = np.float64(y[i] - target[j]), np.float64(y[i + one] - target[j + one])
-        e2, e3 = np.float64(y[i + two] - target[j + two]), np.float64(y[i + three] - target[j + three])
-        a, b, c, d = a + e0 * e0, b + e1 * e1, c + e2 * e2, d + e3 * e3
-    for o in range(whole, np.uint64(n_out)):
-        e = np.float64(y[at + o] - target[goal + o])
-        a += e * e
-    return (a + b) + (c + d)
-
-
-@kernel
-def _squared(y, y_at, count, n_out, target, weight, begin, scale, y_bar, bar_at, bar_width):  # type: ignore[no-untyped-def]
-    """Return sum w e^2 over `count` samples, and fill y_bar with 2 * scale * w * e; y_bar may be y.
-
-    All arrays are flat: y has the samples' outputs from y_at on, y_bar from bar_at on in rows of bar_width; target
-    (n * n_out,) and weight (n,), or (0,) for ones, have all samples, these from number `begin` on.
-    """
-    scale, weighted = y_bar.dtype.type(2.0 * scale), weight.shape[0] > 0
-    loss = 0.0
-    for s in range(count):
-        factor = scale * weight[begin + s] if weighted else scale
-        at, to = np.uint64(y_at + s * n_out), np.uint64(bar_at + s * bar_width)
-        goal = np.uint64((begin + s) * n_out)
-        if n_out == 1:  # two loops of one turn each would take three times as long
-            e = y[at] - target[goal]
-            row, y_bar[to] = np.float64(e) * np.float64(e), factor * e
-        else:
-            row = _sum_of_squares(y, at, target, goal, n_out)
-            for o in range(np.uint64(n_out)):
-                y_bar[to + o] = factor * (y[at + o] - target[goal + o])
-        loss += row * weight[begin + s] if weighted else row
-    return loss
-
-
-@kernel
-def _cross_entropy(y, y_at, count, n_out, label, weight, begin, scale, y_bar, bar_at, bar_width):  # type: ignore[no-untyped-def]
-    """Return sum w (log sum exp y - y_label), and fill y_bar with scale * w * (softmax - one at the label).
-
-    Arrays as in `_squared`; label (n,).
-    """
-    scale, weighted = y_bar.dtype.type(scale), weight.shape[0] > 0
-    loss = 0.0
-    for s in range(count):
-        factor = scale * weight[begin + s] if weighted else scale
-        at, to, own = y_at + s * n_out, bar_at + s * bar_width, label[begin + s]
-        top = y[at]
-        for o in range(1, n_out):
-            top = y[at + o] if y[at + o] > top or y[at + o] != y[at + o] else top
-        over = np.float64(top - y[at + own])
-        total = 0.0
-        for o in range(n_out):
-            y_bar[to + o] = np.exp(y[at + o] - top)
-            total += y_bar[to + o]
-        for o in range(n_out):
-            y_bar[to + o] = factor * (y_bar[to + o] / y_bar.dtype.type(total))
-        y_bar[to + own] -= factor
-        row = np.log(total) + over
-        loss += row * weight[begin + s] if weighted else row
-    return loss
-
-
-@kernel
-def _linear(y, y_at, count, n_out, target, weight, begin, scale, y_bar, bar_at, bar_width):  # type: ignore[no-untyped-def]
-    """Fill y_bar with target, which holds cotangents of the outputs; return 0. Arrays as in `_squared`."""
-    for s in range(count):
-        at, to = (begin + s) * n_out, bar_at + s * bar_width
-        for o in range(n_out):
-            y_bar[to + o] = target[at + o]
-    return 0.0
-
-
 # --- the losses that there are ------------------------------------------------------------------------------------
 
 
 class _SquaredError(Loss):
-    name, means, kernel = "mse", "mean squares", staticmethod(_squared)
+    name, means, kernel = "mse", "mean squares", staticmethod(squared)
 
     def rescaled(self, unit: float) -> Loss:
         return self
@@ -194,13 +132,59 @@ class _SquaredError(Loss):
 
 
 class _CrossEntropy(Loss):
-    name, means, kernel, takes_labels = "cross_entropy", "mean cross-entropies", staticmethod(_cross_entropy), True
+    name, means, kernel, takes_labels = "cross_entropy", "mean cross-entropies", staticmethod(cross_entropy), True
+    is_likelihood = True
+
+
+class _Logistic(Loss):
+    name, means, is_likelihood = "logistic", "mean logistic losses", True
+
+    def value(self, prediction: FloatArray, target: FloatArray) -> FloatArray:
+        value: FloatArray = np.maximum(prediction, 0) + np.log1p(np.exp(-np.abs(prediction))) - target * prediction
+        return value
+
+    def derivative(self, prediction: FloatArray, target: FloatArray) -> FloatArray:
+        return expit(prediction) - target
+
+    def curvature(self, prediction: FloatArray, target: FloatArray) -> FloatArray:
+        return expit(prediction) * expit(-prediction)
+
+    def check(self, y: FloatArray) -> None:
+        if y.shape[1] != 1:
+            raise ValueError(
+                f"Argument `loss` must not be 'logistic' for a network of {y.shape[1]} outputs: use 'cross_entropy' "
+                "and integer labels."
+            )
+        wrong = y[(y != 0) & (y != 1)]
+        if wrong.size:
+            raise ValueError(f"Argument `y` must hold 0 or 1 for the loss 'logistic', not {wrong[0]:g}.")
+
+
+class _Poisson(Loss):
+    name, means, is_likelihood = "poisson", "mean Poisson losses", True
+
+    def value(self, prediction: FloatArray, target: FloatArray) -> FloatArray:
+        return np.exp(prediction) - target * prediction
+
+    def derivative(self, prediction: FloatArray, target: FloatArray) -> FloatArray:
+        return np.exp(prediction) - target
+
+    def curvature(self, prediction: FloatArray, target: FloatArray) -> FloatArray:
+        return np.exp(prediction)
+
+    def least(self, target: FloatArray) -> FloatArray:
+        least: FloatArray = target - xlogy(target, target)
+        return least
+
+    def check(self, y: FloatArray) -> None:
+        if y.min() < 0:
+            raise ValueError(f"Argument `y` must not be negative for the loss 'poisson', not {y.min():g}.")
 
 
 class _Linear(Loss):
     """The sum of outputs times their cotangents: how a gradient goes on from a derivative by the outputs."""
 
-    name, kernel = "linear", staticmethod(_linear)
+    name, kernel = "linear", staticmethod(linear)
 
 
 @dataclass(frozen=True)
@@ -266,6 +250,13 @@ class _Custom(Loss):
     def derivative(self, prediction: FloatArray, target: FloatArray) -> Any:
         return _answer("derivative", self.functions[1], prediction, target)
 
+    @property
+    def is_curved(self) -> bool:
+        return len(self.functions) == 3
+
+    def curvature(self, prediction: FloatArray, target: FloatArray) -> Any:
+        return _answer("curvature", self.functions[2], prediction, target)
+
 
 def _answer(role: str, function: EntryFunction, prediction: FloatArray, target: FloatArray) -> Any:
     """Return what a user's function answers; it sees read-only arrays."""
@@ -286,7 +277,9 @@ def _answer(role: str, function: EntryFunction, prediction: FloatArray, target: 
 
 
 #: The losses that have a name.
-LOSSES: dict[str, Loss] = {loss.name: loss for loss in (_SquaredError(), _CrossEntropy(), Huber())}
+LOSSES: dict[str, Loss] = {
+    loss.name: loss for loss in (_SquaredError(), _CrossEntropy(), Huber(), _Logistic(), _Poisson())
+}
 
 #: Its targets are cotangents.
 LINEAR = _Linear()
@@ -307,7 +300,8 @@ def loss_function(loss: Any) -> Loss:
     if isinstance(loss, Loss):
         return loss
     if isinstance(loss, LossFunctions) and not isinstance(loss, type):
-        loss = (loss.value, loss.derivative)
+        curvature = getattr(loss, "curvature", None)
+        loss = (loss.value, loss.derivative) if curvature is None else (loss.value, loss.derivative, curvature)
     if isinstance(loss, tuple) and len(loss) in (2, 3) and all(map(callable, loss)):
         return _Custom(loss)
     names = ", ".join(map(repr, LOSSES))
@@ -318,5 +312,5 @@ def loss_function(loss: Any) -> Loss:
 
 
 def loss_kernel(loss: Loss) -> Any:
-    """Return the kernel of a compiled loss; see `_squared` for its arguments."""
+    """Return the kernel of a compiled loss; see :func:`numkan.model.loss_kernels.squared` for its arguments."""
     return loss.kernel

@@ -119,7 +119,7 @@ class Network(Stack):
         x : array_like, shape (n, n_in)
         y : array_like, shape (n, n_out), or (n,) where there is one output
             Integer labels (n,) for cross-entropy.
-        loss : {"mse", "cross_entropy", "huber"}, or a user's own
+        loss : {"mse", "cross_entropy", "huber", "logistic", "poisson"}, or a user's own
             A user's own is a tuple (value, derivative) of functions of (prediction, target), each (n, n_out) in and
             out. See :mod:`numkan.model.losses` for the formulas.
         sample_weight : array_like, shape (n,), optional

@@ -113,7 +113,9 @@ def targets(y: Any, n: int, n_out: int, dtype: np.dtype[Any], loss: Any, sample_
             raise ValueError(f"Argument `sample_weight` must {rule}, not {value:g}.")
     if loss.takes_labels:
         return Targets(loss, np.empty((0, n_out), dtype), _labels(y, n, n_out), weight, total)
-    return Targets(loss, _numbers(y, n, n_out, dtype), _NO_LABELS, weight, total * n_out)
+    numbers = _numbers(y, n, n_out, dtype)
+    loss.check(numbers)
+    return Targets(loss, numbers, _NO_LABELS, weight, total * n_out)
 
 
 def _numbers(y: Any, n: int, n_out: int, dtype: np.dtype[Any]) -> FloatArray:
