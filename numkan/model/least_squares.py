@@ -1,4 +1,4 @@
-r"""A network's sum of squares and its normal equations, for Levenberg-Marquardt.
+r"""A network's sum of squares, or another loss, and its normal equations, for Levenberg-Marquardt.
 
 The unknowns are the *effective* coefficients :math:`c_{iop} = m_{io} s^{sp}_{io} coef_{iop}`, in memory's order, layer
 by layer: with the scales among them the Jacobian would be singular everywhere. What the base functions add stays as it
@@ -6,8 +6,9 @@ is.
 
 .. math:: f(c) = \sum_{no} w_n (\hat y_{no} - y_{no})^2 + c^T R c
 
-J^T J is put together in blocks of rows, from segments (:mod:`numkan.model.normal_kernels`) where grids are fine, as
-dense products where that is faster. No Jacobian of all rows ever exists.
+Other losses come as residuals and factors of each sample (:mod:`numkan.model.curved`), by which the rows of J are
+multiplied. J^T J is put together in blocks of rows, from segments (:mod:`numkan.model.normal_kernels`) where grids are
+fine, as dense products where that is faster. No Jacobian of all rows ever exists.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from numkan._check import FloatArray
 from numkan.base import BaseFunction, base_and_slope
 from numkan.compile import jit_is_off
 from numkan.layer.layer import KANLayer
+from numkan.model.curved import SQUARES, CurvedLoss
 from numkan.model.normal_kernels import (
     STRIDE,
     Segment,
@@ -154,6 +156,8 @@ class LeastSquares:
     penalty : Quadratic, optional
     dense : bool, optional
         Whether J^T J is made of dense products; by default, where that is faster than segments.
+    curved : CurvedLoss
+        The loss; least squares by default.
     """
 
     def __init__(
@@ -164,8 +168,9 @@ class LeastSquares:
         root_weight: FloatArray | None = None,
         penalty: Quadratic | None = None,
         dense: bool | None = None,
+        curved: CurvedLoss = SQUARES,
     ) -> None:
-        self.layers = tuple(layers)
+        self.layers, self.curved = tuple(layers), curved
         self.x, self.y = x, y
         self.root_weight = np.empty(0) if root_weight is None else root_weight
         self.penalty = penalty
@@ -202,19 +207,23 @@ class LeastSquares:
             first = self._first[index] if self._first else _Basis.of(self.layers[0], x)
             yield rows, _forward(self.layers, coefs, x, first, sloped=sloped)
 
-    def _residuals(self, outputs: FloatArray, rows: slice) -> FloatArray:
-        """Return the weighted residuals of some samples, (n, n_out)."""
-        residuals = outputs - self.y[rows]
-        return residuals * self.root_weight[rows, None] if self.root_weight.size else residuals
+    def _weight(self, rows: slice) -> FloatArray:
+        return self.root_weight[rows] if self.root_weight.size else self.root_weight
 
     def loss(self, c: FloatArray) -> float:
         """Return f(c)."""
         with np.errstate(over="ignore", invalid="ignore"):
-            squares = 0.0
+            value = 0.0
             for rows, done in self._passes(c, sloped=False):
-                residuals = self._residuals(done.activations[-1], rows)
-                squares += float(np.vdot(residuals, residuals))
-            return squares + (self.penalty.value(c) if self.penalty else 0.0)
+                value += self.curved.value(done.activations[-1], self.y[rows], self._weight(rows))
+            return value + (self.penalty.value(c) if self.penalty else 0.0)
+
+    def scatter(self, c: FloatArray) -> float:
+        """Return what estimates the dispersion of the loss, see :class:`numkan.model.curved.CurvedLoss`."""
+        if self.curved is SQUARES:
+            return self.data_equations(c)[0]
+        parts = self._passes(c, sloped=False)
+        return sum(self.curved.scatter(done.activations[-1], self.y[rows], self._weight(rows)) for rows, done in parts)
 
     # --- normal equations -----------------------------------------------------------------------------------------
 
@@ -229,7 +238,7 @@ class LeastSquares:
         return squares, gradient, normal
 
     def data_equations(self, c: FloatArray) -> tuple[float, FloatArray, FloatArray]:
-        """Return the sum of squares, J^T r and J^T J, without the penalty; they are kept, and not to be written."""
+        """Return f, J^T r and J^T J without the penalty; they are kept, and not to be written."""
         if self._kept is None or not np.array_equal(c, self._kept[0]):
             self._kept = np.array(c), self._equations(np.array(c))
         return self._kept[1]
@@ -238,10 +247,10 @@ class LeastSquares:
         P, squares = self.n_params, 0.0
         gradient, normal = np.zeros(P + STRIDE), np.zeros((P + STRIDE, P + STRIDE))
         for rows, done in self._passes(c, sloped=True):
-            residuals = self._residuals(done.activations[-1], rows)
-            squares += float(np.vdot(residuals, residuals))
-            deltas = _deltas(done, residuals.shape[1])
-            weight = self.root_weight[rows] if self.root_weight.size else self.root_weight
+            weight = self._weight(rows)
+            value, residuals, factors = self.curved.expand(done.activations[-1], self.y[rows], weight)
+            squares += value
+            deltas = _deltas(done, factors)
             for begin in range(0, len(residuals), _ROWS):
                 some = slice(begin, min(begin + _ROWS, len(residuals)))
                 self._add_rows(done.bases, deltas, residuals, weight[some], some, gradient, normal)
@@ -258,7 +267,7 @@ class LeastSquares:
         gradient: FloatArray,
         normal: FloatArray,
     ) -> None:
-        """Add the rows of some samples, output by output."""
+        """Add the rows of some samples, residual by residual."""
         offsets = self._offsets
         count = some.stop - some.start
         rows, begins = np.empty((count, offsets[-1])), np.empty((count, len(offsets) - 1), np.int64)
@@ -280,12 +289,11 @@ class LeastSquares:
                 add_segments(rows, begins, offsets, residual, gradient, normal)
 
 
-def _deltas(done: _Pass, n_out: int) -> list[FloatArray]:
-    """Return the derivatives of the outputs q by every layer's outputs, (n, n_out, n_q) each."""
-    n = len(done.activations[0])
-    deltas: list[FloatArray] = [np.broadcast_to(np.eye(n_out), (n, n_out, n_out)).copy()]
+def _deltas(done: _Pass, factors: FloatArray) -> list[FloatArray]:
+    """Return the derivatives of the residuals q by every layer's outputs, (n, n_out, n_q) each."""
+    deltas = [factors]
     for slopes in done.edge_slopes[:0:-1]:
-        below = np.empty((n, slopes.shape[1], n_out))
+        below = np.empty((len(slopes), slopes.shape[1], factors.shape[2]))
         back(slopes, deltas[0], below)
         deltas.insert(0, below)
     return deltas

@@ -80,7 +80,15 @@ class Loss:
     @property
     def is_curved(self) -> bool:
         """Whether there is a curvature, which Levenberg-Marquardt asks for."""
-        return hasattr(self, "curvature")
+        return type(self).curvature is not Loss.curvature
+
+    def curvature(self, prediction: FloatArray, target: FloatArray) -> Any:
+        """Return its second derivative by the prediction (n, n_out)."""
+        raise NotImplementedError
+
+    def step_curvature(self, prediction: FloatArray, target: FloatArray) -> Any:
+        """Return the curvature that steps of second order go by."""
+        return self.curvature(prediction, target)
 
     def least(self, target: FloatArray) -> Any:
         """Return the least loss of every entry (n, n_out) of targets, where it is not 0."""
@@ -232,6 +240,11 @@ class Huber(Loss):
     def curvature(self, prediction: FloatArray, target: FloatArray) -> FloatArray:
         """Return its second derivative by the prediction, 0 beyond delta."""
         return (np.abs(prediction - target) <= self.delta).astype(prediction.dtype)
+
+    def step_curvature(self, prediction: FloatArray, target: FloatArray) -> FloatArray:
+        """Return that of the parabola that touches the loss from above, which has no valley of its own beyond delta."""
+        curvature: FloatArray = self.delta / np.maximum(np.abs(prediction - target), self.delta)
+        return curvature
 
     def rescaled(self, unit: float) -> Huber:
         """Return the loss of predictions and targets in another unit, over its square."""
