@@ -9,9 +9,12 @@ import numpy as np
 import pytest
 
 from numkan import KAN
+from numkan.model.curved import Entries, Softmax
 from numkan.model.least_squares import LeastSquares
+from numkan.model.losses import LOSSES
 from numkan.spline.knots import greville
-from numkan.train.evidence import Evidence, Smoothness, _half_inverse, measures
+from numkan.train.evidence import Evidence, Prior, Smoothness, _half_inverse
+from numkan.train.roughness import measures
 from numkan.train.splines import Splines
 
 DEGREES = (1, 2, 3, 5)
@@ -164,6 +167,17 @@ def test_slopes_of_the_log_determinant_are_those_of_finite_differences(k, smooth
             assert told[m, i, o] * value == pytest.approx((up - down) / (2 * step), rel=1e-3, abs=1e-4)
 
 
+@pytest.mark.parametrize("uneven", [False, True])
+@pytest.mark.parametrize("smooth", [False, True])
+@pytest.mark.parametrize("k", DEGREES)
+def test_the_log_determinant_is_that_of_the_eigenvalues_that_are_not_0(k, smooth, uneven):
+    of = splines([2, 2], grid=6, k=k, uneven=uneven)
+    penalty = weighted(of, smooth=smooth, reach=1.0)
+    R, rank = dense(penalty, of.vector.size), 6 + k - (k + 1 if smooth and k >= 2 else min(2, k + 1)) + 1
+    want = sum(np.log(np.linalg.eigvalsh(R[np.ix_(index, index)])[::-1][:rank]).sum() for *_, index in places(of))
+    assert penalty._rough[0].log_determinant(penalty.weights[0]) == pytest.approx(want, rel=1e-4, abs=1e-3)
+
+
 def test_splines_of_degree_zero_have_one_measure():
     of = splines([1, 2], grid=5, k=0)
     penalty = weighted(of)
@@ -274,6 +288,111 @@ def test_a_matrix_that_is_singular_or_not_quite_positive_is_held():
     matrix[0, 1] = matrix[1, 0] = np.sqrt(1e-3) * (1 + 1e-12)  # indefinite
     half = _half_inverse(matrix)
     assert np.isfinite(half).all()
+
+
+def classes_of(of: Splines, penalty: Smoothness | None = None, n: int = 90) -> LeastSquares:
+    """A problem of softmax, whose dispersion is 1."""
+    rng = np.random.default_rng(2)
+    n_in, n_out = of.layers[0].shape[0], of.layers[-1].shape[2]
+    y = np.eye(n_out)[rng.integers(0, n_out, n)]
+    return LeastSquares(of.layers, rng.uniform(-1, 1, (n, n_in)), y, None, penalty, curved=Softmax(np.zeros(n_out)))
+
+
+def shared(of: Splines, tie: float = 0.3) -> Prior:
+    return Prior(tie, True, tuple(np.linspace(0.2, 0.4, layer.shape[0]) for layer in of.layers))
+
+
+@pytest.mark.parametrize("width", [[2, 3], [2, 2, 3]])
+def test_the_evidence_rises_with_a_weight_as_finite_differences_say(width):
+    """Also where the numbers that hold exchanged constants contain that weight."""
+    of = splines(width, grid=5)
+    problem, c, step = classes_of(of), of.vector, 1e-4
+    old = weighted(of, reach=1.0)
+    inverse_of = {}
+    for depth, i, o, index in places(of)[::3]:
+        for m in range(3):
+            value, found = old.weights[depth][m, i, o], []
+            for side in (1, 0, -1):
+                penalty = with_weight(old, depth, (m, i, o), value * np.exp(side * step))
+                penalty._prior = shared(of)
+                if not side and not inverse_of:
+                    inverse_of[0] = pseudo_inverse(problem.data_equations(c)[2] + dense(penalty, c.size))
+                found.append(penalty.update_weights(problem, c).log)
+            rough = old._rough[depth]
+            Q = rough.products[m][min(i, len(rough.products[m]) - 1)]
+            slope = rough.slopes_of_determinant(old.weights[depth])[m, i, o]
+            trace = np.trace(inverse_of[0][np.ix_(index, index)] @ Q)
+            want = 0.5 * value * (slope - trace - c[index] @ Q @ c[index])
+            assert (found[0] - found[2]) / (2 * step) == pytest.approx(want, rel=1e-3, abs=1e-4)
+
+
+def test_the_evidence_of_a_straight_line_does_not_depend_on_the_grid():
+    """Strong weights leave constants and lines, which are the same functions on every grid."""
+    x, y = line_data(80, 1, 0.1, lambda x: x[:, 0], 0)
+    logs = []
+    for G in (4, 9, 20):
+        of = splines([1, 1], grid=G)
+        of = of.at(np.zeros(of.vector.size))
+        penalty = Smoothness(of.layers, [np.array([1e-3, 1e5, 1e-8])[:, None, None] * np.ones((3, 1, 1))])
+        problem = LeastSquares(of.layers, x, y, None, penalty, curved=Entries(LOSSES["poisson"], np.zeros(1)))
+        logs.append(penalty.update_weights(problem, of.vector).log)
+    np.testing.assert_allclose(logs, logs[0], atol=0.05)
+
+
+def test_classes_share_their_weights_and_their_numbering_does_not_matter():
+    of = splines([3, 3], grid=5)
+    order = [2, 0, 1]
+    turned = Splines(of.layers, (np.ascontiguousarray(of.coefs[0][:, :, order]),))
+    found = []
+    for each, classes in ((of, [0, 1, 2]), (turned, order)):
+        rng = np.random.default_rng(2)
+        label = np.eye(3)[rng.integers(0, 3, 90)][:, classes]
+        penalty = Smoothness(each.layers, [np.full((3, 3, 3), 0.1)], prior=shared(each))
+        problem = LeastSquares(
+            each.layers, rng.uniform(-1, 1, (90, 3)), label, None, penalty, curved=Softmax(np.zeros(3))
+        )
+        found.append((penalty.update_weights(problem, each.vector), penalty.weights[0]))
+    (one, weights), (other, weights2) = found
+    np.testing.assert_allclose(one, other, rtol=1e-8)
+    np.testing.assert_allclose(weights, weights2, rtol=1e-6)
+    assert (weights == weights[:, :, :1]).all()
+    assert np.ptp(weights[0, :, 0]) > 0
+
+
+def test_a_constant_that_all_logits_share_is_no_freedom():
+    """Strong weights leave a constant for each class, but for one."""
+    of = splines([2, 3], grid=5)
+    penalty = Smoothness(of.layers, [np.full((3, 2, 3), 1e5)], prior=shared(of))
+    assert penalty.update_weights(classes_of(of), of.vector).freedom == pytest.approx(2, abs=0.1)
+
+
+@pytest.mark.parametrize("tie", [1e-6, 0.3, 1e6])
+def test_weights_are_tied_to_what_all_inputs_share(tie):
+    """By the formula; without a tie each edge has its own, with an infinite one all have the same a deviation."""
+    of = splines([3, 1], grid=5)
+    rng, c = np.random.default_rng(0), of.vector
+    problem = LeastSquares(of.layers, rng.uniform(-1, 1, (90, 3)), rng.standard_normal((90, 1)))
+    prior = Prior(tie, False, (np.array([0.1, 0.3, 0.5]),))
+    tied = weighted(of, reach=0.5)
+    tied._prior, old, rough = prior, tied.weights[0], tied._rough[0]
+    slopes = rough.slopes_of_determinant(old)
+    inverse = pseudo_inverse(problem.data_equations(c)[2] + dense(tied, c.size))
+    known = np.empty(old.shape)
+    for _, i, o, index in places(of):
+        for m in range(3):
+            trace = np.trace(inverse[np.ix_(index, index)] @ rough.products[m][0])
+            known[m, i, o] = old[m, i, o] * (slopes[m, i, o] - trace)
+    evidence = tied.update_weights(problem, c)
+    unit = np.ones((3, 3, 1))
+    unit[0, :, 0] = prior.spread[0] ** 2
+    squares = rough.squares(of.coefs[0]) / evidence.noise**2
+    common = known.sum(axis=1, keepdims=True) / (unit * squares).sum(axis=1, keepdims=True)
+    want = (known + tie) / (squares + tie / (common * unit))
+    kept = (want > old / 999) & (want < old * 999)
+    assert kept.sum() >= 6
+    np.testing.assert_allclose(tied.weights[0][kept], want[kept], rtol=1e-2)
+    alike = known / squares if tie == 1e-6 else common / unit * unit**2 if tie == 1e6 else want
+    np.testing.assert_allclose(want, alike, rtol=1e-3)
 
 
 # --- what becomes of known data -----------------------------------------------------------------------------------

@@ -122,9 +122,9 @@ class Entries:
         of_steps, own = total(self.loss.step_curvature(outputs, y)), total(self.loss.curvature(outputs, y))
         if not of_steps > 0.0:
             return squares
-        mean = of_steps / (float(weight.sum()) * y.shape[1])
+        mean = of_steps / float(weight.sum() * y.shape[1])
         excess = of_steps / max(own, _LEAST_SHARE * of_steps)
-        return squares / mean * excess**2
+        return squares / mean * excess * excess
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,21 @@ of its highest derivative (:mod:`numkan.spline.smoothness`): straight lines, oth
 and the rest, so that an edge which only follows noise straightens, then vanishes; and where data are free of noise, the
 weights fall until only empty cells feel them, which go on with their neighbours' polynomial.
 
+The dispersion of a loss that is a likelihood (:mod:`numkan.model.curved`) is known, s = 1, and n never enters. In a
+network of classes all outputs of the last layer share their weights: numerators and denominators are summed over them,
+which makes the result independent of how classes are numbered. A *tie* a is a prior of the weights, a Gamma density of
+shape 1 + a about a common weight for all inputs of a node,
+
+.. math:: \lambda_{me} \leftarrow \frac{\gamma_{me} + a}{c_e^T Q_m c_e / s^2 + a / (\bar\lambda_m u_{me})}, \qquad
+          \gamma_{me} = \lambda_{me} (\partial \log |R_e|_+ / \partial \lambda_{me} - \operatorname{tr} (H^{-1})_{ee}
+          Q_m), \qquad \bar\lambda_m = s^2 \frac{\sum_e \gamma_{me}}{\sum_e u_{me} c_e^T Q_m c_e}
+
+with u the squared deviation of an input over its range for the mean slope, and 1 for the other measures: without a tie
+each edge has a weight of its own, and few data let some of them run away.
+
+The evidence itself, by Laplace's method and but for a constant of the data, is :math:`-f / 2 s^2 + \log |R|_+ / 2 - \log
+|H| / 2`. It compares minima only.
+
 A network of more coefficients than targets can run through all of them, and s falls to zero. If held-out samples show
 more noise, their deviation is passed as a lower bound on s (`least_noise`).
 
@@ -38,10 +53,9 @@ from scipy import linalg
 
 from numkan._check import FloatArray
 from numkan.model.least_squares import LeastSquares, SplineLayer
-from numkan.spline.basis import B_batch
-from numkan.spline.smoothness import difference_matrices
+from numkan.train.roughness import Roughness, orders
 
-__all__ = ["Evidence", "Smoothness", "measures"]
+__all__ = ["UNTIED", "Evidence", "Prior", "Smoothness"]
 
 #: One update changes no weight by a larger factor.
 _FASTEST = 1e3
@@ -67,86 +81,37 @@ class Evidence(NamedTuple):
     noise: float  # s
     freedom: float  # effective degrees of freedom
     score: float  # root of the generalized cross-validation: residuals enlarged by the degrees of freedom
+    log: float = math.nan  # logarithm of the evidence, but for a constant of the data
+    to_fall: float = math.nan  # by how much f / s^2 would fall in a full step: the evidence is that of a minimum
 
 
-def measures(k: int) -> int:
-    """Return how many measures there are for splines of degree k."""
-    return min(k, 2) + 1
+class Prior(NamedTuple):
+    """What is known of the weights before the data tell."""
+
+    tie: float = 0.0  # a
+    is_shared: bool = False  # whether all outputs have the weights of the last layer in common
+    spread: tuple[FloatArray, ...] = ()  # (n_in,) for each layer: deviation of an input over its range
 
 
-def _orders(layer: SplineLayer, smooth: bool) -> list[int]:
-    """Return the orders of the differences that are measured, one or two."""
-    k, most = layer.k, layer.shape[1] - 1
-    if smooth and 2 <= k <= most - 3:
-        return [k + 1, k + 3]
-    return sorted({min(2, k + 1), k + 1})
-
-
-class _Roughness:
-    """The measures of the edges of one layer; arrays whose first axis has one entry serve all inputs."""
-
-    def __init__(self, layer: SplineLayer, orders: Sequence[int]) -> None:
-        knots, k = layer.grid, layer.k
-        span = knots[:, -1 - k, None] - knots[:, k, None]
-        unit = (knots - knots[:, k, None]) / span
-        rows = knots[:1] if np.allclose(unit, unit[0], rtol=0, atol=1e-9) else knots
-        by_input = [difference_matrices(row, k, orders) for row in rows]
-        self.matrices = [np.array(matrices) for matrices in zip(*by_input, strict=True)]
-        #: eigenvalues of the highest order's square beside the lowest's, (n_rows, n_eigen); None if there is one order
-        self.relative = None
-        if len(orders) == 2:
-            self.relative = np.array([_eigenvalues(row, k, *orders) for row in rows])
-        if k > 0:
-            self.matrices.insert(0, np.array([_mean_slope(row, k) for row in rows]))
-        self.products = [D.transpose(0, 2, 1) @ D for D in self.matrices]
-        largest = np.array([np.diagonal(Q, axis1=1, axis2=2).max() for Q in self.products])
-        self.largest = np.where(largest > 0.0, largest, 1.0)  # few coefficients have no differences of high order
-
-    def squares(self, coef: FloatArray) -> FloatArray:
-        """Return |D c_e|^2, (n_measures, n_in, n_out)."""
-        return np.array([np.square(D @ coef).sum(axis=1) for D in self.matrices])
-
-    def slopes_of_determinant(self, weight: FloatArray) -> FloatArray:
-        """Return the derivatives of log |R_e|_+ by the weights, (n_measures, n_in, n_out).
-
-        The mean slope has a direction of its own, the straight line. Of the two orders the lower one is positive
-        definite on all others, and the higher one has known eigenvalues beside it.
-        """
-        out: FloatArray = 1.0 / weight
-        if self.relative is None:
-            out[-1] *= self.matrices[-1].shape[1]
-            return out
-        mu = self.relative[:, None, :]
-        lower, higher = weight[-2, :, :, None], weight[-1, :, :, None]
-        out[-2] = (1.0 / (lower + higher * mu)).sum(axis=2)
-        out[-1] = (mu / (lower + higher * mu)).sum(axis=2)
-        return out
-
-
-def _mean_slope(knots: FloatArray, k: int) -> FloatArray:
-    """Return the row (1, G + k) that gives a curve's rise over its domain: its mean slope on the unit interval."""
-    ends = np.array([[knots[k]], [knots[-1 - k]]])
-    low, high = B_batch(ends, knots[None, :], k)[:, 0]
-    rise: FloatArray = (high - low)[None, :]
-    return rise
-
-
-def _eigenvalues(knots: FloatArray, k: int, lower: int, higher: int) -> FloatArray:
-    """Return the eigenvalues of D_higher^T D_higher beside D_lower^T D_lower; as many are 0 as orders lie between."""
-    (between,) = difference_matrices(knots, k, [higher], of=lower)
-    mu: FloatArray = linalg.eigvalsh(between.T @ between, check_finite=False)
-    mu[: higher - lower] = 0.0
-    return np.maximum(mu, 0.0)
+#: Every edge has a weight of its own.
+UNTIED = Prior()
 
 
 class Smoothness:
     """The penalty of some layers; `weights` has an array (n_measures, n_in, n_out) for each."""
 
-    def __init__(self, layers: Sequence[SplineLayer], weights: list[FloatArray], *, smooth: bool = False) -> None:
-        self._layers = layers
+    def __init__(
+        self,
+        layers: Sequence[SplineLayer],
+        weights: list[FloatArray],
+        *,
+        smooth: bool = False,
+        prior: Prior = UNTIED,
+    ) -> None:
+        self._layers, self._prior = layers, prior
         ends = [0, *accumulate(math.prod(layer.shape) for layer in layers)]
         self._parts = [slice(*both) for both in pairwise(ends)]
-        self._rough = [_Roughness(layer, _orders(layer, smooth)) for layer in layers]
+        self._rough = [Roughness(layer, orders(layer, smooth)) for layer in layers]
         self.weights = weights
 
     @property
@@ -196,22 +161,31 @@ class Smoothness:
             relaxed.append(np.minimum(weight, expected))
         self.weights = relaxed
 
-    def _pin(self, whole: FloatArray) -> int:
-        """Take away, in place, the constants that the edges of a node can exchange; return how many there are.
+    def _pin(self, whole: FloatArray) -> list[float]:
+        """Take away, in place, the constants that edges can exchange; return H along each, of size 1, instead of 0.
 
         Neither data nor penalties see them, so that H is singular along them. All edges of a node but one are held by
-        squares of the sums of their coefficients, which change nothing else; so are edges that are off.
+        squares of the sums of their coefficients, which change nothing else; so are edges that are off. Where outputs
+        are logits of classes, a constant that all of them have in common is held too.
         """
-        at, number = 0, 0
+        at, pins = 0, list[float]()
         for layer in self._layers:
             live = layer.live > 0.0
             spare = ~(live & (live.cumsum(axis=0) == 1))
             blocks = _edges(whole, at, layer.shape)
             size = np.einsum("iopp->io", blocks) / layer.shape[1]
-            blocks += (spare * np.where(size > 0.0, size, 1.0))[:, :, None, None]
-            number += int(spare.sum())
+            size = np.where(size > 0.0, size, 1.0)
+            blocks += (spare * size)[:, :, None, None]
+            pins += (layer.shape[1] ** 2 * size[spare]).tolist()
             at += layer.live.size * layer.shape[1]
-        return number
+        if self._prior.is_shared and live.any(axis=0).all():
+            n_basis, n_out, outputs = *layer.shape[1:], np.arange(layer.shape[2])
+            first = at - layer.live.size * n_basis + live.argmax(axis=0) * n_basis * n_out + outputs
+            index = (first + n_out * np.arange(n_basis)[:, None]).reshape(-1)
+            common = float(np.diagonal(whole)[index].mean()) or 1.0
+            whole[np.ix_(index, index)] += common
+            pins.append(common * index.size * n_basis)
+        return pins
 
     def _explained(self, half: FloatArray) -> list[FloatArray]:
         """Return tr (H^-1)_ee Q_m, (n_measures, n_in, n_out) of every layer, from X with H^-1 = X^T X."""
@@ -232,30 +206,69 @@ class Smoothness:
 
     def update_weights(self, problem: LeastSquares, c: FloatArray, least_noise: float = 0.0) -> Evidence:
         """Update the weights once, by the data of a problem at the point c, whose noise is `least_noise` or more."""
-        squares, gradient, data = problem.data_equations(c)
+        value, gradient, data = problem.data_equations(c)
         n = problem.y.size
-        whole = data.copy()
-        self.add(c, gradient.copy(), whole)
-        pinned = self._pin(whole)
+        whole, gradient = data.copy(), gradient.copy()
+        self.add(c, gradient, whole)
+        pins = self._pin(whole)
         half = _half_inverse(whole)
-        coefs = self._split(c)
         explained = self._explained(half)
         pulled = sum(float((w * e).sum()) for w, e in zip(self._weights, explained, strict=True))
-        freedom = max(len(data) - pinned - pulled, 0.0)  # tr H^-1 (H - R)
-        left = max(n - freedom, _LEFT * n)
-        variance = max(squares / left, least_noise**2, _TINY)
+        freedom = max(len(data) - len(pins) - pulled, 0.0)  # tr H^-1 (H - R)
+        left, scatter = max(n - freedom, _LEFT * n), problem.scatter(c)
+        variance = 1.0 if math.isnan(scatter) else max(scatter / left, least_noise**2, _TINY)
+        log = self._log_evidence(value + self.value(c), variance, half, pins)
+        to_fall = float(np.square(half @ gradient).sum()) / variance
+        self._follow(variance, data, explained, self._split(c), n)
+        score = math.sqrt(n * (value if math.isnan(scatter) else scatter)) / left
+        return Evidence(math.sqrt(variance), freedom, score, log, to_fall)
+
+    def _log_evidence(self, fun: float, variance: float, half: FloatArray, pins: list[float]) -> float:
+        """Return the logarithm of the evidence by Laplace's method, but for a constant of the data.
+
+        Where constants are exchanged H is held by numbers that contain weights, and are to be taken out. Constants are
+        measured by their size, so that grids can be compared.
+        """
+        determinants = sum(rough.log_determinant(w) for rough, w in zip(self._rough, self._weights, strict=True))
+        curvature = -2.0 * float(np.log(np.diagonal(half)).sum()) - float(np.log(pins).sum())
+        curvature += sum(layer.live.size * math.log(layer.shape[1]) for layer in self._layers)
+        return 0.5 * (determinants - curvature - fun / variance)
+
+    def _follow(
+        self, variance: float, data: FloatArray, explained: list[FloatArray], coefs: list[FloatArray], n: int
+    ) -> None:
+        """Set the weights to the fixed point's right-hand side."""
         at, weights = 0, []
-        for coef, rough, old, known in zip(coefs, self._rough, self._weights, explained, strict=True):
+        for depth, (coef, rough, old, known) in enumerate(
+            zip(coefs, self._rough, self._weights, explained, strict=True)
+        ):
             seen = _edges(data, at, coef.shape)
             gain = np.maximum(rough.slopes_of_determinant(old) - known, 1e-12 / old)
             with np.errstate(over="ignore"):  # an edge that is straight
-                new = variance * old * gain / np.maximum(rough.squares(coef), _TINY)
+                new = self._raised(depth, variance, old, gain, rough.squares(coef))
             new = np.clip(new, old / _FASTEST, old * _FASTEST)
             most = _MAX_RATIO * np.einsum("iopp->io", seen) / coef.shape[1]
             weights.append(np.clip(new, _LEAST * n, np.maximum(most / rough.largest[:, None, None], _LEAST * n)))
             at += coef.size
         self.weights = weights
-        return Evidence(float(np.sqrt(variance)), freedom, float(np.sqrt(n * squares) / left))
+
+    def _raised(
+        self, depth: int, variance: float, old: FloatArray, gain: FloatArray, squares: FloatArray
+    ) -> FloatArray:
+        """Return the new weights of a layer."""
+        prior = self._prior
+        if not prior.tie:
+            return variance * old * gain / np.maximum(squares, _TINY)
+        known, shape = old * gain, old.shape
+        if prior.is_shared and depth == len(self._layers) - 1:
+            known, squares = known.sum(axis=2, keepdims=True), squares.sum(axis=2, keepdims=True)
+        unit = np.ones((len(old), shape[1], 1))
+        if self._layers[depth].k > 0:
+            unit[0, :, 0] = np.maximum(prior.spread[depth], _TINY) ** 2
+        common = variance * known.sum(axis=1, keepdims=True)
+        common /= np.maximum((unit * squares).sum(axis=1, keepdims=True), _TINY)
+        new = (known + prior.tie) / (squares / variance + prior.tie / (common * unit))
+        return np.broadcast_to(new, shape).copy()
 
 
 def _edges(matrix: FloatArray, at: int, shape: tuple[int, ...]) -> FloatArray:

@@ -16,9 +16,10 @@ from numkan.base import given_base
 from numkan.model.least_squares import LeastSquares
 from numkan.optimize import LevenbergMarquardt, Nielsen, Status
 from numkan.train.box import NEAR, box_points
-from numkan.train.evidence import Evidence, Smoothness, measures
+from numkan.train.evidence import Evidence, Smoothness
 from numkan.train.objective import where_not_finite
 from numkan.train.point import Point, SplineObjective, Units
+from numkan.train.roughness import measures
 from numkan.train.samples import Samples
 from numkan.train.session import Session
 from numkan.train.splines import Splines
