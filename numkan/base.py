@@ -12,12 +12,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 
 from numkan._check import FloatArray, as_float_array, check_option
 from numkan._shown import shown
+from numkan._silu import silu_derivatives, silu_kernel
 from numkan.compile import kernel
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "BaseFunction",
     "NamedFunction",
     "base_and_slope",
+    "base_derivatives",
     "base_function",
     "fill_base",
     "given_base",
@@ -45,6 +47,7 @@ class BaseFunction(NamedTuple):
     name: str
     value: Function | None = None
     derivative: Function | None = None
+    further: tuple[Function, ...] = ()  # the second derivative, the third, ..., as far as a user has brought them
 
     @property
     def is_custom(self) -> bool:
@@ -57,8 +60,10 @@ class BaseFunction(NamedTuple):
         return self.name == "zero"
 
 
-def base_function(base_fun: str | tuple[Function, Function] | BaseFunction) -> BaseFunction:
+def base_function(base_fun: str | tuple[Function, ...] | BaseFunction) -> BaseFunction:
     """Return the base function of a name, or of a user's pair (value, derivative) of functions of an array.
+
+    More derivatives may follow in the tuple: what :meth:`numkan.KAN.derivatives` asks for.
 
     Raises
     ------
@@ -74,8 +79,9 @@ def base_function(base_fun: str | tuple[Function, Function] | BaseFunction) -> B
         return BaseFunction(list(BASE_FUNCTIONS).index(base_fun), base_fun)
     if isinstance(base_fun, BaseFunction):
         return base_fun
-    if isinstance(base_fun, tuple) and len(base_fun) == 2 and all(callable(function) for function in base_fun):
-        return BaseFunction(CUSTOM, "given", *base_fun)
+    if isinstance(base_fun, tuple) and len(base_fun) >= 2 and all(callable(function) for function in base_fun):
+        value, derivative, *further = cast("tuple[Function, ...]", base_fun)
+        return BaseFunction(CUSTOM, "given", value, derivative, tuple(further))
     names = ", ".join(map(repr, BASE_FUNCTIONS))
     raise TypeError(
         f"Argument `base_fun` must be {names} or a pair (value, derivative) of functions, not {shown(base_fun)}."
@@ -97,113 +103,43 @@ def given_base(base: BaseFunction, x: FloatArray) -> tuple[FloatArray, FloatArra
     if not base.is_custom or base.value is None or base.derivative is None:
         empty = np.empty((0, 0), x.dtype)
         return empty, empty
-    values = []
-    for role, function in (("value", base.value), ("derivative", base.derivative)):
-        # A user's function sees a copy: whatever it does, the samples stay as they are.
-        try:
-            out = np.asarray(function(x.copy()))
-        except ValueError as error:
-            raise ValueError(
-                f"Argument `base_fun` must have a {role} that maps arrays to arrays, not fail: {error}"
-            ) from error
-        if out.shape != x.shape or out.dtype.kind not in "fiub":
-            raise ValueError(
-                f"Argument `base_fun` must have a {role} that maps an array of shape {x.shape} to real numbers of the "
-                f"same shape, not to shape {out.shape} of dtype {out.dtype}."
-            )
-        values.append(np.ascontiguousarray(out, x.dtype))
-    return values[0], values[1]
+    return _given("value", base.value, x), _given("derivative", base.derivative, x)
 
 
-# --- silu, float64 and float32 ------------------------------------------------------------------------------------
-#
-# The exponential is written out, because a loop over it must become vectors: on a host without Intel's vector
-# mathematics library, ``exp`` costs as much as the whole rest of an edge.
-#
-# exp(x) = 2^n exp(r), n = round(x / log 2), |r| <= log(2) / 2 (Cody and Waite 1980, ch. 6): log 2 is split in two so
-# that x - n log 2 is exact to the last bit, exp(r) is its Taylor polynomial, and 2^n is put together from its bits.
-# Adding 1.5 * 2^52 (2^23) rounds to an integer and leaves it in the low bits of the sum.
-
-_MAGIC_64 = 1.5 * 2.0**52
-_LOG2E = 1.4426950408889634
-_LN2_HIGH_64 = 0.6931471803691238
-_LN2_LOW_64 = 1.9082149292705877e-10
-_CLAMP_64 = 708.0  # beyond, 2^n leaves the normal range
-
-_MAGIC_32 = np.float32(1.5 * 2.0**23)
-_LOG2E_32 = np.float32(_LOG2E)
-_LN2_HIGH_32 = np.float32(0.693359375)
-_LN2_LOW_32 = np.float32(-2.12194440e-4)
-_CLAMP_32 = np.float32(87.0)
-_ONE_32 = np.float32(1)
-_TAYLOR_32 = tuple(np.float32(1 / d) for d in (5040, 720, 120, 24, 6, 2))
-_C7, _C6, _C5, _C4, _C3, _C2 = _TAYLOR_32
+def _given(role: str, function: Function, x: FloatArray) -> FloatArray:
+    """Return what a user's function computes; it sees a copy: whatever it does, the samples stay as they are."""
+    try:
+        out = np.asarray(function(x.copy()))
+    except ValueError as error:
+        raise ValueError(
+            f"Argument `base_fun` must have a {role} that maps arrays to arrays, not fail: {error}"
+        ) from error
+    if out.shape != x.shape or out.dtype.kind not in "fiub":
+        raise ValueError(
+            f"Argument `base_fun` must have a {role} that maps an array of shape {x.shape} to real numbers of the "
+            f"same shape, not to shape {out.shape} of dtype {out.dtype}."
+        )
+    return np.ascontiguousarray(out, x.dtype)
 
 
-@kernel
-def _exp64(x):  # type: ignore[no-untyped-def]
-    """Return exp(x) for abs(x) <= 708, within 1.5 units in the last place."""
-    shifted = np.float64(x * _LOG2E + _MAGIC_64)
-    n = shifted - _MAGIC_64
-    r = (x - n * _LN2_HIGH_64) - n * _LN2_LOW_64
-    p = 1.0 / 6227020800.0
-    p = p * r + 1.0 / 479001600.0
-    p = p * r + 1.0 / 39916800.0
-    p = p * r + 1.0 / 3628800.0
-    p = p * r + 1.0 / 362880.0
-    p = p * r + 1.0 / 40320.0
-    p = p * r + 1.0 / 5040.0
-    p = p * r + 1.0 / 720.0
-    p = p * r + 1.0 / 120.0
-    p = p * r + 1.0 / 24.0
-    p = p * r + 1.0 / 6.0
-    p = p * r + 0.5
-    p = p * (r * r) + r + 1.0
-    exponent = np.int64(((shifted.view(np.int64) + np.int64(1023)) & np.int64(0x7FF)) << np.int64(52))
-    return p * exponent.view(np.float64)
+def base_derivatives(base: BaseFunction, x: FloatArray, order: int) -> list[FloatArray]:
+    """Return b(x) and its derivatives up to `order`, new arrays of the shape and dtype of x.
 
-
-@kernel
-def _exp32(x):  # type: ignore[no-untyped-def]
-    """Return exp(x) for abs(x) <= 87, within 1.5 units in the last place."""
-    shifted = np.float32(x * _LOG2E_32 + _MAGIC_32)
-    n = shifted - _MAGIC_32
-    r = (x - n * _LN2_HIGH_32) - n * _LN2_LOW_32
-    p = _C7
-    p = p * r + _C6
-    p = p * r + _C5
-    p = p * r + _C4
-    p = p * r + _C3
-    p = p * r + _C2
-    p = p * (r * r) + r + _ONE_32
-    exponent = np.int32(((shifted.view(np.int32) + np.int32(127)) & np.int32(0xFF)) << np.int32(23))
-    return p * exponent.view(np.float32)
-
-
-@kernel
-def _silu64(at):  # type: ignore[no-untyped-def]
-    """Return silu and its derivative. NaN fails both comparisons and goes through."""
-    inside = -_CLAMP_64 if at < -_CLAMP_64 else (_CLAMP_64 if at > _CLAMP_64 else at)
-    e = _exp64(-inside)
-    sigmoid = 1.0 / (1.0 + e)
-    slope = sigmoid + sigmoid * (inside * (e * sigmoid))
-    return 0.0 if at < -_CLAMP_64 else at * sigmoid, 0.0 if at < -_CLAMP_64 else slope
-
-
-@kernel
-def _silu32(at):  # type: ignore[no-untyped-def]
-    """Return silu and its derivative. NaN fails both comparisons and goes through."""
-    zero = np.float32(0)
-    inside = -_CLAMP_32 if at < -_CLAMP_32 else (_CLAMP_32 if at > _CLAMP_32 else at)
-    e = _exp32(-inside)
-    sigmoid = _ONE_32 / (_ONE_32 + e)
-    slope = sigmoid + sigmoid * (inside * (e * sigmoid))
-    return zero if at < -_CLAMP_32 else at * sigmoid, zero if at < -_CLAMP_32 else slope
-
-
-def _silu(dtype: np.dtype[Any]) -> Any:
-    """Return x / (1 + exp(-x))."""
-    return _silu32 if dtype == np.float32 else _silu64
+    Raises
+    ------
+    ValueError
+        If the base function does not have as many.
+    """
+    known = [*base_and_slope(base, x)]
+    further = base.further if base.is_custom else BASE_FUNCTIONS[base.name].further
+    if order > 1 + len(further):
+        raise ValueError(
+            f"Argument `base_fun` must have derivatives up to order {order} for this, not {1 + len(further)}: give the "
+            f"functions (value, derivative, second derivative, ...)."
+        )
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+        known += [_given(f"derivative of order {nu}", further[nu - 2], x) for nu in range(2, order + 1)]
+    return known[: order + 1]
 
 
 def _identity(dtype: np.dtype[Any]) -> Any:
@@ -244,14 +180,20 @@ class NamedFunction(NamedTuple):
     numpy: str
     c: str
 
+    #: The second derivative of an array, the third, ...: four serve equations of the third order.
+    further: tuple[Function, ...] = ()
+
 
 #: The base functions by name. To add one, add it here.
 BASE_FUNCTIONS = {
     "silu": NamedFunction(
-        _silu, numpy="np.where(x < {cut}, 0, x / (1 + np.exp(-x)))", c="{x} < {cut} ? 0 : {x} / (1 + exp{f}(-{x}))"
+        silu_kernel,
+        numpy="np.where(x < {cut}, 0, x / (1 + np.exp(-x)))",
+        c="{x} < {cut} ? 0 : {x} / (1 + exp{f}(-{x}))",
+        further=silu_derivatives,
     ),
-    "identity": NamedFunction(_identity, numpy="x", c="{x}"),
-    "zero": NamedFunction(_zero, numpy="np.zeros_like(x)", c="0"),
+    "identity": NamedFunction(_identity, numpy="x", c="{x}", further=(np.zeros_like,) * 3),
+    "zero": NamedFunction(_zero, numpy="np.zeros_like(x)", c="0", further=(np.zeros_like,) * 3),
 }
 
 

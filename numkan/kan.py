@@ -137,7 +137,7 @@ extrapolate, init, seed, dtype
         save(self, path)
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str], *, base_fun: tuple[Function, Function] | None = None) -> Self:
+    def load(cls, path: str | os.PathLike[str], *, base_fun: tuple[Function, ...] | None = None) -> Self:
         """Read a model that :meth:`save` wrote. The file is checked, as a whole, before anything is built from it.
 
         Parameters

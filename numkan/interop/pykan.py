@@ -37,7 +37,7 @@ __all__ = ["from_pykan", "to_pykan"]
 def from_pykan(
     model: Any,
     *,
-    base_fun: str | tuple[Function, Function] | None = None,
+    base_fun: str | tuple[Function, ...] | None = None,
     grid_eps: float | None = None,
 ) -> KAN:
     """Return the numkan model that is the same function as a pykan model, with the same parameters.

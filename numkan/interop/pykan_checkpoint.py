@@ -23,7 +23,7 @@ _PURPOSE = "Reading a pykan checkpoint"
 
 def read_checkpoint(
     name: str | os.PathLike[str],
-    base_fun: str | tuple[Function, Function] | None = None,
+    base_fun: str | tuple[Function, ...] | None = None,
     grid_eps: float | None = None,
 ) -> Source:
     """Read what pykan's ``saveckpt(name)`` wrote; with `base_fun` and `grid_eps`, the state alone."""

@@ -38,7 +38,7 @@ AFFINE = {"subnode_scale": 1, "subnode_bias": 0, "node_scale": 1, "node_bias": 0
 class Settings:
     """What a layer is, beside its arrays."""
 
-    base_fun: str | tuple[Function, Function]
+    base_fun: str | tuple[Function, ...]
     grid_eps: float
     sp_trainable: bool = True
     sb_trainable: bool = True

@@ -110,7 +110,7 @@ class KANLayer(LayerParameters):
         noise_scale: float = 0.3,
         scale_base_mu: float = 0.0,
         scale_base_sigma: float = 1.0,
-        base_fun: str | tuple[Function, Function] = "silu",
+        base_fun: str | tuple[Function, ...] = "silu",
         grid_eps: float = 1.0,
         grid_range: tuple[float, float] = (-1.0, 1.0),
         sp_trainable: bool = True,

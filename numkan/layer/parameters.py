@@ -127,10 +127,10 @@ class LayerParameters(KnownAttributes):
         return self._dtype
 
     @property
-    def base_fun(self) -> str | tuple[Function, Function]:
-        """The base function: its name, or the user's pair."""
+    def base_fun(self) -> str | tuple[Function, ...]:
+        """The base function: its name, or the user's functions."""
         value, derivative = self._base.value, self._base.derivative
-        return self._base.name if value is None or derivative is None else (value, derivative)
+        return self._base.name if value is None or derivative is None else (value, derivative, *self._base.further)
 
     @property
     def sp_trainable(self) -> bool:

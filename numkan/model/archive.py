@@ -140,9 +140,7 @@ def _settings(layer: KANLayer) -> dict[str, Any]:
 # --- reading ------------------------------------------------------------------------------------------------------
 
 
-def load(
-    path: str | os.PathLike[str], model_class: type[Model], base_fun: tuple[Function, Function] | None = None
-) -> Model:
+def load(path: str | os.PathLike[str], model_class: type[Model], base_fun: tuple[Function, ...] | None = None) -> Model:
     """Read a model that `save` wrote; every number has the bits that it had.
 
     Parameters

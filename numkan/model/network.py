@@ -15,7 +15,7 @@ from numkan.layer.layer import KANLayer
 from numkan.layer.pack import new_packed
 from numkan.layer.packed import PackedLayer
 from numkan.layer.work import lent
-from numkan.model import derivatives, regrid
+from numkan.model import derivatives, jets, regrid
 from numkan.model.blocks import Predictor, is_long_and_copied, predict_by_block
 from numkan.model.direct_network import DirectNetwork
 from numkan.model.direct_plan import direct_plan
@@ -43,6 +43,7 @@ class Network(Stack):
     jvp = derivatives.jvp
     derivative = derivatives.derivative
     jacobian = derivatives.jacobian
+    derivatives = jets.derivatives
 
     def _take(self, layers: Sequence[KANLayer]) -> None:
         super()._take(layers)

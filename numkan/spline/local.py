@@ -24,7 +24,22 @@ from numkan.simd.vectors import vector_ops
 from numkan.spline.lookup import find_piece
 from numkan.spline.pieces import Pieces, function_lanes
 
-__all__ = ["LocalFunctions", "add_curves", "bounded", "curves", "local_functions", "local_kernel"]
+__all__ = [
+    "LocalDerivatives",
+    "LocalFunctions",
+    "add_curves",
+    "bounded",
+    "curves",
+    "local_functions",
+    "local_kernel",
+]
+
+
+class LocalDerivatives(NamedTuple):
+    """The functions at n samples of n_in inputs, and their derivatives."""
+
+    first: NDArray[np.int64]  # (n, n_in): index of the first function
+    values: FloatArray  # (order + 1, n, n_in, k + 1)
 
 
 class LocalFunctions(NamedTuple):

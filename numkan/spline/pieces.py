@@ -25,7 +25,7 @@ from numkan.spline.policies import EXTRAPOLATIONS, POLICIES, End, Piece
 from numkan.spline.spans import Spans, differentiated, span_polynomials
 from numkan.spline.uniform import uniform_spans
 
-__all__ = ["Pieces", "check_inside", "function_lanes", "local_pieces"]
+__all__ = ["Pieces", "check_inside", "derived_pieces", "function_lanes", "local_pieces"]
 
 
 class Pieces(NamedTuple):
@@ -93,6 +93,20 @@ def local_pieces(grid: FloatArray, k: int, extrapolate: str = "continue", nu: in
     ends = np.column_stack([breaks, np.full(len(breaks), np.nan, dtype)])
     local = centre.astype(dtype), inverse.astype(dtype), uniform
     return Pieces(ends, *local, first.astype(np.int64), table, *lookup_of(breaks))
+
+
+def derived_pieces(pieces: Pieces, nu: int) -> Pieces:
+    """Return the pieces of the `nu`-th derivative by x: those of its values have the same breaks."""
+    poly = pieces.poly
+    rate = pieces.inverse[:, :, None, None]
+    with np.errstate(over="ignore", invalid="ignore"):
+        for _ in range(nu):
+            down = np.empty_like(poly)
+            down[:, :, 0] = 0 * poly[:, :, 0]  # not a plain zero: NaN pieces stay NaN
+            for m in range(1, poly.shape[2]):
+                down[:, :, m] = (poly.shape[2] - m) * poly[:, :, m - 1]
+            poly = down * rate
+    return pieces._replace(poly=poly)
 
 
 def _span(spans: Spans, s: int, k: int) -> Piece:

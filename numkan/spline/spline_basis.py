@@ -10,8 +10,8 @@ import numpy as np
 
 from numkan._check import FloatArray, as_samples, check_integer, check_option
 from numkan.spline.knots import check_grid, common_dtype, interior_knots
-from numkan.spline.local import LocalFunctions, local_functions
-from numkan.spline.pieces import Pieces, check_inside, local_pieces
+from numkan.spline.local import LocalDerivatives, LocalFunctions, local_functions
+from numkan.spline.pieces import Pieces, check_inside, derived_pieces, local_pieces
 from numkan.spline.policies import EXTRAPOLATIONS, POLICIES, Policy
 
 __all__ = ["SplineBasis"]
@@ -118,6 +118,25 @@ class SplineBasis:
     def pieces(self) -> Pieces:
         """The local polynomials."""
         return local_pieces(self.knots, self.degree, self.policy)
+
+    def derived(self, nu: int) -> Pieces:
+        """Return the local polynomials of the `nu`-th derivatives, which are kept."""
+        if nu == 0:
+            return self.pieces
+        kept: dict[int, Pieces] = self.__dict__.setdefault("_derived", {})
+        if nu not in kept:
+            kept[nu] = derived_pieces(self.pieces, nu)
+        return kept[nu]
+
+    def local_derivatives(self, x: FloatArray, order: int) -> LocalDerivatives:
+        """Return the k + 1 functions at canonical x (n, n_in), with their derivatives up to `order`."""
+        values = np.empty((order + 1, *x.shape, self.degree + 1), x.dtype)
+        first = np.empty(x.shape, np.int64)
+        for nu in range(0, order + 1, 2):  # a derivative and the next one come together
+            first, values[nu], slopes = local_functions(x, self.derived(nu), slopes=nu < order)
+            if nu < order:
+                values[nu + 1] = slopes
+        return LocalDerivatives(first, values)
 
     def local(self, x: Any, *, slopes: bool = False) -> LocalFunctions:
         """Return the k + 1 functions that do not vanish at x (n, n_in): (first, values, slopes).
