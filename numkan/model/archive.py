@@ -10,9 +10,7 @@ names, dtypes, shapes and sizes are compared with each other and with the size o
 
 from __future__ import annotations
 
-import io
 import json
-import math
 import os
 import zipfile
 from itertools import pairwise
@@ -21,8 +19,9 @@ from typing import IO, Any, TypeVar
 import numpy as np
 
 from numkan._check import FloatArray, check_integer
+from numkan._npz import BROKEN, check_directory, check_path, members_of, read_array, reason, write_members
 from numkan._replace_file import replace_file
-from numkan._shown import shortened, shown
+from numkan._shown import shown
 from numkan.base import Function, base_function
 from numkan.layer.layer import KANLayer
 from numkan.model.network import Network
@@ -37,44 +36,13 @@ FORMAT = 1
 _ARRAYS = ("coef", "grid", "mask", "scale_base", "scale_sp")
 _SETTINGS = ("G", "base_fun", "extrapolate", "grid_eps", "k", "n_in", "n_out", "sb_trainable", "sp_trainable")
 
-#: Zip's first possible moment, in every file, so that saving twice gives the same bytes.
-_DATE = (1980, 1, 1, 0, 0, 0)
-
 #: Stands for a pair (value, derivative) of functions, which cannot be saved.
 _GIVEN = "given"
-
-#: What a broken or foreign file makes zipfile, json and the checks raise.
-_BROKEN: tuple[type[Exception], ...] = (
-    zipfile.BadZipFile,
-    ArithmeticError,
-    EOFError,
-    LookupError,
-    MemoryError,
-    OSError,
-    RuntimeError,  # an encrypted member, a compression that is not built in, JSON too deep
-    TypeError,
-    ValueError,
-)
-
-_LONGEST_CONFIG = 1 << 24
 
 #: A zip's directory of members is read and parsed as a whole. So many bytes suffice for so many layers, at most 128 for
 #: each member.
 _MOST_LAYERS = 2000
 _LONGEST_DIRECTORY = 128 * (1 + len(_ARRAYS) * _MOST_LAYERS)
-
-#: Characters that are told of what is wrong with a file, which may hold names of 65,535 characters.
-_LONGEST_REASON = 300
-
-_MAGIC = b"\x93NUMPY\x01\x00"  # how a .npy of format 1.0 begins
-
-
-def _check_path(path: object) -> str | os.PathLike[str]:
-    """Return a path; to `open`, a number would be a file descriptor, which it then closes."""
-    if not isinstance(path, str | os.PathLike):
-        raise TypeError(f"Argument `path` must be a str or a path, not {shown(path)}.")
-    return path
-
 
 # --- writing ------------------------------------------------------------------------------------------------------
 
@@ -97,18 +65,11 @@ def save(model: Network, path: str | os.PathLike[str]) -> None:
     """
     if model.depth > _MOST_LAYERS:
         raise ValueError(f"A model of {model.depth} layers cannot be saved: a file holds {_MOST_LAYERS} at most.")
-    replace_file(_check_path(path), lambda file: _write_members(model, file))
+    replace_file(check_path(path), lambda file: _write_members(model, file))
 
 
 def _write_members(model: Network, file: IO[bytes]) -> None:
-    with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
-        for name, array in sorted(_members(model).items()):
-            info = zipfile.ZipInfo(f"{name}.npy", _DATE)
-            info.create_system = 3  # whatever the system: the bytes shall be the same
-            info.external_attr = 0o644 << 16
-            content = io.BytesIO()
-            np.lib.format.write_array(content, array, version=(1, 0), allow_pickle=False)
-            archive.writestr(info, content.getbuffer())
+    write_members(file, _members(model))
 
 
 def _members(model: Network) -> dict[str, Any]:
@@ -158,13 +119,12 @@ def load(path: str | os.PathLike[str], model_class: type[Model], base_fun: tuple
     ValueError
         If the file is not one that numkan wrote, whole; or if `base_fun` is missing, or given without need.
     """
-    with open(_check_path(path), "rb") as file:
+    with open(check_path(path), "rb") as file:
         try:
             layers, given, encoding = _read_layers(file)
-        except _BROKEN as error:
+        except BROKEN as error:
             raise ValueError(
-                f"Argument `path` must name a model that numkan saved, not {os.fspath(path)!r}: "
-                f"{shortened(str(error), _LONGEST_REASON)}"
+                f"Argument `path` must name a model that numkan saved, not {os.fspath(path)!r}: {reason(error)}"
             ) from error
     if given and (base_fun is None or isinstance(base_fun, str)):
         raise ValueError(
@@ -185,12 +145,12 @@ def load(path: str | os.PathLike[str], model_class: type[Model], base_fun: tuple
 
 def _read_layers(file: IO[bytes]) -> tuple[list[KANLayer], list[KANLayer], bytes | None]:
     """Return all layers, those whose base function is still to be given, and the encoding where there is one."""
-    _check_directory(file)
+    check_directory(file, _LONGEST_DIRECTORY)
     with zipfile.ZipFile(file) as archive:
-        index = _index(archive, os.fstat(file.fileno()).st_size)
+        index = members_of(archive, os.fstat(file.fileno()).st_size)
         if "config.npy" not in index:
             raise ValueError("it has no member config.npy.")
-        text = _array(archive, index["config.npy"], np.dtype(np.uint8), None)
+        text = read_array(archive, index["config.npy"], np.dtype(np.uint8), None)
         dtype, settings = _check_config(json.loads(text.tobytes()))
         shapes = {
             f"layer_{place}.{name}.npy": shape
@@ -200,7 +160,7 @@ def _read_layers(file: IO[bytes]) -> tuple[list[KANLayer], list[KANLayer], bytes
         odd = sorted((set(index) - {"config.npy", "encoding.npy"}) ^ set(shapes))
         if odd:
             raise ValueError(f"member {odd[0]} is {'missing' if odd[0] in shapes else 'unknown'}.")
-        arrays = {name: _array(archive, index[name], dtype, shape) for name, shape in shapes.items()}
+        arrays = {name: read_array(archive, index[name], dtype, shape) for name, shape in shapes.items()}
         encoding = _encoding(archive, index.get("encoding.npy"))
     layers, given = [], []
     for place, layer in enumerate(settings):
@@ -214,49 +174,10 @@ def _encoding(archive: zipfile.ZipFile, info: zipfile.ZipInfo | None) -> bytes |
     """Return the JSON of the encoding as it is in the file, which must be an object; None where there is none."""
     if info is None:
         return None
-    text: bytes = _array(archive, info, np.dtype(np.uint8), None).tobytes()
+    text: bytes = read_array(archive, info, np.dtype(np.uint8), None).tobytes()
     if not isinstance(json.loads(text), dict):
         raise ValueError(f"member {info.filename} is no JSON object.")
     return text
-
-
-def _check_directory(file: IO[bytes]) -> None:
-    """Refuse a zip of very many members before they are read: 300,000 empty ones took 10 s and 290 MB."""
-    end: list[Any] | None = zipfile._EndRecData(file)  # type: ignore[attr-defined]  # what ZipFile itself goes by
-    if end is not None and end[zipfile._ECD_SIZE] > _LONGEST_DIRECTORY:  # type: ignore[attr-defined]
-        raise ValueError(f"its list of members has more than {_LONGEST_DIRECTORY} bytes.")
-
-
-def _index(archive: zipfile.ZipFile, file_size: int) -> dict[str, zipfile.ZipInfo]:
-    """Return the members by name, which lie in the file as they are and fit into it."""
-    index: dict[str, zipfile.ZipInfo] = {}
-    for info in archive.infolist():
-        if info.filename in index:
-            raise ValueError(f"member {info.filename} is there twice.")
-        if info.compress_type != zipfile.ZIP_STORED or info.compress_size != info.file_size:
-            raise ValueError(f"member {info.filename} is compressed.")
-        index[info.filename] = info
-    if sum(info.file_size for info in index.values()) > file_size:
-        raise ValueError(f"its members are longer than the {file_size} bytes of the file.")
-    return index
-
-
-def _array(archive: zipfile.ZipFile, info: zipfile.ZipInfo, dtype: np.dtype[Any], shape: tuple[int, ...] | None) -> Any:
-    """Return a member as an array of just this dtype and shape; without a shape, of any number of bytes."""
-    little = dtype.newbyteorder("<")
-    with archive.open(info) as stream:
-        if stream.read(len(_MAGIC)) != _MAGIC:
-            raise ValueError(f"member {info.filename} is no array of .npy format 1.0.")
-        header = stream.read(int.from_bytes(stream.read(2), "little")).decode("latin1").strip()
-        n_bytes = info.file_size - stream.tell()
-        if shape is None:
-            shape = (min(n_bytes, _LONGEST_CONFIG),)
-        expected = f"{{'descr': {little.str!r}, 'fortran_order': False, 'shape': {shape}, }}"  # as numpy writes it
-        if header != expected:
-            raise ValueError(f"member {info.filename} has the header {header[:200]!r}, not {expected!r}.")
-        if n_bytes != math.prod(shape) * little.itemsize:
-            raise ValueError(f"member {info.filename} has {n_bytes} bytes, not those of shape {shape}.")
-        return np.frombuffer(stream.read(), little).reshape(shape)
 
 
 def _check_config(config: Any) -> tuple[np.dtype[Any], list[dict[str, Any]]]:

@@ -1,0 +1,109 @@
+"""Plain ``.npz`` files: zips of ``.npy`` members, stored as they are, which are read without trust.
+
+Members are sorted and bear a fixed date: the same arrays make the same bytes. Names, dtypes, shapes and sizes are
+compared with each other and with the size of the file before any array is made.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import os
+import zipfile
+from collections.abc import Mapping
+from typing import IO, Any
+
+import numpy as np
+
+from numkan._shown import shortened, shown
+
+__all__ = ["BROKEN", "check_directory", "check_path", "members_of", "read_array", "reason", "write_members"]
+
+#: Zip's first possible moment, in every file, so that saving twice gives the same bytes.
+_DATE = (1980, 1, 1, 0, 0, 0)
+
+#: What a broken or foreign file makes zipfile, json and the checks raise.
+BROKEN: tuple[type[Exception], ...] = (
+    zipfile.BadZipFile,
+    ArithmeticError,
+    EOFError,
+    LookupError,
+    MemoryError,
+    OSError,
+    RuntimeError,  # an encrypted member, a compression that is not built in, JSON too deep
+    TypeError,
+    ValueError,
+)
+
+#: The bytes of a member without a shape of its own, JSON, at most.
+_LONGEST_TEXT = 1 << 24
+
+#: Characters that are told of what is wrong with a file, which may hold names of 65,535 characters.
+_LONGEST_REASON = 300
+
+_MAGIC = b"\x93NUMPY\x01\x00"  # how a .npy of format 1.0 begins
+
+
+def check_path(path: object, name: str = "path") -> str | os.PathLike[str]:
+    """Return a path; to `open`, a number would be a file descriptor, which it then closes."""
+    if not isinstance(path, str | os.PathLike):
+        raise TypeError(f"Argument `{name}` must be a str or a path, not {shown(path)}.")
+    return path
+
+
+def reason(error: Exception) -> str:
+    """Return what is wrong with a file, in a sentence or two."""
+    return shortened(str(error), _LONGEST_REASON)
+
+
+def write_members(file: IO[bytes], members: Mapping[str, Any]) -> None:
+    """Write little-endian arrays in C order, by name."""
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
+        for name, array in sorted(members.items()):
+            info = zipfile.ZipInfo(f"{name}.npy", _DATE)
+            info.create_system = 3  # whatever the system: the bytes shall be the same
+            info.external_attr = 0o644 << 16
+            content = io.BytesIO()
+            np.lib.format.write_array(content, array, version=(1, 0), allow_pickle=False)
+            archive.writestr(info, content.getbuffer())
+
+
+def check_directory(file: IO[bytes], longest: int) -> None:
+    """Refuse a zip of very many members before they are read: 300,000 empty ones took 10 s and 290 MB."""
+    end: list[Any] | None = zipfile._EndRecData(file)  # type: ignore[attr-defined]  # what ZipFile itself goes by
+    if end is not None and end[zipfile._ECD_SIZE] > longest:  # type: ignore[attr-defined]
+        raise ValueError(f"its list of members has more than {longest} bytes.")
+
+
+def members_of(archive: zipfile.ZipFile, file_size: int) -> dict[str, zipfile.ZipInfo]:
+    """Return the members by name, which lie in the file as they are and fit into it."""
+    index: dict[str, zipfile.ZipInfo] = {}
+    for info in archive.infolist():
+        if info.filename in index:
+            raise ValueError(f"member {info.filename} is there twice.")
+        if info.compress_type != zipfile.ZIP_STORED or info.compress_size != info.file_size:
+            raise ValueError(f"member {info.filename} is compressed.")
+        index[info.filename] = info
+    if sum(info.file_size for info in index.values()) > file_size:
+        raise ValueError(f"its members are longer than the {file_size} bytes of the file.")
+    return index
+
+
+def read_array(
+    archive: zipfile.ZipFile, info: zipfile.ZipInfo, dtype: np.dtype[Any], shape: tuple[int, ...] | None
+) -> Any:
+    """Return a member as an array of just this dtype and shape; without a shape, of any number of bytes."""
+    little = dtype.newbyteorder("<")
+    with archive.open(info) as stream:
+        if stream.read(len(_MAGIC)) != _MAGIC:
+            raise ValueError(f"member {info.filename} is no array of .npy format 1.0.")
+        header = stream.read(int.from_bytes(stream.read(2), "little")).decode("latin1").strip()
+        n_bytes = info.file_size - stream.tell()
+        if shape is None:
+            shape = (min(n_bytes, _LONGEST_TEXT),)
+        expected = f"{{'descr': {little.str!r}, 'fortran_order': False, 'shape': {shape}, }}"  # as numpy writes it
+        if header != expected:
+            raise ValueError(f"member {info.filename} has the header {header[:200]!r}, not {expected!r}.")
+        if n_bytes != math.prod(shape) * little.itemsize:
+            raise ValueError(f"member {info.filename} has {n_bytes} bytes, not those of shape {shape}.")
+        return np.frombuffer(stream.read(), little).reshape(shape)
