@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from numkan._encoding import Category, Moments, Number
 from numkan.cli import survey as survey_module
 from numkan.cli import tables
-from numkan.cli.encoding import Category, Encoding, Moments, Number
+from numkan.cli.encoding import Encoding
 from numkan.cli.errors import CommandError
 from numkan.cli.survey import survey
 from numkan.cli.tables import Block, open_table
@@ -76,6 +77,15 @@ def test_moments_of_blocks_are_those_of_the_whole(numbers, size, shift):
     assert found.mean == pytest.approx(values.mean(), rel=1e-12, abs=1e-9)
     if values.std() > 1e-6 * (1 + abs(shift)):
         assert found.scale == pytest.approx(values.std(), rel=1e-6)
+
+
+def test_a_weight_counts_a_cell_so_many_times():
+    values, weight = np.array([1.0, 4.0, np.nan, 2.5]), np.array([3.0, 1.0, 2.0, 2.0])
+    weighed, repeated = Moments(), Moments()
+    weighed.add(values, weight)
+    repeated.add(np.repeat(values, weight.astype(int)))
+    assert weighed.column("a").mean == pytest.approx(repeated.column("a").mean, rel=1e-15)
+    assert weighed.column("a").scale == pytest.approx(repeated.column("a").scale, rel=1e-15)
 
 
 @pytest.mark.parametrize("cells", [[5, 5, 5], [0.1, 0.1, 0.1], [1e300, 1e300], [0, 0], [1e308, 1.5e308, 1.7e308]])

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from numkan import KAN
-from numkan.cli.encoding import Encoding, Number
+from numkan._encoding import Number
+from numkan.cli.encoding import Encoding
 from numkan.model import archive
 from numkan.spline.pieces import EXTRAPOLATIONS
 

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from numkan import KAN
-from numkan.cli.encoding import Encoding, Number
+from numkan._encoding import Number
+from numkan.cli.encoding import Encoding
 from numkan.cli.errors import OK
 from numkan.cli.models import load_model
 from numkan.cli.output import print_json

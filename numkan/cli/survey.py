@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from numkan._encoding import Category, Column, Moments
 from numkan._shown import shown
-from numkan.cli.encoding import Category, Column, Encoding, Moments
+from numkan.cli.encoding import Encoding
 from numkan.cli.errors import CommandError
 from numkan.cli.tables import BadCell, Table, as_numbers, as_texts, is_number
 
