@@ -1,12 +1,19 @@
 """Numba's compiler, told to optimize once and to name functions by what they do.
 
-What is private in Numba and used here, and why: ``JITCodeLibrary`` (its ``finalize`` decides when LLVM optimizes) with
-``_final_module`` and ``_linking_libraries`` (what is linked, and how its symbols are seen), and ``Compiler`` (its
-``define_pipelines`` is the first hook that knows the argument types).
+What is private in Numba and used here, and why:
+
+* ``JITCodeLibrary``: its ``finalize``, ``_optimize_functions`` and ``_finalize_final_module`` decide when LLVM optimizes
+  and what other code sees of a kernel. They work on ``_final_module`` (the code), ``_linking_libraries`` (that of the
+  kernels it calls), ``_shared_module`` (what a caller copies) and ``_finalized``.
+* ``Compiler``: its ``define_pipelines`` is the first hook that knows the argument types. ``state.func_id`` has the name
+  that it changes, ``state.flags`` what it asks of the lowering.
 """
 
 from __future__ import annotations
 
+import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from llvmlite.binding import Linkage
@@ -19,12 +26,31 @@ from numkan.compile.notice import notice
 __all__ = ["CalleeCompiler", "KernelCompiler"]
 
 
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Let no garbage be collected: the compiler makes a million objects, nearly none of them garbage in cycles.
+
+    Looking through them again and again takes a seventh of the time of a compilation. Whoever compiles holds Numba's
+    compiler lock, so no other thread's compilation meets this one.
+    """
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
 class _CalleeLibrary(JITCodeLibrary):  # type: ignore[misc]
     """Code of a kernel that another kernel calls: it is linked into the caller's, and optimized there, once.
 
     Numba optimizes a function and generates its machine code before a caller copies it, and the caller optimizes the
     copy again: through five levels of calls that was two thirds of the time of a compilation.
     """
+
+    def _optimize_functions(self, module: Any) -> None:
+        """Leave each function as it is: the caller optimizes its copy."""
 
     def finalize(self) -> None:
         """Link what the kernel calls itself; optimize nothing, generate nothing."""
@@ -50,7 +76,7 @@ class CalleeCompiler(Compiler):  # type: ignore[misc]
 
     def compile_extra(self, function: Any) -> Any:
         """Compile, and say so where all compiling of this process has taken long."""
-        with notice.compiling():
+        with notice.compiling(), _no_collection():
             return super().compile_extra(function)
 
     def define_pipelines(self) -> Any:

@@ -44,8 +44,9 @@ class KernelDispatcher(_Dispatcher):
     """The forms of a kernel that Python calls, and those that other kernels call."""
 
     def __init__(self, function: FunctionType, options: dict[str, Any]) -> None:
+        options = {**options, "no_cfunc_wrapper": True}  # C never calls a kernel
         super().__init__(function, targetoptions=options, pipeline_class=KernelCompiler)
-        unwrapped = {**options, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+        unwrapped = {**options, "no_cpython_wrapper": True}
         self._callee = _Callee(function, targetoptions=unwrapped, pipeline_class=CalleeCompiler)
         self._cache = KernelCache(function)
 
