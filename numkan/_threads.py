@@ -34,7 +34,15 @@ def _available_cores() -> int:
 
 
 def get_threads() -> int:
-    """Return how many threads numkan uses: the number given to :func:`set_threads`, or the cores of this process."""
+    """Return how many threads numkan uses: the number given to :func:`set_threads`, or the cores of this process.
+
+    Examples
+    --------
+    >>> import numkan
+    >>> numkan.set_threads(2)
+    >>> numkan.get_threads()
+    2
+    """
     global _threads
     if _threads is None:
         _threads = _available_cores()

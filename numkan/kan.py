@@ -22,7 +22,7 @@ class KAN(Network):
     .. math::
 
         y_o = \sum_i \phi_{io}(x_i), \qquad
-        \phi_{io}(x) = m_{io} \Big( s^{base}_{io}\, b(x) + s^{sp}_{io} \sum_p c_{iop}\, B_{p,k}(x; t_i) \Big)
+        \phi_{io}(x) = m_{io} \left( s^{base}_{io}\, b(x) + s^{sp}_{io} \sum_p c_{iop}\, B_{p,k}(x; t_i) \right)
 
     in each layer, with B-splines of degree k on a grid of its own for every input.
 
@@ -32,9 +32,10 @@ class KAN(Network):
         Number of nodes: inputs, hidden layers, outputs.
     grid, k : int or list of int
         Grid intervals G and degree, for all layers or one for each.
-    noise_scale, scale_base_mu, scale_base_sigma, base_fun, grid_eps, grid_range, sp_trainable, sb_trainable, \
-extrapolate, init, seed, dtype
-        As for every layer, see :class:`numkan.KANLayer`. `seed` feeds one local generator for all layers.
+    noise_scale, scale_base_mu, scale_base_sigma, base_fun, grid_eps, grid_range
+        As for every layer, see :class:`numkan.KANLayer`.
+    sp_trainable, sb_trainable, extrapolate, init, seed, dtype
+        The same; `seed` feeds one local generator for all layers.
 
     Attributes
     ----------
@@ -152,5 +153,14 @@ extrapolate, init, seed, dtype
             If there is no such file, or it may not be read.
         ValueError
             If it is not a whole file that numkan wrote, or `base_fun` is missing or not wanted.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> from numkan import KAN
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     KAN([2, 5, 1], grid=7).save(f"{folder}/model.npz")
+        ...     KAN.load(f"{folder}/model.npz")
+        KAN(width=[2, 5, 1], grid=7, k=3, extrapolate='continue', dtype=float64)
         """
         return load(path, cls, base_fun)

@@ -89,6 +89,14 @@ def plot_network(
     -------
     matplotlib Axes
         Each curve is a line whose gid is ``edge-<layer>-<input>-<output>``.
+
+    Examples
+    --------
+    >>> from numkan import KAN
+    >>> from numkan.plot import plot_network
+    >>> ax = plot_network(KAN([2, 3, 1], seed=0), inputs=["mass", "radius"], outputs=["force"])
+    >>> sorted(line.get_gid() for line in ax.lines if line.get_gid())[:2]
+    ['edge-0-0-0', 'edge-0-0-1']
     """
     if not isinstance(model, Network):
         raise TypeError(f"Argument `model` must be a network, not {type(model).__name__}.")
@@ -255,6 +263,16 @@ def plot_history(history: Any, ax: Axes | None = None) -> Axes:
     -------
     matplotlib Axes
         Lines labelled ``train`` and ``validation``; a vertical line where the number of grid intervals changed.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from numkan import KAN
+    >>> from numkan.plot import plot_history
+    >>> x = np.linspace(-1, 1, 100)[:, None]
+    >>> ax = plot_history(KAN([1, 1], seed=0).fit(x, np.sin(3 * x), grids=[3, 6]))
+    >>> ax.get_yscale(), ax.get_xlabel()
+    ('log', 'step')
     """
     history = getattr(history, "history", history)
     if not (isinstance(history, Mapping) or (hasattr(history, "step") and hasattr(history, "train"))):
@@ -311,6 +329,15 @@ def plot_basis(grid: Any, k: int, ax: Axes | None = None) -> Axes:
     -------
     matplotlib Axes
         One line for each basis function, from the first knot to the last; the outside of the domain is shaded.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from numkan.plot import plot_basis
+    >>> from numkan.spline import extend_grid
+    >>> ax = plot_basis(extend_grid(np.linspace(-1, 1, 6)[None, :], k_extend=3), k=3)
+    >>> ax.get_xlabel(), ax.get_ylabel()
+    ('x', '$B_p(x)$')
     """
     from matplotlib import colormaps  # slow to import
 

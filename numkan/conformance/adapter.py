@@ -115,6 +115,15 @@ class Layer:
         b(x) = x / (1 + exp(-x)), x, or 0.
     extrapolate : str
         One of the policies of `extrapolation` in this module's table.
+
+    Examples
+    --------
+    >>> from numkan import KANLayer
+    >>> from numkan.conformance import Layer
+    >>> own = KANLayer(2, 3, grid=5, k=3)
+    >>> layer = Layer(own.grid, own.coef, own.scale_base, own.scale_sp, own.mask, own.k, "silu", "continue")
+    >>> layer.n_in, layer.n_out, layer.G
+    (2, 3, 5)
     """
 
     grid: Array
@@ -151,7 +160,19 @@ class Layer:
 
 
 class Adapter(Protocol):
-    """All methods that laws know of. Only `basis` is required; take those that your implementation has."""
+    """All methods that laws know of. Only `basis` is required; take those that your implementation has.
+
+    Examples
+    --------
+    >>> from numkan.conformance import check
+    >>> from numkan.spline import B_batch
+    >>> class Mine:
+    ...     dtype, extrapolation, right_end, degenerate_knots, bits = "float64", "fade", "closed", "limit", "exact"
+    ...     def basis(self, x, knots, k):
+    ...         return B_batch(x[:, None], knots[None, :], k)[:, 0]
+    >>> check(Mine(), only=["P-PoU"]).ok
+    True
+    """
 
     # --- splines: one knot vector, one row of points ---
 
@@ -188,7 +209,7 @@ class Adapter(Protocol):
     def layer_jacobian(self, layer: Layer, x: Array) -> dict[str, Array]:
         """Return the derivatives of every output of every sample, with the keys of `layer_vjp`.
 
-        Shapes are "x" (n, n_out, n_in), and (n, n_out, *shape of the parameter) for the others.
+        Shapes are "x" (n, n_out, n_in), and (n, n_out) followed by the parameter's shape for the others.
         """
 
     def update_grid(self, layer: Layer, x: Array, grid_eps: float) -> Layer:
@@ -240,7 +261,7 @@ class Adapter(Protocol):
         """Return the change (n, n_out) of the outputs along a change of the parameters and of `x`."""
 
     def network_jacobian(self, layers: Sequence[Layer], x: Array) -> list[dict[str, Array]]:
-        """Return the derivatives of the outputs by the parameters, (n, n_out, *shape), a dict for each layer."""
+        """Return the derivatives of the outputs by the parameters, (n, n_out, shape of each), a dict for each layer."""
 
     def network_derivative(self, layers: Sequence[Layer], x: Array) -> Array:
         """Return the derivatives of the outputs by `x`, (n, n_out, n_in)."""

@@ -36,7 +36,14 @@ DEFINED: dict[str, Law] = {}
 
 @dataclass(frozen=True)
 class Law:
-    """A law that implementations can be held to."""
+    """A law that implementations can be held to.
+
+    Examples
+    --------
+    >>> from numkan.conformance import LAWS
+    >>> LAWS["P-POS"].statement, LAWS["P-POS"].tolerance
+    ('No function is ever negative.', 'exact')
+    """
 
     id: str
     statement: str

@@ -23,7 +23,20 @@ PASS, FAIL, NOT_CLAIMED, KNOWN = "PASS", "FAIL", "NOT CLAIMED", "KNOWN"
 
 @dataclass(frozen=True)
 class Result:
-    """One law, and what came of it."""
+    """One law, and what came of it.
+
+    Examples
+    --------
+    >>> from numkan.conformance import check
+    >>> from numkan.spline import B_batch
+    >>> class Mine:
+    ...     dtype, extrapolation, right_end, degenerate_knots, bits = "float64", "fade", "closed", "limit", "exact"
+    ...     def basis(self, x, knots, k):
+    ...         return B_batch(x[:, None], knots[None, :], k)[:, 0]
+    >>> (result,) = check(Mine(), only=["P-PoU"]).results
+    >>> result.outcome, result.law.id, result.cases > 0
+    ('PASS', 'P-PoU', True)
+    """
 
     law: Law
     outcome: str  # PASS, FAIL, NOT CLAIMED or KNOWN
@@ -42,7 +55,20 @@ class Result:
 
 @dataclass(frozen=True)
 class Report:
-    """All results, and what they were found with."""
+    """All results, and what they were found with.
+
+    Examples
+    --------
+    >>> from numkan.conformance import check
+    >>> from numkan.spline import B_batch
+    >>> class Mine:
+    ...     dtype, extrapolation, right_end, degenerate_knots, bits = "float64", "fade", "closed", "limit", "exact"
+    ...     def basis(self, x, knots, k):
+    ...         return B_batch(x[:, None], knots[None, :], k)[:, 0]
+    >>> report = check(Mine(), only=["P-PoU", "P-POS"])
+    >>> report.ok, report.counts["PASS"]
+    (True, 2)
+    """
 
     adapter: str
     results: tuple[Result, ...]

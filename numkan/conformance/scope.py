@@ -14,7 +14,17 @@ DEGREES = range(6)
 
 
 class AdapterError(Exception):
-    """An adapter cannot be used at all; the message is one sentence that says why."""
+    """An adapter cannot be used at all; the message is one sentence that says why.
+
+    Examples
+    --------
+    >>> from numkan.conformance import AdapterError, check
+    >>> try:
+    ...     check(object())
+    ... except AdapterError as error:
+    ...     print(error)
+    An adapter must have a method `basis(x, knots, k)`, and builtins.object has none.
+    """
 
 
 @dataclass(frozen=True)

@@ -42,8 +42,8 @@ class KANLayer(LayerParameters):
     .. math::
 
         y_o = \sum_i \phi_{io}(x_i), \qquad
-        \phi_{io}(x) = m_{io} \Big( s^{base}_{io}\, b(x) + s^{sp}_{io} \sum_{p=0}^{G+k-1} c_{iop}\, B_{p,k}(x; t_i)
-        \Big)
+        \phi_{io}(x) = m_{io} \left( s^{base}_{io}\, b(x) + s^{sp}_{io} \sum_{p=0}^{G+k-1} c_{iop}\, B_{p,k}(x; t_i)
+        \right)
 
     Parameters
     ----------

@@ -67,7 +67,17 @@ def _pulled_back(edges: Sequence[Edges], depth: int, delta: FloatArray) -> Float
 
 
 def derivative(self: Stack, x: Any) -> FloatArray:
-    """Return the derivatives of the outputs by the inputs, dy/dx, shape (n, n_out, n_in), at x (n, n_in)."""
+    """Return the derivatives of the outputs by the inputs, dy/dx, shape (n, n_out, n_in), at x (n, n_in).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from numkan import KAN
+    >>> model, x, h = KAN([2, 3, 1], seed=0), np.array([[0.1, -0.5]]), np.array([[1e-6, 0.0]])
+    >>> slope = (model(x + h) - model(x - h)) / 2e-6
+    >>> bool(np.allclose(model.derivative(x)[0, 0, 0], slope, rtol=1e-6))
+    True
+    """
     x = self._samples(x)
     out = np.empty((len(x), self.n_out, self.n_in), self.dtype)
     for rows, edges in _blocks(self, x, by_inputs=True):
@@ -82,6 +92,14 @@ def jacobian(self: Stack, x: Any) -> FloatArray:
     """Return the derivatives of the outputs by the parameters, shape (n, n_out, n_params), at x (n, n_in).
 
     Dense, though a row has only about (k + 3) entries an edge that are not zero; a masked edge has zeros.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from numkan import KAN
+    >>> model, x = KAN([2, 3, 1], seed=0), np.array([[0.1, -0.5], [0.7, 0.2]])
+    >>> model.jacobian(x).shape == (2, 1, model.n_params)
+    True
     """
     x = self._samples(x)
     jac = np.zeros((len(x), self.n_out, self.n_params), self.dtype)
@@ -120,6 +138,14 @@ def jvp(self: Stack, x: Any, params_dot: Any = None, x_dot: Any = None) -> Float
     Returns
     -------
     ndarray, shape (n, n_out)
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from numkan import KAN
+    >>> model, x, change = KAN([2, 3, 1], seed=0), np.array([[0.1, -0.5]]), np.array([[1.0, 2.0]])
+    >>> bool(np.allclose(model.jvp(x, x_dot=change), model.derivative(x)[:, 0] @ change.T))
+    True
     """
     x = self._samples(x)
     change = np.zeros_like(self._theta) if params_dot is None else self._vector("params_dot", params_dot)
@@ -161,6 +187,15 @@ def vjp(self: Stack, x: Any, y_bar: Any) -> tuple[FloatArray, FloatArray]:
     -------
     params_bar : ndarray, shape (n_params,)
     x_bar : ndarray, shape (n, n_in)
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from numkan import KAN
+    >>> model, x = KAN([2, 3, 1], seed=0), np.array([[0.1, -0.5]])
+    >>> params_bar, x_bar = model.vjp(x, [[1.0]])
+    >>> bool(np.allclose(x_bar, model.derivative(x)[:, 0])), bool(np.allclose(params_bar, model.jacobian(x)[0, 0]))
+    (True, True)
     """
     x = self._samples(x)
     y_bar = as_samples("y_bar", y_bar, self.n_out, self.dtype)

@@ -32,7 +32,16 @@ _basis_of = attrgetter("_basis")
 
 
 class Network(Stack):
-    """Layers in a row. :class:`numkan.KAN`, which users see, adds training and files and documents the rest."""
+    """Layers in a row. :class:`numkan.KAN`, which users see, adds training and files and documents the rest.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from numkan.model import Network
+    >>> network = Network([2, 3, 1], seed=0)
+    >>> network, network(np.zeros((4, 2))).shape
+    (Network(width=[2, 3, 1], grid=5, k=3, extrapolate='continue', dtype=float64), (4, 1))
+    """
 
     update_grid_from_samples = regrid.update_grid_from_samples
     initialize_grid_from_parent = regrid.initialize_grid_from_parent
@@ -94,7 +103,17 @@ class Network(Stack):
         return planned[2]
 
     def frozen(self) -> FrozenKAN:
-        """Return an immutable predictor with the model's numbers of this moment: the fast way to many small calls."""
+        """Return an immutable predictor with the model's numbers of this moment: the fast way to many small calls.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from numkan import KAN
+        >>> model, x = KAN([2, 3, 1], seed=0), np.array([[0.1, -0.5], [0.7, 0.2]])
+        >>> fast = model.frozen()
+        >>> bool((fast(x) == model(x)).all())
+        True
+        """
         return FrozenKAN(self._predictor(), self.n_in, self.dtype, self._may_be_cut)
 
     def activations(self, x: Any) -> list[FloatArray]:
@@ -102,6 +121,14 @@ class Network(Stack):
 
         Each is what a layer called on its own makes of the one before, to rounding; a call of the model may differ from
         the last one by rounding, and where numbers overflow.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from numkan import KAN
+        >>> model, x = KAN([2, 3, 1], seed=0), np.array([[0.1, -0.5], [0.7, 0.2]])
+        >>> [act.shape for act in model.activations(x)]
+        [(2, 2), (2, 3), (2, 1)]
         """
         x = self._samples(x).copy()
         if not self._may_be_cut:
@@ -130,6 +157,15 @@ class Network(Stack):
         loss : float
         grad : ndarray, shape (n_params,)
             In the order of `params`.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from numkan import KAN
+        >>> model, x = KAN([2, 3, 1], seed=0), np.array([[0.1, -0.5], [0.7, 0.2]])
+        >>> loss, grad = model.loss_and_grad(x, [0.0, 1.0])
+        >>> grad.shape == model.params.shape, sorted(model.unravel(grad)[0])
+        (True, ['coef', 'scale_base', 'scale_sp'])
         """
         x = self._samples(x)
         goal = targets(y, len(x), self._n_out, self._dtype, loss, sample_weight)
@@ -147,7 +183,16 @@ class Network(Stack):
             return loss_and_gradients(layers, x, goal, receivers), grad
 
     def loss(self, x: Any, y: Any, loss: Any = "mse", sample_weight: Any = None) -> float:
-        """Return the loss at samples: arguments and number as in :meth:`loss_and_grad`."""
+        """Return the loss at samples: arguments and number as in :meth:`loss_and_grad`.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from numkan import KAN
+        >>> model, x = KAN([2, 3, 1], seed=0), np.array([[0.1, -0.5], [0.7, 0.2]])
+        >>> bool(np.isclose(model.loss(x, [0.0, 1.0]), np.mean((model(x)[:, 0] - [0.0, 1.0]) ** 2)))
+        True
+        """
         x = self._samples(x)
         goal = targets(y, len(x), self._n_out, self._dtype, loss, sample_weight)
         return self._loss(x, goal)
@@ -165,6 +210,15 @@ class Network(Stack):
         r"""Return residuals r with :math:`r \cdot r` the MSE loss, and their Jacobian by the parameters.
 
         This is what least-squares optimizers ask for. Shapes (n * n_out,) and (n * n_out, n_params).
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from numkan import KAN
+        >>> model, x = KAN([2, 3, 1], seed=0), np.array([[0.1, -0.5], [0.7, 0.2]])
+        >>> r, jac = model.residuals_and_jacobian(x, [0.0, 1.0])
+        >>> bool(np.isclose(r @ r, model.loss(x, [0.0, 1.0]))), jac.shape == (2, model.n_params)
+        (True, True)
         """
         x = self._samples(x)
         goal = targets(y, len(x), self.n_out, self.dtype, "mse", sample_weight)

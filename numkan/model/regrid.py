@@ -34,6 +34,15 @@ def update_grid_from_samples(self: Stack, x: Any, margin: float = 0.0, cond: flo
         The refit takes what the samples determine by less than this share of the largest singular value as not
         determined, and leaves it as it was. By default only what rounding hides; training uses a larger share, so
         that a curve does not swing between a few samples in the tail of a grid.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from numkan import KAN
+    >>> model = KAN([1, 1], grid=2, k=1, seed=0)
+    >>> model.update_grid_from_samples(np.linspace(-10, 10, 101)[:, None])
+    >>> model.act_fun[0].grid
+    array([[-20., -10.,   0.,  10.,  20.]])
     """
     samples = self._samples(x)
     check_finite("x", samples, x)
@@ -52,6 +61,17 @@ def initialize_grid_from_parent(self: Stack, parent: Stack, x: Any) -> None:
     """Take over the knots and splines of a parent of the same width, layer by layer, in place.
 
     See :meth:`numkan.KANLayer.initialize_grid_from_parent`. Each layer sees the parent's activations.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from numkan import KAN
+    >>> x = np.linspace(-1, 1, 101)[:, None]
+    >>> parent, finer = KAN([1, 1], grid=3, seed=0), KAN([1, 1], grid=6, seed=1)
+    >>> finer.initialize_grid_from_parent(parent, x)
+    >>> curves = [model.act_fun[0].basis.values(x)[:, 0] @ model.act_fun[0].coef[0, 0] for model in (parent, finer)]
+    >>> bool(np.allclose(*curves))
+    True
     """
     if not isinstance(parent, Stack):
         raise TypeError(f"Argument `parent` must be a network, not {type(parent).__name__}.")
@@ -76,6 +96,16 @@ def refine(self: AnyStack, grid: int | Sequence[int]) -> AnyStack:
 
     Exact inside the grids where the new number is a multiple of the old one, otherwise, and for coarser grids, the
     best approximation in the least-squares sense. This model stays as it is.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from numkan import KAN
+    >>> x = np.linspace(-1, 1, 101)[:, None]
+    >>> model = KAN([1, 1], grid=5, seed=0)
+    >>> finer = model.refine(20)
+    >>> finer.grid, bool(np.allclose(finer(x), model(x), rtol=0, atol=1e-14))
+    ([20], True)
     """
     grids = per_layer("grid", grid, self.depth, 1)
     _check_coef(self)
@@ -89,6 +119,15 @@ def coverage(self: Stack, x: Any) -> list[Coverage]:
     -------
     list of Coverage
         Named tuples ``outside`` (n_in,) and ``empty_spans`` (n_in,).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from numkan import KAN
+    >>> model = KAN([1, 1], grid=5, grid_range=(-1, 1), seed=0)
+    >>> (first,) = model.coverage(np.linspace(-1, 3, 101)[:, None])
+    >>> first.outside.round(2), first.empty_spans
+    (array([0.5]), array([0]))
     """
     # Where the policy is "raise", points outside are counted here, and are no error: activations after them are NaN.
     acts = network_activations(self.act_fun, self._samples(x))

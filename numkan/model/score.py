@@ -15,7 +15,15 @@ __all__ = ["predict", "score"]
 
 
 def predict(self: Network, x: Any) -> FloatArray:
-    """Return the outputs (n, n_out) at x (n, n_in), as a call of the model does."""
+    """Return the outputs (n, n_out) at x (n, n_in), as a call of the model does.
+
+    Examples
+    --------
+    >>> from numkan import KAN
+    >>> model = KAN([2, 3, 1], seed=0)
+    >>> model.predict([[0.1, -0.5], [0.7, 0.2]]).shape
+    (2, 1)
+    """
     return self(x)
 
 
@@ -24,7 +32,7 @@ def score(self: Network, x: Any, y: Any, sample_weight: Any = None) -> float:
 
     Labels are what has shape (n,) for a network of several outputs; the class is the largest output. For numbers,
 
-    .. math:: R^2_o = 1 - \sum_n w_n (y_{no} - \hat y_{no})^2 \Big/ \sum_n w_n (y_{no} - \bar y_o)^2
+    .. math:: R^2_o = 1 - \frac{\sum_n w_n (y_{no} - \hat y_{no})^2}{\sum_n w_n (y_{no} - \bar y_o)^2}
 
     with the weighted mean :math:`\bar y_o`, and the mean over the outputs is returned. Where all targets of an output
     are equal, its :math:`R^2` is 1 if they are met exactly and 0 if not. All as in scikit-learn.

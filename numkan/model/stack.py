@@ -152,7 +152,17 @@ class Stack(KnownAttributes):
         return twin
 
     def copy(self) -> Self:
-        """Return an independent copy."""
+        """Return an independent copy.
+
+        Examples
+        --------
+        >>> from numkan import KAN
+        >>> model = KAN([2, 1], seed=0)
+        >>> other = model.copy()
+        >>> other.act_fun[0].coef[...] = 0
+        >>> bool(model.act_fun[0].coef.any())
+        True
+        """
         return copy.deepcopy(self)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
@@ -280,6 +290,13 @@ class Stack(KnownAttributes):
         list of dict
             For each layer ``coef`` (n_in, n_out, G + k), ``scale_base`` and ``scale_sp`` (n_in, n_out), as far as they
             are trainable. Views of `vector` where it is an array of the model's dtype.
+
+        Examples
+        --------
+        >>> from numkan import KAN
+        >>> model = KAN([2, 3, 1], grid=5, k=3, seed=0)
+        >>> [{name: array.shape for name, array in layer.items()} for layer in model.unravel(model.params)][1]
+        {'coef': (3, 1, 8), 'scale_base': (3, 1), 'scale_sp': (3, 1)}
         """
         vector = self._vector("vector", vector)
         out, at = [], 0

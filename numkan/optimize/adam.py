@@ -48,7 +48,16 @@ def cosine(steps: int) -> Schedule:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class AdamState:
-    """An accepted point and all that the next step needs. Its arrays are read-only and never written again."""
+    """An accepted point and all that the next step needs. Its arrays are read-only and never written again.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from numkan.optimize import Adam
+    >>> run = Adam(lambda x: (float(x @ x), 2 * x), np.array([1.0]), learning_rate=0.1)
+    >>> run.step(), run.state.step, run.state.rate, run.state.grad
+    (True, 1, 0.1, array([1.8]))
+    """
 
     x: FloatArray  #: shape (n,)
     fun: float  #: the loss at x

@@ -30,7 +30,16 @@ _WINDOW = 5
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LBFGSState:
-    """An accepted point. Its arrays are read-only and never written again: keep it as long as you like."""
+    """An accepted point. Its arrays are read-only and never written again: keep it as long as you like.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from numkan.optimize import LBFGS
+    >>> run = LBFGS(lambda x: (float(x @ x), 2 * x), np.array([3.0, 4.0]))
+    >>> run.state.fun, run.state.step, run.state.condition
+    (25.0, 0, 'none')
+    """
 
     x: FloatArray  #: shape (n,)
     fun: float

@@ -62,7 +62,16 @@ class StepRule(Protocol):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LevenbergMarquardtState:
-    """An accepted point. Its arrays are read-only and never written again: keep it as long as you like."""
+    """An accepted point. Its arrays are read-only and never written again: keep it as long as you like.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from numkan.optimize import LevenbergMarquardt
+    >>> run = LevenbergMarquardt(lambda x: (x - 3.0, np.eye(1)), [0.0])
+    >>> run.state.fun, run.state.grad, run.state.step
+    (9.0, array([-6.]), 0)
+    """
 
     x: FloatArray  #: shape (n,)
     fun: float  #: the sum of squares

@@ -28,7 +28,16 @@ Line = Callable[[float], tuple[float, FloatArray]]
 
 
 class LineSearchResult(NamedTuple):
-    """The accepted point of a line search, and how it was accepted (see :func:`strong_wolfe`)."""
+    """The accepted point of a line search, and how it was accepted (see :func:`strong_wolfe`).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from numkan.optimize import strong_wolfe
+    >>> found = strong_wolfe(lambda a: ((a - 1) ** 2, np.array([2 * (a - 1)])), np.array([1.0]), 1.0, np.array([-2.0]))
+    >>> found.alpha, found.fun, found.condition
+    (1.0, 0.0, 'strong')
+    """
 
     alpha: float
     fun: float

@@ -45,6 +45,15 @@ class Nielsen:
         The first lambda.
     scaled : bool
         Whether D is the diagonal of A.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from numkan.optimize import LevenbergMarquardt, Nielsen
+    >>> run = LevenbergMarquardt(lambda x: (np.exp(x) - 2.0, np.diag(np.exp(x))), [0.0], rule=Nielsen(scaled=True))
+    >>> steps = len(list(run))
+    >>> run.status.success, bool(np.isclose(run.state.x[0], np.log(2)))
+    (True, True)
     """
 
     radius = math.nan  #: there is none

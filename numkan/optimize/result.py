@@ -20,7 +20,14 @@ __all__ = ["Status", "StepState", "Stepper", "drive"]
 
 
 class Status(IntEnum):
-    """Why a run ended. Values below ``STEPS`` count as success."""
+    """Why a run ended. Values below ``STEPS`` count as success.
+
+    Examples
+    --------
+    >>> from numkan.optimize import Status
+    >>> Status.STEPS.success, Status.STEPS.message
+    (False, 'Stopped: all steps were used before the run converged. Raise `steps` to go on.')
+    """
 
     GRADIENT = 0
     DECREASE = 1

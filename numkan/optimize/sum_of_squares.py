@@ -17,7 +17,21 @@ __all__ = ["NormalEquations", "Point", "ResidualsAndJacobian", "SumOfSquares", "
 
 @runtime_checkable
 class NormalEquations(Protocol):
-    """A sum of squares that knows its normal equations, for problems whose Jacobian is too large to hold."""
+    """A sum of squares that knows its normal equations, for problems whose Jacobian is too large to hold.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from numkan.optimize import levenberg_marquardt
+    >>> class Line:
+    ...     rows, y = np.array([[1.0, 0.0], [1.0, 1.0], [1.0, 2.0]]), np.array([1.0, 3.0, 5.0])
+    ...     def loss(self, x):
+    ...         return float(np.sum((self.rows @ x - self.y) ** 2))
+    ...     def normal_equations(self, x):
+    ...         return self.loss(x), self.rows.T @ (self.rows @ x - self.y), self.rows.T @ self.rows
+    >>> levenberg_marquardt(Line(), [0.0, 0.0]).x.round(10)
+    array([1., 2.])
+    """
 
     def loss(self, x: FloatArray) -> float:
         """Return f(x), the sum of squares."""

@@ -52,6 +52,15 @@ class TrustRegion:
     ----------
     radius : float
         The first one, as a multiple of the length of x0 in scaled variables.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from numkan.optimize import LevenbergMarquardt, TrustRegion
+    >>> run = LevenbergMarquardt(lambda x: (np.exp(x) - 2.0, np.diag(np.exp(x))), [0.0], rule=TrustRegion())
+    >>> steps = len(list(run))
+    >>> run.status.success, bool(np.isclose(run.state.x[0], np.log(2)))
+    (True, True)
     """
 
     def __init__(self, radius: float = 100.0) -> None:

@@ -149,6 +149,8 @@ def extend_grid(grid: Any, k_extend: int = 0) -> FloatArray:
 def interior_knots(grid: FloatArray, k: int) -> FloatArray:
     """Return the G + 1 knots t_k ... t_{G+k} of each row: the domain, without its padding (a view).
 
+    Examples
+    --------
     >>> interior_knots(np.arange(8.0)[None, :], 2)
     array([[2., 3., 4., 5.]])
     """

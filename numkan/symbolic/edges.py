@@ -45,6 +45,16 @@ def identify_edges(model: KAN, x: Any, functions: Mapping[str, Function] | None 
     -------
     dict
         Edges that do nothing, and those that no function follows so closely, are not in it.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from numkan import KAN, symbolic
+    >>> x = np.random.default_rng(0).uniform(-1, 1, (200, 1))
+    >>> model = KAN([1, 1], seed=0)
+    >>> result = model.fit(x, np.exp(2 * x))
+    >>> symbolic.identify_edges(model, x)[0, 0, 0].function.name
+    'exp'
     """
     functions = LIBRARY if functions is None else functions
     acts = model.activations(as_float_array("x", x, model.dtype))

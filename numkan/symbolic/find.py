@@ -122,6 +122,16 @@ def explain(
     -------
     Formula, or tuple of Formula
         A tuple where y has two dimensions.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from numkan import KAN, symbolic
+    >>> x = np.random.default_rng(0).uniform(1, 3, (100, 1))
+    >>> model = KAN([1, 1], seed=0)
+    >>> result = model.fit(x, 2 * np.log(x[:, 0]))
+    >>> print(symbolic.explain(model, x, 2 * np.log(x[:, 0]), names=["t"]))
+    2*log(t)
     """
     if not isinstance(model, KAN):
         raise TypeError(f"Argument `model` must be a KAN, not {type(model).__name__}.")

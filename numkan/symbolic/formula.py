@@ -68,7 +68,7 @@ class Alternative:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Formula:
-    """A formula for one output.
+    r"""A formula for one output.
 
     Attributes
     ----------
@@ -92,6 +92,19 @@ class Formula:
         What was done that a caller may not expect, such as drawing a sample of many rows.
     names : tuple of str
         Of the inputs.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from numkan import KAN, symbolic
+    >>> x = np.random.default_rng(0).uniform(1, 3, (100, 1))
+    >>> model = KAN([1, 1], seed=0)
+    >>> result = model.fit(x, 2 * np.log(x[:, 0]))
+    >>> formula = symbolic.explain(model, x, 2 * np.log(x[:, 0]), names=["t"])
+    >>> str(formula), formula.status, formula.latex()
+    ('2*log(t)', 'exact', '2 \\log{\\left(t \\right)}')
+    >>> formula([[1.0]]), formula.derivative([[2.0]])
+    (array([0.]), array([[1.]]))
     """
 
     status: str

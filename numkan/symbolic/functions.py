@@ -38,6 +38,14 @@ class Function:
         Which of a and b in f(a u + b) are free: ``"ab"``, ``"a"``, ``"b"`` or ``""``.
     c, sympy : str
         Its name in C99 and in sympy; where empty, it is that of `name`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from numkan.symbolic import LIBRARY, Function
+    >>> [LIBRARY["tanh"].value(0.0), LIBRARY["tanh"].derivative(0.0)]
+    [np.float64(0.0), np.float64(1.0)]
+    >>> sinc = Function("sinc", np.sinc, lambda t: (np.cos(np.pi * t) - np.sinc(t)) / t, bits=8.0)
     """
 
     name: str

@@ -24,7 +24,18 @@ _MARGIN = 0.02  # of the box is left out at each end: fits are worst there
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Oracle:
-    """A function of d variables on a box, with its errors."""
+    """A function of d variables on a box, with its errors.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from numkan.symbolic import Oracle
+    >>> def ask(x):
+    ...     return x[:, 0] * x[:, 1], np.full(len(x), 1e-9)
+    >>> oracle = Oracle(ask, low=np.array([1.0, 1.0]), high=np.array([2.0, 2.0]))
+    >>> oracle.n_in, oracle.draw(5, np.random.default_rng(0)).shape
+    (2, (5, 2))
+    """
 
     ask: Callable[[FloatArray], Answer]
     low: FloatArray

@@ -71,6 +71,17 @@ def refine(node: Node, x: FloatArray, y: FloatArray, *, weight: FloatArray | Non
     -------
     Refined
         With `rms` infinite where the expression is not finite on the samples.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from numkan.symbolic import LIBRARY, refine
+    >>> from numkan.symbolic.expression import Call, Const, Var, mul
+    >>> x = np.linspace(0, 1, 50)[:, None]
+    >>> start = mul(Const(1.0), Call(LIBRARY["exp"], mul(Const(1.0), Var(0))))
+    >>> refined = refine(start, x, 3 * np.exp(-2 * x[:, 0]))
+    >>> refined.rms < 1e-14
+    True
     """
     problem = _Problem(node, x, y, weight)
     theta = problem.tape.theta

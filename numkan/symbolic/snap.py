@@ -148,6 +148,17 @@ def snap(
         A root mean square of residuals that is rounding.
     noisy : bool
         Whether the residuals are noise: then a snap may raise the sum of squares by what chance would, 9 variances.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from numkan.symbolic import snap
+    >>> from numkan.symbolic.expression import Const, Var, constants, mul
+    >>> x = np.linspace(1, 2, 50)[:, None]
+    >>> about = mul(Const(0.78539816), Var(0))
+    >>> snapped = snap(about, x, np.pi / 4 * x[:, 0])
+    >>> len(constants(about)), len(constants(snapped))  # pi/4 is no free number
+    (1, 0)
     """
     floor = max(floor, 1e-16 * float(np.sqrt(np.mean(np.square(y)))))
     data = _Data(x, y, weight, floor)

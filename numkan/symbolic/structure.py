@@ -129,7 +129,19 @@ def partition(n_in: int, tests: dict[tuple[int, int], Test]) -> list[list[int]]:
 
 
 def test_additive(oracle: Oracle, own: Sequence[int], transform: Transform, level: float = LEVEL) -> Test:
-    """Test whether T(f) = g(own variables) + h(other variables)."""
+    """Test whether T(f) = g(own variables) + h(other variables).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from numkan.symbolic.transforms import TRANSFORMS
+    >>> from numkan.symbolic import Oracle, test_additive
+    >>> def ask(x):
+    ...     return np.exp(x[:, 0] + x[:, 1]), np.full(len(x), 1e-9)
+    >>> oracle = Oracle(ask, low=np.array([1.0, 1.0]), high=np.array([2.0, 2.0]))
+    >>> [test_additive(oracle, [0], t).accepted for t in TRANSFORMS[:2]]  # of y, and of log|y|
+    [False, True]
+    """
     others = [k for k in range(oracle.n_in) if k not in own]
     corners = _corners(oracle, own, others, np.random.default_rng(0))
     difference, error, _ = mixed(corners, transform)
@@ -137,7 +149,18 @@ def test_additive(oracle: Oracle, own: Sequence[int], transform: Transform, leve
 
 
 def test_multiplicative(oracle: Oracle, own: Sequence[int], level: float = LEVEL) -> Test:
-    """Test whether f = g(own variables) h(other variables), by 2 x 2 determinants: signs do not matter."""
+    """Test whether f = g(own variables) h(other variables), by 2 x 2 determinants: signs do not matter.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from numkan.symbolic import Oracle, test_multiplicative
+    >>> def ask(x):
+    ...     return x[:, 0] ** 2 * np.sin(x[:, 1]), np.full(len(x), 1e-9)
+    >>> oracle = Oracle(ask, low=np.array([1.0, 1.0]), high=np.array([2.0, 2.0]))
+    >>> test_multiplicative(oracle, [0]).accepted
+    True
+    """
     others = [k for k in range(oracle.n_in) if k not in own]
     (a, ea), (b, eb), (c, ec), (d, ed) = _corners(oracle, own, others, np.random.default_rng(0))
     error = np.sqrt(np.square(ea * d) + np.square(ed * a) + np.square(eb * c) + np.square(ec * b))

@@ -176,6 +176,14 @@ def equivalent(one: Any, two: Any, low: FloatArray, high: FloatArray, symbols: S
     """Tell whether two expressions of sympy agree to 40 digits at points of a box.
 
     Free numbers have 17 digits; where there are any, 1e-12 is asked for.
+
+    Examples
+    --------
+    >>> import sympy
+    >>> from numkan.symbolic import equivalent
+    >>> t = sympy.Symbol("t")
+    >>> equivalent(sympy.sin(2 * t), 2 * sympy.sin(t) * sympy.cos(t), [0.0], [1.0], [t])
+    True
     """
     sp = sympy_module()
     digits = 1e-12 if (one - two).has(sp.Float) else 1e-38

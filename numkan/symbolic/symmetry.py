@@ -120,7 +120,19 @@ def _side(oracle: Oracle, kind: Kind, i: int) -> float:
 
 
 def test_symmetry(oracle: Oracle, kind: Kind, i: int, j: int, c: float, level: float = LEVEL, seed: int = 0) -> Test:
-    """Test whether x_i and x_j come in only as u(x_i, x_j; c): values at pairs of points of the same u."""
+    """Test whether x_i and x_j come in only as u(x_i, x_j; c): values at pairs of points of the same u.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from numkan.symbolic.symmetry import KINDS
+    >>> from numkan.symbolic import Oracle, test_symmetry
+    >>> def ask(x):
+    ...     return np.sin(x[:, 0] - x[:, 1]), np.full(len(x), 1e-9)
+    >>> oracle = Oracle(ask, low=np.array([1.0, 1.0]), high=np.array([2.0, 2.0]))
+    >>> [test_symmetry(oracle, KINDS[0], 0, 1, c).accepted for c in (1.0, -1.0)]  # x_0 + c x_1
+    [False, True]
+    """
     rng = np.random.default_rng(seed)
     one = oracle.draw(_DRAWS, rng)
     with np.errstate(all="ignore"):
@@ -143,7 +155,19 @@ test_symmetry.__test__ = False  # type: ignore[attr-defined]
 
 
 def symmetries(oracle: Oracle, rng: np.random.Generator) -> list[Symmetry]:
-    """Return the symmetries of pairs of variables that pass their test, the best first; and all tests otherwise."""
+    """Return the symmetries of pairs of variables that pass their test, the best first; and all tests otherwise.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from numkan.symbolic import Oracle, symmetries
+    >>> def ask(x):
+    ...     return np.sin(x[:, 0] / x[:, 1]), np.full(len(x), 1e-9)
+    >>> oracle = Oracle(ask, low=np.array([1.0, 1.0]), high=np.array([2.0, 2.0]))
+    >>> best = symmetries(oracle, np.random.default_rng(0))[0]
+    >>> best.kind.name, best.c, best.test.accepted
+    ('x_i x_j^c', -1.0, True)
+    """
     x, gradient = estimate(oracle, rng)
     found = []
     for i in range(oracle.n_in):

@@ -18,7 +18,14 @@ __all__ = ["FitResult", "FitState", "FitStatus", "History", "Recorder", "Stage"]
 
 
 class FitStatus(StrEnum):
-    """Why a fit ended."""
+    """Why a fit ended.
+
+    Examples
+    --------
+    >>> from numkan.train import FitStatus
+    >>> FitStatus.TIME == "time limit", [str(status) for status in FitStatus][:3]
+    (True, ['finished', 'early stopping', 'stuck'])
+    """
 
     FINISHED = "finished"
     EARLY = "early stopping"
@@ -31,7 +38,17 @@ class FitStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class FitState:
-    """What a callback sees after every accepted step; the model itself is at that step."""
+    """What a callback sees after every accepted step; the model itself is at that step.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from numkan import KAN
+    >>> x, seen = np.linspace(-1, 1, 100)[:, None], []
+    >>> result = KAN([1, 1], seed=0).fit(x, np.sin(3 * x), grids=[3, 6], callback=seen.append)
+    >>> seen[-1].grid, seen[-1].loss < seen[0].loss, len(seen) == result.steps
+    (6, True, True)
+    """
 
     step: int  #: accepted steps since the fit began
     stage: int  #: index into the ladder of grids
@@ -54,6 +71,16 @@ class History:
         Loss of the training samples; with the penalties; loss of the validation samples (NaN without them).
     seconds : ndarray, shape (n_records,)
         Since the fit began.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from numkan import KAN
+    >>> x = np.linspace(-1, 1, 100)[:, None]
+    >>> result = KAN([1, 1], seed=0).fit(x, np.sin(3 * x), grids=[3, 6])
+    >>> history = result.history
+    >>> len(history) == len(history.train), bool(history.train[-1] < history.train[0])
+    (True, True)
     """
 
     step: NDArray[np.int64]
@@ -70,7 +97,17 @@ class History:
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """One rung of the ladder of grids."""
+    """One rung of the ladder of grids.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from numkan import KAN
+    >>> x = np.linspace(-1, 1, 100)[:, None]
+    >>> result = KAN([1, 1], seed=0).fit(x, np.sin(3 * x), grids=[3, 6])
+    >>> [stage.grid for stage in result.stages], result.stages[-1].loss < result.stages[0].loss
+    ([3, 6], True)
+    """
 
     grid: int
     steps: int
@@ -121,6 +158,15 @@ class FitResult:
         Weights of the penalties of every layer's edges, see :mod:`numkan.train.evidence`.
     loss_name : str
         What all losses are: ``"mse"``, mean squares, ``"cross_entropy"``, ``"huber"``, or ``"custom"``, a user's own.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from numkan import KAN
+    >>> x = np.linspace(-1, 1, 100)[:, None]
+    >>> result = KAN([1, 1], seed=0).fit(x, np.sin(3 * x), grids=[3, 6])
+    >>> result.success, str(result.status), result.loss < 1e-5
+    (True, 'finished', True)
     """
 
     success: bool
