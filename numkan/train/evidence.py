@@ -28,8 +28,8 @@ shape 1 + a about a common weight for all inputs of a node,
 with u the squared deviation of an input over its range for the mean slope, and 1 for the other measures: without a tie
 each edge has a weight of its own, and few data let some of them run away.
 
-The evidence itself, by Laplace's method and but for a constant of the data, is :math:`-f / 2 s^2 + \log |R|_+ / 2 - \log
-|H| / 2`. It compares minima only.
+The evidence itself, by Laplace's method and but for a constant of the data, is :math:`-f / 2 s^2 + \log |R|_+ / 2 -
+\log |H| / 2`. It compares minima only.
 
 A network of more coefficients than targets can run through all of them, and s falls to zero. If held-out samples show
 more noise, their deviation is passed as a lower bound on s (`least_noise`).
