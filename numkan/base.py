@@ -94,7 +94,7 @@ def base_and_slope(base: BaseFunction, x: FloatArray) -> tuple[FloatArray, Float
         return given_base(base, x)
     flat = np.ascontiguousarray(x).reshape(-1)
     value, slope = np.empty_like(flat), np.empty_like(flat)
-    fill_base(flat.dtype)(base.kind, flat, 0, flat.size, value, 0, slope, 0, True)
+    fill_base(flat.dtype)(base.kind, flat, value, slope)
     return value.reshape(x.shape), slope.reshape(x.shape)
 
 
@@ -199,23 +199,21 @@ BASE_FUNCTIONS = {
 
 @cache
 def fill_base(dtype: np.dtype[Any]) -> Any:
-    """Return the kernel ``(kind, x, at, count, values, to, slopes, slope_to, with_slopes)`` of a dtype.
+    """Return the kernel ``(kind, points, values, slopes)`` of a dtype.
 
-    It fills `values` from `to` on with b at the `count` points of x from `at` on, and `slopes` from `slope_to` on with
-    b' if `with_slopes`. The arrays may be one, but not the ranges in it.
+    It fills `values` with b at the points, and `slopes` with b' unless it is empty. Points and values may lie in one
+    array, but not in the same places.
     """
     pair = _pair_of_kind(dtype)
 
     @kernel
-    def fill(kind, x, at, count, values, to, slopes, slope_to, with_slopes):  # type: ignore[no-untyped-def]
-        points, b = x[at : at + count], values[to : to + count]  # whole slices, or the loops do not become vectors
-        if with_slopes:
-            slope = slopes[slope_to : slope_to + count]
-            for s in range(count):
-                b[s], slope[s] = pair(kind, points[s])
+    def fill(kind, points, values, slopes):  # type: ignore[no-untyped-def]
+        if slopes.shape[0] > 0:
+            for s in range(points.shape[0]):
+                values[s], slopes[s] = pair(kind, points[s])
         else:
-            for s in range(count):
-                b[s] = pair(kind, points[s])[0]
+            for s in range(points.shape[0]):
+                values[s] = pair(kind, points[s])[0]
 
     return fill
 

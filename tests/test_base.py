@@ -80,7 +80,8 @@ def test_kernels_fill_the_range_that_they_are_asked_for_and_no_other(name: str, 
         if with_slopes:
             expected[slope_at : slope_at + count] = want_slope
         filled = numbers.copy()  # points and values may lie in one array
-        fill(base.kind, filled, 3, count, filled, at, filled, slope_at, with_slopes)
+        slopes = filled[slope_at : slope_at + count * with_slopes]
+        fill(base.kind, filled[3 : 3 + count], filled[at : at + count], slopes)
         np.testing.assert_array_equal(filled, expected)
 
 

@@ -15,7 +15,6 @@ from numkan import KAN
 from numkan.compile import kernel
 from numkan.layer.direct import _SLACK, BLOCK, MAX_SUMS, direct_tables
 from numkan.layer.direct_forward import cells_kernel, locate_direct
-from numkan.layer.layout import BUFFER, INPUTS, N_PIECES, VALUES
 from numkan.model import direct_network
 from numkan.model.direct_network import _workspace
 from numkan.model.evaluate import forward
@@ -48,15 +47,14 @@ def direct_model(width: list[int], grid: Any = GRID, k: Any = 3, even: bool = Fa
 def pieces_found(model: KAN, x: Any) -> Any:
     """The pieces that the kernel finds for points (n,) of the first input of the first layer."""
     plan = plan_of(model)
-    space = _workspace(plan)
-    work, index = space.work, space.index
-    lanes = sample_lanes(model.dtype)
-    at = plan.offsets[VALUES]
+    scratch = _workspace(plan).scratch
+    work, index, at = scratch.work, scratch.index, scratch.values
+    lanes, layer = sample_lanes(model.dtype), plan.grids.layers[0]
     full = -(-len(x) // lanes) * lanes
     work[at : at + len(x)] = x
     with np.errstate(all="ignore"):  # the JIT off
-        locate_direct(plan.dtype)(plan.tables, plan.layout, 0, plan.offsets, full, work, index, True)
-    first = plan.layout[0, INPUTS] * BLOCK
+        locate_direct(plan.dtype)(plan.grids, layer, full, scratch, True)
+    first = layer.inputs * BLOCK
     return index[first : first + len(x)].copy()
 
 
@@ -224,8 +222,8 @@ def test_both_forms_are_one_function_for_rows_of_every_length(width: list[int], 
 def test_both_forms_are_one_function_where_there_are_more_pieces_than_samples(n_pieces: int) -> None:
     model = direct_model([2, 1], n_pieces - 4, dtype=np.float32)
     plan = plan_of(model)
-    assert plan.layout[0, N_PIECES] == n_pieces
-    assert plan.sizes.work - plan.offsets[BUFFER] >= MAX_SUMS * function_lanes(plan.k)
+    assert plan.grids.layers[0].n_pieces == n_pieces
+    assert plan.sizes.work - _workspace(plan).scratch.buffer >= MAX_SUMS * function_lanes(plan.k)
     rng = np.random.default_rng(7)
     check_form(model, rng.uniform(-1.2, 1.2, (40, 2)).astype(np.float32), rng.normal(size=(40, 1)))
 
@@ -321,7 +319,7 @@ import numpy as np
 from numkan import KAN
 from numkan.layer.direct_unpack import unpack_direct
 KAN([2, 3, 1]).loss(np.zeros((9, 2)), np.zeros(9))
-assert not unpack_direct(np.dtype(np.float64)).signatures
+assert not unpack_direct(np.dtype(np.float64)).is_compiled
 """
     environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
     subprocess.run([sys.executable, "-c", code], env=environment, check=True, timeout=300)

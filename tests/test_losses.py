@@ -401,7 +401,8 @@ def test_kernels_of_squares_hold_no_other_loss() -> None:
     squares, other = (
         getattr(kernel, "py_func", kernel) for kernel in (loss_kernels.squared, loss_kernels.cross_entropy)
     )
-    for kernel in (gradient_direct(3, np.dtype(np.float64), LOSSES["mse"]), loss_direct(LOSSES["mse"])):
-        names = held(kernel, {})
+    dtype, mse = np.dtype(np.float64), LOSSES["mse"]
+    for entry in (gradient_direct(3, dtype, mse), loss_direct(mse, dtype)):
+        names = held(entry._kernel, {})
         assert squares in names
         assert other not in names

@@ -5,5 +5,6 @@ This package and :mod:`numkan.simd` alone import Numba and llvmlite; all others 
 
 from numkan.compile.cache import NumkanCacheWarning
 from numkan.compile.decorator import jit_is_off, kernel
+from numkan.compile.entry import Entry
 
-__all__ = ["NumkanCacheWarning", "jit_is_off", "kernel"]
+__all__ = ["Entry", "NumkanCacheWarning", "jit_is_off", "kernel"]

@@ -2,11 +2,11 @@
 
 What is private in Numba and used here, and why:
 
-* ``JITCodeLibrary``: its ``finalize``, ``_optimize_functions`` and ``_finalize_final_module`` decide when LLVM optimizes
-  and what other code sees of a kernel. They work on ``_final_module`` (the code), ``_linking_libraries`` (that of the
-  kernels it calls), ``_shared_module`` (what a caller copies) and ``_finalized``.
+* ``JITCodeLibrary``: its ``finalize``, ``_optimize_functions`` and ``_finalize_final_module`` decide when LLVM
+  optimizes and what other code sees of a kernel. They work on ``_final_module`` (the code), ``_linking_libraries``
+  (that of the kernels it calls), ``_shared_module`` (what a caller copies) and ``_finalized``.
 * ``Compiler``: its ``define_pipelines`` is the first hook that knows the argument types. ``state.func_id`` has the name
-  that it changes, ``state.flags`` what it asks of the lowering.
+  that it changes.
 """
 
 from __future__ import annotations

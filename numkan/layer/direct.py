@@ -37,7 +37,6 @@ __all__ = [
     "MAX_SUMS",
     "DirectTables",
     "direct_tables",
-    "few_columns",
     "padded",
     "piece_stride",
     "row_width",
@@ -81,11 +80,6 @@ def padded(n: Any, dtype: np.dtype[Any]) -> Any:
 def row_width(n_out: int, dtype: np.dtype[Any]) -> int:
     """Return the length of a row of outputs: one, or whole vectors."""
     return 1 if n_out == 1 else int(padded(n_out, dtype))
-
-
-def few_columns(dtype: np.dtype[Any]) -> int:
-    """Return the number of outputs that parameters are packed for at once; the rest are packed one by one."""
-    return min(4, sample_lanes(dtype))
 
 
 def piece_stride(k: int, width: Any) -> Any:

@@ -18,19 +18,6 @@ import numpy as np
 
 from numkan.compile import kernel
 from numkan.layer.direct import BLOCK, MAX_SUMS
-from numkan.layer.layout import (
-    BUFFER,
-    COTANGENTS,
-    FIRST,
-    GRADS,
-    INPUTS,
-    MATRICES,
-    N_BASIS,
-    N_IN,
-    N_PIECES,
-    POINTS,
-    WIDTH,
-)
 from numkan.simd.transpose import pair_ops
 from numkan.simd.vectors import rounded_ops, sample_lanes
 from numkan.spline.pieces import function_lanes
@@ -67,11 +54,10 @@ def _fill_functions_kernel(k: int, dtype: np.dtype[Any]) -> Any:
     functions, numbers, powers = _functions_kernel(k, lanes), function_lanes(k), k + 1
 
     @kernel
-    def fill_functions(tables, layout, layer, offsets, count, work, index, i):  # type: ignore[no-untyped-def]
+    def fill_functions(tables, layer, count, scratch, i):  # type: ignore[no-untyped-def]
         """Fill a row of functions for every sample."""
-        column, matrices = (layout[layer, INPUTS] + i) * BLOCK, layout[layer, MATRICES]
-        matrices += i * layout[layer, N_PIECES] * powers * numbers
-        pairs, rows = np.uint64(offsets[POINTS] + 2 * column), offsets[BUFFER]
+        column, work, index, rows = (layer.inputs + i) * BLOCK, scratch.work, scratch.index, scratch.buffer
+        matrices, pairs = layer.matrices + i * layer.n_pieces * powers * numbers, np.uint64(scratch.points + 2 * column)
         for s in range(count):
             matrix = matrices + np.int64(index[np.uint64(column + s)]) * powers * numbers
             w = splat(work[pairs + np.uint64(2 * s)])
@@ -95,25 +81,26 @@ def _one_output_kernel(k: int, dtype: np.dtype[Any]) -> Any:
     zero = dtype.type(0)
 
     @kernel
-    def add_one(tables, firsts, layout, layer, offsets, count, work, index, grads, i):  # type: ignore[no-untyped-def]
+    def add_one(grids, layer, count, scratch, grads, i):  # type: ignore[no-untyped-def]
         """Add to the column of grads, that of the functions and then b's number."""
-        column, entries, sums = (layout[layer, INPUTS] + i) * BLOCK, layout[layer, N_PIECES], offsets[BUFFER]
-        matrices, pairs = layout[layer, MATRICES] + i * entries * powers * numbers, offsets[POINTS] + 2 * column
+        column, entries, n_basis = (layer.inputs + i) * BLOCK, layer.n_pieces, layer.n_basis
+        tables, work, index, sums, bars = grids.tables, scratch.work, scratch.index, scratch.buffer, scratch.cotangents
+        matrices, pairs = layer.matrices + i * entries * powers * numbers, scratch.points + 2 * column
         work[sums : sums + entries * numbers] = zero
-        to = layout[layer, GRADS] + i * (layout[layer, N_BASIS] + 1)
-        on_b = load_one(grads, to + layout[layer, N_BASIS])
+        to = layer.grads + i * (n_basis + 1)
+        on_b = load_one(grads, to + n_basis)
         for s in range(count):
-            piece, pair, bar = np.int64(index[np.uint64(column + s)]), pairs + 2 * s, offsets[COTANGENTS] + s
+            piece, pair, bar = np.int64(index[np.uint64(column + s)]), pairs + 2 * s, bars + s
             w, y_bar = splat(work[np.uint64(pair)]), splat(work[np.uint64(bar)])
             on_b = fma_one(load_one(work, pair + 1), load_one(work, bar), on_b)
             for r in range(0, powers, lanes):
                 value, at = functions(tables, matrices + piece * powers * numbers + r, w), sums + piece * numbers + r
                 store(work, at, fma(value, y_bar, load(work, at)))
-        first = layout[layer, FIRST] + i * powers * entries
+        first = layer.first + i * powers * entries
         for p in range(entries):
             for r in range(powers):
-                grads[to + firsts[first + p] + r] += work[sums + p * numbers + r]
-        store_one(grads, to + layout[layer, N_BASIS], on_b)
+                grads[to + grids.firsts[first + p] + r] += work[sums + p * numbers + r]
+        store_one(grads, to + n_basis, on_b)
 
     return add_one
 
@@ -125,16 +112,15 @@ def _products_kernel(k: int, dtype: np.dtype[Any], columns: int) -> Any:
     numbers, powers, splat_pair = function_lanes(k), k + 1, pair_ops(dtype, columns).splat_pair
 
     @kernel
-    def add_products(firsts, layout, layer, offsets, count, work, index, grads, i, v):  # type: ignore[no-untyped-def]
+    def add_products(firsts, layer, count, scratch, grads, i, v):  # type: ignore[no-untyped-def]
         """Add to the rows of grads, those of the functions and then that of b, for the outputs from v on."""
-        width, column = layout[layer, WIDTH], (layout[layer, INPUTS] + i) * BLOCK
-        bars, row_of_b = offsets[COTANGENTS] + v, layout[layer, N_BASIS] * width
-        table = layout[layer, GRADS] + i * (layout[layer, N_BASIS] + 1) * width + v
-        first = layout[layer, FIRST] + i * powers * layout[layer, N_PIECES]
-        pairs, functions = offsets[POINTS] + 2 * column, offsets[BUFFER]
+        width, column, row_of_b = layer.width, (layer.inputs + i) * BLOCK, layer.n_basis * layer.width
+        table, first = layer.grads + i * (row_of_b + width) + v, np.uint64(layer.first + i * powers * layer.n_pieces)
+        work, index, bars = scratch.work, scratch.index, scratch.cotangents + v
+        pairs, functions = scratch.points + 2 * column, scratch.buffer
         on_b = load(grads, table + row_of_b)
         for s in range(count):
-            at = table + np.int64(firsts[np.uint64(first) + np.uint64(index[np.uint64(column + s)])]) * width
+            at = table + np.int64(firsts[first + np.uint64(index[np.uint64(column + s)])]) * width
             y_bar, (_, b) = load(work, bars + s * width), splat_pair(work, pairs + 2 * s)
             on_b = fma(b, y_bar, on_b)
             for r in range(0, powers, 2):
@@ -155,18 +141,18 @@ def gradient_of_layer(k: int, dtype: np.dtype[Any]) -> Any:
     add_many, add_single = _products_kernel(k, dtype, lanes), _products_kernel(k, dtype, 1)
 
     @kernel
-    def add_gradient(tables, firsts, layout, layer, offsets, count, work, index, grads):  # type: ignore[no-untyped-def]
+    def add_gradient(grids, layer, count, scratch, grads):  # type: ignore[no-untyped-def]
         """Add to grads, (n_in, G + k + 1, width) for each layer; no sum meets another input, or another output."""
-        width = layout[layer, WIDTH]
-        for i in range(layout[layer, N_IN]):
-            if width == 1 and layout[layer, N_PIECES] <= MAX_SUMS:
-                add_one(tables, firsts, layout, layer, offsets, count, work, index, grads, i)
+        width = layer.width
+        for i in range(layer.n_in):
+            if width == 1 and layer.n_pieces <= MAX_SUMS:
+                add_one(grids, layer, count, scratch, grads, i)
                 continue
-            fill_functions(tables, layout, layer, offsets, count, work, index, i)
+            fill_functions(grids.tables, layer, count, scratch, i)
             if width == 1:
-                add_single(firsts, layout, layer, offsets, count, work, index, grads, i, 0)
+                add_single(grids.firsts, layer, count, scratch, grads, i, 0)
                 continue
             for v in range(0, width, lanes):
-                add_many(firsts, layout, layer, offsets, count, work, index, grads, i, v)
+                add_many(grids.firsts, layer, count, scratch, grads, i, v)
 
     return add_gradient

@@ -10,24 +10,6 @@ import numpy as np
 from numkan.base import fill_base
 from numkan.compile import kernel
 from numkan.layer.direct import BLOCK, CELL_STRIDE
-from numkan.layer.layout import (
-    CELLS,
-    EDGES,
-    HINTS,
-    INPUTS,
-    KIND,
-    LOCAL,
-    N_CELLS,
-    N_IN,
-    N_PIECES,
-    OUTPUTS,
-    PIECE_STRIDE,
-    POINTS,
-    SCALES,
-    SLOPES,
-    VALUES,
-    WIDTH,
-)
 from numkan.simd.cells import cell_ops
 from numkan.simd.transpose import gather_op, pair_ops, row_stride
 from numkan.simd.vectors import rounded_ops, sample_lanes, vector_ops
@@ -61,15 +43,15 @@ def _look_up_kernel(dtype: np.dtype[Any]) -> Any:
     (cell, store_cell, *_), gather = cell_ops(dtype), gather_op(dtype, 3)
 
     @kernel
-    def look_up(tables, hints, cells, full, work, at, index, to):  # type: ignore[no-untyped-def]
-        """Fill index, from `to` on, with the pieces of the points from `at` on."""
-        left, rate, top = cells
+    def look_up(tables, hints, cells, full, scratch, at, column):  # type: ignore[no-untyped-def]
+        """Fill a column of pieces with those of the points from `at` on."""
+        (left, rate, top), work, index = cells, scratch.work, scratch.index
         for s in range(0, full, step):
-            store_cell(index, to + s, cell(load(work, at + s), left, rate, top))
+            store_cell(index, column + s, cell(load(work, at + s), left, rate, top))
         for s in range(0, full, step):
             x = load(work, at + s)
-            piece, end, other_end = gather(tables, hints, index, to + s)
-            store_cell(index, to + s, reached(reached(piece, x, end), x, other_end))
+            piece, end, other_end = gather(tables, hints, index, column + s)
+            store_cell(index, column + s, reached(reached(piece, x, end), x, other_end))
 
     return look_up
 
@@ -85,34 +67,34 @@ def locate_direct(dtype: np.dtype[Any]) -> Any:
     local_numbers, hint_numbers, minus = row_stride(2), row_stride(3), dtype.type(-1)
 
     @kernel
-    def locate(tables, layout, layer, offsets, full, work, index, slopes):  # type: ignore[no-untyped-def]
+    def locate(grids, layer, full, scratch, slopes):  # type: ignore[no-untyped-def]
         """Fill the columns of piece, of pairs (w, b) and, with `slopes`, (b', dw/dx) from those of the layer's inputs.
 
         full: samples, whole vectors. b and b' lie in the second half of their pairs first: what is written up to sample
         s, 2 s numbers, never reaches the number BLOCK + s, which is read next.
         """
-        kind, n_cells = layout[layer, KIND], layout[layer, N_CELLS]
-        for i in range(layout[layer, N_IN]):
-            column = (layout[layer, INPUTS] + i) * BLOCK
-            at, pairs, rates = offsets[VALUES] + i * BLOCK, offsets[POINTS] + 2 * column, offsets[SLOPES] + 2 * column
-            cells, spans = read_cells(tables, layout[layer, CELLS] + i * CELL_STRIDE)
-            local = layout[layer, LOCAL] + i * layout[layer, N_PIECES] * local_numbers
-            if n_cells > 0:
-                hints = layout[layer, HINTS] + i * n_cells * hint_numbers
-                look_up(tables, hints, cells, full, work, at, index, column)
-            fill(kind, work, at, full, work, pairs + BLOCK, work, rates + BLOCK, slopes)
+        tables, work, index = grids.tables, scratch.work, scratch.index
+        for i in range(layer.n_in):
+            column, at = (layer.inputs + i) * BLOCK, scratch.values + i * BLOCK
+            pairs, rates = scratch.points + 2 * column, scratch.slopes + 2 * column
+            cells, spans = read_cells(tables, layer.cells + i * CELL_STRIDE)
+            local = layer.local + i * layer.n_pieces * local_numbers
+            if layer.n_cells > 0:
+                look_up(tables, layer.hints + i * layer.n_cells * hint_numbers, cells, full, scratch, at, column)
+            b, on_b = pairs + BLOCK, rates + BLOCK
+            fill(layer.kind, work[at : at + full], work[b : b + full], work[on_b : on_b + (full if slopes else 0)])
             for s in range(0, full, step):
                 x = load(work, at + s)
-                if n_cells > 0:
+                if layer.n_cells > 0:
                     centre, inverse = gather(tables, local, index, column + s)
                     w = mul(fma(splat(minus), centre, bounded(x)), inverse)
                 else:
                     piece = cell(x, cells[0], cells[1], cells[2])
                     w, inverse = span(x, piece, spans)
                     store_cell(index, column + s, reached(reached(piece, x, spans[0]), x, spans[1]))
-                store_pairs(work, pairs + 2 * s, w, load(work, pairs + BLOCK + s))
+                store_pairs(work, pairs + 2 * s, w, load(work, b + s))
                 if slopes:
-                    store_pairs(work, rates + 2 * s, load(work, rates + BLOCK + s), inverse)
+                    store_pairs(work, rates + 2 * s, load(work, on_b + s), inverse)
 
     return locate
 
@@ -142,18 +124,14 @@ def _add_many_kernel(k: int, dtype: np.dtype[Any], columns: int) -> Any:
     add_edges, zero = _edge_kernel(k, dtype, columns), dtype.type(0)
 
     @kernel
-    def add(edges, layout, layer, offsets, count, work, index, v):  # type: ignore[no-untyped-def]
+    def add(edges, layer, count, scratch, v):  # type: ignore[no-untyped-def]
         """Fill the rows of outputs from v on with the edges of all inputs, in order: of two at a time."""
-        n_in, width, piece, out = (
-            layout[layer, N_IN],
-            layout[layer, WIDTH],
-            layout[layer, PIECE_STRIDE],
-            offsets[OUTPUTS] + v,
-        )
-        table, scales, apart = layout[layer, EDGES] + v, layout[layer, SCALES] + v, layout[layer, N_PIECES] * piece
+        n_in, width, piece = layer.n_in, layer.width, layer.piece_stride
+        work, index, out = scratch.work, scratch.index, scratch.outputs + v
+        table, scales, apart = layer.edges + v, layer.scales + v, layer.n_pieces * piece
         for i in range(0, n_in, 2):
-            other, column = min(i + 1, n_in - 1), (layout[layer, INPUTS] + i) * BLOCK
-            pairs = offsets[POINTS] + 2 * column
+            other, column = min(i + 1, n_in - 1), (layer.inputs + i) * BLOCK
+            pairs = scratch.points + 2 * column
             where = column, pairs, table + i * apart, piece, width
             where_other = column + BLOCK, pairs + 2 * BLOCK, table + other * apart, piece, width
             scale, scale_other = load(edges, scales + i * width), load(edges, scales + other * width)
@@ -195,13 +173,12 @@ def _add_one_kernel(k: int, dtype: np.dtype[Any]) -> Any:
     zero, one = dtype.type(0), dtype.type(1)
 
     @kernel
-    def add(edges, layout, layer, offsets, full, work, index):  # type: ignore[no-untyped-def]
+    def add(edges, layer, full, scratch):  # type: ignore[no-untyped-def]
         """Fill the column of outputs with the edges of all inputs, in order."""
-        out = offsets[OUTPUTS]
-        for i in range(layout[layer, N_IN]):
-            column = (layout[layer, INPUTS] + i) * BLOCK
-            table = layout[layer, EDGES] + i * layout[layer, N_PIECES] * layout[layer, PIECE_STRIDE]
-            scale, pairs = splat(edges[layout[layer, SCALES] + i]), offsets[POINTS] + 2 * column
+        work, index, out, apart = scratch.work, scratch.index, scratch.outputs, layer.n_pieces * layer.piece_stride
+        for i in range(layer.n_in):
+            column, table = (layer.inputs + i) * BLOCK, layer.edges + i * apart
+            scale, pairs = splat(edges[layer.scales + i]), scratch.points + 2 * column
             for s in range(0, full, step):
                 polynomials = gather(edges, table, index, column + s)
                 w, b = load_pairs(work, pairs + 2 * s)
@@ -219,13 +196,12 @@ def forward_direct(k: int, dtype: np.dtype[Any]) -> Any:
     add_many, add_one = _add_many_kernel(k, dtype, lanes), _add_one_kernel(k, dtype)
 
     @kernel
-    def forward(edges, layout, layer, offsets, count, work, index):  # type: ignore[no-untyped-def]
+    def forward(edges, layer, count, scratch):  # type: ignore[no-untyped-def]
         """Fill the rows of outputs: each is a sum over the inputs in order."""
-        width = layout[layer, WIDTH]
-        if width == 1:
-            add_one(edges, layout, layer, offsets, (count + lanes - 1) // lanes * lanes, work, index)
+        if layer.width == 1:
+            add_one(edges, layer, (count + lanes - 1) // lanes * lanes, scratch)
             return
-        for v in range(0, width, lanes):
-            add_many(edges, layout, layer, offsets, count, work, index, v)
+        for v in range(0, layer.width, lanes):
+            add_many(edges, layer, count, scratch, v)
 
     return forward

@@ -12,46 +12,26 @@ from typing import Any
 
 import numpy as np
 
-from numkan.compile import kernel
-from numkan.layer.direct import few_columns
-from numkan.layer.layout import (
-    BUFFER,
-    COEF,
-    EDGES,
-    FIRST,
-    MASK,
-    MATRICES,
-    N_BASIS,
-    N_IN,
-    N_OUT,
-    N_PIECES,
-    PIECE_STRIDE,
-    SCALE_BASE,
-    SCALE_SP,
-    SCALES,
-    WIDTH,
-)
+from numkan.compile import Entry, kernel
 from numkan.simd.vectors import rounded_ops, sample_lanes
 from numkan.spline.pieces import function_lanes
 
 __all__ = ["pack_direct"]
 
 
-@cache
-def _scale_kernel(columns: int) -> Any:
-    """Return the kernel that fills `columns` columns of the rows of one input."""
-    _, load, store, _, _, mul, *_ = rounded_ops(columns)
-
-    @kernel
-    def scale(storage, mask, scale_sp, scale_base, coef, n_basis, n_out, rows, to, width, edges, to_scale):  # type: ignore[no-untyped-def]
-        """Fill effective coefficients from `to` on, and scales of b in edges."""
-        own = load(storage, mask)
-        factor = mul(own, load(storage, scale_sp))
-        for p in range(n_basis):
-            store(rows, to + p * width, mul(factor, load(storage, coef + p * n_out)))
-        store(edges, to_scale, mul(own, load(storage, scale_base)))
-
-    return scale
+@kernel
+def _effective(storage, layer, i, edges, rows, to):  # type: ignore[no-untyped-def]
+    """Fill the rows (n_basis, width) of one input from `to` on, and its scales of b in edges; their padding is 0."""
+    n_out, width, zero = layer.n_out, layer.width, rows.dtype.type(0)
+    for o in range(width):
+        edge, factor, scale = i * n_out + o, zero, zero
+        if o < n_out:
+            factor = storage[layer.mask + edge] * storage[layer.scale_sp + edge]
+            scale = storage[layer.mask + edge] * storage[layer.scale_base + edge]
+        edges[layer.scales + i * width + o] = scale
+        coef = layer.coef + i * layer.n_basis * n_out + o
+        for p in range(layer.n_basis):
+            rows[to + p * width + o] = factor * storage[coef + p * n_out] if o < n_out else zero
 
 
 @cache
@@ -61,16 +41,18 @@ def _merge_kernel(k: int, columns: int) -> Any:
     powers, numbers_of_row = k + 1, function_lanes(k)
 
     @kernel
-    def merge(tables, matrices, firsts, first, n_pieces, rows, at, width, edges, to, stride):  # type: ignore[no-untyped-def]
-        """Fill the polynomials of all pieces from `to` on."""
-        zero = rows.dtype.type(0)
+    def merge(grids, layer, i, edges, rows, at, v):  # type: ignore[no-untyped-def]
+        """Fill the polynomials of all pieces, outputs v ..., from the rows from `at` on."""
+        n_pieces, width, zero = layer.n_pieces, layer.width, rows.dtype.type(0)
+        matrices, first = layer.matrices + i * n_pieces * powers * numbers_of_row, layer.first + i * powers * n_pieces
         for piece in range(n_pieces):
-            own = at + np.int64(firsts[np.uint64(first + piece)]) * width
-            matrix, polynomial = np.uint64(matrices + piece * powers * numbers_of_row), to + piece * stride
+            own = at + v + np.int64(grids.firsts[np.uint64(first + piece)]) * width
+            matrix = np.uint64(matrices + piece * powers * numbers_of_row)
+            polynomial = layer.edges + v + (i * n_pieces + piece) * layer.piece_stride
             for m in range(powers):
                 part = splat(zero)
                 for r in range(powers):
-                    factor = splat(tables[matrix + np.uint64(m * numbers_of_row + r)])
+                    factor = splat(grids.tables[matrix + np.uint64(m * numbers_of_row + r)])
                     part = fma(factor, load(rows, own + r * width), part)
                 store(edges, polynomial + m * width, part)
 
@@ -78,57 +60,23 @@ def _merge_kernel(k: int, columns: int) -> Any:
 
 
 @cache
-def _effective_kernel(dtype: np.dtype[Any]) -> Any:
-    """Return the kernel of the rows of one input, and its scales of b."""
-    few = few_columns(dtype)
-    scale_few, scale_one = _scale_kernel(few), _scale_kernel(1)
-    zero = dtype.type(0)
-
-    @kernel
-    def effective(storage, layout, layer, i, rows, to, edges):  # type: ignore[no-untyped-def]
-        """Fill rows from `to` on; their padding is 0."""
-        n_out, n_basis, width = layout[layer, N_OUT], layout[layer, N_BASIS], layout[layer, WIDTH]
-        to_scale, whole = layout[layer, SCALES] + i * width, n_out // few * few
-        for o in range(n_out, width):
-            edges[to_scale + o] = zero
-            for p in range(n_basis):
-                rows[to + p * width + o] = zero
-        for o in range(n_out):
-            if o < whole and o % few > 0:
-                continue
-            edge, coef = i * n_out + o, layout[layer, COEF] + i * n_basis * n_out + o
-            mask, base = layout[layer, MASK] + edge, layout[layer, SCALE_BASE] + edge
-            where = mask, layout[layer, SCALE_SP] + edge, base, coef, n_basis, n_out
-            if o < whole:
-                scale_few(storage, *where, rows, to + o, width, edges, to_scale + o)
-            else:
-                scale_one(storage, *where, rows, to + o, width, edges, to_scale + o)
-
-    return effective
-
-
-@cache
-def pack_direct(k: int, dtype: np.dtype[Any]) -> Any:
+def pack_direct(k: int, dtype: np.dtype[Any]) -> Entry:
     """Return the kernel that packs the edges of a network."""
-    lanes, effective = sample_lanes(dtype), _effective_kernel(dtype)
+    lanes = sample_lanes(dtype)
     merge_many, merge_one = _merge_kernel(k, lanes), _merge_kernel(k, 1)
-    powers, numbers_of_row = k + 1, function_lanes(k)
 
     @kernel
-    def pack(storage, tables, firsts, layout, offsets, work, edges):  # type: ignore[no-untyped-def]
+    def pack(storage, grids, scratch, edges):  # type: ignore[no-untyped-def]
         """Fill edges from the network's parameters."""
-        rows = offsets[BUFFER]
-        for layer in range(layout.shape[0]):
-            width, n_pieces, stride = layout[layer, WIDTH], layout[layer, N_PIECES], layout[layer, PIECE_STRIDE]
-            for i in range(layout[layer, N_IN]):
-                effective(storage, layout, layer, i, work, rows, edges)
-                matrices = layout[layer, MATRICES] + i * n_pieces * powers * numbers_of_row
-                where = matrices, firsts, layout[layer, FIRST] + i * powers * n_pieces, n_pieces
-                to = layout[layer, EDGES] + i * n_pieces * stride
-                if width == 1:
-                    merge_one(tables, *where, work, rows, width, edges, to, stride)
+        rows, at = scratch.work, scratch.buffer
+        for number in range(grids.layers.shape[0]):
+            layer = grids.layers[number]
+            for i in range(layer.n_in):
+                _effective(storage, layer, i, edges, rows, at)
+                if layer.width == 1:
+                    merge_one(grids, layer, i, edges, rows, at, 0)
                     continue
-                for v in range(0, width, lanes):
-                    merge_many(tables, *where, work, rows + v, width, edges, to + v, stride)
+                for v in range(0, layer.width, lanes):
+                    merge_many(grids, layer, i, edges, rows, at, v)
 
-    return pack
+    return Entry(pack)

@@ -14,20 +14,6 @@ import numpy as np
 
 from numkan.compile import kernel
 from numkan.layer.direct import BLOCK
-from numkan.layer.layout import (
-    BUFFER,
-    COTANGENTS,
-    EDGES,
-    INPUT_COTANGENTS,
-    INPUTS,
-    N_IN,
-    N_PIECES,
-    PIECE_STRIDE,
-    POINTS,
-    SCALES,
-    SLOPES,
-    WIDTH,
-)
 from numkan.simd.totals import TOTALS, put_totals_op
 from numkan.simd.transpose import gather_op, pair_ops, transpose_op
 from numkan.simd.vectors import rounded_ops, sample_lanes, vector_ops
@@ -52,12 +38,12 @@ def _steps_kernel(k: int, dtype: np.dtype[Any]) -> Any:
     load_pairs, ratios, zero = pair_ops(dtype, 1).load_pairs, _slope_ratios(k, dtype), dtype.type(0)
 
     @kernel
-    def fill_steps(layout, layer, offsets, count, work, i):  # type: ignore[no-untyped-def]
+    def fill_steps(layer, count, scratch, i):  # type: ignore[no-untyped-def]
         """Fill columns of b', of dw/dx, and of w times every ratio."""
-        pairs, to = 2 * (layout[layer, INPUTS] + i) * BLOCK, offsets[BUFFER]
+        pairs, work, to = 2 * (layer.inputs + i) * BLOCK, scratch.work, scratch.buffer
         for s in range(0, count, step):
-            w, _ = load_pairs(work, offsets[POINTS] + pairs + 2 * s)
-            on_b, inverse = load_pairs(work, offsets[SLOPES] + pairs + 2 * s)
+            w, _ = load_pairs(work, scratch.points + pairs + 2 * s)
+            on_b, inverse = load_pairs(work, scratch.slopes + pairs + 2 * s)
             store(work, to + s, on_b)
             # NaN in w is not lost at degree 1 either
             store(work, to + BLOCK + s, inverse if k > 1 else fma(splat(zero), w, inverse))
@@ -87,12 +73,13 @@ def _pull_many_kernel(k: int, dtype: np.dtype[Any]) -> Any:
         return mul(slope, load(work, bars + s * width))
 
     @kernel
-    def pull(edges, layout, layer, offsets, count, work, index, i, v):  # type: ignore[no-untyped-def]
+    def pull(edges, layer, count, scratch, i, v):  # type: ignore[no-untyped-def]
         """Add the part of the outputs from v on to the column of the input's cotangents; the first part fills it."""
-        width, piece, whole = layout[layer, WIDTH], layout[layer, PIECE_STRIDE], count // TOTALS * TOTALS
-        column, to = (layout[layer, INPUTS] + i) * BLOCK, offsets[INPUT_COTANGENTS] + i * BLOCK
-        table, scale = layout[layer, EDGES] + i * layout[layer, N_PIECES] * piece, layout[layer, SCALES] + i * width
-        where = column, table + v, piece, width, scale + v, offsets[BUFFER], offsets[COTANGENTS] + v
+        width, piece, whole = layer.width, layer.piece_stride, count // TOTALS * TOTALS
+        column, to = (layer.inputs + i) * BLOCK, scratch.input_cotangents + i * BLOCK
+        table, scale = layer.edges + i * layer.n_pieces * piece, layer.scales + i * width
+        work, index = scratch.work, scratch.index
+        where = column, table + v, piece, width, scale + v, scratch.buffer, scratch.cotangents + v
         for s in range(0, whole, TOTALS):
             first, second = products(edges, work, index, where, s), products(edges, work, index, where, s + 1)
             third, fourth = products(edges, work, index, where, s + 2), products(edges, work, index, where, s + 3)
@@ -132,19 +119,19 @@ def _pull_one_kernel(k: int, dtype: np.dtype[Any]) -> Any:
     zero = dtype.type(0)
 
     @kernel
-    def pull(edges, layout, layer, offsets, count, work, index):  # type: ignore[no-untyped-def]
+    def pull(edges, layer, count, scratch):  # type: ignore[no-untyped-def]
         """Fill the columns of the inputs' cotangents."""
-        to = offsets[INPUT_COTANGENTS]
-        for i in range(layout[layer, N_IN]):
-            column, scale = (layout[layer, INPUTS] + i) * BLOCK, splat(edges[layout[layer, SCALES] + i])
-            table = layout[layer, EDGES] + i * layout[layer, N_PIECES] * layout[layer, PIECE_STRIDE]
+        work, index, to, bars = scratch.work, scratch.index, scratch.input_cotangents, scratch.cotangents
+        for i in range(layer.n_in):
+            column, scale = (layer.inputs + i) * BLOCK, splat(edges[layer.scales + i])
+            table = layer.edges + i * layer.n_pieces * layer.piece_stride
             for s in range(0, count, step):
                 polynomials = gather(edges, table, index, column + s)
-                w, _ = load_pairs(work, offsets[POINTS] + 2 * (column + s))
-                on_b, inverse = load_pairs(work, offsets[SLOPES] + 2 * (column + s))
+                w, _ = load_pairs(work, scratch.points + 2 * (column + s))
+                on_b, inverse = load_pairs(work, scratch.slopes + 2 * (column + s))
                 rate = inverse if k > 1 else fma(splat(zero), w, inverse)
                 whole = fma(on_b, scale, mul(rate, slope(polynomials, w)))
-                store(work, to + i * BLOCK + s, mul(whole, load(work, offsets[COTANGENTS] + s)))
+                store(work, to + i * BLOCK + s, mul(whole, load(work, bars + s)))
 
     return pull
 
@@ -157,26 +144,26 @@ def pull_back_direct(k: int, dtype: np.dtype[Any]) -> Any:
     fill_steps, zero = _steps_kernel(k, dtype), dtype.type(0)
 
     @kernel
-    def fill(edges, layout, layer, offsets, count, work, index):  # type: ignore[no-untyped-def]
-        """Fill the columns of the inputs' cotangents; those of the padding are 0."""
-        width = layout[layer, WIDTH]
-        for i in range(layout[layer, N_IN], layout[layer - 1, WIDTH]):
-            column = offsets[INPUT_COTANGENTS] + i * BLOCK
+    def fill(edges, layer, padded, count, scratch):  # type: ignore[no-untyped-def]
+        """Fill `padded` columns of the inputs' cotangents; those of the padding are 0."""
+        work, width = scratch.work, layer.width
+        for i in range(layer.n_in, padded):
+            column = scratch.input_cotangents + i * BLOCK
             for at in range(column, column + count):
                 work[at] = zero
         if width == 1:
-            pull_one(edges, layout, layer, offsets, count, work, index)
+            pull_one(edges, layer, count, scratch)
             return
-        for i in range(layout[layer, N_IN]):
-            fill_steps(layout, layer, offsets, count, work, i)
+        for i in range(layer.n_in):
+            fill_steps(layer, count, scratch, i)
             for v in range(0, width, lanes):
-                pull_many(edges, layout, layer, offsets, count, work, index, i, v)
+                pull_many(edges, layer, count, scratch, i, v)
 
     @kernel
-    def pull_back(edges, layout, layer, offsets, count, work, index):  # type: ignore[no-untyped-def]
-        """Put the inputs' cotangents, those of the layer below, in place of the outputs': rows with padding."""
-        fill(edges, layout, layer, offsets, count, work, index)
-        width, bars, columns = layout[layer - 1, WIDTH], offsets[COTANGENTS], offsets[INPUT_COTANGENTS]
+    def pull_back(edges, layer, width, count, scratch):  # type: ignore[no-untyped-def]
+        """Put the inputs' cotangents in place of the outputs': rows of `width`, that of the layer below."""
+        fill(edges, layer, width, count, scratch)
+        work, bars, columns = scratch.work, scratch.cotangents, scratch.input_cotangents
         if width == 1:
             for s in range(count):
                 work[bars + s] = work[columns + s]

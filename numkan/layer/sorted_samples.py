@@ -154,7 +154,10 @@ def _base_kernel(dtype: np.dtype[Any]) -> Any:
         """Fill base and slope at the first `count` places of a slot."""
         start, order, value, slope = slot * scratch.stride, scratch.order, scratch.base, scratch.slope
         if base.kind != CUSTOM:
-            fill_named(base.kind, scratch.ordered, start, count, value, start, slope, start, with_slopes)
+            end = start + count
+            fill_named(
+                base.kind, scratch.ordered[start:end], value[start:end], slope[start : end if with_slopes else start]
+            )
             return
         for q in range(start, start + count):
             sample = np.int64(order[q])

@@ -15,6 +15,7 @@ from numkan._threads import run_tasks
 from numkan.layer.direct import BLOCK
 from numkan.layer.direct_pack import pack_direct
 from numkan.layer.direct_unpack import unpack_direct
+from numkan.layer.layout import Scratch
 from numkan.layer.work import aligned_empty, borrowed
 from numkan.model.blocks import Predictor
 from numkan.model.direct_kernels import gradient_direct, loss_direct, predict_direct
@@ -38,11 +39,10 @@ _local = threading.local()
 
 
 class _Workspace(NamedTuple):
-    """Scratch memory of one thread."""
+    """Memory of one thread for one plan."""
 
     sizes: Sizes
-    work: Any  # (sizes.work,), see `layer/layout.py`
-    index: Any  # (sizes.pieces,): the piece of every sample
+    scratch: Scratch
     edges: Any  # (sizes.edges,): packed edges of a network that is packed for one call
     grads: Any  # (sizes.grads,): its gradient by packed edges
 
@@ -57,12 +57,17 @@ def _workspace(plan: DirectPlan) -> _Workspace:
         spaces = _local.spaces = {}
     space = spaces.get(plan.dtype)
     if space is None or not plan.sizes.fit(space.sizes):
-        sizes = plan.sizes if space is None else Sizes(*map(max, plan.sizes, space.sizes))
-        work, edges, grads = (aligned_empty(size, plan.dtype) for size in (sizes.work, sizes.edges, sizes.grads))
-        work[:] = 0
-        space = spaces[plan.dtype] = _Workspace(sizes, work, np.zeros(sizes.pieces, np.int32), edges, grads)
+        space = _new_workspace(plan, plan.sizes if space is None else Sizes(*map(max, plan.sizes, space.sizes)))
+    scratch = plan.scratch._replace(work=space.scratch.work, index=space.scratch.index)
+    space = spaces[plan.dtype] = _Workspace(space.sizes, scratch, space.edges, space.grads)
     _local.last = weakref.ref(plan), space
     return space
+
+
+def _new_workspace(plan: DirectPlan, sizes: Sizes) -> _Workspace:
+    work, edges, grads = (aligned_empty(size, plan.dtype) for size in (sizes.work, sizes.edges, sizes.grads))
+    work[:] = 0
+    return _Workspace(sizes, plan.scratch._replace(work=work, index=np.zeros(sizes.pieces, np.int32)), edges, grads)
 
 
 def _parts(n: int, plan: DirectPlan, work: int, longest: int | None = None) -> list[slice]:
@@ -94,50 +99,47 @@ class DirectNetwork:
     def _pack(self, edges: FloatArray) -> FloatArray:
         """Fill edges with the polynomials of the network, and return them."""
         plan = self.plan
-        pack_direct(plan.k, plan.dtype)(
-            self._storage, plan.tables, plan.firsts, plan.layout, plan.offsets, _workspace(plan).work, edges
-        )
+        pack_direct(plan.k, plan.dtype).call(self._storage, plan.grids, _workspace(plan).scratch, edges)
         return edges
 
     def _predict(self, edges: FloatArray, x: FloatArray) -> FloatArray:
         """Return the outputs at x by packed edges."""
         plan = self.plan
-        kernel = predict_direct(plan.k, plan.dtype)
+        predict = predict_direct(plan.k, plan.dtype)
         y = np.empty((len(x), plan.width[-1]), plan.dtype)
-        network = plan.tables, edges, plan.layout, plan.offsets
         parts = _parts(len(x), plan, _PREDICTION_WORK // plan.dtype.itemsize)
 
         def task(part: int) -> None:
-            rows, space = parts[part], _workspace(plan)
-            kernel(x[rows], *network, space.work, space.index, y[rows])
+            rows = parts[part]
+            predict.call(x[rows], plan.grids, edges, _workspace(plan).scratch, y[rows])
 
         run_tasks(task, len(parts))
         return y
 
     def loss(self, x: FloatArray, goal: Targets) -> float:
         """Return the loss: the same bits as :meth:`loss_and_grad` returns."""
-        kernel, y = loss_direct(goal.loss), self.predict(x)
+        kernel, y, compared = loss_direct(goal.loss, self.plan.dtype), self.predict(x), goal.for_kernel()
+        n_out, outputs = y.shape[1], y.reshape(-1)
 
         def fill(part: slice, _: FloatArray) -> float:
-            with borrowed("outputs", BLOCK * y.shape[1], self.plan.dtype) as y_bar:
-                return float(kernel(y, part.start, part.stop, *goal.for_kernel(), y_bar))
+            with borrowed("outputs", BLOCK * n_out, self.plan.dtype) as y_bar:
+                return float(kernel.call(outputs, part.start, part.stop, compared, n_out, y_bar))
 
         return self._sum(len(x), fill, np.empty(0, self.plan.dtype)) / goal.total
 
     def loss_and_grad(self, x: FloatArray, goal: Targets) -> tuple[float, FloatArray]:
         """Return the loss and its gradient by the parameters."""
-        plan, space = self.plan, _workspace(self.plan)
+        plan, space, compared = self.plan, _workspace(self.plan), goal.for_kernel()
         kernel, grad = gradient_direct(plan.k, plan.dtype, goal.loss), np.empty(plan.n_params, plan.dtype)
-        target, network = goal.for_kernel(), (plan.tables, plan.firsts, space.edges, plan.layout, plan.offsets)
-        self._pack(space.edges)
+        edges = self._pack(space.edges)
 
         def fill(part: slice, grads: FloatArray) -> float:
-            own = _workspace(plan)
-            return float(kernel(x, part.start, part.stop, *target, *network, own.work, own.index, grads))
+            scratch = _workspace(plan).scratch
+            return float(kernel.call(x, part.start, part.stop, compared, plan.grids, edges, scratch, grads))
 
         grads = space.grads[: plan.sizes.grads]
         loss = self._sum(len(x), fill, grads)
-        unpack_direct(plan.dtype)(grads, self._storage, plan.layout, plan.trained, grad)
+        unpack_direct(plan.dtype).call(grads, self._storage, plan.grids.layers, grad)
         return loss / goal.total, grad
 
     def _sum(self, n: int, fill: Callable[[slice, FloatArray], float], total: FloatArray) -> float:

@@ -14,8 +14,8 @@ import numpy as np
 
 from numkan._check import FloatArray
 from numkan.layer import direct
-from numkan.layer import layout as at
 from numkan.layer.layer import KANLayer
+from numkan.layer.layout import LAYER, PARTS, Grids, Scratch
 from numkan.layer.work import aligned_empty
 from numkan.spline.pieces import Pieces, function_lanes
 
@@ -56,11 +56,8 @@ class DirectPlan:
 
     k: int
     dtype: np.dtype[Any]
-    tables: Any  # of all grids, see `direct.DirectTables`
-    firsts: Any  # the integer tables
-    layout: Any  # (depth, N_FIELDS): sizes and offsets of each layer, see `layer/layout.py`
-    trained: Any  # (depth, 2): whether scale_base and scale_sp are parameters
-    offsets: Any  # (N_PARTS,): where the parts of the scratch memory begin
+    grids: Grids
+    scratch: Scratch  # its offsets; every thread adds memory of its own
     width: tuple[int, ...]  # inputs, and outputs of each layer
     n_params: int
     sizes: Sizes
@@ -71,35 +68,32 @@ def direct_plan(layers: Sequence[KANLayer], numbers: FloatArray) -> DirectPlan |
     """Return the plan of a network whose parameters lie in `numbers`, or None where the form does not suit it."""
     if not _suits(layers):
         return None
-    layout = _shapes(layers, numbers)
-    if layout is None:
+    records = _shapes(layers, numbers)
+    if records is None:
         return None  # another thread is changing the network's shape
     k, dtype = layers[0].k, layers[0].dtype
     pieces = [layer.pieces for layer in layers]
-    n_inputs = direct.padded(layout[:, at.N_IN], dtype)  # samples are transposed in squares
-    layout[:, at.INPUTS] = _begins(n_inputs)
-    sizes = _plan_edges(layout, pieces, k, dtype)
+    n_inputs = direct.padded(records["n_in"], dtype)  # samples are transposed in squares
+    records["inputs"] = _begins(n_inputs)
+    sizes = _plan_edges(records, pieces, k, dtype)
     if sizes is None:
         return None
     floats, integers = _Store(dtype), _Store(np.dtype(np.int32))
-    if not _store_tables(layout, pieces, k, floats, integers):
+    if not _store_tables(records, pieces, k, floats, integers):
         return None
-    parts = _scratch_parts(layout, n_inputs, k, dtype)
+    parts = _scratch_parts(records, n_inputs, k, dtype)
     if max(floats.size, parts.sum()) * dtype.itemsize > _MAX_SCRATCH_BYTES:
         return None
     n_edges, n_grads = sizes
     return DirectPlan(
         k=k,
         dtype=dtype,
-        tables=floats.flat(),
-        firsts=integers.flat(),
-        layout=layout,
-        trained=np.array([[layer.sb_trainable, layer.sp_trainable] for layer in layers], np.int64),
-        offsets=_begins(parts),
+        grids=Grids(records, floats.flat(), integers.flat()),
+        scratch=Scratch(**dict(zip(PARTS, _begins(parts).tolist(), strict=True)), work=None, index=None),
         width=(layers[0].n_in, *(layer.n_out for layer in layers)),
         n_params=sum(layer.n_params for layer in layers),
         sizes=Sizes(int(parts.sum()), int(n_inputs.sum()) * direct.BLOCK, n_edges, n_grads),
-        sample_work=int((layout[:, at.N_IN] * (_INPUT_WORK + (k + 2) * layout[:, at.N_OUT])).sum()),
+        sample_work=int((records["n_in"] * (_INPUT_WORK + (k + 2) * records["n_out"])).sum()),
     )
 
 
@@ -112,61 +106,67 @@ def _suits(layers: Sequence[KANLayer]) -> bool:
 
 
 def _shapes(layers: Sequence[KANLayer], numbers: FloatArray) -> Any:
-    """Return the layout with the sizes of each layer and its parameters; None where they do not lie in `numbers`."""
-    layout = np.zeros((len(layers), at.N_FIELDS), np.int64)
-    for row, layer in zip(layout, layers, strict=True):
-        row[[at.N_IN, at.N_OUT, at.N_BASIS, at.KIND]] = layer.n_in, layer.n_out, layer.G + layer.k, layer._base.kind
-        row[at.WIDTH], row[at.N_PIECES] = direct.row_width(layer.n_out, layer.dtype), layer.pieces.first.shape[1]
+    """Return the records with the sizes of each layer and its parameters; None where they do not lie in `numbers`."""
+    records: Any = np.zeros(len(layers), LAYER)
+    for record, layer in zip(records, layers, strict=True):
+        record.n_in, record.n_out, record.n_basis, record.kind = (
+            layer.n_in,
+            layer.n_out,
+            layer.G + layer.k,
+            layer._base.kind,
+        )
+        record.width, record.n_pieces = direct.row_width(layer.n_out, layer.dtype), layer.pieces.first.shape[1]
+        record.trains_base, record.trains_sp = layer.sb_trainable, layer.sp_trainable
         views = layer._coef, layer._scale_base, layer._scale_sp, layer._mask
         if not all(np.may_share_memory(view, numbers) for view in views):
             return None
-        row[[at.COEF, at.SCALE_BASE, at.SCALE_SP, at.MASK]] = [
+        record.coef, record.scale_base, record.scale_sp, record.mask = (
             (view.ctypes.data - numbers.ctypes.data) // numbers.itemsize for view in views
-        ]
-    return layout
+        )
+    return records
 
 
-def _plan_edges(layout: Any, pieces: Sequence[Pieces], k: int, dtype: np.dtype[Any]) -> tuple[int, int] | None:
-    """Complete the layout of packed edges and their gradient, and return their lengths; None if they are too long."""
-    n_in, width = layout[:, at.N_IN], layout[:, at.WIDTH]
-    layout[:, at.PIECE_STRIDE] = direct.piece_stride(k, width)
-    sizes = _lines(n_in * layout[:, at.N_PIECES] * layout[:, at.PIECE_STRIDE], dtype)
+def _plan_edges(records: Any, pieces: Sequence[Pieces], k: int, dtype: np.dtype[Any]) -> tuple[int, int] | None:
+    """Complete the records of packed edges and their gradient, and return their lengths; None if they are too long."""
+    n_in, width = records["n_in"], records["width"]
+    records["piece_stride"] = direct.piece_stride(k, width)
+    sizes = _lines(n_in * records["n_pieces"] * records["piece_stride"], dtype)
     if sizes.sum() * dtype.itemsize > _MAX_POLYNOMIAL_BYTES or width.max() * dtype.itemsize > MAX_ROW_BYTES:
         return None
     scales = _lines(n_in * width, dtype)
-    layout[:, at.EDGES], layout[:, at.SCALES] = _begins(sizes), int(sizes.sum()) + _begins(scales)
-    gradient = _lines(n_in * (layout[:, at.N_BASIS] + 1) * width, dtype)
-    layout[:, at.GRADS] = _begins(gradient)
+    records["edges"], records["scales"] = _begins(sizes), int(sizes.sum()) + _begins(scales)
+    gradient = _lines(n_in * (records["n_basis"] + 1) * width, dtype)
+    records["grads"] = _begins(gradient)
     return int(sizes.sum() + scales.sum()), int(gradient.sum())
 
 
-def _store_tables(layout: Any, pieces: Sequence[Pieces], k: int, floats: _Store, integers: _Store) -> bool:
-    """Append the tables of all grids and complete the layout; return False where a grid does not suit the look-up."""
-    for row, own in zip(layout, pieces, strict=True):
+def _store_tables(records: Any, pieces: Sequence[Pieces], k: int, floats: _Store, integers: _Store) -> bool:
+    """Append the tables of all grids and complete the records; return False where a grid does not suit the look-up."""
+    for record, own in zip(records, pieces, strict=True):
         tables = direct.direct_tables(own, k)
         if tables is None or not np.isfinite(tables.matrices).all():
             return False  # gradients are summed over pieces without samples too
-        row[[at.LOCAL, at.MATRICES, at.CELLS, at.HINTS]] = [floats.put(table) for table in tables[:-1]]
-        row[at.FIRST], row[at.N_CELLS] = integers.put(tables.first), tables.hints.shape[1]
+        record.local, record.matrices, record.cells, record.hints = (floats.put(table) for table in tables[:-1])
+        record.first, record.n_cells = integers.put(tables.first), tables.hints.shape[1]
     return True
 
 
-def _scratch_parts(layout: Any, n_inputs: Any, k: int, dtype: np.dtype[Any]) -> Any:
+def _scratch_parts(records: Any, n_inputs: Any, k: int, dtype: np.dtype[Any]) -> Any:
     """Return the lengths of the parts of the scratch memory."""
-    total, widest = int(n_inputs.sum()), int(layout[:, at.WIDTH].max())
+    total, widest = int(n_inputs.sum()), int(records["width"].max())
     parts = {
-        at.VALUES: int(n_inputs.max()) * direct.BLOCK,
-        at.POINTS: 2 * total * direct.BLOCK,
-        at.SLOPES: 2 * total * direct.BLOCK,
-        at.COTANGENTS: widest * direct.BLOCK,
-        at.INPUT_COTANGENTS: widest * direct.BLOCK,
-        at.BUFFER: max(
-            int((layout[:, at.N_BASIS] * layout[:, at.WIDTH]).max()),
+        "values": int(n_inputs.max()) * direct.BLOCK,
+        "points": 2 * total * direct.BLOCK,
+        "slopes": 2 * total * direct.BLOCK,
+        "cotangents": widest * direct.BLOCK,
+        "input_cotangents": widest * direct.BLOCK,
+        "buffer": max(
+            int((records["n_basis"] * records["width"]).max()),
             function_lanes(k) * max(direct.BLOCK, direct.MAX_SUMS),
         ),
-        at.OUTPUTS: widest * direct.BLOCK,
+        "outputs": widest * direct.BLOCK,
     }
-    return _lines([parts[part] for part in range(at.N_PARTS)], dtype)
+    return _lines([parts[part] for part in PARTS], dtype)
 
 
 def _begins(sizes: Any) -> Any:

@@ -2,11 +2,29 @@
 
 from __future__ import annotations
 
+from typing import Any, NamedTuple
+
 import numpy as np
 
 from numkan.compile import kernel
 
-__all__ = ["cross_entropy", "linear", "squared"]
+__all__ = ["Goal", "Rows", "cross_entropy", "linear", "squared"]
+
+
+class Goal(NamedTuple):
+    """What the outputs at all samples are compared with."""
+
+    target: Any  # (n * n_out,) targets, or (n,) integer labels, flat
+    weight: Any  # (n,), or (0,) for ones
+    scale: float  # factor of a sample's derivative
+
+
+class Rows(NamedTuple):
+    """Rows of outputs, or of their cotangents, in a flat array."""
+
+    numbers: Any  # flat
+    at: int  # where the first row begins
+    width: int  # from one row to the next
 
 
 @kernel
@@ -30,61 +48,63 @@ def _sum_of_squares(y, at, target, goal, n_out):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def squared(y, y_at, count, n_out, target, weight, begin, scale, y_bar, bar_at, bar_width):  # type: ignore[no-untyped-def]
-    """Return sum w e^2 over `count` samples, and fill y_bar with 2 * scale * w * e; y_bar may be y.
+def squared(y, goal, begin, count, n_out, y_bar):  # type: ignore[no-untyped-def]
+    """Return sum w e^2 over `count` samples, and fill y_bar with 2 * scale * w * e.
 
-    All arrays are flat: y has the samples' outputs from y_at on, y_bar from bar_at on in rows of bar_width; target
-    (n * n_out,) and weight (n,), or (0,) for ones, have all samples, these from number `begin` on.
+    y, y_bar: `Rows` of these samples, which may be the same. goal: `Goal` of all samples, of which these are number
+    `begin` and so on.
     """
-    scale, weighted = y_bar.dtype.type(2.0 * scale), weight.shape[0] > 0
+    outputs, bars, target, weight = y.numbers, y_bar.numbers, goal.target, goal.weight
+    scale, weighted = bars.dtype.type(2.0 * goal.scale), weight.shape[0] > 0
     loss = 0.0
     for s in range(count):
         factor = scale * weight[begin + s] if weighted else scale
-        at, to = np.uint64(y_at + s * n_out), np.uint64(bar_at + s * bar_width)
-        goal = np.uint64((begin + s) * n_out)
+        at, to = np.uint64(y.at + s * y.width), np.uint64(y_bar.at + s * y_bar.width)
+        own = np.uint64((begin + s) * n_out)
         if n_out == 1:  # two loops of one turn each would take three times as long
-            e = y[at] - target[goal]
-            row, y_bar[to] = np.float64(e) * np.float64(e), factor * e
+            e = outputs[at] - target[own]
+            row, bars[to] = np.float64(e) * np.float64(e), factor * e
         else:
-            row = _sum_of_squares(y, at, target, goal, n_out)
+            row = _sum_of_squares(outputs, at, target, own, n_out)
             for o in range(np.uint64(n_out)):
-                y_bar[to + o] = factor * (y[at + o] - target[goal + o])
+                bars[to + o] = factor * (outputs[at + o] - target[own + o])
         loss += row * weight[begin + s] if weighted else row
     return loss
 
 
 @kernel
-def cross_entropy(y, y_at, count, n_out, label, weight, begin, scale, y_bar, bar_at, bar_width):  # type: ignore[no-untyped-def]
+def cross_entropy(y, goal, begin, count, n_out, y_bar):  # type: ignore[no-untyped-def]
     """Return sum w (log sum exp y - y_label), and fill y_bar with scale * w * (softmax - one at the label).
 
-    Arrays as in `squared`; label (n,).
+    Arguments as in `squared`, with labels for targets.
     """
-    scale, weighted = y_bar.dtype.type(scale), weight.shape[0] > 0
+    outputs, bars, weight = y.numbers, y_bar.numbers, goal.weight
+    scale, weighted = bars.dtype.type(goal.scale), weight.shape[0] > 0
     loss = 0.0
     for s in range(count):
         factor = scale * weight[begin + s] if weighted else scale
-        at, to, own = y_at + s * n_out, bar_at + s * bar_width, label[begin + s]
-        top = y[at]
+        at, to, own = y.at + s * y.width, y_bar.at + s * y_bar.width, goal.target[begin + s]
+        top = outputs[at]
         for o in range(1, n_out):
-            top = y[at + o] if y[at + o] > top or y[at + o] != y[at + o] else top
-        over = np.float64(top - y[at + own])
+            top = outputs[at + o] if outputs[at + o] > top or outputs[at + o] != outputs[at + o] else top
+        over = np.float64(top - outputs[at + own])
         total = 0.0
         for o in range(n_out):
-            y_bar[to + o] = np.exp(y[at + o] - top)
-            total += y_bar[to + o]
+            bars[to + o] = np.exp(outputs[at + o] - top)
+            total += bars[to + o]
         for o in range(n_out):
-            y_bar[to + o] = factor * (y_bar[to + o] / y_bar.dtype.type(total))
-        y_bar[to + own] -= factor
+            bars[to + o] = factor * (bars[to + o] / bars.dtype.type(total))
+        bars[to + own] -= factor
         row = np.log(total) + over
         loss += row * weight[begin + s] if weighted else row
     return loss
 
 
 @kernel
-def linear(y, y_at, count, n_out, target, weight, begin, scale, y_bar, bar_at, bar_width):  # type: ignore[no-untyped-def]
-    """Fill y_bar with target, which holds cotangents of the outputs; return 0. Arrays as in `squared`."""
+def linear(y, goal, begin, count, n_out, y_bar):  # type: ignore[no-untyped-def]
+    """Fill y_bar with the targets, which are cotangents of the outputs; return 0. Arguments as in `squared`."""
     for s in range(count):
-        at, to = (begin + s) * n_out, bar_at + s * bar_width
+        at, to = (begin + s) * n_out, y_bar.at + s * y_bar.width
         for o in range(n_out):
-            y_bar[to + o] = target[at + o]
+            y_bar.numbers[to + o] = goal.target[at + o]
     return 0.0

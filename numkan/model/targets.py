@@ -9,6 +9,7 @@ import numpy as np
 
 from numkan._check import FloatArray, as_float_array, check_finite
 from numkan._real import as_plain_array
+from numkan.model.loss_kernels import Goal, Rows
 from numkan.model.losses import LINEAR, Loss, loss_function, loss_kernel
 
 __all__ = ["Targets", "targets"]
@@ -32,10 +33,9 @@ class Targets(NamedTuple):
         """Whether kernels compute the loss; else Python does, of the outputs at all samples: see :meth:`linear`."""
         return self.loss.kernel is not None
 
-    def for_kernel(self) -> tuple[Any, FloatArray, float]:
+    def for_kernel(self) -> Goal:
         """Return flat targets or labels, weights, and the factor of a sample's loss."""
-        target = self.y.reshape(-1) if len(self.y) else self.label
-        return target, self.weight, 1.0 / self.total
+        return Goal(self.y.reshape(-1) if len(self.y) else self.label, self.weight, 1.0 / self.total)
 
     def take(self, rows: Any, weight: FloatArray, total: float) -> Targets:
         """Return those of some samples, with other weights."""
@@ -45,9 +45,8 @@ class Targets(NamedTuple):
     def part(self, rows: slice, predicted: FloatArray, y_bar: FloatArray) -> float:
         """Return the share of some rows in a compiled loss, and fill y_bar with its derivative by their outputs."""
         count, n_out = predicted.shape
-        target, weight, scale = self.for_kernel()
-        samples = predicted.reshape(-1), 0, count, n_out
-        loss = loss_kernel(self.loss)(*samples, target, weight, rows.start, scale, y_bar.reshape(-1), 0, n_out)
+        outputs, bars = (Rows(array.reshape(-1), 0, n_out) for array in (predicted, y_bar))
+        loss = loss_kernel(self.loss)(outputs, self.for_kernel(), rows.start, count, n_out, bars)
         return float(loss) / self.total
 
     def loss_of(self, predicted: FloatArray) -> float:
