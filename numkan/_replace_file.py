@@ -21,8 +21,8 @@ _PREFIX, _SUFFIX = ".numkan-", ".tmp"
 _ABANDONED = 86_400.0
 
 
-def replace_file(path: str | os.PathLike[str], write: Callable[[IO[bytes]], object]) -> None:
-    """Let `write` write to a new file, which then takes the place of the one under `path`.
+def replace_file(path: str | os.PathLike[str], write: Callable[[IO[bytes]], object], name: str = "path") -> None:
+    """Let `write` write to a new file, which then takes the place of the one under `path`, an argument of that name.
 
     Behind a link, that is the file that it points to. Mode and owner of an older file stay; other hard links to it keep
     the older content.
@@ -35,7 +35,7 @@ def replace_file(path: str | os.PathLike[str], write: Callable[[IO[bytes]], obje
         If there is something that is neither a file nor a folder.
     """
     target = Path(os.path.realpath(path))
-    is_there = _may_be_written(target)
+    is_there = _may_be_written(target, name)
     _remove_abandoned(target.parent)
     unfinished = target.with_name(f"{_PREFIX}{secrets.token_hex(8)}{_SUFFIX}")
     try:
@@ -53,14 +53,14 @@ def replace_file(path: str | os.PathLike[str], write: Callable[[IO[bytes]], obje
     _sync_folder(target.parent)
 
 
-def _may_be_written(target: Path) -> bool:
+def _may_be_written(target: Path, name: str) -> bool:
     """Return whether the file is there, or raise what `open` would where it must not be replaced."""
     try:
         mode = target.stat().st_mode
     except FileNotFoundError:
         return False
     if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
-        raise ValueError(f"Argument `path` must name a file, not {os.fspath(target)!r}, which is a pipe or a device.")
+        raise ValueError(f"Argument `{name}` must name a file, not {os.fspath(target)!r}, which is a pipe or a device.")
     with open(target, "r+b"):
         return True
 

@@ -22,7 +22,7 @@ from numkan.model.network import Network
 from numkan.train import FitResult, FitStatus, Stage, session, start, with_adam, with_lbfgs
 from numkan.train.commit import scratch_copy
 from numkan.train.plan import make_plan
-from numkan.train.samples import batches, check_samples, split
+from numkan.train.samples import Batches, check_samples, split
 from tests.clocks import wind
 from tests.network_cases import TANH
 
@@ -412,7 +412,7 @@ def test_batches_take_every_sample_once_an_epoch_but_for_an_incomplete_last_batc
     x, y = data(23)
     weight = np.linspace(1, 2, 23)
     samples = check_samples(small(), x, y, "mse", weight)
-    drawn = list(itertools.islice(batches(samples, 5, np.random.default_rng(0)), 8))
+    drawn = list(itertools.islice(Batches(samples, 5, np.random.default_rng(0)), 8))
     for epoch in (drawn[:4], drawn[4:]):
         rows = np.concatenate([batch.x for batch in epoch])
         assert len(np.unique(rows, axis=0)) == 20

@@ -158,6 +158,27 @@ class Adam:
         step = self.state.step if step is None else check_integer("step", step, 0)
         self._begin(start_vector("x", x), moments, step, "x")
 
+    def _memory_state(self) -> dict[str, Any]:
+        """Return all that the next step depends on, in arrays and numbers: see :meth:`_go_on`."""
+        x, grad, m, v, state = self._now
+        status = None if self.status is None else int(self.status)
+        return {
+            "x": x,
+            "fun": state.fun,
+            "grad": grad,
+            "step": state.step,
+            "m": m,
+            "v": v,
+            "t": state.t,
+            "status": status,
+        }
+
+    def _go_on(self, state: dict[str, Any]) -> None:
+        """Go on from such a state, with the same bits as the run that it is of; nothing is evaluated."""
+        x, grad, m, v = (state[name] for name in ("x", "grad", "m", "v"))
+        self._show(x, state["fun"], grad, m, v, state["step"], state["t"], 0.0)
+        self.status = None if state["status"] is None else Status(state["status"])
+
     def __iter__(self) -> Iterator[AdamState]:
         while self.step():
             yield self.state

@@ -143,6 +143,31 @@ class LBFGS:
         start = start_vector("x", x)
         self._begin(objective, start, *objective.at_start("x", start), step=self.state.step)
 
+    def _memory_state(self) -> dict[str, Any]:
+        """Return all that the next step depends on, in arrays and numbers: see :meth:`_go_on`."""
+        s, y = zip(*self.pairs.pairs(), strict=True) if len(self.pairs) else ((), ())
+        return {
+            "x": self._now.x,
+            "fun": self.state.fun,
+            "grad": self._now.grad,
+            "step": self.state.step,
+            "s": np.array(s, self._now.x.dtype).reshape(-1, self._now.x.size),
+            "y": np.array(y, self._now.x.dtype).reshape(-1, self._now.x.size),
+            "losses": list(self._losses),
+            "reach": self._reach,
+            "status": None if self.status is None else int(self.status),
+        }
+
+    def _go_on(self, state: dict[str, Any]) -> None:
+        """Go on from such a state, with the same bits as the run that it is of."""
+        self.pairs = CurvaturePairs(self._memory, state["x"].size, state["x"].dtype)
+        for s, y in zip(state["s"], state["y"], strict=True):
+            self.pairs.add(s, y)
+        self._losses = deque(state["losses"], maxlen=_WINDOW + 1)
+        self._reach = state["reach"]
+        self._show(state["x"], state["fun"], state["grad"], state["step"], 0.0, "none")
+        self.status = None if state["status"] is None else Status(state["status"])
+
     def __iter__(self) -> Iterator[LBFGSState]:
         while self.step():
             yield self.state

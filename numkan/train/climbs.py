@@ -13,15 +13,16 @@ from numkan.model.least_squares import LeastSquares
 from numkan.train.box import LEAVES, excess
 from numkan.train.commit import scratch_copy
 from numkan.train.history import FitResult, FitStatus
-from numkan.train.least_squares import LeastSquaresOptions, LeastSquaresStages, Reached
+from numkan.train.least_squares import LeastSquaresOptions, LeastSquaresStages
 from numkan.train.objective import sample_loss, where_not_finite
 from numkan.train.order import ROUNDING, falls_too_little, neighbours_agree
 from numkan.train.point import underflow
+from numkan.train.reached import Reached
 from numkan.train.run import climb, conclude, run_stage
 from numkan.train.samples import Samples
+from numkan.train.search_start import SearchForStart
 from numkan.train.session import Best, Ended, Session
 from numkan.train.start import NotFiniteError
-from numkan.train.starts import find_start
 
 __all__ = ["fit_by_least_squares"]
 
@@ -76,12 +77,11 @@ class _Climbs:
     def __init__(
         self, session: Session, everything: Samples, options: LeastSquaresOptions, rng: np.random.Generator
     ) -> None:
-        self._session, self._everything, self._options, self._rng = session, everything, options, rng
+        self._session, self._everything, self._options = session, everything, options
         self._stages = LeastSquaresStages(session, everything, options)
         self._origin = self._stages.reached.splines  # in the shape of the model, as it came
         self._held = math.nan
-        self._tried: tuple[float, ...] = ()
-        self._start_seconds = 0.0
+        self._search = SearchForStart(session, self._stages, options.restarts, rng)
 
     def run(self) -> tuple[FitStatus, str]:
         """Find a start, climb the ladder, fit all samples, and cover the box of the data; return how it ended."""
@@ -112,14 +112,7 @@ class _Climbs:
         """Find a start, or take the model as it is. From then on time is kept for the last fit, if there is one."""
         session, stages = self._session, self._stages
         if self._options.redraw:
-            began = session.seconds
-            start = find_start(
-                self._origin, stages.x, stages.y, stages.root_weight, self._options.restarts, self._rng,
-                session.check_time,
-            )  # fmt: skip
-            stages.reached.splines, stages.reached.noises = start.splines, [start.residual]
-            self._tried += start.tried
-            self._start_seconds += session.seconds - began
+            session.journal.do("start", self._search)
         else:
             problem = LeastSquares(self._origin.layers, stages.x, stages.y, stages.root_weight)
             stages.reached.noises = [math.sqrt(problem.loss(self._origin.vector) / stages.y.size)]
@@ -284,7 +277,7 @@ class _Climbs:
             noise=reached.evidence.noise * width,
             freedom=reached.evidence.freedom,
             gcv=reached.evidence.score * width,
-            starts=tuple(width * residual for residual in self._tried),
-            start_seconds=self._start_seconds,
+            starts=tuple(width * residual for residual in self._search.tried),
+            start_seconds=self._search.seconds,
             weights=tuple(reached.weights or ()),
         )

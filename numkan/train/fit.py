@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -20,6 +21,7 @@ from numkan.train.gradient import fit_by_gradients
 from numkan.train.history import FitResult, FitState
 from numkan.train.least_squares import LeastSquaresOptions
 from numkan.train.plan import holdout, make_plan
+from numkan.train.same_fit import Files, facts_of
 from numkan.train.samples import Samples, check_samples, merged, split, validation_samples
 from numkan.train.scale import Scale
 from numkan.train.session import Session, Settings
@@ -60,6 +62,9 @@ def fit(
     effort: float = 1.0,
     time_limit: float | None = None,
     random_state: int | np.random.Generator | None = 0,
+    checkpoint: str | os.PathLike[str] | None = None,
+    every: int = 10,
+    resume: str | os.PathLike[str] | None = None,
 ) -> FitResult:
     """Train the model on samples, in place.
 
@@ -146,6 +151,16 @@ def fit(
         Source of the random numbers (starts, validation samples, mini-batches). The same one gives the same bits on one
         machine with one build of BLAS and the same settings of Numba, whatever the number of threads of numkan and of
         BLAS, and however busy the machine is (unless `time_limit` is given).
+    checkpoint : str or path, optional
+        A file from which the fit can go on where it was stopped, by Ctrl-C, a crash or a kill. It is written when the
+        fit begins and ends, and after every `every` accepted steps, before `callback` is called; it is complete under
+        its name, whatever happens.
+    every : int
+    resume : str or path, optional
+        A checkpoint to go on from, with the same model as it was when that fit began, the same data and settings:
+        a ValueError says what differs. (`checkpoint`, `every`, `callback`, `progress` and `time_limit` may be others.)
+        The fit ends with the same bits as without the stop; `callback` sees only new steps, of which fewer than `every`
+        are repeated. Seconds before the stop count, also against `time_limit`. A fit that had ended ends at once.
 
     Returns
     -------
@@ -154,6 +169,9 @@ def fit(
 
     Raises
     ------
+    OSError
+        If a checkpoint cannot be read or written. As the fit begins, the model is as it was; later, at the last
+        accepted step.
     ValueError, TypeError
         If an argument is not as said; the model is as it was. A loss that becomes NaN or infinite is no error: the fit
         ends with the best parameters met, and the result says where it began.
@@ -165,7 +183,8 @@ def fit(
     Ctrl-C, like any other exception that a signal handler raises, is raised on and leaves the model at the last
     accepted step; or after it, with its grids already laid anew for the next steps, which may change the loss by
     a fraction of a percent. While a kernel compiles, signals wait for its end, some seconds at most. A fit can be gone
-    on with: call it again (the memory of the optimizer begins empty).
+    on with: from a checkpoint as if it had never stopped, or else call it again (the memory of the optimizer begins
+    empty).
 
     BLAS has one thread while a fit runs, in `callback` too, and in other threads of Python; then it has again what it
     had. (Accelerate, on macOS, cannot be limited.)
@@ -208,6 +227,8 @@ def fit(
     )
     samples = check_samples(self, x, y, loss, sample_weight)
     rng = check_seed("random_state", random_state)
+    files = Files(checkpoint, every, resume)
+    files.begin(rng, is_anew=random_state is None)
     redraw = _redraws(self, start, settings.update_grid)
     effort = check_number("effort", effort, 0.0, exclusive=True)
     restarts, climbs = _budget(restarts, effort)
@@ -229,17 +250,20 @@ def fit(
             plan.chosen["penalty"] = f"{weight:g}: on curves that rise, which keeps probabilities off 0 and 1"
     if plan.method == "lm" and not squares:
         raise ValueError("Argument `method` must not be 'lm' for a loss other than 'mse', or with `lamb`: use 'lbfgs'.")
+    others = {"start": start, "restarts": restarts, "effort": climbs, "penalty": penalty, "anew": settings.anew}
+    journal = files.journal(lambda: facts_of(self, samples, held, plan, settings, others))
     with np.errstate(all="ignore"):  # what is not finite is found where it counts
         if plan.method != "lm":
             scale = Scale.of(train, settings.penalties, drawn=start != "keep" and as_drawn)
-            result = fit_by_gradients(Session(self, train, held, plan, settings, scale), rng)
+            result = fit_by_gradients(Session(self, train, held, plan, settings, scale, journal), rng)
             return _with_note(result) if result.success and "penalty" in plan.chosen else result
         plan.chosen["start"] = (
             "redraw: the model is as its constructor drew it" if redraw else "keep: the model goes on"
         )
         options = LeastSquaresOptions(redraw, restarts, climbs, penalty)
         train, everything = merged(train), merged(samples if isinstance(validation, str) else train)
-        return fit_by_least_squares(Session(self, train, held, plan, settings), everything, options, rng)
+        session = Session(self, train, held, plan, settings, journal=journal)
+        return fit_by_least_squares(session, everything, options, rng)
 
 
 def _as_called(callback: Callable[[FitState], object]) -> Callable[[FitState], object]:

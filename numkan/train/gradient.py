@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from numkan._blas import one_blas_thread
-from numkan._check import FloatArray
+from numkan._check import FloatArray, check_integer
 from numkan.model.network import Network
 from numkan.optimize.objective import FunAndGrad
 from numkan.train.constant import moving
@@ -16,9 +16,11 @@ from numkan.train.curves import CurvePenalty
 from numkan.train.history import FitResult
 from numkan.train.objective import TrainingObjective, sample_loss, where_not_finite
 from numkan.train.run import climb, conclude
-from numkan.train.samples import batches
+from numkan.train.samples import Batches
 from numkan.train.session import Session
 from numkan.train.start import NotFiniteError, first_grids, lay_grids, units
+from numkan.train.stepper_state import restore_stepper
+from numkan.train.tree import Tree, array, integer, items, network_of, network_tree, reals
 from numkan.train.with_adam import WithAdam
 from numkan.train.with_lbfgs import WithLBFGS
 
@@ -66,6 +68,7 @@ class GradientStages:
         self._work = session.start
         self._steps: Steps = WithLBFGS() if session.plan.method == "lbfgs" else WithAdam(session.plan)
         self._is_starting = False
+        self._step, self._objectives = 0, list[float]()  # of this stage, since grids were laid anew
 
     # --- grids ----------------------------------------------------------------------------------------------------
 
@@ -84,6 +87,7 @@ class GradientStages:
         session.begin_stage()
         self._adopt(work, units(work, session.samples))
         self._start(lambda z: self._steps.begin(self._evaluate, z))
+        self._step, self._objectives = 0, [self._steps.stepper.state.fun]
         loss, objective = self._objective.everywhere()
         session.last_validation = self._measure_validation()
         penalties = session.settings.penalties
@@ -95,11 +99,11 @@ class GradientStages:
     def _adopt(self, work: Network, unit: FloatArray) -> None:
         """Take a network on other grids, and make its objective."""
         session, size, n = self._session, self._session.plan.batch_size, len(self._session.samples)
-        drawn = None if size is None or size >= n else batches(session.samples, size, self._rng)
+        drawn = None if size is None or size >= n else Batches(session.samples, size, self._rng)
         penalties = session.scale.penalties(session.settings.penalties)
         weight = math.ldexp(session.settings.curves, -session.scale.losses)
         curves = CurvePenalty(work, weight) if weight else None
-        self._work = work
+        self._work, self._drawn = work, drawn
         self._objective = TrainingObjective(work, session.samples, penalties, unit, session.scale.unit, drawn, curves)
         self._moving = moving(work, session.held_edges)
 
@@ -135,22 +139,23 @@ class GradientStages:
     def train(self, grid: int) -> str:
         """Take the steps of a stage; return why it ended."""
         session, plan, steps = self._session, self._session.plan, self._steps
-        updates = self._update_steps()
-        objectives = [steps.stepper.state.fun]
-        for step in range(1, plan.steps + 1):
-            session.check_time()
-            if not steps.stepper.step():
-                return self._why_no_step()
-            self._accept(grid, step)
-            objectives.append(steps.stepper.state.fun)
+        updates, stepper = self._update_steps(), steps.stepper
+        for step in range(max(self._step, 1), plan.steps + 1):
+            if step > self._step:  # it is not the one at which a resumed fit was stopped
+                session.check_time()
+                if not stepper.step():
+                    return self._why_no_step()
+                self._step = step
+                self._accept(grid, step)
+            self._objectives.append(stepper.state.fun)
             if session.has_waited:
                 return "validation loss no better"
-            if steps.is_flat(objectives):
+            if steps.is_flat(self._objectives):
                 return "objective falls no further"
             if step in updates and step < plan.steps:
                 with np.errstate(over="ignore", invalid="ignore"):
                     self._update_grids()
-                objectives = [steps.stepper.state.fun]
+                self._objectives = [stepper.state.fun]
         return "all steps taken"
 
     def _update_steps(self) -> set[int]:
@@ -195,3 +200,35 @@ class GradientStages:
         if session.stage == len(session.grids) - 1:
             return session.has_waited
         return not session.stage_best[0] < session.before_stage * (1 - _LEAST_STAGE_GAIN)
+
+    # --- checkpoints ----------------------------------------------------------------------------------------------
+
+    @property
+    def work(self) -> Network:
+        """The scratch model, at the last accepted step of the stage."""
+        return self._work
+
+    def state(self, *, under_way: bool) -> Tree:
+        """Return where a stage is; those that have ended leave nothing but the session's best point."""
+        if not under_way:
+            return {}
+        return {
+            "step": self._step,
+            "objectives": list(self._objectives),
+            "network": network_tree(self._work, self._objective.params(self._steps.stepper.state.x)),
+            "unit": self._objective.unit,
+            "stepper": self._steps.stepper._memory_state(),
+            "batches": None if self._drawn is None else list(self._drawn.place()),
+        }
+
+    def restore(self, state: Tree) -> None:
+        """Go to where a stage was."""
+        if not state:
+            return
+        work, theta = network_of(state["network"], self._session.start)
+        self._step, self._objectives = integer(state, "step"), reals(state["objectives"])
+        self._adopt(work, array(state["unit"], theta.shape, theta.dtype))
+        restore_stepper(self._steps.stepper, state["stepper"], theta.size)
+        if self._drawn is not None:
+            epoch, begin = items(state, "batches", 2)
+            self._drawn.go_to(epoch, check_integer("begin", begin, 0))

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from numkan._check import FloatArray
 from numkan.model.losses import LOSSES, Loss
 
-__all__ = ["FitResult", "FitState", "FitStatus", "History", "Recorder", "Stage"]
+__all__ = ["Ended", "FitResult", "FitState", "FitStatus", "History", "Recorder", "Stage"]
 
 
 class FitStatus(StrEnum):
@@ -34,6 +34,14 @@ class FitStatus(StrEnum):
     CALLBACK = "callback"
     NONFINITE = "non-finite"
     RANGE = "out of range"
+
+
+class Ended(Exception):
+    """The fit is over before its plan is."""
+
+    def __init__(self, status: FitStatus, message: str) -> None:
+        super().__init__(message)
+        self.status = status
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,6 +223,17 @@ class Recorder:
     def add(self, state: FitState) -> None:
         """Append one record."""
         self._rows.append(tuple(getattr(state, name) for name in _RECORDED))
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def rows(self, begin: int) -> FloatArray:
+        """Return the records from one on, (n_records, 7)."""
+        return np.array(self._rows[begin:], np.float64).reshape(-1, len(_RECORDED))
+
+    def replace(self, begin: int, rows: FloatArray) -> None:
+        """Let these be the records from one on."""
+        self._rows[begin:] = [tuple(row) for row in rows.tolist()]
 
     def history(self) -> History:
         """Return what has been recorded."""

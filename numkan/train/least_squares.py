@@ -7,23 +7,27 @@ put back into the caller's model, in its units, scales and dtype.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 
 import numpy as np
 
-from numkan._check import FloatArray
+from numkan._check import FloatArray, check_integer
 from numkan.base import given_base
 from numkan.model.least_squares import LeastSquares
+from numkan.model.network import Network
 from numkan.optimize import LevenbergMarquardt, Nielsen, Status
 from numkan.train.box import NEAR, box_points
 from numkan.train.evidence import Evidence, Smoothness
 from numkan.train.objective import where_not_finite
 from numkan.train.point import Point, SplineObjective, Units
+from numkan.train.reached import Reached, reached_of, reached_tree, weights_of
 from numkan.train.roughness import measures
 from numkan.train.samples import Samples
 from numkan.train.session import Session
 from numkan.train.splines import Splines
 from numkan.train.start import NotFiniteError
+from numkan.train.stepper_state import status_of
+from numkan.train.tree import Tree, array, items, real
 
 __all__ = ["LeastSquaresOptions", "LeastSquaresStages", "Reached"]
 
@@ -42,9 +46,6 @@ _UPDATES, _LAST_UPDATES, _STEPS_BETWEEN, _SETTLED = 8, 2, 6, 0.05
 #: `_MANY` of the targets, because the splines would run through the samples and show no noise.
 _FIRST_WEIGHT, _FIRST_WEIGHT_OF_MANY, _MANY = 1e-8, 1e-3, 0.5
 
-#: Residuals are falling if a stage has brought them below this share of the previous ones.
-_FALLING = 0.5
-
 #: Grids reach over the box of the data in training up to this degree, where the finest of the ladder has coefficients
 #: for no more than this share of the targets.
 _REACHING, _REACHING_SHARE = 3, 2.0 / 3.0
@@ -55,9 +56,6 @@ _LEAST_NOISE = 1e-15
 
 #: A finer grid must lower the score by this share, or the ladder ends.
 _LEAST_STAGE_GAIN = 0.1
-
-#: Before anything is known of the noise.
-_UNKNOWN = Evidence(math.nan, math.nan, math.inf)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,24 +69,12 @@ class LeastSquaresOptions:
 
 
 @dataclass(slots=True)
-class Reached:
-    """What the stages have led to, beside the best point of the session."""
+class _Place:
+    """Where a stage is."""
 
-    splines: Splines  #: at the best point
-    weights: list[FloatArray] | None = None
-    evidence: Evidence = _UNKNOWN
-    noises: list[float] = field(default_factory=lambda: [math.inf])  #: before the first stage, and after each
-    least_noise: float = 0.0  #: that held-out samples show
-    score_before: float = math.inf  #: of the stage before, without held-out samples
-
-    def copy(self) -> Reached:
-        """Return a copy that later stages do not change."""
-        return replace(self, noises=self.noises.copy())
-
-    @property
-    def is_falling(self) -> bool:
-        """Whether the residuals were still falling a good deal when the last stage began to be the last."""
-        return len(self.noises) > 1 and self.noises[-1] < _FALLING * self.noises[-2]
+    update: int = 0  #: updates of the weights that have been made
+    taken: int = 0  #: steps of the runs that have ended
+    step: int = 0  #: steps of the run that is under way
 
 
 class LeastSquaresStages:
@@ -115,6 +101,7 @@ class LeastSquaresStages:
         width, centre = self.units.width, self.units.centre
         splines = Splines.of(session.start, base=not options.redraw).holding(session.held_edges)
         self._splines = splines.scaled(1.0 / width, -centre / width)
+        self._place = _Place()
         self.reached = Reached(self._splines)
         self.is_last = False
         self.use(session.samples)
@@ -166,6 +153,7 @@ class LeastSquaresStages:
         self._objective = SplineObjective(point, problem, self.units)
         validation = session.validation
         self._judge = None if validation is None else LeastSquares(layers, *self._in_units(validation))
+        self._place = _Place()
         self._begin_steps(self._splines.vector)
         session.commit(self._work)
         loss, objective = self._consider(self._objective.params(self._stepper.state.x))
@@ -181,13 +169,16 @@ class LeastSquaresStages:
         return penalty
 
     def _begin_steps(self, z: FloatArray) -> None:
+        self._begin_at(z, _DAMPING)
+        self._session.evaluations += 1
+
+    def _begin_at(self, z: FloatArray, damping: float) -> None:
         try:
             self._stepper = LevenbergMarquardt(
-                self._objective.problem, z, rule=Nielsen(_DAMPING, scaled=True), ftol=_LEAST_GAIN, gtol=0.0
+                self._objective.problem, z, rule=Nielsen(damping, scaled=True), ftol=_LEAST_GAIN, gtol=0.0
             )
         except ValueError:
             raise NotFiniteError(where_not_finite(self._work, self._session.samples)) from None
-        self._session.evaluations += 1
 
     def _first_weights(self, splines: Splines, origin: Splines) -> list[FloatArray]:
         """Return the weights that a stage begins with.
@@ -215,39 +206,50 @@ class LeastSquaresStages:
 
     def train(self, grid: int) -> str:
         """Run, update the weights, and run on until they have settled; return why the stage ended."""
-        session, reached, taken = self._session, self.reached, 0
-        last = reached.evidence
+        place, steps = self._place, self._session.plan.steps
         updates = 0 if self._options.penalty is not None else _LAST_UPDATES if self.is_last else _UPDATES
-        for update in range(updates):
-            taken += self._take_steps(grid, min(_STEPS_BETWEEN, session.plan.steps - taken))
-            z = self._stepper.state.x
-            reached.evidence = self._penalty.update_weights(self._objective.problem, z, reached.least_noise)
-            reached.weights = self._penalty.weights
-            self._begin_steps(z)
-            if ((update or self.is_last) and _settled(reached.evidence, last)) or taken >= session.plan.steps:
-                break
-            last = reached.evidence
-        taken += self._take_steps(grid, session.plan.steps - taken)
-        reached.noises.append(reached.evidence.noise)
-        return "all steps taken" if taken >= session.plan.steps else "converged"
+        while place.update < updates:
+            self._take_steps(grid, min(_STEPS_BETWEEN, steps - place.taken))
+            is_settled = self._update_weights()
+            place.update += 1
+            if ((place.update > 1 or self.is_last) and is_settled) or place.taken >= steps:
+                place.update = updates
+        self._take_steps(grid, steps - place.taken)
+        self.reached.noises.append(self.reached.evidence.noise)
+        return "all steps taken" if place.taken >= steps else "converged"
 
-    def _take_steps(self, grid: int, number: int) -> int:
-        """Take up to `number` steps; return how many were taken."""
+    def _update_weights(self) -> bool:
+        """Update the weights of the penalties; return whether that has changed little."""
+        reached, last, z = self.reached, self.reached.evidence, self._stepper.state.x
+        reached.evidence = self._penalty.update_weights(self._objective.problem, z, reached.least_noise)
+        reached.weights = self._penalty.weights
+        self._begin_steps(z)
+        return _settled(reached.evidence, last)
+
+    def _take_steps(self, grid: int, number: int) -> None:
+        """Take a run of up to `number` steps, or the rest of one at which a resumed fit was stopped."""
+        place = self._place
+        while place.step < number and self._take_step(grid):
+            pass
+        place.taken, place.step = place.taken + place.step, 0
+
+    def _take_step(self, grid: int) -> bool:
+        """Take a step; return whether there was one to take."""
         session = self._session
-        for step in range(number):
-            session.check_time()
-            evaluations = self._stepper.nfev
-            taken = self._stepper.step()
-            session.evaluations += self._stepper.nfev - evaluations
-            if not taken:
-                if self._stepper.status is Status.NONFINITE:
-                    raise NotFiniteError(where_not_finite(self._work, session.samples))
-                return step
-            theta = self._objective.params(self._stepper.state.x)
-            session.commit_step(self._work, theta)
-            loss, objective = self._consider(theta)
-            session.report(grid, loss, objective)
-        return number
+        session.check_time()
+        evaluations = self._stepper.nfev
+        taken = self._stepper.step()
+        session.evaluations += self._stepper.nfev - evaluations
+        if not taken:
+            if self._stepper.status is Status.NONFINITE:
+                raise NotFiniteError(where_not_finite(self._work, session.samples))
+            return False
+        self._place.step += 1
+        theta = self._objective.params(self._stepper.state.x)
+        session.commit_step(self._work, theta)
+        loss, objective = self._consider(theta)
+        session.report(grid, loss, objective)
+        return True
 
     def _consider(self, theta: FloatArray) -> tuple[float, float]:
         """Judge the point: the best by the validation samples, or else the last one; return loss and objective."""
@@ -275,6 +277,37 @@ class LeastSquaresStages:
         else:
             return False
         return not score < (1.0 - _LEAST_STAGE_GAIN) * before
+
+    # --- checkpoints ----------------------------------------------------------------------------------------------
+
+    @property
+    def work(self) -> Network:
+        """The scratch model, at the last accepted step of the stage."""
+        return self._work
+
+    def state(self, *, under_way: bool) -> Tree:
+        """Return what the stages have led to, and where this one is."""
+        tree: Tree = {"reached": reached_tree(self.reached)}
+        if under_way:
+            state, status, place = self._stepper.state, self._stepper.status, self._place
+            tree["place"] = [place.update, place.taken, place.step]
+            tree["x"], tree["damping"] = state.x, state.damping
+            tree["weights"], tree["status"] = list(self._penalty.weights), None if status is None else int(status)
+        return tree
+
+    def restore(self, state: Tree) -> None:
+        """Take over what the stages have led to, and go to where one was."""
+        session, best = self._session, self._session.best
+        if min(session.before_stage, session.stage_best[0], best.score if best else 0.0) < 0.0:
+            raise ValueError("a mean square is negative.")
+        self.reached = reached_of(state["reached"], self._splines)
+        if "place" not in state:
+            return
+        self._place = _Place(*(check_integer("place", value, 0) for value in items(state, "place", 3)))
+        self._penalty.weights = weights_of(state, self._splines)
+        self._begin_at(array(state["x"], self._splines.vector.shape), real(state, "damping"))
+        self._stepper.status = status_of(state)
+        self._work._theta[:] = self._objective.params(self._stepper.state.x)
 
 
 def _settled(now: Evidence, before: Evidence) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable
 from typing import Protocol
 
@@ -13,10 +12,12 @@ from numkan.model.network import Network
 from numkan.train.box import LEAVES, excess
 from numkan.train.commit import refuses
 from numkan.train.constant import constant_edges, flattened
-from numkan.train.history import FitStatus, Stage
+from numkan.train.history import Ended, FitStatus, Stage
 from numkan.train.objective import where_not_finite
-from numkan.train.session import Ended, Session
+from numkan.train.session import Session
+from numkan.train.session_state import restore_session, session_state
 from numkan.train.start import NotFiniteError, lay_grids
+from numkan.train.tree import Tree, integer, real
 from numkan.train.verdict import fault
 
 __all__ = ["Algorithm", "climb", "conclude", "run_stage"]
@@ -34,6 +35,16 @@ class Algorithm(Protocol):
     def got_no_better(self) -> bool:
         """Whether the stage has gained too little to go on to a finer grid."""
 
+    def state(self, *, under_way: bool) -> Tree:
+        """Return what the stages have led to beside the best point of the session; and where this one is."""
+
+    def restore(self, state: Tree) -> None:
+        """Take over such a state; of a stage that is under way, after :meth:`begin_stage`."""
+
+    @property
+    def work(self) -> Network:
+        """The scratch model, at the last accepted step of the stage."""
+
 
 def climb(session: Session, algorithm: Algorithm, grids: tuple[int, ...]) -> tuple[FitStatus, str]:
     """Go up the ladder of grids; return how it ended."""
@@ -46,27 +57,61 @@ def climb(session: Session, algorithm: Algorithm, grids: tuple[int, ...]) -> tup
 
 def run_stage(session: Session, algorithm: Algorithm, grid: int) -> None:
     """Train on one grid, and record the stage however it ends."""
-    session.stage = len(session.stages)
-    began, before = time.perf_counter(), session.steps
-    if session.stages:
-        session.check_time()
+    session.journal.do("stage", _Stage(session, algorithm, grid))
 
-    def end_stage(why: str) -> None:
-        best, seconds = session.best, time.perf_counter() - began
+
+class _Stage:
+    """One stage; see :class:`numkan.train.journal.Part`."""
+
+    def __init__(self, session: Session, algorithm: Algorithm, grid: int) -> None:
+        self._session, self._algorithm, self._grid = session, algorithm, grid
+        session.stage = len(session.stages)
+        self._began, self._before, self._records = session.seconds, session.steps, len(session.recorder)
+
+    def run(self, state: Tree | None) -> None:
+        """Train, and record the stage however it ends."""
+        if self._session.stages:
+            self._session.check_time()
+        try:
+            with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is found where it counts
+                self._algorithm.begin_stage(self._grid)
+                if state is not None:
+                    self._go_on(state)
+            why = self._algorithm.train(self._grid)
+        except Ended as end:
+            self._record(end.status.value)
+            raise
+        except NotFiniteError:
+            self._record(FitStatus.NONFINITE.value)
+            raise
+        self._record(why)
+
+    def _go_on(self, state: Tree) -> None:
+        """Go on from the state of a stage that was under way."""
+        self._session.journal.restore(self, state)
+        self._session.journal.go_on()
+        self._session.commit(self._algorithm.work)
+
+    def _record(self, why: str) -> None:
+        session, best = self._session, self._session.best
         loss, validation = map(session.scale.loss, (best.loss, best.validation) if best else (math.nan, math.nan))
-        session.stages.append(Stage(grid, session.steps - before, loss, validation, seconds, why))
+        seconds = session.seconds - self._began
+        session.stages.append(Stage(self._grid, session.steps - self._before, loss, validation, seconds, why))
 
-    try:
-        with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is found where it counts
-            algorithm.begin_stage(grid)
-        why = algorithm.train(grid)
-    except Ended as end:
-        end_stage(end.status.value)
-        raise
-    except NotFiniteError:
-        end_stage(FitStatus.NONFINITE.value)
-        raise
-    end_stage(why)
+    def state(self, *, under_way: bool) -> Tree:
+        """Return what the stage has led to."""
+        return {
+            "began": self._began,
+            "before": self._before,
+            "session": session_state(self._session, self._records),
+            "algorithm": self._algorithm.state(under_way=under_way),
+        }
+
+    def restore(self, state: Tree) -> None:
+        """Take over what it has led to."""
+        self._began, self._before = real(state, "began"), integer(state, "before")
+        restore_session(self._session, state["session"], self._records)
+        self._algorithm.restore(state["algorithm"])
 
 
 def conclude(session: Session, train: Callable[[], tuple[FitStatus, str]]) -> tuple[FitStatus, str]:
@@ -89,6 +134,7 @@ def conclude(session: Session, train: Callable[[], tuple[FitStatus, str]]) -> tu
         status, message = _end_at_best(session, status, message)
     if status not in (FitStatus.NONFINITE, FitStatus.RANGE):
         message += _what_leaves_grids(session)
+    session.journal.end(status, session.seconds)
     return status, message
 
 

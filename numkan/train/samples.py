@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,7 +16,10 @@ from numkan.model.network import Network
 from numkan.model.targets import Targets, targets
 from numkan.train.copies import row_labels
 
-__all__ = ["Samples", "batches", "check_samples", "merged", "split", "validation_samples"]
+__all__ = [
+    "Batches", "Samples", "check_samples", "generator_state", "merged", "set_generator_state", "split",
+    "validation_samples",
+]  # fmt: skip
 
 
 class Groups(NamedTuple):
@@ -148,10 +152,45 @@ def merged(samples: Samples) -> Samples:
     return Samples(samples.x[kept], goal.take(kept, rounded, goal.total)) if np.isfinite(rounded).all() else samples
 
 
-def batches(samples: Samples, size: int, rng: np.random.Generator) -> Iterator[Samples]:
-    """Yield mini-batches without end: every epoch all samples once in a new order, but for an incomplete last one."""
-    n = len(samples)
-    while True:
-        order = rng.permutation(n)
-        for begin in range(0, n - size + 1, size):
-            yield samples.take(order[begin : begin + size], share=True)
+class Batches(Iterator[Samples]):
+    """Mini-batches without end: every epoch all samples once in a new order, but for an incomplete last one."""
+
+    def __init__(self, samples: Samples, size: int, rng: np.random.Generator) -> None:
+        self._samples, self._size, self._rng = samples, size, rng
+        self._begin = len(samples)  # of the next batch in this epoch
+
+    def __next__(self) -> Samples:
+        if self._begin + self._size > len(self._samples):
+            self._shuffle()
+        rows = self._order[self._begin : self._begin + self._size]
+        self._begin += self._size
+        return self._samples.take(rows, share=True)
+
+    def _shuffle(self) -> None:
+        self._epoch = self._rng.bit_generator.state
+        self._order, self._begin = self._rng.permutation(len(self._samples)), 0
+
+    def place(self) -> tuple[str, int]:
+        """Return what the random numbers were when this epoch began, and where it is."""
+        return _as_text(self._epoch), self._begin
+
+    def go_to(self, epoch: str, begin: int) -> None:
+        """Go on from a place, with random numbers as they were there."""
+        set_generator_state(self._rng, epoch)
+        self._shuffle()
+        self._begin = begin
+
+
+def generator_state(rng: np.random.Generator) -> str:
+    """Return the state of a generator as JSON."""
+    return _as_text(rng.bit_generator.state)
+
+
+def _as_text(state: Any) -> str:
+    """Return such a state as JSON, its arrays as lists."""
+    return json.dumps(state, default=lambda numbers: numbers.tolist(), sort_keys=True)
+
+
+def set_generator_state(rng: np.random.Generator, state: str) -> None:
+    """Bring a generator of the same kind into a state."""
+    rng.bit_generator.state = json.loads(state)

@@ -21,7 +21,8 @@ from numkan.model.regularization import Penalties
 from numkan.train.box import box_points
 from numkan.train.commit import commit_grids, commit_params, scratch_copy
 from numkan.train.constant import held_edges, silence
-from numkan.train.history import FitResult, FitState, FitStatus, Recorder, Stage
+from numkan.train.history import Ended, FitResult, FitState, FitStatus, Recorder, Stage
+from numkan.train.journal import Journal
 from numkan.train.objective import sample_loss
 from numkan.train.plan import Plan
 from numkan.train.progress import Progress
@@ -57,14 +58,6 @@ class Best(NamedTuple):
     validation: float
 
 
-class Ended(Exception):
-    """The fit is over before its plan is."""
-
-    def __init__(self, status: FitStatus, message: str) -> None:
-        super().__init__(message)
-        self.status = status
-
-
 class Session:
     """A fit in progress.
 
@@ -81,6 +74,8 @@ class Session:
         Least score of this stage, and the step at which it was met; `before_stage` is the best score before it.
     time_share : float
         The share of the time limit that may be used up to now.
+    journal : Journal
+        What has been done, and what a resumed fit need not do again.
     """
 
     def __init__(
@@ -91,8 +86,10 @@ class Session:
         plan: Plan,
         settings: Settings,
         scale: Scale = AS_THEY_ARE,
+        journal: Journal | None = None,
     ) -> None:
-        self._began = time.perf_counter()
+        self.journal = Journal() if journal is None else journal
+        self._began = time.perf_counter() - self.journal.seconds_before
         self.model, self.given, self.plan, self.settings, self.scale = model, samples, plan, settings, scale
         self.samples, self.validation = scale.samples(samples), validation and scale.samples(validation)
         self.box = box_points(samples.x)
@@ -106,7 +103,7 @@ class Session:
         self.stage = self.steps = self.evaluations = 0
         self.last_validation = math.nan
         self.time_share = 1.0
-        self._recorder = Recorder()
+        self.recorder = Recorder()
         self._progress: Progress | None = None
 
     @property
@@ -117,7 +114,9 @@ class Session:
     # --- the caller's model ---------------------------------------------------------------------------------------
 
     def commit(self, work: Network) -> None:
-        """Let the caller's model take over grids and parameters."""
+        """Let the caller's model take over grids and parameters; not before a resumed fit is where it was stopped."""
+        if self.journal.is_replaying:
+            return
         outside = self.scale.outside(work, self.model)
         if not np.isfinite(outside._theta).all():
             raise self._too_large()
@@ -186,13 +185,13 @@ class Session:
 
     @property
     def seconds(self) -> float:
-        """Seconds since the fit began."""
+        """Seconds since the fit began; of a resumed one, with those before it was stopped."""
         return time.perf_counter() - self._began
 
     def check_time(self) -> None:
         """End the fit, or a part of it, where its share of the time limit is over."""
         limit = self.settings.time_limit
-        if limit is not None and self.seconds >= self.time_share * limit:
+        if limit is not None and not self.journal.is_replaying and self.seconds >= self.time_share * limit:
             raise Ended(FitStatus.TIME, f"Stopped: the time limit of {limit:g} s is over.")
 
     # --- the record -----------------------------------------------------------------------------------------------
@@ -204,15 +203,16 @@ class Session:
 
     def record(self, grid: int, loss: float, objective: float) -> None:
         """Add the point to the history."""
-        self._recorder.add(self._state(grid, loss, objective))
+        self.recorder.add(self._state(grid, loss, objective))
 
     def report(self, grid: int, loss: float, objective: float, *, record: bool = True) -> None:
         """Show an accepted step to the bar and to the callback, and add it to the history if `record`."""
         state = self._state(grid, loss, objective)
         if record:
-            self._recorder.add(state)
+            self.recorder.add(state)
         if self._progress is not None:
             self._progress.step(grid, state.loss, state.validation)
+        self.journal.event(state.seconds)
         if self.settings.callback is not None:
             try:
                 self.settings.callback(state)
@@ -237,7 +237,7 @@ class Session:
             evaluations=self.evaluations,
             seconds=self.seconds,
             stages=tuple(self.stages),
-            history=self._recorder.history(),
+            history=self.recorder.history(),
             chosen=dict(self.plan.chosen),
             loss_name=self.samples.goal.loss.name,
         )

@@ -1,0 +1,101 @@
+"""What the stages of Levenberg-Marquardt have led to, beside the best point of the session."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from numkan._check import FloatArray
+from numkan.train.evidence import Evidence
+from numkan.train.roughness import measures
+from numkan.train.splines import Splines
+from numkan.train.tree import Tree, array, items, knots, real, reals
+
+__all__ = ["Reached", "reached_of", "reached_tree", "splines_of", "splines_tree", "weights_of"]
+
+#: Before anything is known of the noise.
+_UNKNOWN = Evidence(math.nan, math.nan, math.inf)
+
+#: Residuals are falling if a stage has brought them below this share of the previous ones.
+_FALLING = 0.5
+
+
+@dataclass(slots=True)
+class Reached:
+    """What the stages have led to, beside the best point of the session."""
+
+    splines: Splines  #: at the best point
+    weights: list[FloatArray] | None = None
+    evidence: Evidence = _UNKNOWN
+    noises: list[float] = field(default_factory=lambda: [math.inf])  #: before the first stage, and after each
+    least_noise: float = 0.0  #: that held-out samples show
+    score_before: float = math.inf  #: of the stage before, without held-out samples
+
+    def copy(self) -> Reached:
+        """Return a copy that later stages do not change."""
+        return replace(self, noises=self.noises.copy())
+
+    @property
+    def is_falling(self) -> bool:
+        """Whether the residuals were still falling a good deal when the last stage began to be the last."""
+        return len(self.noises) > 1 and self.noises[-1] < _FALLING * self.noises[-2]
+
+
+# --- checkpoints --------------------------------------------------------------------------------------------------
+
+
+def splines_tree(splines: Splines) -> Tree:
+    """Return knots and coefficients."""
+    return {"grids": [layer.grid for layer in splines.layers], "coefs": list(splines.coefs)}
+
+
+def splines_of(tree: Tree, template: Splines) -> Splines:
+    """Return splines like a template, on these knots, of these coefficients."""
+    number = len(template.layers)
+    layers, coefs = [], []
+    for layer, grid, coef in zip(
+        template.layers, items(tree, "grids", number), items(tree, "coefs", number), strict=True
+    ):
+        layers.append(layer.on(knots(grid, len(layer.live), layer.k)))
+        coefs.append(array(coef, layers[-1].shape))
+    return Splines(tuple(layers), tuple(coefs))
+
+
+def weights_of(tree: Tree, template: Splines) -> list[FloatArray]:
+    """Return the weights of the penalties, positive, for every measure on every edge."""
+    weights = [
+        array(weight, (measures(layer.k), *layer.live.shape))
+        for layer, weight in zip(template.layers, items(tree, "weights", len(template.layers)), strict=True)
+    ]
+    if not all((weight >= 0.0).all() for weight in weights):
+        raise ValueError("a weight is negative or NaN.")
+    return weights
+
+
+def reached_tree(reached: Reached) -> Tree:
+    """Return all of it."""
+    return {
+        "splines": splines_tree(reached.splines),
+        "weights": None if reached.weights is None else list(reached.weights),
+        "evidence": list(reached.evidence),
+        "noises": list(reached.noises),
+        "least_noise": reached.least_noise,
+        "score_before": reached.score_before,
+    }
+
+
+def reached_of(tree: Tree, template: Splines) -> Reached:
+    """Return what :func:`reached_tree` was given, for splines like a template."""
+    weights: Any = None if tree["weights"] is None else weights_of(tree, template)
+    noises = reals(tree["noises"])
+    if not noises or min(noises) < 0.0 or 0.0 in noises[1:]:
+        raise ValueError("a noise is not positive.")
+    return Reached(
+        splines_of(tree["splines"], template),
+        weights,
+        Evidence(*reals(tree["evidence"], len(Evidence._fields))),
+        noises,
+        real(tree, "least_noise"),
+        real(tree, "score_before"),
+    )
