@@ -294,7 +294,7 @@ class _Search:
 
 def _plan(model: KAN, n: int, grids: Any, steps: Any, *, redraw: bool) -> Plan:
     """Return what a fit of n samples is going to do."""
-    return make_plan(model, n, "auto", grids, steps, None, None, None, squares=True, redraw=redraw)
+    return make_plan(model, n, "auto", grids, steps, None, None, None, curved=True, redraw=redraw)
 
 
 def _last_gain(result: FitResult) -> tuple[float, float]:

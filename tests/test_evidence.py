@@ -299,7 +299,7 @@ def classes_of(of: Splines, penalty: Smoothness | None = None, n: int = 90) -> L
 
 
 def shared(of: Splines, tie: float = 0.3) -> Prior:
-    return Prior(tie, True, tuple(np.linspace(0.2, 0.4, layer.shape[0]) for layer in of.layers))
+    return Prior(tie, 0.0, True, tuple(np.linspace(0.2, 0.4, layer.shape[0]) for layer in of.layers))
 
 
 @pytest.mark.parametrize("width", [[2, 3], [2, 2, 3]])
@@ -372,7 +372,7 @@ def test_weights_are_tied_to_what_all_inputs_share(tie):
     of = splines([3, 1], grid=5)
     rng, c = np.random.default_rng(0), of.vector
     problem = LeastSquares(of.layers, rng.uniform(-1, 1, (90, 3)), rng.standard_normal((90, 1)))
-    prior = Prior(tie, False, (np.array([0.1, 0.3, 0.5]),))
+    prior = Prior(tie, 0.0, False, (np.array([0.1, 0.3, 0.5]),))
     tied = weighted(of, reach=0.5)
     tied._prior, old, rough = prior, tied.weights[0], tied._rough[0]
     slopes = rough.slopes_of_determinant(old)

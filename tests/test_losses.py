@@ -341,12 +341,6 @@ def test_adam_fits_counts_by_a_loss_of_the_users() -> None:
     assert np.abs(model(x) - 4 - x).mean() < 0.15 < np.abs(np.log(counts.mean()) - 4 - x).mean()
 
 
-def test_a_loss_other_than_squares_is_not_for_levenberg_marquardt() -> None:
-    model, x, y, _ = network([2, 2])
-    with pytest.raises(ValueError, match=r"^Argument `method` must not be 'lm' for a loss other than 'mse', .*\.$"):
-        model.fit(x, y, loss=LOGCOSH, method="lm")
-
-
 @pytest.mark.parametrize("bad", [None, 3, np.sin, (np.sin,), (np.sin, 1), LogCosh, [np.sin, np.cos], (np.sin,) * 4])
 def test_what_is_no_loss_is_refused(bad: Any) -> None:
     model, x, y, _ = network([2, 2])

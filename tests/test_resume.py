@@ -59,9 +59,13 @@ CASES: dict[str, tuple[tuple[int, ...], dict[str, Any], Any, dict[str, Any]]] = 
     "lm hidden": ((2, 2, 1), {"extrapolate": "raise"}, NOISY, LM),
     "lm float32": ((2, 1), {"dtype": "f4"}, Y, {**LM, "grids": [2, 5], "validation": (X, Y)}),
     "lm goes on": ((2, 1), {}, Y, {**LM, "start": "keep", "update_grid": False, "penalty": 1e-9}),
+    "lm labels": ((2, 3), {}, LABELS, {**LM, "loss": "cross_entropy", "steps": 20}),
+    "lm labels hidden": ((2, 2, 3), {}, LABELS, {**LM, "loss": "cross_entropy", "grids": [2, 3], "validation": 0.3}),
+    "lm counts": ((2, 1), {}, LABELS, {**LM, "loss": "poisson", "steps": 30, "grids": [3, 6], "sample_weight": WEIGHT}),
+    "lm counts going on": ((2, 1), {}, LABELS, {**LM, "loss": "poisson", "start": "keep", "penalty": 1e-3}),
     "lm weighted": ((2, 1), {}, NOISY, {**LM, "sample_weight": WEIGHT, "grids": None, "validation": 0.3}),
 }
-SLOW = {"lbfgs held out", "lbfgs regularized", "adam on all", "lm hidden", "lm float32", "lm weighted"}
+SLOW = {"lbfgs held out", "lbfgs regularized", "adam on all", "lm hidden", "lm float32", "lm weighted", "lm labels", "lm labels hidden", "lm counts"}
 
 
 def kept(path: Path, model: KAN, y: Any, options: dict[str, Any]) -> tuple[FitResult, list[bytes], list[bytes]]:

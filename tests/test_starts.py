@@ -11,6 +11,7 @@ from numkan import KAN
 from numkan.model.least_squares import LeastSquares
 from numkan.optimize import LevenbergMarquardt, Nielsen
 from numkan.train import starts
+from numkan.train.data import Data
 from numkan.train.splines import Splines
 from numkan.train.starts import draw, find_start, train_start
 
@@ -32,7 +33,7 @@ def standard(y: Any) -> Any:
 
 def found(width: list[int], x: Any, y: Any, restarts: int = 20, seed: Any = 0, weight: Any = NONE, **options: Any):
     rng = np.random.default_rng(seed)
-    return find_start(splines(width, **options), x, standard(y), np.sqrt(weight), restarts, rng, lambda: None)
+    return find_start(splines(width, **options), Data(x, standard(y), np.sqrt(weight)), restarts, rng, lambda: None)
 
 
 def residual(of: Splines, x: Any, y: Any, root: Any = NONE) -> float:
@@ -81,7 +82,7 @@ def test_edges_that_are_off_stay_off():
     model.act_fun[1].mask[2] = 0
     x = points()
     start = find_start(
-        Splines.of(model), x, standard(x[:, 0] + x[:, 1] ** 2), NONE, 3, np.random.default_rng(0), lambda: None
+        Splines.of(model), Data(x, standard(x[:, 0] + x[:, 1] ** 2)), 3, np.random.default_rng(0), lambda: None
     )
     for layer, own, coef in zip(model.act_fun, start.splines.layers, start.splines.coefs, strict=True):
         np.testing.assert_array_equal(own.live, layer.mask)
@@ -106,7 +107,7 @@ def test_a_trained_start_is_returned_at_its_best_with_its_residual():
     y = np.exp(np.sin(np.pi * x[:, 0]) + x[:, 1] ** 2)
     for seed in range(4):
         drawn = draw(splines([2, 2, 1]), x, np.random.default_rng(seed))
-        trained, least = train_start(drawn, x, standard(y), NONE, lambda: None)
+        trained, least = train_start(drawn, Data(x, standard(y)), lambda: None)
         assert least == pytest.approx(residual(trained, x, y), rel=1e-10)
         assert least < residual(drawn, x, y)
 
@@ -123,11 +124,11 @@ def test_rounds_end_where_little_is_gained_or_enough_is_reached(monkeypatch):
     monkeypatch.setattr(starts, "LevenbergMarquardt", counted)
     x, steps = points(), []
     drawn = draw(splines([2, 1, 1]), x, np.random.default_rng(0))
-    train_start(drawn, x, standard(x[:, 0] + 2 * x[:, 1]), NONE, lambda: steps.append(1))
+    train_start(drawn, Data(x, standard(x[:, 0] + 2 * x[:, 1])), lambda: steps.append(1))
     assert len(begun) == 1
     assert 0 < len(steps) <= 10
     begun.clear()
-    _, least = train_start(drawn, x, np.random.default_rng(1).standard_normal((200, 1)), NONE, lambda: None)
+    _, least = train_start(drawn, Data(x, np.random.default_rng(1).standard_normal((200, 1))), lambda: None)
     assert len(begun) == 2
     assert least > 0.5
     assert begun[0] == 1.0 != begun[1]  # the damping is gone on with
@@ -253,7 +254,7 @@ def test_only_the_first_thousand_samples_are_used():
     far = y.copy()
     far[1000:] = np.nan
     one, other = (
-        find_start(splines([2, 2, 1]), x, goal, NONE, 2, np.random.default_rng(0), lambda: None) for goal in (y, far)
+        find_start(splines([2, 2, 1]), Data(x, goal), 2, np.random.default_rng(0), lambda: None) for goal in (y, far)
     )
     assert one.splines.vector.tobytes() == other.splines.vector.tobytes()
 
@@ -264,14 +265,14 @@ def test_samples_of_weight_zero_have_no_say():
     y[:40] = 50.0
     root = np.ones(200)
     root[:40] = 0.0
-    start = find_start(splines([2, 1, 1]), x, y, root, 5, np.random.default_rng(0), lambda: None)
+    start = find_start(splines([2, 1, 1]), Data(x, y, root), 5, np.random.default_rng(0), lambda: None)
     assert start.residual < starts._ACCEPTED
     np.testing.assert_allclose(start.splines.activations(x[40:])[-1], y[40:], atol=0.3)
 
 
 def test_where_no_draw_can_be_trained_there_is_none():
     x = points()
-    start = find_start(splines([2, 1]), x, np.full((200, 1), np.nan), NONE, 4, np.random.default_rng(0), lambda: None)
+    start = find_start(splines([2, 1]), Data(x, np.full((200, 1), np.nan)), 4, np.random.default_rng(0), lambda: None)
     assert (start.residual, start.tried) == (np.inf, ())
     assert start.splines.layers[0].shape == (2, 8, 1)
 
@@ -289,6 +290,6 @@ def test_every_step_asks_whether_to_go_on():
 
     with pytest.raises(Over):
         find_start(
-            splines([2, 2, 1]), x, standard(np.sin(5 * x[:, 0] * x[:, 1])), NONE, 9, np.random.default_rng(0), check
+            splines([2, 2, 1]), Data(x, standard(np.sin(5 * x[:, 0] * x[:, 1]))), 9, np.random.default_rng(0), check
         )
     assert len(asked) == 17

@@ -79,8 +79,8 @@ class Loss:
 
     @property
     def is_curved(self) -> bool:
-        """Whether there is a curvature, which Levenberg-Marquardt asks for."""
-        return type(self).curvature is not Loss.curvature
+        """Whether Levenberg-Marquardt can take the loss: it has a curvature, or factors of its own."""
+        return self.kernel is not None or type(self).curvature is not Loss.curvature
 
     def curvature(self, prediction: FloatArray, target: FloatArray) -> Any:
         """Return its second derivative by the prediction (n, n_out)."""

@@ -188,7 +188,7 @@ class LevenbergMarquardt:
 
         The residuals' cosine with the columns of the Jacobian tells: where it is no longer seen, the run has converged.
         """
-        settled = self._rule.model(point).gradient_norm <= _SEEN * math.sqrt(point.fun)
+        settled = self._rule.model(point).gradient_norm <= _SEEN * math.sqrt(abs(point.fun))
         return Status.ROUNDING if settled else Status.NONFINITE if met_nonfinite else Status.STALLED
 
 

@@ -9,7 +9,6 @@ from typing import NamedTuple
 import numpy as np
 
 from numkan._blas import one_blas_thread
-from numkan.model.least_squares import LeastSquares
 from numkan.train.box import LEAVES, excess
 from numkan.train.commit import scratch_copy
 from numkan.train.history import FitResult, FitStatus
@@ -24,7 +23,7 @@ from numkan.train.search_start import SearchForStart
 from numkan.train.session import Best, Ended, Session
 from numkan.train.start import NotFiniteError
 
-__all__ = ["fit_by_least_squares"]
+__all__ = ["Climbs", "fit_by_least_squares"]
 
 #: If samples are held out and time is limited, the ladder may use this share of it; the last fit has the rest.
 _LADDER_SHARE = 0.5
@@ -66,29 +65,30 @@ def fit_by_least_squares(
     The samples of the session are those of the ladder, `everything` those of the last fit.
     """
     with one_blas_thread():
-        climbs = _Climbs(session, everything, options, rng)
+        climbs = Climbs(session, everything, options, rng)
         status, message = conclude(session, climbs.run)
         return climbs.result(status, message)
 
 
-class _Climbs:
+class Climbs:
     """The order of the stages of a fit."""
+
+    stages: type[LeastSquaresStages] = LeastSquaresStages
+    search: type[SearchForStart] = SearchForStart
 
     def __init__(
         self, session: Session, everything: Samples, options: LeastSquaresOptions, rng: np.random.Generator
     ) -> None:
         self._session, self._everything, self._options = session, everything, options
-        self._stages = LeastSquaresStages(session, everything, options)
+        self._stages = self.stages(session, everything, options)
         self._origin = self._stages.reached.splines  # in the shape of the model, as it came
         self._held = math.nan
-        self._search = SearchForStart(session, self._stages, options.restarts, rng)
+        self._search = self.search(session, self._stages, options.restarts, rng)
 
     def run(self) -> tuple[FitStatus, str]:
         """Find a start, climb the ladder, fit all samples, and cover the box of the data; return how it ended."""
         session = self._session
-        lost = underflow(self._everything, session.model.dtype)
-        if lost:
-            raise Ended(FitStatus.NONFINITE, f"Stopped: {lost}. The model is as it was. Larger units will help.")
+        self._check_range()
         self._begin()
         try:
             status, message = self._climb()
@@ -106,6 +106,12 @@ class _Climbs:
         self._cover_the_box()
         return status, message
 
+    def _check_range(self) -> None:
+        """End the fit where differences are lost."""
+        lost = underflow(self._everything, self._session.model.dtype)
+        if lost:
+            raise Ended(FitStatus.NONFINITE, f"Stopped: {lost}. The model is as it was. Larger units will help.")
+
     # --- climbs ---------------------------------------------------------------------------------------------------
 
     def _begin(self) -> None:
@@ -114,8 +120,8 @@ class _Climbs:
         if self._options.redraw:
             session.journal.do("start", self._search)
         else:
-            problem = LeastSquares(self._origin.layers, stages.x, stages.y, stages.root_weight)
-            stages.reached.noises = [math.sqrt(problem.loss(self._origin.vector) / stages.y.size)]
+            value = stages.data.problem(self._origin.layers).loss(self._origin.vector)
+            stages.reached.noises = [math.sqrt(value / stages.data.y.size)]
         if self._holds_out:
             session.time_share = _LADDER_SHARE
 
@@ -144,7 +150,7 @@ class _Climbs:
         if session.validation is None or self._options.penalty is not None:
             return False
         assert session.best is not None
-        held = math.sqrt(session.best.validation) / self._stages.units.width
+        held = self._stages.data.root_mean(session.best.validation)
         return held > max(_CONTRADICTED * self._stages.reached.evidence.score, _POOR)
 
     def _climb_again(self, origin: _Snapshot) -> None:
@@ -155,7 +161,7 @@ class _Climbs:
         session, first = self._session, self._snapshot()
         assert first.best is not None
         self._go_back(origin)
-        self._stages.reached.least_noise = math.sqrt(first.best.validation) / self._stages.units.width
+        self._stages.reached.least_noise = self._stages.data.root_mean(first.best.validation)
         try:
             climb(session, self._stages, session.grids)
         except NotFiniteError:
@@ -197,9 +203,10 @@ class _Climbs:
         gain, ratio = self._last_gain()
         if reached.noises[-1] <= ROUNDING or not falls_too_little(gain, ratio, max(session.model.k)):
             return False
-        residuals = reached.splines.activations(stages.x)[-1] - stages.y
-        weighed = slice(None) if not stages.root_weight.size else stages.root_weight > 0.0
-        return neighbours_agree(stages.x[weighed], residuals[weighed])
+        x, weight = stages.data.x, stages.data.root_weight
+        residuals = reached.splines.activations(x)[-1] - stages.data.y
+        weighed = weight > 0.0 if weight.size else slice(None)
+        return neighbours_agree(x[weighed], residuals[weighed])
 
     def _last_gain(self) -> tuple[float, float]:
         """Return by which the last refinement lowered the residuals, and by which it refined the grid."""
@@ -222,7 +229,7 @@ class _Climbs:
         assert session.best is not None
         self._held = session.best.validation
         session.validation, session.last_validation, session.time_share = None, math.nan, 1.0
-        stages.use(self._everything)
+        stages.fit_everything(self._everything)
         session.best = session.best._replace(loss=stages.loss(stages.reached.splines))
         self._stage_more(max(session.best.model.grid))
 
@@ -230,11 +237,11 @@ class _Climbs:
         """Run one stage more, of few updates, and go back where it has raised the loss a good deal."""
         session, before = self._session, self._snapshot()
         assert before.best is not None
-        self._stages.is_last = True
         try:
             run_stage(session, self._stages, grid)
         finally:
-            if session.best is None or not session.best.loss < _WORSE * before.best.loss:
+            shift = self._stages.data.shift
+            if session.best is None or not session.best.loss - shift < _WORSE * (before.best.loss - shift):
                 self._go_back(before)
 
     def _cover_the_box(self) -> None:
@@ -250,11 +257,12 @@ class _Climbs:
         best, splines = session.best, stages.reached.splines
         if best is None or not excess(session.best_model(), session.box).share > LEAVES:
             return
-        laid = splines.on_grids(stages.x, best.model.grid, box=session.box)
-        if not stages.loss(laid) < _AS_SMALL * best.loss:
-            laid = splines.stretched(stages.x, session.box)
+        most = _AS_SMALL * stages.misfit(splines)
+        laid = splines.on_grids(stages.data.x, best.model.grid, box=session.box)
+        if not stages.misfit(laid) < most:
+            laid = splines.stretched(stages.data.x, session.box)
             moved = np.abs(laid.activations(session.box)[-1] - splines.activations(session.box)[-1]).max()
-            if not (moved < _NEAR and stages.loss(laid) < _AS_SMALL * best.loss):
+            if not (moved < _NEAR and stages.misfit(laid) < most):
                 return
         model = stages.point(laid).model
         session.best = best._replace(model=model, theta=model._theta.copy(), loss=stages.loss(laid))

@@ -39,7 +39,7 @@ _OF_GRID = 1 / 3
 def number_of_samples(goal: Targets) -> float:
     """Return n; of weighted samples as many as would tell as much with equal weights."""
     if not goal.weight.size:
-        return float(len(goal.label))
+        return float(max(len(goal.label), len(goal.y)))
     weight = goal.weight.astype(np.float64) / float(goal.weight.max())
     return float(weight.sum() ** 2 / np.square(weight).sum())
 

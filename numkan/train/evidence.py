@@ -26,10 +26,12 @@ shape 1 + a about a common weight for all inputs of a node,
           Q_m), \qquad \bar\lambda_m = s^2 \frac{\sum_e \gamma_{me}}{\sum_e u_{me} c_e^T Q_m c_e}
 
 with u the squared deviation of an input over its range for the mean slope, and 1 for the other measures: without a tie
-each edge has a weight of its own, and few data let some of them run away.
+each edge has a weight of its own, and few data let some of them run away. Classes that can be told apart without error
+let all of them run away, for there the data determine ever less as logits grow; so the common weight is tied to an
+expected one in the same way, :math:`\bar\lambda_m = (\sum \gamma + b) / (\sum u c^T Q c / s^2 + b / \lambda_{0m})`.
 
-The evidence itself, by Laplace's method and but for a constant of the data, is :math:`-f / 2 s^2 + \log |R|_+ / 2 -
-\log |H| / 2`. It compares minima only.
+The evidence itself, by Laplace's method and but for a constant of the data, has the logarithm
+:math:`(\log |R|_+ - \log |H| - f / s^2) / 2`. It compares minima only.
 
 A network of more coefficients than targets can run through all of them, and s falls to zero. If held-out samples show
 more noise, their deviation is passed as a lower bound on s (`least_noise`).
@@ -89,8 +91,10 @@ class Prior(NamedTuple):
     """What is known of the weights before the data tell."""
 
     tie: float = 0.0  # a
+    firm: float = 0.0  # b
     is_shared: bool = False  # whether all outputs have the weights of the last layer in common
     spread: tuple[FloatArray, ...] = ()  # (n_in,) for each layer: deviation of an input over its range
+    expected: tuple[FloatArray, ...] = ()  # (n_measures, 1, 1 or n_out) for each layer: common weights; none are known
 
 
 #: Every edge has a weight of its own.
@@ -262,12 +266,15 @@ class Smoothness:
         known, shape = old * gain, old.shape
         if prior.is_shared and depth == len(self._layers) - 1:
             known, squares = known.sum(axis=2, keepdims=True), squares.sum(axis=2, keepdims=True)
+        squares = squares / variance
         unit = np.ones((len(old), shape[1], 1))
         if self._layers[depth].k > 0:
             unit[0, :, 0] = np.maximum(prior.spread[depth], _TINY) ** 2
-        common = variance * known.sum(axis=1, keepdims=True)
-        common /= np.maximum((unit * squares).sum(axis=1, keepdims=True), _TINY)
-        new = (known + prior.tie) / (squares / variance + prior.tie / (common * unit))
+        count, size = known.sum(axis=1, keepdims=True), (unit * squares).sum(axis=1, keepdims=True)
+        if prior.expected:
+            count, size = count + prior.firm, size + prior.firm / prior.expected[depth]
+        common = count / np.maximum(size, _TINY)
+        new = (known + prior.tie) / (squares + prior.tie / (common * unit))
         return np.broadcast_to(new, shape).copy()
 
 

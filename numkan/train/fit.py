@@ -20,7 +20,8 @@ from numkan.train.exclusive import one_at_a_time
 from numkan.train.gradient import fit_by_gradients
 from numkan.train.history import FitResult, FitState
 from numkan.train.least_squares import LeastSquaresOptions
-from numkan.train.plan import holdout, make_plan
+from numkan.train.likelihood import STARTS, fit_by_likelihood
+from numkan.train.plan import Plan, holdout, make_plan
 from numkan.train.same_fit import Files, facts_of
 from numkan.train.samples import Samples, check_samples, merged, split, validation_samples
 from numkan.train.scale import Scale
@@ -68,7 +69,7 @@ def fit(
 ) -> FitResult:
     """Train the model on samples, in place.
 
-    By default, sums of squares are fitted by Levenberg-Marquardt. It draws small networks until one does not get stuck,
+    By default, losses with a curvature are fitted by Levenberg-Marquardt. It draws small networks until one does not get stuck,
     on coarse grids and whatever the constructor drew (if all do, the best of them meet in a tournament on finer grids);
     goes up a ladder of grids while samples held out gain from it, the function staying; penalises what is rough by
     weights that the data themselves tell, so noise is recognised and empty cells are filled smoothly; and in the end
@@ -81,8 +82,8 @@ def fit(
     y : array_like, shape (n, n_out), or (n,) where there is one output
         Integer labels (n,) for cross-entropy.
     method : {"auto", "lm", "lbfgs", "adam"}
-        Levenberg-Marquardt in effective coefficients (sums of squares only), L-BFGS on all samples, or Adam on
-        mini-batches. By default the first whose steps are cheap enough; `chosen` of the result says which and why.
+        Levenberg-Marquardt in effective coefficients (losses with a curvature, without `lamb`), L-BFGS on all samples,
+        or Adam on mini-batches. By default the first whose steps are cheap enough; `chosen` of the result says which and why.
     steps : int or "auto"
         Most steps in a stage. By default 80 of Levenberg-Marquardt, 2000 of L-BFGS, 60 passes of Adam. A stage ends
         before, where steps bring less than 1 %, or with L-BFGS 50 steps less than 2 %.
@@ -90,15 +91,18 @@ def fit(
         Intervals G of the stages, such as ``[3, 5, 10, 20]``; None keeps the model's. By default up to as many
         coefficients as the samples can tell: Levenberg-Marquardt from G = 5 (a model that goes on: from its own) in
         ratios of about 5, the others from the model's G in doublings.
-    loss : {"mse", "cross_entropy", "huber"}, or a user's own
+    loss : {"mse", "cross_entropy", "huber", "logistic", "poisson"}, or a user's own
+        ``"logistic"`` is of one output, a logit, and targets 0 or 1; ``"poisson"`` of logarithms of rates, and counts.
         A user's own is a tuple (value, derivative) or (value, derivative, curvature) of functions of (prediction,
         target), each (n, n_out) in and out, one value an entry. ``"huber"`` has delta 1, in the units of the targets:
         :class:`numkan.Huber` takes another. See :mod:`numkan.model.losses`.
     sample_weight : array_like, shape (n,), optional
+        Only ratios matter, but where Levenberg-Marquardt fits a likelihood (``"cross_entropy"``, ``"logistic"``,
+        ``"poisson"``): there a weight is a number of equal samples.
     validation : "auto", None, float, (x, y) or (x, y, sample_weight)
         Samples to judge by, which the training does not see: given, or that share of the samples, drawn with
         `random_state`; copies (rows of equal x) stay on one side, and shares and numbers of samples count them once. By
-        default 15 % with ``grids="auto"`` (from 40 samples on), none otherwise. With validation samples, the best
+        default 15 % with ``grids="auto"`` (from 40 samples on), none otherwise, nor where evidence suffices. With validation samples, the best
         parameters are those of the least validation loss, and a finer grid that does not lower it ends the ladder.
         Levenberg-Marquardt then fits all samples, where it held them out itself; and where their error shows that it
         took noise for the function, it climbs the ladder once more, with no less noise than they show.
@@ -231,25 +235,34 @@ def fit(
     files.begin(rng, is_anew=random_state is None)
     redraw = _redraws(self, start, settings.update_grid)
     effort = check_number("effort", effort, 0.0, exclusive=True)
-    restarts, climbs = _budget(restarts, effort)
     automatic, penalty = isinstance(penalty, str), _penalty(penalty)
-    train, held = _divide(self, samples, validation, grids, loss, rng)
-    squares = samples.goal.loss is LOSSES["mse"] and not settings.penalties.active
-    as_drawn = self.is_as_drawn
-    plan = make_plan(
-        self, len(train), method, grids, steps, batch_size, learning_rate, patience,
-        squares=squares, redraw=redraw, distinct=train.distinct,
-    )  # fmt: skip
+    as_drawn, function = self.is_as_drawn, samples.goal.loss
+    likelihood = function is not LOSSES["mse"] and function.rescaled(1.0) is None
+    curved = function.is_curved and not settings.penalties.active
+    restarts, climbs = _budget(restarts, effort, likelihood=likelihood)
+
+    def planned(some: Samples) -> Plan:
+        number = (some.distinct, len(some))[likelihood]
+        return make_plan(
+            self, len(some), method, grids, steps, batch_size, learning_rate, patience,
+            curved=curved and (automatic or method == "lm" or not likelihood),
+            redraw=redraw, distinct=number, likelihood=likelihood,
+        )  # fmt: skip
+
+    plan, train, held = planned(samples), samples, None
+    if not (likelihood and plan.method == "lm" and self.depth == 1 and str(validation) == "auto"):
+        train, held = _divide(self, samples, validation, grids, loss, rng)
+        plan = planned(train)
     if isinstance(validation, str) and held is not None:
         plan.chosen["validation"] = f"{len(held)} of {len(samples)} samples held out, to choose the grid by"
     settings = replace(settings, anew=(as_drawn and start != "keep") or (redraw and plan.method == "lm"))
-    if plan.method != "lm" and samples.goal.loss.takes_labels:
+    if plan.method != "lm" and function.is_likelihood:
         weight = WEIGHT if penalty is None else penalty
         settings = replace(settings, curves=weight / number_of_samples(train.goal))
         if automatic:
             plan.chosen["penalty"] = f"{weight:g}: on curves that rise, which keeps probabilities off 0 and 1"
-    if plan.method == "lm" and not squares:
-        raise ValueError("Argument `method` must not be 'lm' for a loss other than 'mse', or with `lamb`: use 'lbfgs'.")
+    if plan.method == "lm" and not curved:
+        raise ValueError(_why_not_curved(settings.penalties))
     others = {"start": start, "restarts": restarts, "effort": climbs, "penalty": penalty, "anew": settings.anew}
     journal = files.journal(lambda: facts_of(self, samples, held, plan, settings, others))
     with np.errstate(all="ignore"):  # what is not finite is found where it counts
@@ -260,6 +273,11 @@ def fit(
         plan.chosen["start"] = (
             "redraw: the model is as its constructor drew it" if redraw else "keep: the model goes on"
         )
+        if likelihood:
+            options = LeastSquaresOptions(redraw, restarts, 0, penalty, _weight_unit(samples, sample_weight))
+            everything = samples if isinstance(validation, str) else train
+            session = Session(self, train, held, plan, settings, journal=journal)
+            return fit_by_likelihood(session, everything, options, rng)
         options = LeastSquaresOptions(redraw, restarts, climbs, penalty)
         train, everything = merged(train), merged(samples if isinstance(validation, str) else train)
         session = Session(self, train, held, plan, settings, journal=journal)
@@ -291,11 +309,30 @@ def _redraws(model: Network, start: str, update_grid: bool) -> bool:
     return start == "redraw" or (start == "auto" and update_grid and model.is_as_drawn)
 
 
-def _budget(restarts: Any, effort: float) -> tuple[int, int]:
+def _why_not_curved(penalties: Penalties) -> str:
+    if penalties.active:
+        return "Argument `method` must not be 'lm' with `lamb`: use 'lbfgs'."
+    return (
+        "Argument `loss` must have a curvature for the method 'lm', as a tuple (value, derivative, curvature) or as a "
+        "method: use 'lbfgs' without one."
+    )
+
+
+def _weight_unit(samples: Samples, sample_weight: Any) -> float:
+    """Return the caller's weights over those of samples, which are powers of two times smaller or larger."""
+    if sample_weight is None:
+        return 1.0
+    given = float(np.sum(np.asarray(sample_weight, np.float64)))
+    unit = given / float(samples.goal.weight.sum(dtype=np.float64))
+    return unit if 0.0 < unit < np.inf else 1.0
+
+
+def _budget(restarts: Any, effort: float, *, likelihood: bool) -> tuple[int, int]:
     """Return the most draws for a climb and the most further climbs, none where the caller has counted the draws."""
     if isinstance(restarts, str):
         check_option("restarts", restarts, ["auto"])
-        return max(round(_RESTARTS * effort), 1), round(_CLIMBS * effort)
+        most = STARTS if likelihood else _RESTARTS
+        return max(round(most * effort), 1), round(_CLIMBS * effort)
     return check_integer("restarts", restarts, 1), 0
 
 

@@ -158,6 +158,9 @@ class FitResult:
         Effective degrees of freedom of the fit; NaN as above.
     gcv : float
         Root of the generalized cross-validation: the root mean square residual, enlarged for the degrees of freedom.
+    evidence : float
+        Logarithm of the evidence, but for a constant of the data, of a likelihood that Levenberg-Marquardt has fitted:
+        networks that were fitted to the same samples can be compared by it. NaN of other fits.
     starts : tuple of float
         Root mean square residual of every start that was tried, in units of the targets.
     start_seconds : float
@@ -165,7 +168,7 @@ class FitResult:
     weights : tuple of ndarray, shapes (n_measures, n_in, n_out)
         Weights of the penalties of every layer's edges, see :mod:`numkan.train.evidence`.
     loss_name : str
-        What all losses are: ``"mse"``, mean squares, ``"cross_entropy"``, ``"huber"``, or ``"custom"``, a user's own.
+        What all losses are: ``"mse"``, mean squares, the name of another loss, or ``"custom"``, a user's own.
 
     Examples
     --------
@@ -192,6 +195,7 @@ class FitResult:
     noise: float = math.nan
     freedom: float = math.nan
     gcv: float = math.nan
+    evidence: float = math.nan
     starts: tuple[float, ...] = ()
     start_seconds: float = 0.0
     weights: tuple[FloatArray, ...] = ()
@@ -208,6 +212,8 @@ class FitResult:
             rows.insert(0, f"best of {len(self.starts)} starts: {min(self.starts):.3e}, {self.start_seconds:.2f} s")
         if math.isfinite(self.noise):
             rows.append(f"noise: {self.noise:.3e}, effective degrees of freedom: {self.freedom:.1f}")
+        elif math.isfinite(self.freedom):
+            rows.append(f"effective degrees of freedom: {self.freedom:.1f}, log of the evidence: {self.evidence:.1f}")
         units = f"Losses are {LOSSES.get(self.loss_name, Loss).means}"
         if self.starts or math.isfinite(self.noise):
             units += "; starts and noise are root mean squares"

@@ -13,13 +13,13 @@ import numpy as np
 
 from numkan._check import FloatArray, check_integer
 from numkan.base import given_base
-from numkan.model.least_squares import LeastSquares
 from numkan.model.network import Network
 from numkan.optimize import LevenbergMarquardt, Nielsen, Status
 from numkan.train.box import NEAR, box_points
+from numkan.train.data import Data, Units
 from numkan.train.evidence import Evidence, Smoothness
 from numkan.train.objective import where_not_finite
-from numkan.train.point import Point, SplineObjective, Units
+from numkan.train.point import Point, SplineObjective
 from numkan.train.reached import Reached, reached_of, reached_tree, weights_of
 from numkan.train.roughness import measures
 from numkan.train.samples import Samples
@@ -66,10 +66,11 @@ class LeastSquaresOptions:
     restarts: int
     climbs: int  # from other starts, at most, where the first is stuck
     penalty: float | None  # None: weights by evidence
+    weight_unit: float = 1.0  # of sample weights, where these are numbers of samples
 
 
 @dataclass(slots=True)
-class _Place:
+class Place:
     """Where a stage is."""
 
     update: int = 0  #: updates of the weights that have been made
@@ -85,11 +86,15 @@ class LeastSquaresStages:
     reached : Reached
     units : Units
         Of the targets in training.
-    x, y, root_weight : ndarray
+    data : Data
         The samples in these units.
     is_last : bool
         Whether the stage is the last one, which goes on with the weights of the ladder.
+    damping, least_gain : float
+        What a run of steps begins with, and the share of the objective by which a step lowers it that is the last.
     """
+
+    damping, least_gain = _DAMPING, _LEAST_GAIN
 
     def __init__(self, session: Session, everything: Samples, options: LeastSquaresOptions) -> None:
         given_base(
@@ -101,33 +106,38 @@ class LeastSquaresStages:
         width, centre = self.units.width, self.units.centre
         splines = Splines.of(session.start, base=not options.redraw).holding(session.held_edges)
         self._splines = splines.scaled(1.0 / width, -centre / width)
-        self._place = _Place()
+        self._place = Place()
         self.reached = Reached(self._splines)
         self.is_last = False
+        self._keeps = True  # the last point as the best one, where no samples judge
         self.use(session.samples)
+        held = session.validation
+        self._held = None if held is None else Data.of(held, self.units, options.weight_unit)
         self._trained_box = session.box if self._reaches_in_training() else None
 
     def _reaches_in_training(self) -> bool:
         """Whether grids reach over the box of the data in all stages; see :mod:`numkan.train.box`."""
         session = self._session
         size = sum(layer.live.size * (session.grids[-1] + layer.k) for layer in self._splines.layers)
-        return len(session.box) > 0 and max(session.model.k) <= _REACHING and size <= _REACHING_SHARE * self.y.size
+        return len(session.box) > 0 and max(session.model.k) <= _REACHING and size <= _REACHING_SHARE * self.data.y.size
 
     def use(self, samples: Samples) -> None:
         """Train on these samples from now on."""
         self._session.samples = samples
-        self.x, self.y, self.root_weight = self._in_units(samples)
+        self.data = Data.of(samples, self.units, self._options.weight_unit)
 
-    def _in_units(self, samples: Samples) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """Return inputs, targets in the units of training, and roots of the weights."""
-        y = (samples.goal.y.astype(np.float64) - self.units.centre) / self.units.width
-        weight = samples.goal.weight.astype(np.float64)
-        return samples.x.astype(np.float64), y, np.sqrt(weight / weight.mean()) if weight.size else weight
+    def fit_everything(self, samples: Samples) -> None:
+        """Take all samples from now on, in one last stage."""
+        self.use(samples)
+        self._held, self.is_last = None, True
+
+    def misfit(self, splines: Splines) -> float:
+        """Return f of splines on the samples, without penalties."""
+        return self.data.problem(splines.layers).loss(splines.vector)
 
     def loss(self, splines: Splines) -> float:
-        """Return the loss of splines on the samples, in the units of the targets."""
-        problem = LeastSquares(splines.layers, self.x, self.y, self.root_weight)
-        return problem.loss(splines.vector) * self.units.width**2 / self.y.size
+        """Return the loss of splines on the samples, in the caller's units."""
+        return self.data.loss(self.misfit(splines))
 
     def point(self, splines: Splines) -> Point:
         """Return splines in the caller's shape."""
@@ -141,7 +151,7 @@ class LeastSquaresStages:
         G = [grid] * session.model.depth if session.plan.grids else session.model.grid
         try:
             self._splines = origin.on_grids(
-                self.x, G, over_samples=session.settings.update_grid, box=self._trained_box, farthest=NEAR
+                self.data.x, G, over_samples=session.settings.update_grid, box=self._trained_box, farthest=NEAR
             )
         except FloatingPointError as error:
             raise NotFiniteError(str(error)) from None
@@ -149,11 +159,9 @@ class LeastSquaresStages:
         point = self.point(self._splines)
         self._work, layers = point.model, self._splines.layers
         self._penalty = self._smoothness(origin)
-        problem = LeastSquares(layers, self.x, self.y, self.root_weight, self._penalty)
-        self._objective = SplineObjective(point, problem, self.units)
-        validation = session.validation
-        self._judge = None if validation is None else LeastSquares(layers, *self._in_units(validation))
-        self._place = _Place()
+        self._objective = SplineObjective(point, self.data.problem(layers, self._penalty), self.data)
+        self._judge = None if self._held is None else self._held.problem(layers)
+        self._place = Place()
         self._begin_steps(self._splines.vector)
         session.commit(self._work)
         loss, objective = self._consider(self._objective.params(self._stepper.state.x))
@@ -169,13 +177,13 @@ class LeastSquaresStages:
         return penalty
 
     def _begin_steps(self, z: FloatArray) -> None:
-        self._begin_at(z, _DAMPING)
+        self._begin_at(z, self.damping)
         self._session.evaluations += 1
 
     def _begin_at(self, z: FloatArray, damping: float) -> None:
         try:
             self._stepper = LevenbergMarquardt(
-                self._objective.problem, z, rule=Nielsen(damping, scaled=True), ftol=_LEAST_GAIN, gtol=0.0
+                self._objective.problem, z, rule=Nielsen(damping, scaled=True), ftol=self.least_gain, gtol=0.0
             )
         except ValueError:
             raise NotFiniteError(where_not_finite(self._work, self._session.samples)) from None
@@ -187,9 +195,11 @@ class LeastSquaresStages:
         the residuals down a good deal, a finer grid will do so again, by the order of the splines; weights are made
         weaker by as much, because those of the last stage would hold it back.
         """
-        n, fixed = self.y.size, self._options.penalty
+        n, fixed = self.data.y.size, self._options.penalty
         if self.reached.weights is None or fixed is not None:
-            nodes = [np.ptp(a, axis=0) for a in splines.activations(self.x)[1:-1]] + [np.ones(self.y.shape[1])]
+            nodes = [np.ptp(a, axis=0) for a in splines.activations(self.data.x)[1:-1]] + [
+                np.ones(self.data.y.shape[1])
+            ]
             many = sum(coef.size for coef in splines.coefs) > _MANY * n
             first = _FIRST_WEIGHT_OF_MANY if many else _FIRST_WEIGHT
             weights = []
@@ -253,18 +263,20 @@ class LeastSquaresStages:
 
     def _consider(self, theta: FloatArray) -> tuple[float, float]:
         """Judge the point: the best by the validation samples, or else the last one; return loss and objective."""
-        session, state = self._session, self._stepper.state
+        session, state, judged = self._session, self._stepper.state, self._judge is not None
         parts = self._objective.parts(state.fun)
         self._work._theta[:] = theta
         session.last_validation = self._measure_validation()
-        if session.consider(self._work, theta, parts.loss, parts.value, always=session.validation is None):
+        considered = judged or self._keeps
+        if considered and session.consider(self._work, theta, parts.loss, parts.value, always=not judged):
             self.reached.splines = self._splines.at(state.x)
         return parts.loss, parts.value
 
     def _measure_validation(self) -> float:
         if self._judge is None:
             return math.nan
-        return self._judge.loss(self._stepper.state.x) * self.units.width**2 / self._judge.y.size
+        assert self._held is not None
+        return self._held.loss(self._judge.loss(self._stepper.state.x))
 
     def got_no_better(self) -> bool:
         """Whether the stage has lowered the held-out loss, or what cross-validation says of it, by too little."""
@@ -297,17 +309,20 @@ class LeastSquaresStages:
 
     def restore(self, state: Tree) -> None:
         """Take over what the stages have led to, and go to where one was."""
-        session, best = self._session, self._session.best
-        if min(session.before_stage, session.stage_best[0], best.score if best else 0.0) < 0.0:
-            raise ValueError("a mean square is negative.")
+        self._check_scores()
         self.reached = reached_of(state["reached"], self._splines)
         if "place" not in state:
             return
-        self._place = _Place(*(check_integer("place", value, 0) for value in items(state, "place", 3)))
+        self._place = Place(*(check_integer("place", value, 0) for value in items(state, "place", 3)))
         self._penalty.weights = weights_of(state, self._splines)
         self._begin_at(array(state["x"], self._splines.vector.shape), real(state, "damping"))
         self._stepper.status = status_of(state)
         self._work._theta[:] = self._objective.params(self._stepper.state.x)
+
+    def _check_scores(self) -> None:
+        session, best = self._session, self._session.best
+        if min(session.before_stage, session.stage_best[0], best.score if best else 0.0) < 0.0:
+            raise ValueError("a mean square is negative.")
 
 
 def _settled(now: Evidence, before: Evidence) -> bool:

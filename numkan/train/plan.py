@@ -33,6 +33,9 @@ _LM_COEFFICIENTS = 1500
 _LM_FIRST_GRID, _LM_RATIO, _LM_FINEST_GRID = 5, 5.5, 256
 _LM_SHARE, _LM_COARSE_SHARE, _LM_WORTH = 0.8, 2.0, 1.4
 
+#: A class or a count tells less than a number: the finest grid has this share of coefficients for each sample.
+_LM_LIKELIHOOD_SHARE = 0.2
+
 #: Where the order of the splines has brought errors down by this factor, rounding is near.
 _LM_SMALLEST = 1e-13
 
@@ -85,14 +88,16 @@ def make_plan(
     learning_rate: Any,
     patience: Any,
     *,
-    squares: bool,
+    curved: bool,
     redraw: bool,
     distinct: int | None = None,
+    likelihood: bool = False,
 ) -> Plan:
     """Check what was asked for, and decide the rest for `n` training samples.
 
-    `squares` says whether the objective is nothing but a sum of squares, `redraw` whether training may begin anew, and
-    `distinct` how many of the samples are no copies: only these tell coefficients apart.
+    `curved` says whether the objective is one that Levenberg-Marquardt takes, `redraw` whether training may begin anew,
+    `distinct` how many of the samples are no copies: only these tell coefficients apart. The targets of a `likelihood`
+    tell fewer of them apart than numbers do.
     """
     check_option("method", method, METHODS)
     chosen: dict[str, str] = {}
@@ -102,9 +107,9 @@ def make_plan(
         if method in ("lm", "lbfgs"):
             raise ValueError(f"Argument `batch_size` must be None for method {method!r}, not {batch_size}: use 'adam'.")
     if method == "auto":
-        method = _method(model, n, batch_size, chosen, squares=squares)
+        method = _method(model, n, batch_size, chosen, curved=curved)
     if method == "lm":
-        ladder = _lm_ladder(model, distinct, grids, chosen, redraw=redraw)
+        ladder = _lm_ladder(model, distinct, grids, chosen, redraw=redraw, likelihood=likelihood)
         _check_normal_equations(model, ladder)
     else:
         ladder = _ladder(model, distinct, grids, chosen)
@@ -119,12 +124,12 @@ def make_plan(
     return Plan(method, ladder, steps, batch_size if method == "adam" else None, rate, patience, chosen)
 
 
-def _method(model: Network, n: int, batch_size: int | None, chosen: dict[str, str], *, squares: bool) -> str:
+def _method(model: Network, n: int, batch_size: int | None, chosen: dict[str, str], *, curved: bool) -> str:
     if batch_size is not None:
         chosen["method"] = "adam: a batch size was given"
         return "adam"
     size, work = _normal_equations(model, n)
-    if squares and work <= _LM_WORK and size <= _LM_COEFFICIENTS and _has_slopes(model):
+    if curved and work <= _LM_WORK and size <= _LM_COEFFICIENTS and _has_slopes(model):
         chosen["method"] = (
             f"lm: normal equations of {size} coefficients or more take about {work:.0e} multiply-adds a step, no more "
             f"than {_LM_WORK:.0e}"
@@ -161,23 +166,26 @@ def _check_normal_equations(model: Network, ladder: tuple[int, ...]) -> None:
             )
 
 
-def _lm_ladder(model: Network, n: int, grids: Any, chosen: dict[str, str], *, redraw: bool) -> tuple[int, ...]:
+def _lm_ladder(
+    model: Network, n: int, grids: Any, chosen: dict[str, str], *, redraw: bool, likelihood: bool
+) -> tuple[int, ...]:
     """Return the ladder of Levenberg-Marquardt, in even ratios up to the finest grid that samples and time allow."""
     if not isinstance(grids, str):
         return _ladder(model, n, grids, chosen)
     check_option("grids", grids, ["auto"])
     edges = sum(layer.n_in * layer.n_out for layer in model.act_fun)
-    most = min(_LM_SHARE * n * model.n_out, _LM_COEFFICIENTS) / edges - max(model.k)
+    targets, share = (n, _LM_LIKELIHOOD_SHARE) if likelihood else (n * model.n_out, _LM_SHARE)
+    most = min(share * targets, _LM_COEFFICIENTS) / edges - max(model.k)
     rounding = _LM_SMALLEST ** (-1.0 / (max(model.k) + 1))
     finest = int(max(min(most, _LM_FINEST_GRID, rounding), 1))
-    coarse = int(max(min(_LM_COARSE_SHARE * n * model.n_out, _LM_COEFFICIENTS) / edges - max(model.k), 1))
+    coarse = int(max(min(_LM_COARSE_SHARE * targets, _LM_COEFFICIENTS) / edges - max(model.k), 1))
     first = min(_LM_FIRST_GRID, coarse) if redraw else max(model.grid)
     ratio = max(finest / first, 1.0)
     rungs = math.ceil(math.log(ratio) / math.log(_LM_RATIO))
     ladder = [round(first * ratio ** (rung / rungs)) for rung in range(rungs)] + [max(first, finest)]
     ladder = ladder if ratio >= _LM_WORTH else [first]
     chosen["grids"] = (
-        f"{ladder}: up to {_LM_SHARE:g} coefficients for each of {n * model.n_out} targets, {_LM_COEFFICIENTS} in all, "
+        f"{ladder}: up to {share:g} coefficients for each of {targets} targets, {_LM_COEFFICIENTS} in all, "
         f"and grid {int(min(_LM_FINEST_GRID, rounding))}"
     )
     return tuple(ladder)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -11,39 +10,23 @@ from numkan._check import FloatArray
 from numkan.model.least_squares import LeastSquares
 from numkan.model.network import Network
 from numkan.model.regularization import Objective
+from numkan.train.data import Data, Units
 from numkan.train.samples import Samples
 from numkan.train.splines import Splines
 from numkan.train.start import NotFiniteError
 
-__all__ = ["Point", "SplineObjective", "Units", "underflow"]
+__all__ = ["Point", "SplineObjective", "underflow"]
 
 #: So many of the dtype's smallest normal numbers make the domain of a coarse grid: 5 intervals of 4.
 _FEWEST_SPACINGS = 20
-
-
-class Units(NamedTuple):
-    """What targets are measured in: (y - centre) / width."""
-
-    centre: FloatArray  # (n_out,)
-    width: float
-
-    @classmethod
-    def of(cls, samples: Samples) -> Units:
-        """Return mean and deviation of the targets."""
-        y = samples.goal.y.astype(np.float64)
-        weight = samples.goal.weight.astype(np.float64) if samples.goal.weight.size else None
-        with np.errstate(all="ignore"):
-            centre = np.average(y, axis=0, weights=weight)
-            variance = float(np.average(np.square(y - centre).mean(axis=1), weights=weight))
-        width = math.sqrt(variance) if variance > 0.0 else 0.0
-        return cls(centre, width if 0.0 < width < math.inf else 1.0)
 
 
 def underflow(samples: Samples, dtype: np.dtype[Any]) -> str:
     """Return what is so small that its differences are lost, in words; nothing where nothing is."""
     y, weight = samples.goal.y.astype(np.float64), samples.goal.weight
     rows = weight > 0 if weight.size else slice(None)
-    size, ranges = float(np.ptp(y[rows], axis=0).max()), np.ptp(samples.x[rows].astype(np.float64), axis=0)
+    size = float(np.ptp(y[rows], axis=0).max()) if len(y) else 1.0
+    ranges = np.ptp(samples.x[rows].astype(np.float64), axis=0)
     if size > 0.0 and size * size == 0.0:
         return f"the squares of targets that differ by {size:.1e} at most are 0 in float64"
     if size > 0.0 and 0.0 < ranges.max() < _FEWEST_SPACINGS * float(np.finfo(dtype).tiny):
@@ -83,11 +66,11 @@ class Point:
 
 
 class SplineObjective:
-    """The objective of a stage of Levenberg-Marquardt, in the units of the targets."""
+    """The objective of a stage of Levenberg-Marquardt, in the caller's units."""
 
-    def __init__(self, point: Point, problem: LeastSquares, units: Units) -> None:
+    def __init__(self, point: Point, problem: LeastSquares, data: Data) -> None:
         self.point, self.problem = point, problem
-        self._unit = units.width**2 / problem.y.size
+        self._data = data
         self.z: FloatArray = np.empty(0)
 
     def params(self, z: FloatArray) -> FloatArray:
@@ -96,6 +79,6 @@ class SplineObjective:
         return self.point.params(z)
 
     def parts(self, value: float) -> Objective:
-        """Return loss and objective, in the units of the targets, at the last z whose parameters were asked for."""
+        """Return loss and objective, in the caller's units, at the last z whose parameters were asked for."""
         penalty = self.problem.penalty.value(self.z) if self.problem.penalty else 0.0
-        return Objective(value * self._unit, self.z, (value - penalty) * self._unit, 0.0)
+        return Objective(self._data.loss(value), self.z, self._data.loss(value - penalty), 0.0)

@@ -8,7 +8,7 @@ from numkan.train.least_squares import LeastSquaresStages
 from numkan.train.reached import splines_of, splines_tree
 from numkan.train.samples import generator_state, set_generator_state
 from numkan.train.session import Session
-from numkan.train.starts import find_start
+from numkan.train.starts import Start, find_start
 from numkan.train.tree import Tree, real, reals
 
 __all__ = ["SearchForStart"]
@@ -35,12 +35,14 @@ class SearchForStart:
         """Find a start, from which the stages begin."""
         session, stages = self._session, self._stages
         began = session.seconds
-        start = find_start(
-            self._origin, stages.x, stages.y, stages.root_weight, self._restarts, self._rng, session.check_time
-        )
+        start = self.find()
         stages.reached.splines, stages.reached.noises = start.splines, [start.residual]
         self.tried += start.tried
         self.seconds += session.seconds - began
+
+    def find(self) -> Start:
+        """Return the start."""
+        return find_start(self._origin, self._stages.data, self._restarts, self._rng, self._session.check_time)
 
     def state(self, *, under_way: bool) -> Tree:
         """Return the start, and what the random numbers are after it."""

@@ -16,14 +16,14 @@ finer grids.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from numkan._check import FloatArray
-from numkan.model.least_squares import LeastSquares
 from numkan.optimize import LevenbergMarquardt, Nielsen
 from numkan.spline.knots import greville
+from numkan.train.data import Data
 from numkan.train.splines import Splines, laid_over
 
 __all__ = ["Start", "draw", "find_start"]
@@ -63,11 +63,11 @@ class Start(NamedTuple):
     tried: tuple[float, ...]  # of every start
 
 
-def draw(splines: Splines, x: FloatArray, rng: np.random.Generator) -> Splines:
-    """Return the same layers with grids of 3 intervals over the activations and edges drawn anew."""
+def draw(splines: Splines, x: FloatArray, rng: np.random.Generator, G: int = _GRID) -> Splines:
+    """Return the same layers with grids of G intervals over the activations and edges drawn anew."""
     layers, coefs, a = [], [], x
     for layer in splines.layers:
-        laid = laid_over(layer, a, _GRID)
+        laid = laid_over(layer, a, G)
         n_in, n_basis, n_out = laid.shape
         low, high = laid.grid[:, laid.k, None], laid.grid[:, -1 - laid.k, None]
         u = (2.0 * greville(laid.grid, laid.k) - low - high) / (high - low)
@@ -80,50 +80,44 @@ def draw(splines: Splines, x: FloatArray, rng: np.random.Generator) -> Splines:
     return Splines(tuple(layers), tuple(coefs))
 
 
-def train_start(
-    splines: Splines, x: FloatArray, y: FloatArray, root_weight: FloatArray, check: Callable[[], object]
-) -> tuple[Splines, float]:
+def train_start(splines: Splines, data: Data, check: Callable[[], object]) -> tuple[Splines, float]:
     """Train a drawn network for some rounds; return it at its best, and its residual."""
     grids = [_GRID] * len(splines.layers)
     best, least, damping = splines, np.inf, 1.0
     for _ in range(_ROUNDS):
-        problem = LeastSquares(splines.layers, x, y, root_weight)
-        run = LevenbergMarquardt(problem, splines.vector, rule=Nielsen(damping), gtol=0.0)
+        run = LevenbergMarquardt(data.problem(splines.layers), splines.vector, rule=Nielsen(damping), gtol=0.0)
         for _ in range(_STEPS):
             check()
             if not run.step():
                 break
-        residual = float(np.sqrt(run.state.fun / y.size))
+        residual = float(np.sqrt(run.state.fun / data.y.size))
         gained = residual < (1.0 - _GIVE_UP) * least
         splines, damping = splines.at(run.state.x), run.state.damping
         if residual < least:
             best, least = splines, residual
         if residual < _ACCEPTED or not gained:
             break
-        splines = splines.on_grids(x, grids)
+        splines = splines.on_grids(data.x, grids)
     return best, least
 
 
 def find_start(
     splines: Splines,
-    x: FloatArray,
-    y: FloatArray,
-    root_weight: FloatArray,
+    data: Data,
     restarts: int,
     rng: np.random.Generator,
     check: Callable[[], object],
 ) -> Start:
     """Draw and train networks until one is accepted, or `restarts` have been tried; `check` is called at every step.
 
-    y (n, n_out) must have deviation 1.
+    Targets must have deviation 1.
     """
-    some = slice(0, _MAX_SAMPLES)
-    data = x[some], y[some], root_weight[some]
+    data = data.some(slice(0, _MAX_SAMPLES))
     found, tried = list[_Found](), list[float]()
     hidden = len(splines.layers) - 1
     for _ in range(restarts):
         try:
-            start, residual = train_start(draw(splines, data[0], rng), *data, check)
+            start, residual = train_start(draw(splines, data.x, rng), data, check)
         except (FloatingPointError, ValueError):
             continue  # a draw whose activations leave the range of numbers
         found.append(_Found(residual, len(tried), start))
@@ -135,7 +129,7 @@ def find_start(
         ):
             break
     else:
-        found = _tournament(found, *data, check)
+        found = _tournament(found, data, check)
     if not found:
         return Start(splines, np.inf, ())
     best = min(found)
@@ -150,17 +144,17 @@ class _Found(NamedTuple):
     start: Splines
 
 
-def _tournament(found: list[_Found], *data: Any) -> list[_Found]:
+def _tournament(found: list[_Found], data: Data, check: Callable[[], object]) -> list[_Found]:
     """Return the starts of the last round, with their residuals on its grids; the starts themselves stay coarse."""
     edges = sum(layer.live.size for layer in found[0].start.layers) if found else 0
     now = [one.start for one in found]
     for n_best, G in _TOURNAMENT:
-        if len(found) < _N_AGREEING or edges * G > _SHARE * data[1].size:
+        if len(found) < _N_AGREEING or edges * G > _SHARE * data.y.size:
             break
         ranked = []
         for one in sorted(found)[:n_best]:
             try:
-                now[one.number], residual = _trained_on(G, now[one.number], *data)
+                now[one.number], residual = _trained_on(G, now[one.number], data, check)
             except (FloatingPointError, ValueError):
                 continue
             ranked.append(one._replace(residual=residual))
@@ -168,18 +162,15 @@ def _tournament(found: list[_Found], *data: Any) -> list[_Found]:
     return found
 
 
-def _trained_on(
-    G: int, splines: Splines, x: FloatArray, y: FloatArray, root_weight: FloatArray, check: Callable[[], object]
-) -> tuple[Splines, float]:
+def _trained_on(G: int, splines: Splines, data: Data, check: Callable[[], object]) -> tuple[Splines, float]:
     """Train some steps on G intervals; return what was reached, and its residual."""
-    finer = splines.on_grids(x, [G] * len(splines.layers))
-    problem = LeastSquares(finer.layers, x, y, root_weight)
-    run = LevenbergMarquardt(problem, finer.vector, rule=Nielsen(), gtol=0.0)
+    finer = splines.on_grids(data.x, [G] * len(splines.layers))
+    run = LevenbergMarquardt(data.problem(finer.layers), finer.vector, rule=Nielsen(), gtol=0.0)
     for _ in range(_TOURNAMENT_STEPS):
         check()
         if not run.step():
             break
-    return finer.at(run.state.x), float(np.sqrt(run.state.fun / y.size))
+    return finer.at(run.state.x), float(np.sqrt(run.state.fun / data.y.size))
 
 
 def _agree(tried: list[float]) -> bool:
