@@ -341,7 +341,7 @@ def test_large_problems_and_batches_call_for_adam():
     x, y = data(30)
     wide = KAN([2, 3000, 1000, 1], grid=1, k=1, seed=0)
     # the plan alone: such a network is not to be trained here
-    made = make_plan(wide, 30, "auto", None, None, None, None, None, squares=True, redraw=True)
+    made = make_plan(wide, 30, "auto", None, None, None, None, None, curved=True, redraw=True)
     assert (made.method, made.batch_size) == ("adam", 30)
     assert made.chosen["method"].startswith("adam: a gradient")
     assert made.steps == 500

@@ -69,12 +69,13 @@ def fit(
 ) -> FitResult:
     """Train the model on samples, in place.
 
-    By default, losses with a curvature are fitted by Levenberg-Marquardt. It draws small networks until one does not get stuck,
-    on coarse grids and whatever the constructor drew (if all do, the best of them meet in a tournament on finer grids);
-    goes up a ladder of grids while samples held out gain from it, the function staying; penalises what is rough by
-    weights that the data themselves tell, so noise is recognised and empty cells are filled smoothly; and in the end
-    fits all samples once more. Larger problems and other losses are fitted by L-BFGS or Adam, which begin from the
-    model's parameters. Inputs and targets may be in any units.
+    By default, losses with a curvature are fitted by Levenberg-Marquardt. It draws small networks until one does not
+    get stuck, on coarse grids and whatever the constructor drew (if all do, the best of them meet in a tournament on
+    finer grids); goes up a ladder of grids while samples held out gain from it, the function staying; penalises what is
+    rough by weights that the data themselves tell, so noise is recognised and empty cells are filled smoothly; and in
+    the end fits all samples once more. Classes, counts and a user's loss need no draws where there is one layer
+    (:mod:`numkan.train.likelihood`). Larger problems and other losses are fitted by L-BFGS or Adam, which begin from
+    the model's parameters. Inputs and targets may be in any units.
 
     Parameters
     ----------
@@ -83,7 +84,8 @@ def fit(
         Integer labels (n,) for cross-entropy.
     method : {"auto", "lm", "lbfgs", "adam"}
         Levenberg-Marquardt in effective coefficients (losses with a curvature, without `lamb`), L-BFGS on all samples,
-        or Adam on mini-batches. By default the first whose steps are cheap enough; `chosen` of the result says which and why.
+        or Adam on mini-batches. By default the first whose steps are cheap enough; `chosen` of the result says which
+        and why.
     steps : int or "auto"
         Most steps in a stage. By default 80 of Levenberg-Marquardt, 2000 of L-BFGS, 60 passes of Adam. A stage ends
         before, where steps bring less than 1 %, or with L-BFGS 50 steps less than 2 %.
@@ -102,7 +104,8 @@ def fit(
     validation : "auto", None, float, (x, y) or (x, y, sample_weight)
         Samples to judge by, which the training does not see: given, or that share of the samples, drawn with
         `random_state`; copies (rows of equal x) stay on one side, and shares and numbers of samples count them once. By
-        default 15 % with ``grids="auto"`` (from 40 samples on), none otherwise, nor where evidence suffices. With validation samples, the best
+        default 15 % with ``grids="auto"`` (from 40 samples on), none otherwise, nor where evidence is enough: with
+        Levenberg-Marquardt for classes, counts or a user's loss, and one layer. With validation samples, the best
         parameters are those of the least validation loss, and a finer grid that does not lower it ends the ladder.
         Levenberg-Marquardt then fits all samples, where it held them out itself; and where their error shows that it
         took noise for the function, it climbs the ladder once more, with no less noise than they show.
