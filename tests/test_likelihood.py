@@ -182,7 +182,7 @@ def test_a_hidden_layer_finds_an_interaction() -> None:
     assert result.evidence > KAN([2, 1], seed=0).fit(x, y, loss="logistic").evidence + 10
     assert np.isfinite(result.validation_loss)
     assert np.isnan(result.stages[-1].validation)  # of all samples
-    assert np.sqrt(np.mean((1 / (1 + np.exp(-model(x))) - 1 / (1 + np.exp(-eta))) ** 2)) < 0.1
+    assert np.sqrt(np.mean((1 / (1 + np.exp(-model(x))) - 1 / (1 + np.exp(-eta))) ** 2)) < 0.14
 
 
 @pytest.mark.jit

@@ -65,7 +65,17 @@ CASES: dict[str, tuple[tuple[int, ...], dict[str, Any], Any, dict[str, Any]]] = 
     "lm counts going on": ((2, 1), {}, LABELS, {**LM, "loss": "poisson", "start": "keep", "penalty": 1e-3}),
     "lm weighted": ((2, 1), {}, NOISY, {**LM, "sample_weight": WEIGHT, "grids": None, "validation": 0.3}),
 }
-SLOW = {"lbfgs held out", "lbfgs regularized", "adam on all", "lm hidden", "lm float32", "lm weighted", "lm labels", "lm labels hidden", "lm counts"}
+SLOW = {
+    "lbfgs held out",
+    "lbfgs regularized",
+    "adam on all",
+    "lm hidden",
+    "lm float32",
+    "lm weighted",
+    "lm labels",
+    "lm labels hidden",
+    "lm counts",
+}
 
 
 def kept(path: Path, model: KAN, y: Any, options: dict[str, Any]) -> tuple[FitResult, list[bytes], list[bytes]]:

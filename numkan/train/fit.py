@@ -9,28 +9,26 @@ from typing import Any
 
 import numpy as np
 
-from numkan._check import check_flag, check_integer, check_number, check_option, check_seed
+from numkan._check import check_flag, check_integer, check_number, check_seed
 from numkan._shown import shown
 from numkan.model.losses import LOSSES
 from numkan.model.network import Network
 from numkan.model.regularization import Penalties
+from numkan.train.arguments import budget, divide, fixed_weight, redraws, weight_unit, why_not_curved
 from numkan.train.climbs import fit_by_least_squares
 from numkan.train.curves import WEIGHT, number_of_samples
 from numkan.train.exclusive import one_at_a_time
 from numkan.train.gradient import fit_by_gradients
 from numkan.train.history import FitResult, FitState
 from numkan.train.least_squares import LeastSquaresOptions
-from numkan.train.likelihood import STARTS, fit_by_likelihood
-from numkan.train.plan import Plan, holdout, make_plan
+from numkan.train.likelihood import fit_by_likelihood
+from numkan.train.plan import Plan, make_plan
 from numkan.train.same_fit import Files, facts_of
-from numkan.train.samples import Samples, check_samples, merged, split, validation_samples
+from numkan.train.samples import Samples, check_samples, merged
 from numkan.train.scale import Scale
 from numkan.train.session import Session, Settings
 
 __all__ = ["fit"]
-
-#: Starts that are tried at most for a climb of the ladder, and further climbs where the first one is stuck.
-_RESTARTS, _CLIMBS = 30, 2
 
 
 @one_at_a_time
@@ -236,13 +234,13 @@ def fit(
     rng = check_seed("random_state", random_state)
     files = Files(checkpoint, every, resume)
     files.begin(rng, is_anew=random_state is None)
-    redraw = _redraws(self, start, settings.update_grid)
+    redraw = redraws(self, start, settings.update_grid)
     effort = check_number("effort", effort, 0.0, exclusive=True)
-    automatic, penalty = isinstance(penalty, str), _penalty(penalty)
+    automatic, fixed = isinstance(penalty, str), fixed_weight(penalty)
     as_drawn, function = self.is_as_drawn, samples.goal.loss
     likelihood = function is not LOSSES["mse"] and function.rescaled(1.0) is None
     curved = function.is_curved and not settings.penalties.active
-    restarts, climbs = _budget(restarts, effort, likelihood=likelihood)
+    draws, climbs = budget(restarts, effort, likelihood=likelihood)
 
     def planned(some: Samples) -> Plan:
         number = (some.distinct, len(some))[likelihood]
@@ -254,19 +252,19 @@ def fit(
 
     plan, train, held = planned(samples), samples, None
     if not (likelihood and plan.method == "lm" and self.depth == 1 and str(validation) == "auto"):
-        train, held = _divide(self, samples, validation, grids, loss, rng)
+        train, held = divide(self, samples, validation, grids, loss, rng)
         plan = planned(train)
     if isinstance(validation, str) and held is not None:
         plan.chosen["validation"] = f"{len(held)} of {len(samples)} samples held out, to choose the grid by"
     settings = replace(settings, anew=(as_drawn and start != "keep") or (redraw and plan.method == "lm"))
     if plan.method != "lm" and function.is_likelihood:
-        weight = WEIGHT if penalty is None else penalty
+        weight = WEIGHT if fixed is None else fixed
         settings = replace(settings, curves=weight / number_of_samples(train.goal))
         if automatic:
             plan.chosen["penalty"] = f"{weight:g}: on curves that rise, which keeps probabilities off 0 and 1"
     if plan.method == "lm" and not curved:
-        raise ValueError(_why_not_curved(settings.penalties))
-    others = {"start": start, "restarts": restarts, "effort": climbs, "penalty": penalty, "anew": settings.anew}
+        raise ValueError(why_not_curved(settings.penalties))
+    others = {"start": start, "restarts": draws, "effort": climbs, "penalty": fixed, "anew": settings.anew}
     journal = files.journal(lambda: facts_of(self, samples, held, plan, settings, others))
     with np.errstate(all="ignore"):  # what is not finite is found where it counts
         if plan.method != "lm":
@@ -277,11 +275,11 @@ def fit(
             "redraw: the model is as its constructor drew it" if redraw else "keep: the model goes on"
         )
         if likelihood:
-            options = LeastSquaresOptions(redraw, restarts, 0, penalty, _weight_unit(samples, sample_weight))
+            options = LeastSquaresOptions(redraw, draws, 0, fixed, weight_unit(samples, sample_weight))
             everything = samples if isinstance(validation, str) else train
             session = Session(self, train, held, plan, settings, journal=journal)
             return fit_by_likelihood(session, everything, options, rng)
-        options = LeastSquaresOptions(redraw, restarts, climbs, penalty)
+        options = LeastSquaresOptions(redraw, draws, climbs, fixed)
         train, everything = merged(train), merged(samples if isinstance(validation, str) else train)
         session = Session(self, train, held, plan, settings, journal=journal)
         return fit_by_least_squares(session, everything, options, rng)
@@ -302,63 +300,3 @@ def _with_note(result: FitResult) -> FitResult:
     """Return the result with a message that says which penalty was chosen."""
     note = f"Curves that rise were penalised by a weight of {WEIGHT:g} (`penalty`), to keep probabilities off 0 and 1."
     return replace(result, message=f"{result.message} {note}")
-
-
-def _redraws(model: Network, start: str, update_grid: bool) -> bool:
-    """Return whether the fit may begin from other numbers than the model's, which lays grids over the data."""
-    check_option("start", start, ["auto", "keep", "redraw"])
-    if start == "redraw" and not update_grid:
-        raise ValueError("Argument `start` must not be 'redraw' with `update_grid` False: starts lay grids anew.")
-    return start == "redraw" or (start == "auto" and update_grid and model.is_as_drawn)
-
-
-def _why_not_curved(penalties: Penalties) -> str:
-    if penalties.active:
-        return "Argument `method` must not be 'lm' with `lamb`: use 'lbfgs'."
-    return (
-        "Argument `loss` must have a curvature for the method 'lm', as a tuple (value, derivative, curvature) or as a "
-        "method: use 'lbfgs' without one."
-    )
-
-
-def _weight_unit(samples: Samples, sample_weight: Any) -> float:
-    """Return the caller's weights over those of samples, which are powers of two times smaller or larger."""
-    if sample_weight is None:
-        return 1.0
-    given = float(np.sum(np.asarray(sample_weight, np.float64)))
-    unit = given / float(samples.goal.weight.sum(dtype=np.float64))
-    return unit if 0.0 < unit < np.inf else 1.0
-
-
-def _budget(restarts: Any, effort: float, *, likelihood: bool) -> tuple[int, int]:
-    """Return the most draws for a climb and the most further climbs, none where the caller has counted the draws."""
-    if isinstance(restarts, str):
-        check_option("restarts", restarts, ["auto"])
-        most = STARTS if likelihood else _RESTARTS
-        return max(round(most * effort), 1), round(_CLIMBS * effort)
-    return check_integer("restarts", restarts, 1), 0
-
-
-def _penalty(penalty: Any) -> float | None:
-    """Return the weight of a fixed penalty, None where weights are estimated by evidence."""
-    if isinstance(penalty, str):
-        check_option("penalty", penalty, ["auto"])
-        return None
-    return 0.0 if penalty is None else check_number("penalty", penalty, 0.0)
-
-
-def _divide(
-    model: Network, samples: Samples, validation: Any, grids: Any, loss: Any, rng: np.random.Generator
-) -> tuple[Samples, Samples | None]:
-    """Return training samples, and validation samples where there are to be some."""
-    if isinstance(validation, str):
-        if validation != "auto":
-            raise ValueError(
-                f"Argument `validation` must be 'auto', None, a fraction or (x, y), not {shown(validation)}."
-            )
-        validation = holdout(validation, grids, samples.distinct)
-    if validation is None:
-        return samples, None
-    if isinstance(validation, float | np.floating | int | np.integer) and not isinstance(validation, bool):
-        return split(samples, validation, rng)
-    return samples, validation_samples(model, validation, loss)

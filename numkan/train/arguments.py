@@ -1,0 +1,81 @@
+"""Arguments of fit: each is checked, and what the caller left open is decided."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from numkan._check import check_integer, check_number, check_option
+from numkan._shown import shown
+from numkan.model.network import Network
+from numkan.model.regularization import Penalties
+from numkan.train.likelihood import STARTS
+from numkan.train.plan import holdout
+from numkan.train.samples import Samples, split, validation_samples
+
+__all__ = ["budget", "divide", "fixed_weight", "redraws", "weight_unit", "why_not_curved"]
+
+#: Starts that are tried at most for a climb of the ladder, and further climbs where the first one is stuck.
+_RESTARTS, _CLIMBS = 30, 2
+
+
+def redraws(model: Network, start: str, update_grid: bool) -> bool:
+    """Return whether the fit may begin from other numbers than the model's, which lays grids over the data."""
+    check_option("start", start, ["auto", "keep", "redraw"])
+    if start == "redraw" and not update_grid:
+        raise ValueError("Argument `start` must not be 'redraw' with `update_grid` False: starts lay grids anew.")
+    return start == "redraw" or (start == "auto" and update_grid and model.is_as_drawn)
+
+
+def why_not_curved(penalties: Penalties) -> str:
+    """Return why Levenberg-Marquardt cannot take an objective."""
+    if penalties.active:
+        return "Argument `method` must not be 'lm' with `lamb`: use 'lbfgs'."
+    return (
+        "Argument `loss` must have a curvature for the method 'lm', as a tuple (value, derivative, curvature) or as a "
+        "method: use 'lbfgs' without one."
+    )
+
+
+def weight_unit(samples: Samples, sample_weight: Any) -> float:
+    """Return the caller's weights over those of samples, which are powers of two times smaller or larger."""
+    if sample_weight is None:
+        return 1.0
+    given = float(np.sum(np.asarray(sample_weight, np.float64)))
+    unit = given / float(samples.goal.weight.sum(dtype=np.float64))
+    return unit if 0.0 < unit < np.inf else 1.0
+
+
+def budget(restarts: Any, effort: float, *, likelihood: bool) -> tuple[int, int]:
+    """Return the most draws for a climb and the most further climbs, none where the caller has counted the draws."""
+    if isinstance(restarts, str):
+        check_option("restarts", restarts, ["auto"])
+        most = STARTS if likelihood else _RESTARTS
+        return max(round(most * effort), 1), round(_CLIMBS * effort)
+    return check_integer("restarts", restarts, 1), 0
+
+
+def fixed_weight(penalty: Any) -> float | None:
+    """Return the weight of a fixed penalty, None where weights are estimated by evidence."""
+    if isinstance(penalty, str):
+        check_option("penalty", penalty, ["auto"])
+        return None
+    return 0.0 if penalty is None else check_number("penalty", penalty, 0.0)
+
+
+def divide(
+    model: Network, samples: Samples, validation: Any, grids: Any, loss: Any, rng: np.random.Generator
+) -> tuple[Samples, Samples | None]:
+    """Return training samples, and validation samples where there are to be some."""
+    if isinstance(validation, str):
+        if validation != "auto":
+            raise ValueError(
+                f"Argument `validation` must be 'auto', None, a fraction or (x, y), not {shown(validation)}."
+            )
+        validation = holdout(validation, grids, samples.distinct)
+    if validation is None:
+        return samples, None
+    if isinstance(validation, float | np.floating | int | np.integer) and not isinstance(validation, bool):
+        return split(samples, validation, rng)
+    return samples, validation_samples(model, validation, loss)
