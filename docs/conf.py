@@ -29,6 +29,7 @@ nitpick_ignore_regex = [
 myst_enable_extensions = ["dollarmath", "deflist"]
 myst_heading_anchors = 3
 
+autodoc_preserve_defaults = True
 autodoc_typehints = "none"
 autosummary_generate = True
 numpydoc_show_class_members = False
@@ -37,4 +38,7 @@ html_theme = "furo"
 html_title = "numkan"
 html_math_renderer = "mathml"
 html_copy_source = False
+html_show_copyright = False
 html_show_sphinx = False
+html_static_path = ["_static"]
+html_css_files = ["numkan.css"]

@@ -69,6 +69,11 @@ def test_the_examples_of_a_page_run(page, tmp_path, monkeypatch):
     assert runner.failures == 0, "".join(output)
 
 
+@pytest.mark.parametrize("page", sorted((DOCS / "reference").glob("*.rst")), ids=lambda page: page.stem)
+def test_the_examples_of_a_page_of_the_reference_run(page):
+    assert doctest.testfile(str(page), module_relative=False).failed == 0
+
+
 def commands(page):
     """Yield every command of the sessions at a shell in a page, with what it prints."""
     for _, block in blocks(page, "console"):
@@ -118,8 +123,10 @@ def listed_names():
     found = set()
     for page in sorted((DOCS / "reference").glob("*.rst")):
         text = page.read_text(encoding="utf-8")
-        for module, block in re.findall(r"currentmodule:: (\S+)(.*?)(?=\.\. currentmodule|\Z)", text, re.DOTALL):
-            found |= {(module, name) for name in re.findall(r"^   (\w+)$", block, re.MULTILINE)}
+        table = re.compile(r"currentmodule:: (\S+)\n\n\.\. autosummary::\n((?:   .*\n|\n)+)")
+        for module, rows in table.findall(text):
+            listed = re.findall(r"^   (\w+)$", rows, re.MULTILINE)
+            found |= {(module, name) for name in [*listed, *re.findall(r"^\.\. data:: (\w+)$", text, re.MULTILINE)]}
     return found
 
 
