@@ -50,10 +50,11 @@ class Targets(NamedTuple):
         return float(loss) / self.total
 
     def loss_of(self, predicted: FloatArray) -> float:
-        """Return the loss of the outputs at all samples."""
-        if self.is_compiled:
+        """Return the loss of the outputs at all samples; but for labels, without a kernel."""
+        if self.loss.takes_labels:
             return self.part(slice(0, len(predicted)), predicted, np.empty_like(predicted))
-        return self._weighed(self.loss.value(predicted, self.y)) / self.total
+        with np.errstate(over="ignore", invalid="ignore"):
+            return self._weighed(self.loss.value(predicted, self.y)) / self.total
 
     def linear(self, predicted: FloatArray) -> tuple[float, Targets]:
         """Return the loss of the outputs at all samples, and the targets of a compiled loss of the same derivative."""

@@ -13,7 +13,7 @@ from numkan.train.box import LEAVES, excess
 from numkan.train.commit import scratch_copy
 from numkan.train.history import FitResult, FitStatus
 from numkan.train.least_squares import LeastSquaresOptions, LeastSquaresStages
-from numkan.train.objective import sample_loss, where_not_finite
+from numkan.train.objective import local_loss, sample_loss, where_not_finite
 from numkan.train.order import ROUNDING, falls_too_little, neighbours_agree
 from numkan.train.point import underflow
 from numkan.train.reached import Reached
@@ -272,12 +272,12 @@ class Climbs:
         """Return what happened."""
         session, reached = self._session, self._stages.reached
         model = scratch_copy(session.model)  # whose policies refuse no sample
-        lost = sample_loss(model, session.samples)
+        as_it_is = session.best is None or session.model.dtype != np.float64  # not what training has measured
+        lost = (sample_loss if as_it_is else local_loss)(model, session.samples)
         if status is not FitStatus.NONFINITE and not math.isfinite(lost):
             status, where = FitStatus.NONFINITE, where_not_finite(model, session.samples)
             message = f"The model is not finite on its training samples, beginning in {where}."
         result, width = session.result(status, message), self._stages.units.width
-        as_it_is = session.best is None or session.model.dtype != np.float64  # not what training has measured
         return replace(
             result,
             loss=lost if as_it_is else result.loss,

@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from numkan._check import FloatArray
+from numkan.model.layer_outputs import network_activations
 from numkan.model.network import Network
 from numkan.model.regularization import Penalties
 from numkan.train.commit import scratch_copy
@@ -35,7 +36,8 @@ def fault(model: Network, samples: Samples) -> tuple[FitStatus, str] | None:
     with np.errstate(all="ignore"):
         extreme = _extreme(thinned(samples))
         samples = samples if extreme else thinned(samples)
-        outputs = work._predict(samples.x)
+        # of ordinary numbers local evaluation tells as much, and has been compiled by the fit
+        outputs = work._predict(samples.x) if extreme else network_activations(work.act_fun, samples.x)[-1]
         if not (np.isfinite(outputs).all() and np.isfinite(model._theta).all()):
             where = where_not_finite(work, samples)
             return FitStatus.NONFINITE, f"The model's outputs are NaN or infinite, beginning in {where}."
