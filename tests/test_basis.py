@@ -13,6 +13,7 @@ from scipy.interpolate import BSpline
 
 from numkan._check import FloatArray
 from numkan.spline import B_batch, basis, extend_grid
+from numkan.spline.basis import basis_at_knots
 from tests import exact, naive
 from tests.implementations import NumkanSplines
 from tests.laws import Case
@@ -251,3 +252,12 @@ def test_bad_types_are_named(x: Any, k: Any, sentence: str) -> None:
 def test_ragged_rows_are_named() -> None:
     with pytest.raises(ValueError, match=r"Argument `x` must have rows of equal length"):
         B_batch([[0.0, 1.0], [1.0]], TUTORIAL, 3)
+
+
+@pytest.mark.parametrize("k", range(6))
+@pytest.mark.parametrize("ends", [(-1.0, 1.0), (0.0, 3e-310), (1e6, 1e6 + 1)])
+def test_functions_at_the_knots_have_the_bits_of_b_batch(ends: tuple[float, float], k: int) -> None:
+    for n in (1, 2, 5, 40):
+        knots = extend_grid(np.linspace(*ends, n + 1)[None], k)
+        expected = B_batch(knots[:, k : n + k + 1].T, knots, k)[:, 0]
+        np.testing.assert_array_equal(basis_at_knots(knots[0], k), expected)

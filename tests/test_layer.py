@@ -13,13 +13,13 @@ from scipy.interpolate import BSpline
 
 from numkan import KANLayer, get_threads, set_threads
 from numkan.layer.edges import Edges, padded, pull_gradient
-from numkan.layer.initialize import _at_interior_knots, draw
+from numkan.layer.initialize import draw
 from numkan.layer.jacobian import fill_jacobian, pull_back, tangent
 from numkan.layer.pack import Receiver, Source, new_packed, pack, pack_tangent, receive, unpack_gradient
 from numkan.layer.packed import PackedLayer
 from numkan.layer.work import borrowed, lent
 from numkan.model import Network
-from numkan.spline import B_batch, extend_grid
+from numkan.spline import extend_grid
 from tests import naive_network as naive
 from tests.laws import Array, assert_identical, assert_within
 from tests.naive_network import KINDS, Layer
@@ -469,12 +469,3 @@ def test_the_parent_must_be_a_layer_of_the_same_size() -> None:
         layer.initialize_grid_from_parent(3, x)
     with pytest.raises(ValueError, match=r"^Argument `parent` must have 3 inputs and 2 outputs, not 1 and 2\.$"):
         layer.initialize_grid_from_parent(KANLayer(1, 2), x)
-
-
-@pytest.mark.parametrize("k", range(6))
-@pytest.mark.parametrize("ends", [(-1.0, 1.0), (0.0, 3e-310), (1e6, 1e6 + 1)])
-def test_functions_at_the_knots_of_a_new_layer_have_the_bits_of_b_batch(ends: tuple[float, float], k: int) -> None:
-    for n in (1, 2, 5, 40):
-        knots = extend_grid(np.linspace(*ends, n + 1)[None], k)
-        expected = B_batch(knots[:, k : n + k + 1].T, knots, k)[:, 0]
-        np.testing.assert_array_equal(_at_interior_knots(knots[0], k), expected)

@@ -42,15 +42,19 @@ def _no_collection() -> Iterator[None]:
             gc.enable()
 
 
-class _CalleeLibrary(JITCodeLibrary):  # type: ignore[misc]
+class _Library(JITCodeLibrary):  # type: ignore[misc]
+    """Code that is optimized once, as a whole."""
+
+    def _optimize_functions(self, module: Any) -> None:
+        """Leave each function as it is: the passes over the whole do all of it again, and more."""
+
+
+class _CalleeLibrary(_Library):
     """Code of a kernel that another kernel calls: it is linked into the caller's, and optimized there, once.
 
     Numba optimizes a function and generates its machine code before a caller copies it, and the caller optimizes the
     copy again: through five levels of calls that was two thirds of the time of a compilation.
     """
-
-    def _optimize_functions(self, module: Any) -> None:
-        """Leave each function as it is: the caller optimizes its copy."""
 
     def finalize(self) -> None:
         """Link what the kernel calls itself; optimize nothing, generate nothing."""
@@ -91,7 +95,7 @@ class CalleeCompiler(Compiler):  # type: ignore[misc]
         return super().define_pipelines()
 
 
-class _KernelLibrary(JITCodeLibrary):  # type: ignore[misc]
+class _KernelLibrary(_Library):
     """Machine code of a kernel with its own copies of the kernels that it calls.
 
     The copies become private: the linker takes the first symbol of a name that the process has, which may be that of

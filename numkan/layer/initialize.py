@@ -16,14 +16,14 @@ Two schemes, both from a local :class:`numpy.random.Generator`:
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import scipy.linalg
 
 from numkan._blas import one_blas_thread
 from numkan._check import FloatArray
-from numkan.spline.knots import interior_knots
+from numkan.spline.basis import basis_at_knots
 
 __all__ = ["INITIALIZATIONS", "Drawn", "draw"]
 
@@ -58,33 +58,10 @@ def draw(
         coef = size**-_POWER_COEF * rng.standard_normal((n_in, n_basis, n_out))
         scale_base = size**-_POWER_BASE * rng.standard_normal((n_in, n_out))
         return Drawn(coef, scale_base, np.ones((n_in, n_out)))
-    at_knots = _at_interior_knots(np.asarray(grid[0], np.float64), k)
+    at_knots = basis_at_knots(np.asarray(grid[0], np.float64), k)
     noise = (rng.random((len(at_knots), n_in, n_out)) - 0.5) * (noise_scale / (n_basis - k))
     with one_blas_thread():
         through = scipy.linalg.pinv(at_knots)  # G + 1 conditions on G + k coefficients: the solution of minimum norm
     coef = np.einsum("pg,gio->ipo", through, noise)
     scale_base = (scale_base_mu + scale_base_sigma * rng.uniform(-1, 1, (n_in, n_out))) / np.sqrt(n_in)
     return Drawn(coef, scale_base, np.full((n_in, n_out), 1 / np.sqrt(n_in)))
-
-
-def _at_interior_knots(knots: FloatArray, k: int) -> FloatArray:
-    """Return the B-splines (G + 1, G + k) at the knots t_k ... t_{G+k} of one input, bit for bit as `B_batch` does.
-
-    The recursion of :func:`numkan.spline.basis.local_basis`, of all points at once: to compile that for a new model
-    would take longer than anything else that a first prediction does in Python.
-    """
-    x: Any = interior_knots(knots[None], k)[0]
-    inside = np.searchsorted(knots, x, side="right") - 1
-    j = np.where(x < x[-1], inside, np.searchsorted(knots, x[-1]) - 1)  # the last point lies in the span on its left
-    values = [np.ones_like(x)]
-    for d in range(1, k + 1):
-        raised = [np.zeros_like(x) for _ in range(d + 1)]
-        for r, old in enumerate(values):
-            low, high = knots[j - d + 1 + r], knots[j + 1 + r]
-            raised[r] += (high - x) / (high - low) * old
-            raised[r + 1] += (x - low) / (high - low) * old
-        values = raised
-    out: FloatArray = np.zeros((len(x), len(knots) - k - 1))
-    for r, value in enumerate(values):
-        out[np.arange(len(x)), j - k + r] = value
-    return out

@@ -14,9 +14,9 @@ import numpy as np
 
 from numkan._check import FloatArray, as_samples, check_integer
 from numkan.compile import kernel
-from numkan.spline.knots import check_grid, common_dtype
+from numkan.spline.knots import check_grid, common_dtype, interior_knots
 
-__all__ = ["B_batch", "find_span", "local_basis"]
+__all__ = ["B_batch", "basis_at_knots", "find_span", "local_basis"]
 
 #: Points that one kernel call works through: well under 100 ms, so that Ctrl-C gets through.
 _POINTS_PER_CALL = 1 << 19
@@ -177,4 +177,27 @@ def B_batch(x: Any, grid: Any, k: int, nu: int = 0) -> FloatArray:
         for start in range(0, len(points), step):
             stop = start + step
             _fill_basis(points[start:stop], knots, k, nu, counts, values, out[start:stop])
+    return out
+
+
+def basis_at_knots(knots: FloatArray, k: int) -> FloatArray:
+    """Return the B-splines (G + 1, G + k) of one input at its knots t_k ... t_{G+k}, bit for bit as `B_batch` does.
+
+    The recursion of :func:`local_basis`, of all points at once. New models and default fits ask for these alone, and
+    need not wait until that is compiled.
+    """
+    x: Any = interior_knots(knots[None], k)[0]
+    inside = np.searchsorted(knots, x, side="right") - 1
+    j = np.where(x < x[-1], inside, np.searchsorted(knots, x[-1]) - 1)  # the last point lies in the span on its left
+    values = [np.ones_like(x)]
+    for d in range(1, k + 1):
+        raised = [np.zeros_like(x) for _ in range(d + 1)]
+        for r, old in enumerate(values):
+            low, high = knots[j - d + 1 + r], knots[j + 1 + r]
+            raised[r] += (high - x) / (high - low) * old
+            raised[r + 1] += (x - low) / (high - low) * old
+        values = raised
+    out: FloatArray = np.zeros((len(x), len(knots) - k - 1))
+    for r, value in enumerate(values):
+        out[np.arange(len(x)), j - k + r] = value
     return out

@@ -11,7 +11,7 @@ from scipy import linalg
 
 from numkan._check import FloatArray
 from numkan.model.least_squares import SplineLayer
-from numkan.spline.basis import B_batch
+from numkan.spline.basis import basis_at_knots
 from numkan.spline.smoothness import difference_matrices
 
 __all__ = ["Roughness", "measures", "orders"]
@@ -101,9 +101,8 @@ def _log_determinant(D: FloatArray, slope: FloatArray | None) -> float:
 
 def _mean_slope(knots: FloatArray, k: int) -> FloatArray:
     """Return the row (1, G + k) that gives a curve's rise over its domain: its mean slope on the unit interval."""
-    ends = np.array([[knots[k]], [knots[-1 - k]]])
-    low, high = B_batch(ends, knots[None, :], k)[:, 0]
-    rise: FloatArray = (high - low)[None, :]
+    at_knots = basis_at_knots(knots, k)
+    rise: FloatArray = (at_knots[-1] - at_knots[0])[None, :]
     return rise
 
 
