@@ -7,7 +7,7 @@ The effective coefficients of one input (``pack.py``) lie in scratch memory firs
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -19,19 +19,21 @@ from numkan.spline.pieces import function_lanes
 __all__ = ["pack_direct"]
 
 
-@kernel
+@partial(kernel, noalias=True)
 def _effective(storage, layer, i, edges, rows, to):  # type: ignore[no-untyped-def]
     """Fill the rows (n_basis, width) of one input from `to` on, and its scales of b in edges; their padding is 0."""
     n_out, width, zero = layer.n_out, layer.width, rows.dtype.type(0)
-    for o in range(width):
-        edge, factor, scale = i * n_out + o, zero, zero
-        if o < n_out:
-            factor = storage[layer.mask + edge] * storage[layer.scale_sp + edge]
-            scale = storage[layer.mask + edge] * storage[layer.scale_base + edge]
-        edges[layer.scales + i * width + o] = scale
-        coef = layer.coef + i * layer.n_basis * n_out + o
-        for p in range(layer.n_basis):
-            rows[to + p * width + o] = factor * storage[coef + p * n_out] if o < n_out else zero
+    edge, coef, scales = i * n_out, layer.coef + i * layer.n_basis * n_out, layer.scales + i * width
+    mask, base = storage[layer.mask + edge : layer.mask + edge + n_out], storage[layer.scale_base + edge :]
+    factor = storage[layer.scale_sp + edge :]
+    for o in range(n_out):
+        edges[scales + o] = mask[o] * base[o]
+    edges[scales + n_out : scales + width] = zero
+    for p in range(layer.n_basis):
+        own, row = storage[coef + p * n_out :], rows[to + p * width : to + (p + 1) * width]
+        for o in range(n_out):
+            row[o] = mask[o] * factor[o] * own[o]
+        row[n_out:] = zero
 
 
 @cache

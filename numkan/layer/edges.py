@@ -176,12 +176,13 @@ def _backward_kernel(k: int, dtype: np.dtype[Any]) -> Any:
     powers, zero = k + 1, dtype.type(0)
 
     @kernel
-    def backward(functions, base, base_slopes, coefs, minus_mean, g, y_bar, grad, x_bar):  # type: ignore[no-untyped-def]
+    def backward(edges, minus_mean, g, y_bar, grad, x_bar):  # type: ignore[no-untyped-def]
         """Add to grad (n_in, G + k + 1, width) and fill x_bar (n, n_in), from y_bar (n, width).
 
-        minus_mean, g (n_in * width,), flat; empty where no moments have cotangents.
+        edges: `Edges`. minus_mean, g (n_in * width,), flat; empty where no moments have cotangents.
         """
-        first, values, slopes = functions
+        base, base_slopes, coefs = edges.base, edges.base_slopes, edges.coefs
+        first, values, slopes = edges.functions
         n, n_in, _ = values.shape
         _, n_rows, width = coefs.shape
         flat, flat_grad, bars = coefs.reshape(-1), grad.reshape(-1), y_bar.reshape(-1)
@@ -222,9 +223,7 @@ def pull_gradient(edges: Edges, y_bar: FloatArray, grad: FloatArray, mean: Float
     x_bar = np.empty(first.shape, grad.dtype)
     moments = np.ascontiguousarray(-mean).reshape(-1), np.ascontiguousarray(g).reshape(-1)
     with np.errstate(all="ignore"):
-        _backward_kernel(k, grad.dtype)(
-            edges.functions, edges.base, edges.base_slopes, edges.coefs, *moments, y_bar, grad, x_bar
-        )
+        _backward_kernel(k, grad.dtype)(edges, *moments, y_bar, grad, x_bar)
     return x_bar
 
 

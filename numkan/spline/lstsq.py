@@ -102,12 +102,18 @@ def _copy_rows(source, target):  # type: ignore[no-untyped-def]
             target[r, c] = source[r, c]
 
 
-@kernel
-def _fold(first, values, y, factor, factor_rhs, residual, columns, rhs, sums):  # type: ignore[no-untyped-def]
-    """Fold sorted rows into `factor` and `factor_rhs`, chunk by chunk; squares of what is left go to `residual`.
+class _Room(NamedTuple):
+    """Memory for a chunk of rows, below the rows of the factor that share its columns."""
 
-    `columns` and `rhs` are room for a chunk of rows below the rows of the factor that share its columns.
-    """
+    columns: Any  # (width + rows, width)
+    rhs: Any  # (width + rows, n_rhs)
+    sums: Any  # (n_rhs,)
+
+
+@kernel
+def _fold(first, values, y, factor, factor_rhs, residual, room):  # type: ignore[no-untyped-def]
+    """Fold sorted rows into `factor` and `factor_rhs`, chunk by chunk; squares of what is left go to `residual`."""
+    columns, rhs, sums = room
     n, width = values.shape
     n_rhs = y.shape[1]
     chunk = columns.shape[0] - width
@@ -163,7 +169,8 @@ class LocalLeastSquares:
         self._factor = np.zeros((n_basis, n_basis))
         self._rhs = np.zeros((n_basis, n_rhs))
         self._residual = np.zeros(n_rhs)
-        self._room = np.empty((_CHUNK + width, width)), np.empty((_CHUNK + width, n_rhs)), np.empty(n_rhs)
+        rows = _CHUNK + width
+        self._room = _Room(np.empty((rows, width)), np.empty((rows, n_rhs)), np.empty(n_rhs))
         self._last = 0
 
     def add(self, first: NDArray[np.integer[Any]], values: FloatArray, y: FloatArray) -> None:
@@ -185,7 +192,7 @@ class LocalLeastSquares:
         self._last = int(first[-1])
         rows = (np.ascontiguousarray(array, dtype) for array, dtype in ((first, np.int64), (values, float), (y, float)))
         with np.errstate(all="ignore"):  # where the JIT is off, NumPy scalars would warn of underflow
-            _fold(*rows, self._factor, self._rhs, self._residual, *self._room)
+            _fold(*rows, self._factor, self._rhs, self._residual, self._room)
 
     def solve(self, cond: float = COND) -> Fit:
         """Return the solution, of least norm among all where singular values below `cond` times the largest exist."""

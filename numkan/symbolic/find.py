@@ -86,7 +86,10 @@ def find(
     >>> print(formula, formula.status)
     3*m/r**2 exact
     """
-    given = _Given(x, y, names, library, forbid, sample_weight, effort, time_limit, progress, random_state)
+    given = _Given(
+        x, y, names=names, library=library, forbid=forbid, weight=sample_weight, effort=effort, time_limit=time_limit,
+        progress=progress, random_state=random_state,
+    )  # fmt: skip
     return given.all_outputs(None)
 
 
@@ -135,7 +138,10 @@ def explain(
     """
     if not isinstance(model, KAN):
         raise TypeError(f"Argument `model` must be a KAN, not {type(model).__name__}.")
-    given = _Given(x, y, names, library, forbid, sample_weight, effort, time_limit, progress, random_state)
+    given = _Given(
+        x, y, names=names, library=library, forbid=forbid, weight=sample_weight, effort=effort, time_limit=time_limit,
+        progress=progress, random_state=random_state,
+    )  # fmt: skip
     if given.x.shape[1] != model.n_in:
         raise ValueError(f"Argument `x` must have {model.n_in} columns, one for each input, not {given.x.shape[1]}.")
     if given.y.shape[1] != model.n_out:
@@ -147,7 +153,7 @@ class _Given:
     """The arguments, checked."""
 
     def __init__(
-        self, x: Any, y: Any, names: Any, library: Any, forbid: Any, weight: Any, effort: Any, time_limit: Any,
+        self, x: Any, y: Any, *, names: Any, library: Any, forbid: Any, weight: Any, effort: Any, time_limit: Any,
         progress: Any, random_state: Any,
     ) -> None:  # fmt: skip
         sympy_module()
