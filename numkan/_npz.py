@@ -1,7 +1,7 @@
-"""Plain ``.npz`` files: zips of ``.npy`` members, stored as they are, which are read without trust.
+"""Plain ``.npz`` files: zips of uncompressed ``.npy`` members, which are read without trust.
 
-Members are sorted and bear a fixed date: the same arrays make the same bytes. Names, dtypes, shapes and sizes are
-compared with each other and with the size of the file before any array is made.
+Members are sorted and have a fixed date, so the same arrays make the same bytes. The reader compares names, dtypes,
+shapes and sizes with each other and with the size of the file before it makes any array.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from numkan._shown import shortened, shown
 
 __all__ = ["BROKEN", "check_directory", "check_path", "members_of", "read_array", "reason", "write_members"]
 
-#: Zip's first possible moment, in every file, so that saving twice gives the same bytes.
+#: The earliest date that a zip can hold, in every file, so that saving twice gives the same bytes.
 _DATE = (1980, 1, 1, 0, 0, 0)
 
-#: What a broken or foreign file makes zipfile, json and the checks raise.
+#: Errors of zipfile, json and the checks when a file is broken or comes from another program.
 BROKEN: tuple[type[Exception], ...] = (
     zipfile.BadZipFile,
     ArithmeticError,
@@ -30,30 +30,30 @@ BROKEN: tuple[type[Exception], ...] = (
     LookupError,
     MemoryError,
     OSError,
-    RuntimeError,  # an encrypted member, a compression that is not built in, JSON too deep
+    RuntimeError,  # an encrypted member, a compression that is not built in, JSON that is nested too deeply
     TypeError,
     ValueError,
 )
 
-#: The bytes of a member without a shape of its own, JSON, at most.
-_LONGEST_TEXT = 1 << 24
+#: Largest size in bytes of a member without a given shape, which holds JSON.
+_MAX_TEXT_BYTES = 1 << 24
 
-#: Characters that are told of what is wrong with a file, which may hold names of 65,535 characters.
-_LONGEST_REASON = 300
+#: Characters of an error message about a file, whose names may have 65,535 characters.
+_MAX_REASON_CHARS = 300
 
 _MAGIC = b"\x93NUMPY\x01\x00"  # how a .npy of format 1.0 begins
 
 
 def check_path(path: object, name: str = "path") -> str | os.PathLike[str]:
-    """Return a path; to `open`, a number would be a file descriptor, which it then closes."""
+    """Return a path, and refuse a number: `open` would take it for a file descriptor, and close that."""
     if not isinstance(path, str | os.PathLike):
         raise TypeError(f"Argument `{name}` must be a str or a path, not {shown(path)}.")
     return path
 
 
 def reason(error: Exception) -> str:
-    """Return what is wrong with a file, in a sentence or two."""
-    return shortened(str(error), _LONGEST_REASON)
+    """Return the fault of a file, in a sentence or two."""
+    return shortened(str(error), _MAX_REASON_CHARS)
 
 
 def write_members(file: IO[bytes], members: Mapping[str, Any]) -> None:
@@ -61,7 +61,7 @@ def write_members(file: IO[bytes], members: Mapping[str, Any]) -> None:
     with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
         for name, array in sorted(members.items()):
             info = zipfile.ZipInfo(f"{name}.npy", _DATE)
-            info.create_system = 3  # whatever the system: the bytes shall be the same
+            info.create_system = 3  # the same bytes on every system
             info.external_attr = 0o644 << 16
             content = io.BytesIO()
             np.lib.format.write_array(content, array, version=(1, 0), allow_pickle=False)
@@ -70,13 +70,13 @@ def write_members(file: IO[bytes], members: Mapping[str, Any]) -> None:
 
 def check_directory(file: IO[bytes], longest: int) -> None:
     """Refuse a zip of very many members before they are read: 300,000 empty ones took 10 s and 290 MB."""
-    end: list[Any] | None = zipfile._EndRecData(file)  # type: ignore[attr-defined]  # what ZipFile itself goes by
+    end: list[Any] | None = zipfile._EndRecData(file)  # type: ignore[attr-defined]  # as ZipFile reads it
     if end is not None and end[zipfile._ECD_SIZE] > longest:  # type: ignore[attr-defined]
         raise ValueError(f"its list of members has more than {longest} bytes.")
 
 
 def members_of(archive: zipfile.ZipFile, file_size: int) -> dict[str, zipfile.ZipInfo]:
-    """Return the members by name, which lie in the file as they are and fit into it."""
+    """Return the members by name, after checks that none is compressed, or longer than the file."""
     index: dict[str, zipfile.ZipInfo] = {}
     for info in archive.infolist():
         if info.filename in index:
@@ -92,7 +92,7 @@ def members_of(archive: zipfile.ZipFile, file_size: int) -> dict[str, zipfile.Zi
 def read_array(
     archive: zipfile.ZipFile, info: zipfile.ZipInfo, dtype: np.dtype[Any], shape: tuple[int, ...] | None
 ) -> Any:
-    """Return a member as an array of just this dtype and shape; without a shape, of any number of bytes."""
+    """Return a member as an array of exactly this dtype and shape; without a shape, of any number of bytes."""
     little = dtype.newbyteorder("<")
     with archive.open(info) as stream:
         if stream.read(len(_MAGIC)) != _MAGIC:
@@ -100,7 +100,7 @@ def read_array(
         header = stream.read(int.from_bytes(stream.read(2), "little")).decode("latin1").strip()
         n_bytes = info.file_size - stream.tell()
         if shape is None:
-            shape = (min(n_bytes, _LONGEST_TEXT),)
+            shape = (min(n_bytes, _MAX_TEXT_BYTES),)
         expected = f"{{'descr': {little.str!r}, 'fortran_order': False, 'shape': {shape}, }}"  # as numpy writes it
         if header != expected:
             raise ValueError(f"member {info.filename} has the header {header[:200]!r}, not {expected!r}.")

@@ -61,8 +61,8 @@ def check_form(model: KAN, x: Any, y: Any, loss: str = "mse", weight: Any = None
     goal = targets(y, len(x), model.n_out, model.dtype, loss, weight)
     value, grad = direct.loss_and_grad(x, goal)
     assert direct.loss(x, goal) == value
-    expected, receivers = new_gradient(model)
-    other = loss_and_gradients(model._pack(), x, goal, receivers)
+    expected, sinks = new_gradient(model)
+    other = loss_and_gradients(model._pack(), x, goal, sinks)
     assert abs(value - other) <= eps * abs(other)
     assert grad.dtype == model.dtype
     np.testing.assert_allclose(grad, expected, rtol=0, atol=eps * abs(expected).max())

@@ -446,18 +446,18 @@ def test_very_many_members_are_refused_before_they_are_read(tmp_path, monkeypatc
 
 
 def test_a_deeper_network_than_can_be_read_is_not_written(tmp_path, monkeypatch):
-    monkeypatch.setattr(archive, "_MOST_LAYERS", 2)
+    monkeypatch.setattr(archive, "_MAX_LAYERS", 2)
     KAN([1, 1, 1], grid=1, k=0).save(tmp_path / "m.npz")
-    with pytest.raises(ValueError, match="of 3 layers cannot be saved: a file holds 2 at most"):
+    with pytest.raises(ValueError, match="of 3 layers cannot be saved: a file holds at most 2"):
         KAN([1, 1, 1, 1], grid=1, k=0).save(tmp_path / "deep.npz")
     assert os.listdir(tmp_path) == ["m.npz"]
 
 
 def test_the_deepest_network_that_is_written_can_be_read():
-    name = f"layer_{archive._MOST_LAYERS - 1}.scale_base.npy"
+    name = f"layer_{archive._MAX_LAYERS - 1}.scale_base.npy"
     entry = zipfile.ZipInfo(name)
     longest = len(entry.filename) + zipfile.sizeCentralDir + 28  # with 64 bits for two sizes and a place
-    assert longest * (1 + 5 * archive._MOST_LAYERS) <= archive._LONGEST_DIRECTORY
+    assert longest * (1 + 5 * archive._MAX_LAYERS) <= archive._MAX_DIRECTORY_BYTES
 
 
 def test_a_message_does_not_hold_a_long_name_of_a_member(tmp_path, contents):

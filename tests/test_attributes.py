@@ -41,7 +41,7 @@ def test_an_unknown_attribute_is_an_error_with_the_nearest_name(make: Any, name:
 
 
 def test_what_only_layers_have_is_said_to_be_theirs() -> None:
-    with pytest.raises(AttributeError, match=r"Layers have it: set `grid_eps` of each layer in `act_fun`\."):
+    with pytest.raises(AttributeError, match=r"It belongs to the layers: set `grid_eps` of each layer in `act_fun`\."):
         KAN([2, 1]).grid_eps = 0.5  # type: ignore[attr-defined]
 
 

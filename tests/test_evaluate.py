@@ -1,4 +1,4 @@
-"""numkan.model.evaluate and cuts: parts that leave no trace, and points outside that are named by their row."""
+"""numkan.model.evaluate and batches: parts that leave no trace, and points outside that are named by their row."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from numkan import KAN, get_threads, set_threads
-from numkan.layer.work import BLOCK
-from numkan.model import cuts
+from numkan.layer.buffers import BLOCK
+from numkan.model import batches
 from tests.laws import assert_identical, assert_within
 from tests.small_networks import points, small, targets
 
@@ -20,9 +20,9 @@ def test_samples_are_divided_into_whole_blocks_whatever_the_number_of_threads(wi
     try:
         for count in (1, 2, 7):
             set_threads(count)
-            found.append((cuts.chunk_rows(layers, 100_000), cuts.gradient_rows(layers)))
+            found.append((batches.chunk_rows(layers, 100_000), batches.batch_rows(layers)))
             for n in (0, 1, 100, 5000, 100_000):
-                parts = cuts.spans(n, cuts.part_rows(layers, n))
+                parts = batches.slices(n, batches.part_rows(layers, n))
                 assert [row for part in parts for row in range(part.start, part.stop)] == list(range(n))
             assert len(parts) >= count
     finally:
@@ -41,7 +41,7 @@ def test_threads_and_batches_change_no_row(width: list[int], n: int, n_threads: 
     model = KAN(width, grid=3, seed=0)
     x, y, before = points(n, width[0]), targets(n, width[-1]), get_threads()
     layers = model._pack()
-    assert n < cuts.gradient_rows(layers) or n == 5000
+    assert n < batches.batch_rows(layers) or n == 5000
     try:
         set_threads(1)
         want, (loss, grad) = model(x), model.loss_and_grad(x, y)
@@ -59,7 +59,7 @@ def test_threads_and_batches_change_no_row(width: list[int], n: int, n_threads: 
 @pytest.mark.parametrize("beyond", [-1, 0, 1])
 def test_at_the_ends_of_real_chunks_rows_are_those_of_small_batches(beyond: int) -> None:
     model = small()
-    size = cuts.chunk_rows(model._pack(), 100_000)
+    size = batches.chunk_rows(model._pack(), 100_000)
     x = points(2 * size + beyond)
     whole = model(x)
     for rows in (slice(0, 5), slice(size - 3, size + 3), slice(2 * size - 3, 2 * size + 1)):
@@ -69,7 +69,7 @@ def test_at_the_ends_of_real_chunks_rows_are_those_of_small_batches(beyond: int)
 @pytest.mark.jit
 def test_a_gradient_over_many_samples_keeps_the_precision_of_float32() -> None:
     model = KAN([2, 1], grid=60, dtype=np.float32)
-    assert cuts.gradient_rows(model._pack()) <= 64 * BLOCK
+    assert batches.batch_rows(model._pack()) <= 64 * BLOCK
     x = np.random.default_rng(0).uniform(0.2, 1, (200_000, 2)).astype(np.float32)
     double = KAN([2, 1], grid=60)
     double.params = model.params

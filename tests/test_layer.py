@@ -12,12 +12,12 @@ from numba import config
 from scipy.interpolate import BSpline
 
 from numkan import KANLayer, get_threads, set_threads
+from numkan.layer.buffers import thread_array, thread_arrays
 from numkan.layer.edges import Edges, padded, pull_gradient
 from numkan.layer.initialize import draw
 from numkan.layer.jacobian import fill_jacobian, pull_back, tangent
-from numkan.layer.pack import Receiver, Source, new_packed, pack, pack_tangent, receive, unpack_gradient
+from numkan.layer.pack import GradientSink, Source, add_gradient, new_packed, pack, pack_tangent, unpack_gradient
 from numkan.layer.packed import PackedLayer
-from numkan.layer.work import borrowed, lent
 from numkan.model import Network
 from numkan.spline import extend_grid
 from tests import naive_network as naive
@@ -46,13 +46,13 @@ def native(array: Array) -> Array:
 
 
 def backward(packed: PackedLayer, x: Array, y_bar: Array, **options: Any) -> tuple[Array, Array]:
-    """Return the gradient by the packed coefficients, as a receiver gets it whose scales and mask are 1, and by x."""
+    """Return the gradient by the packed coefficients, as a sink gets it whose scales and mask are 1, and by x."""
     n_in, n_rows, width = packed.coefs.shape
     coef, scale = np.ones((n_in, n_rows - 1, width), x.dtype), np.ones((n_in, width), x.dtype)
     bars = np.full_like(coef, np.nan), np.full_like(scale, np.nan), np.empty_like(scale)
-    receiver = Receiver(coef, scale, scale, *bars, np.zeros(n_in, np.bool_))
-    x_bar = packed.backward(x, y_bar, receiver, **options)
-    assert receiver.seen.all()
+    sink = GradientSink(coef, scale, scale, *bars, np.zeros(n_in, np.bool_))
+    x_bar = packed.backward(x, y_bar, sink, **options)
+    assert sink.started.all()
     return np.concatenate([bars[0], bars[1][:, None]], axis=1), x_bar
 
 
@@ -173,36 +173,36 @@ def test_threads_share_the_inputs_of_a_layer_and_change_no_bit(n_threads: int) -
 def test_what_comes_of_further_samples_is_added() -> None:
     packed = KANLayer(2, 3, grid=3, seed=0).pack()
     coef, scale = np.ones((2, 6, 3)), np.ones((2, 3))
-    receiver = Receiver(coef, scale, scale, *(np.full_like(a, np.nan) for a in (coef, scale, scale)), np.zeros(2, bool))
+    sink = GradientSink(coef, scale, scale, *(np.full_like(a, np.nan) for a in (coef, scale, scale)), np.zeros(2, bool))
     part = np.arange(2 * 7 * packed.coefs.shape[2], dtype=float).reshape(2, 7, -1)
-    receive(part[:1], 0, 1, receiver)
-    assert_identical(receiver.coef_bar[0], part[0, :6, :3])
-    assert np.isnan(receiver.coef_bar[1]).all()
-    receive(part[1:], 1, 2, receiver)
-    receive(part, 0, 2, receiver)
-    assert_identical(receiver.coef_bar, 2 * part[:, :6, :3])
-    assert_identical(receiver.base_bar, 2 * part[:, 6, :3])
-    assert_identical(receiver.sp_bar, 2 * part[:, :6, :3].sum(axis=1))
+    add_gradient(part[:1], 0, 1, sink)
+    assert_identical(sink.coef_bar[0], part[0, :6, :3])
+    assert np.isnan(sink.coef_bar[1]).all()
+    add_gradient(part[1:], 1, 2, sink)
+    add_gradient(part, 0, 2, sink)
+    assert_identical(sink.coef_bar, 2 * part[:, :6, :3])
+    assert_identical(sink.base_bar, 2 * part[:, 6, :3])
+    assert_identical(sink.sp_bar, 2 * part[:, :6, :3].sum(axis=1))
 
 
 def test_memory_that_is_lent_is_not_lent_again_before_it_comes_back() -> None:
     dtype = np.dtype(np.float64)
-    with borrowed("test", 8, dtype) as one, borrowed("test", 8, dtype) as other:
+    with thread_array("test", 8, dtype) as one, thread_array("test", 8, dtype) as other:
         assert not np.shares_memory(one, other)
-    with borrowed("test", 8, dtype) as again:
+    with thread_array("test", 8, dtype) as again:
         assert np.shares_memory(again, one) or np.shares_memory(again, other)
-    with borrowed("test", 1 << 24, dtype) as large:
+    with thread_array("test", 1 << 24, dtype) as large:
         assert large.size == 1 << 24
-    with borrowed("test", 8, dtype) as again:
+    with thread_array("test", 8, dtype) as again:
         assert not np.shares_memory(again, large), "so much is not kept"
 
 
 def test_what_is_put_together_is_kept_for_its_key_alone() -> None:
     def made(n: int) -> Any:
-        return lent("test pair", n, lambda: ([np.empty(n), np.empty(n)], 16 * n))
+        return thread_arrays("test pair", n, lambda: ([np.empty(n), np.empty(n)], 16 * n))
 
     with made(8) as one, made(8) as other:
-        assert one is not other, "lent once at a time"
+        assert one is not other, "each holder has its own"
     with made(8) as again:
         assert again is one or again is other
     with made(9) as longer:

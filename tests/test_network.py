@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 import pytest
 
 from numkan import KAN, KANLayer
-from numkan.layer import work
 from numkan.model import network
 from tests.laws import Array, assert_identical, assert_within
 from tests.network_cases import model_of, numbers_of
@@ -87,10 +86,9 @@ def test_a_grid_that_another_thread_replaces_meanwhile_harms_nothing(monkeypatch
             model._become(finer)  # noqa: B023
             return made
 
-        monkeypatch.setattr(work, "_local", threading.local())
-        with monkeypatch.context() as patch:
+        with monkeypatch.context() as patch, ThreadPoolExecutor(1) as fresh:  # a thread that keeps no memory yet
             patch.setattr(network, "_new_coefficients", late)
-            assert_identical(call(model), want)
+            assert_identical(fresh.submit(call, model).result(), want)
 
 
 # --- what a network computes --------------------------------------------------------------------------------------

@@ -14,9 +14,9 @@ of one piece:
 3. :math:`\bar x_{ni} = \sum_o \bar y_{no} \big( w_i' \sum_m m A_{imo}\, w_{ni}^{m-1}
    + b'(x_{ni})\, C_{i,base,o} \big)`, with the piece's :math:`w_i' = dw_i / dx_i`
 
-Step 1 is exact to roundings of its moments: where all samples of a piece lie at one end of it, and a function nearly
-vanishes, that is not relative to this function. Where a moment overflows, which takes cotangents as large as that, the
-gradients of its piece are not finite; which of them are infinite, and which NaN, is not promised.
+Step 1 is exact up to the rounding of its moments. Where all samples of a piece lie at one end of it and a function
+nearly vanishes there, the error is not small relative to this function. Where a moment overflows, because cotangents
+are about as large as the dtype holds, the gradients of its piece are infinite or NaN; which of the two is not promised.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from typing import Any
 import numpy as np
 
 from numkan.compile import kernel
-from numkan.layer.pack import receive
+from numkan.layer.pack import add_gradient
 from numkan.layer.runs import distinct, load_kernel, run_loop
 from numkan.layer.scratch import Group
 from numkan.layer.sorted_samples import fill_kernel, sort_kernel
@@ -113,7 +113,7 @@ def _totals_kernel(k: int, dtype: np.dtype[Any], width: int) -> Any:
 
 @cache
 def _spread_kernel(dtype: np.dtype[Any]) -> Any:
-    """Return the kernel that brings the sums of sorted samples to their places in x_bar."""
+    """Return the kernel that copies the sums of sorted samples into x_bar, in the order of the samples."""
 
     @kernel
     def spread(sums, group, n_pieces, scratch, x_bar):  # type: ignore[no-untyped-def]
@@ -135,16 +135,15 @@ def backward_kernel(k: int, dtype: np.dtype[Any]) -> Any:
     spread, zero = _spread_kernel(dtype), dtype.type(0)
 
     @kernel
-    def backward(x, bars, layer, scratch, inputs, grad, receiver, x_bar):  # type: ignore[no-untyped-def]
-        """Do inputs inputs[0] ... inputs[1] - 1; no two of them meet.
+    def backward(x, bars, layer, scratch, inputs, grad, sink, x_bar):  # type: ignore[no-untyped-def]
+        """Add the gradient by the coefficients to `sink`, and fill x_bar (n, n_in); either is left out if it is empty.
 
-        bars: the cotangents of the outputs, in tiles, block by block. `receiver` gets the gradient by coefficients
-        unless it is empty; grad (inputs of a group, G + k + 1, width) is memory for that of a group. x_bar (n, n_in) is
-        filled unless it is empty.
+        Only inputs inputs[0] ... inputs[1] - 1 are computed; no two of them write to the same memory. bars: the
+        cotangents of the outputs, in tiles, block by block. grad (inputs of a group, G + k + 1, width): scratch memory.
         """
         n, (_, n_rows, width), (low, high) = x.shape[0], layer.coefs.shape, inputs
         coefs, sums = layer.coefs.reshape(-1), scratch.points
-        flat, with_coefs, with_inputs = grad.reshape(-1), len(receiver.coef) > 0, len(x_bar) > 0
+        flat, with_coefs, with_inputs = grad.reshape(-1), len(sink.coef) > 0, len(x_bar) > 0
         for first in range(low, high, scratch.inputs):
             last = min(high, first + scratch.inputs)
             if with_coefs:
@@ -161,6 +160,6 @@ def backward_kernel(k: int, dtype: np.dtype[Any]) -> Any:
                     add_totals((coefs, bars, sums), layer, group, scratch, 0, bars_at)
                     spread(sums, group, layer.pieces.ends.shape[1], scratch, x_bar)
             if with_coefs:
-                receive(grad[: last - first], first, last, receiver)
+                add_gradient(grad[: last - first], first, last, sink)
 
     return backward

@@ -21,9 +21,9 @@ def columns_kernel(dtype: np.dtype[Any]) -> Any:
 
     @kernel
     def fill_columns(x, begin, count, low, high, work, to, apart):  # type: ignore[no-untyped-def]
-        """Fill columns, `apart` numbers apart from `to` on, with inputs low ... high - 1 of x (n, n_in).
+        """Fill columns of work with inputs low ... high - 1 of samples begin ... begin + count - 1 of x (n, n_in).
 
-        The samples are begin ... begin + count - 1.
+        The first column begins at `to`, each further one `apart` entries after the one before.
         """
         n_in, rows = x.shape[1], x.reshape(-1)
         whole, fours = count // lanes * lanes, (high - low) // FOUR * FOUR

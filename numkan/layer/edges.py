@@ -1,4 +1,4 @@
-r"""The edges of a layer at samples, each on its own: what Jacobians, products with them and penalties are made of.
+r"""The values and slopes of a layer's edges at samples, for Jacobians, products with them, and penalties.
 
 With the packed coefficients C of ``pack.py`` an edge is :math:`\phi_{io}(x) = \sum_r B_{f+r}(x)\, C_{i,f+r,o} + b(x)\,
 C_{i,base,o}`. Its sums over the samples, about a shift c,
@@ -38,14 +38,14 @@ __all__ = ["Edges", "edge_backward", "edge_rows", "edge_sums", "padded", "pull_g
 #: Values of functions and slopes in a block of samples: 1 MB in float64, which stays in the second-level cache.
 _BLOCK_VALUES = 1 << 17
 
-#: Samples in a block at most: float32 forgets what is small beside a long sum.
+#: At most this many samples in a block: a long sum in float32 loses its small terms.
 _BLOCK_ROWS = 1024
 
 
 class Edges(NamedTuple):
     """A layer at a block of n samples. Arrays have as many outputs as the packed coefficients: `width`, whole vectors.
 
-    What belongs to outputs beyond n_out is zero.
+    Entries of outputs beyond n_out are zero.
     """
 
     functions: LocalFunctions
@@ -122,7 +122,7 @@ def _blocks(layer: PackedLayer, n: int) -> Iterator[slice]:
     return (slice(begin, min(begin + size, n)) for begin in range(0, n, size))
 
 
-# --- moments, and the way back ------------------------------------------------------------------------------------
+# --- moments, and their gradients ---------------------------------------------------------------------------------
 
 
 @cache
@@ -158,7 +158,7 @@ def _sums_kernel(k: int, dtype: np.dtype[Any]) -> Any:
 
 
 def edge_sums(layer: PackedLayer, x: FloatArray, shift: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Return S and Q about `shift` (n_in, width), each of its shape in float64, of a layer at samples x (n, n_in)."""
+    """Return S and Q about `shift` (n_in, width), both (n_in, width) in float64, of a layer at samples x (n, n_in)."""
     totals = np.zeros((2, shift.size))
     add_sums, minus_shift = _sums_kernel(layer.k, x.dtype), np.ascontiguousarray(-shift).reshape(-1)
     with np.errstate(all="ignore"):
@@ -217,7 +217,7 @@ def _backward_kernel(k: int, dtype: np.dtype[Any]) -> Any:
 def pull_gradient(edges: Edges, y_bar: FloatArray, grad: FloatArray, mean: FloatArray, g: FloatArray) -> FloatArray:
     """Add the cotangents of the packed coefficients to `grad` and return those of x (n, n_in).
 
-    y_bar (n, width); mean, g (n_in, width), or (0, width) where no moments have cotangents.
+    y_bar (n, width); mean, g (n_in, width), or (0, width) if the cotangents of all moments are zero.
     """
     (first, _, _), k = edges.functions, edges.functions.values.shape[2] - 1
     x_bar = np.empty(first.shape, grad.dtype)

@@ -4,9 +4,9 @@ r"""Forward through one layer.
     A_{imo} = \sum_{r=0}^{k} P_{imr}\, C_{i,f+r,o}
 
 C are the packed coefficients (``pack.py``), f is the first of the k + 1 B-splines that do not vanish at x_i, P are
-their polynomials in the local variable w of the piece that x_i lies in (``pieces.py``). Each output is one chain over
-the inputs in order, for each input first plus A_0, then plus w times the rest, by Horner, then plus the base. That
-order is the layer's definition of a sum, whatever the batch, the block, or the other outputs.
+their polynomials in the local variable w of the piece that x_i lies in (``pieces.py``). Each output is one sum over the
+inputs in order. For each input A_0 is added first, then w times the other terms by Horner's scheme, then the base
+function. This order defines the bits of the sum; they do not depend on the batch, the block, or the other outputs.
 """
 
 from __future__ import annotations

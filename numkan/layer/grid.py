@@ -1,7 +1,8 @@
-"""Where the knots of a layer go: laid over samples, refined, and how well they cover.
+"""The knots of a layer: laid over samples, refined, and how well they cover samples.
 
-Knots only; what becomes of the coefficients is :mod:`numkan.layer.refit`. All functions are pure: arrays in, new arrays
-out. They compute in float64 and round to the model's dtype at the end, where the rules on distinct knots hold exactly.
+The coefficients on new knots come from :mod:`numkan.layer.refit`. All functions are pure: arrays in, new arrays out.
+They compute in float64 and round to the model's dtype at the end, and the rounded knots obey the rules on distinct
+knots.
 """
 
 from __future__ import annotations
@@ -18,10 +19,10 @@ from numkan.spline.spline_basis import SplineBasis
 
 __all__ = ["Coverage", "constant_inside", "coverage", "first_grid", "grid_from_samples", "refined_grid"]
 
-#: Half the width that an input of zero variance is given (the promise of pykan's tutorial).
+#: Half the width of the grid of an input of zero variance (as pykan's tutorial promises).
 _CONSTANT_MARGIN = 0.01
 
-#: Knots keep at least this share of the mean step between them, and at least so many spacings of the dtype.
+#: Least distance between knots, as a share of the mean step, and in spacings of the dtype.
 _GAP_SHARE = 1e-6
 _GAP_SPACINGS = 4
 
@@ -80,9 +81,9 @@ def grid_from_samples(
     -----
     An input of zero variance gets 0.01 on both sides, or more where the dtype cannot hold G distinct steps there.
     Knots that would coincide (ties, few samples) are moved apart to ``max(1e-6 (last - first) / G, 4 spacings of the
-    dtype at the largest knot)``, the ends unmoved: rightwards first, and back where that runs into the last knot. Where
-    the range cannot hold G such steps, it is widened as for zero variance. A spacing counts as the smallest normal
-    number at least: what is narrower has no finite reciprocal.
+    dtype at the largest knot)``. The ends stay: knots move to the right first, and back where they would pass the last
+    knot. Where the range cannot hold G such steps, it is widened as for zero variance. A spacing is never taken to be
+    less than the smallest normal number, because a narrower span has no finite reciprocal.
 
     References
     ----------
@@ -136,9 +137,9 @@ def first_grid(
 
 
 def constant_inside(x: FloatArray, basis: SplineBasis) -> NDArray[np.bool_]:
-    """Return for each input whether all samples (n, n_in) are one number, which its grid holds.
+    """Return for each input whether all samples (n, n_in) are one number that lies in the domain of its grid.
 
-    A grid laid over them would say nothing of the curve but at that number.
+    A grid laid over such samples would lose the curve everywhere but at that number.
     """
     low, high = basis.domain
     inside = (x[0] >= low) & (x[0] <= high)
@@ -183,9 +184,9 @@ def _ends(
 def _moved_apart(interior: FloatArray) -> FloatArray:
     """Return the knots with at least the least gap between neighbours, the ends unmoved.
 
-    Rows that need it are moved on the lattice of the dtype's spacing at their largest knot, where sums are exact. One
-    end lies on that lattice, and the other does too unless the range is more than half of the largest knot: there is
-    always room for G steps of 4 spacings where the range is as long as that.
+    Rows that need it are moved on the lattice of the dtype's spacing at their largest knot, where sums are exact. The
+    end with the larger magnitude lies on that lattice. The other end does too, or the range is more than half of the
+    largest knot, and so long a range always has room for G steps of 4 spacings.
     """
     knots = interior.astype(np.float64)
     first, last = knots[:, :1], knots[:, -1:]

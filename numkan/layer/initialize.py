@@ -1,4 +1,4 @@
-r"""The numbers that a new layer is drawn from.
+r"""The random parameters of a new layer.
 
 Two schemes, both from a local :class:`numpy.random.Generator`:
 
@@ -34,7 +34,7 @@ _POWER_COEF = 1.75
 
 
 class Drawn(NamedTuple):
-    """A layer's numbers, in float64."""
+    """A layer's parameters, in float64."""
 
     coef: FloatArray  # (n_in, G + k, n_out), as it lies in memory
     scale_base: FloatArray  # (n_in, n_out)

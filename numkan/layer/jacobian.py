@@ -8,7 +8,7 @@ contribute
 2. :math:`\partial y_q / \partial s^{base}_{io} = \delta_{qo}\, m_{io}\, b(x_i)`
 3. :math:`\partial y_q / \partial s^{sp}_{io} = \delta_{qo}\, m_{io}\, S_{io}`
 
-and the layer below gets
+and the derivatives by the outputs of the layer below are
 
 4. :math:`\delta_{qi} = \sum_o \delta_{qo}\, \phi_{io}'(x_i)`.
 

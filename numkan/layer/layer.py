@@ -66,7 +66,7 @@ class KANLayer(LayerParameters):
     sp_trainable, sb_trainable : bool
         Whether `scale_sp` and `scale_base` are among the trainable parameters.
     extrapolate : {"continue", "fade", "linear", "clamp", "nan", "raise"}
-        What stands for a spline outside its grid: the end polynomial for 3 % of the domain and then a straight line,
+        The value of a spline outside its grid: the end polynomial for 3 % of the domain and then a straight line,
         pykan's padded basis, a straight line, the end value, NaN, or an error.
     init : {"pykan", "power"}
         How parameters are drawn, see :mod:`numkan.layer.initialize`: the scheme of pykan, or the power law of Rigas et
@@ -148,9 +148,9 @@ class KANLayer(LayerParameters):
         )
 
     def pack(self, coefs: Any = None) -> PackedLayer:
-        """Return the layer as it is now in the form that kernels read, packed into `coefs` if these are given and fit.
+        """Return the layer as it is now in the form that kernels read, packed into `coefs` if its shape is right.
 
-        They do not where another thread gives the layer another grid meanwhile.
+        The shape is wrong if another thread has given the layer another grid meanwhile.
         """
         basis = self.basis
         own = self.__dict__.copy()  # all of it at once
@@ -181,7 +181,7 @@ class KANLayer(LayerParameters):
     def initialize_grid_from_parent(self, parent: KANLayer, x: Any) -> None:
         """Take over a parent's knots, interpolated to this layer's G, and its splines on samples (n, n_in), in place.
 
-        Of the parent's numbers the scales and the mask stay behind, as in pykan: only its splines come over.
+        As in pykan, only the splines are taken over, and not the parent's scales and mask.
         """
         x = self._grid_samples(x)
         if not isinstance(parent, KANLayer):

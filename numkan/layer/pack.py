@@ -1,4 +1,4 @@
-r"""Packed coefficients: a layer's parameters in the one form that its kernels read.
+r"""Packed coefficients: a layer's parameters in the form that its kernels read.
 
 With the mask m and the two scales merged, an edge is linear in *effective* coefficients,
 
@@ -7,8 +7,8 @@ With the mask m and the two scales merged, an edge is linear in *effective* coef
     \phi_{io}(x) = \sum_p E_{i p o}\, B_p(x) + E_{i, G + k, o}\, b(x), \qquad
     E_{i p o} = m_{io}\, s^{sp}_{io}\, c_{iop}, \quad E_{i, G + k, o} = m_{io}\, s^{base}_{io}.
 
-Rows are padded with zeros to whole vectors. Packing costs one pass over the parameters; the gradient by E is unpacked
-by the chain rule in another:
+Rows are padded with zeros to whole vectors. Packing takes one pass over the parameters. Another pass turns the gradient
+by E into that by the parameters, by the chain rule:
 
 .. math::
 
@@ -28,29 +28,29 @@ import numpy as np
 
 from numkan._threads import run_tasks
 from numkan.compile import kernel
-from numkan.layer.work import aligned_empty
+from numkan.layer.buffers import aligned_empty
 from numkan.simd.vectors import lanes_of
 
 __all__ = [
-    "Receiver",
+    "GradientSink",
     "Source",
+    "add_gradient",
     "new_packed",
-    "no_receiver",
+    "no_sink",
     "over_inputs",
     "pack",
     "pack_tangent",
     "packed_shape",
     "padded_width",
-    "receive",
     "unpack_gradient",
 ]
 
-#: Numbers of a pass over the parameters that are worth waking a thread for, and at most this many parts.
-_PART, _MOST_PARTS = 100_000, 8
+#: Least number of parameters for each part, so that waking a thread pays, and largest number of parts.
+_PART_SIZE, _MAX_PARTS = 100_000, 8
 
 
 class Source(NamedTuple):
-    """What coefficients are packed from."""
+    """The parameters of a layer, of which packed coefficients are made."""
 
     coef: Any  # (n_in, n_basis, n_out)
     scale_base: Any  # (n_in, n_out)
@@ -58,8 +58,8 @@ class Source(NamedTuple):
     mask: Any
 
 
-class Receiver(NamedTuple):
-    """What the gradient by packed coefficients is unpacked with, and into."""
+class GradientSink(NamedTuple):
+    """The gradient by a layer's parameters, as a sum over batches, and the factors of the chain rule."""
 
     coef: Any  # (n_in, n_basis, n_out)
     scale_sp: Any  # (n_in, n_out)
@@ -67,14 +67,14 @@ class Receiver(NamedTuple):
     coef_bar: Any  # (n_in, n_basis, n_out)
     base_bar: Any  # (n_in, n_out)
     sp_bar: Any
-    seen: Any  # (n_in,) whether an input has had a gradient, of other samples: what comes is added
+    started: Any  # (n_in,) bool: whether the sums of an input hold a batch already; if not, they are overwritten
 
 
 @cache
-def no_receiver(dtype: np.dtype[Any]) -> Receiver:
-    """Return empty arrays, where no gradient by coefficients is wanted."""
+def no_sink(dtype: np.dtype[Any]) -> GradientSink:
+    """Return the sink of a backward pass without a gradient by coefficients: empty arrays."""
     coef, scale = np.empty((0, 0, 0), dtype), np.empty((0, 0), dtype)
-    return Receiver(coef, scale, scale, coef, scale, scale, np.empty(0, np.bool_))
+    return GradientSink(coef, scale, scale, coef, scale, scale, np.empty(0, np.bool_))
 
 
 def padded_width(n_out: int, dtype: np.dtype[Any]) -> int:
@@ -95,12 +95,12 @@ def new_packed(n_in: int, n_basis: int, n_out: int, dtype: np.dtype[Any]) -> Any
 
 
 def over_inputs(kernel: Callable[..., None], *arrays: Any) -> None:
-    """Call one of the kernels below for all inputs; threads share them where there are many numbers."""
+    """Call one of the kernels below for all inputs; threads share the inputs of a large layer."""
     n_in = len(arrays[0])
-    if arrays[0].size < 2 * _PART:
+    if arrays[0].size < 2 * _PART_SIZE:
         kernel(*arrays)
         return
-    size = -(-n_in // min(_MOST_PARTS, arrays[0].size // _PART))
+    size = -(-n_in // min(_MAX_PARTS, arrays[0].size // _PART_SIZE))
 
     def task(group: int) -> None:
         kernel(*(array[group * size : (group + 1) * size] for array in arrays))
@@ -144,14 +144,14 @@ def pack_tangent(coef, scale_sp, mask, coef_dot, base_dot, sp_dot, packed):  # t
 
 @kernel
 def unpack_gradient(packed, coef, scale_sp, mask, coef_bar, base_bar, sp_bar, add):  # type: ignore[no-untyped-def]
-    """Fill, or with `add` add to, the gradients by coef (n_in, n_basis, n_out) and scales (n_in, n_out) from packed.
+    """Fill the gradients by coef (n_in, n_basis, n_out) and scales (n_in, n_out) from packed, or `add` to them.
 
-    What a masked edge gets is exactly 0, also where the packed gradient is not finite.
+    The gradient of a masked edge is exactly 0, also where the packed gradient is not finite.
     """
     n_in, n_basis, n_out = coef.shape
     zero = packed.dtype.type(0)
     for i in range(n_in):
-        # rows, and one sum in a loop, without a branch: so the compiler makes vectors of it
+        # Rows, one sum for each loop, and no branches: the compiler turns such loops into vector instructions.
         m, s, base, sp = mask[i], scale_sp[i], base_bar[i], sp_bar[i]
         if not add:
             coef_bar[i] = zero
@@ -169,9 +169,9 @@ def unpack_gradient(packed, coef, scale_sp, mask, coef_bar, base_bar, sp_bar, ad
 
 
 @kernel
-def receive(packed, low, high, receiver):  # type: ignore[no-untyped-def]
-    """Unpack the gradient (high - low, n_basis + 1, width) of inputs low ... high - 1 into `receiver`."""
-    coef, scale_sp, mask = receiver.coef[low:high], receiver.scale_sp[low:high], receiver.mask[low:high]
-    coef_bar, base_bar, sp_bar = receiver.coef_bar[low:high], receiver.base_bar[low:high], receiver.sp_bar[low:high]
-    unpack_gradient(packed, coef, scale_sp, mask, coef_bar, base_bar, sp_bar, receiver.seen[low])
-    receiver.seen[low:high] = True
+def add_gradient(packed, low, high, sink):  # type: ignore[no-untyped-def]
+    """Add the gradient by packed coefficients (high - low, n_basis + 1, width) of inputs low ... high - 1 to `sink`."""
+    coef, scale_sp, mask = sink.coef[low:high], sink.scale_sp[low:high], sink.mask[low:high]
+    coef_bar, base_bar, sp_bar = sink.coef_bar[low:high], sink.base_bar[low:high], sink.sp_bar[low:high]
+    unpack_gradient(packed, coef, scale_sp, mask, coef_bar, base_bar, sp_bar, sink.started[low])
+    sink.started[low:high] = True

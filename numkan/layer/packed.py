@@ -10,25 +10,26 @@ from numkan._check import FloatArray
 from numkan._threads import get_threads, run_tasks
 from numkan.base import BaseFunction, given_base
 from numkan.layer.backward import backward_kernel
+from numkan.layer.buffers import MAX_BLOCK, thread_array
 from numkan.layer.forward import forward_kernel
-from numkan.layer.pack import Receiver, no_receiver
+from numkan.layer.pack import GradientSink, no_sink
 from numkan.layer.scratch import Scratch, scratch_for
 from numkan.layer.tiles import into_tiles
-from numkan.layer.work import LONGEST_BLOCK, borrowed
 from numkan.spline.pieces import Pieces, check_inside
 
 __all__ = ["PackedLayer"]
 
-#: Samples in one call of a kernel: half a second at 64 x 64 edges were a hundred times as many. Whole blocks.
-_LONGEST_CALL = LONGEST_BLOCK
+#: At most this many samples, whole blocks, in one call of a kernel: at 64 x 64 edges that takes 5 ms, and Ctrl-C is
+#: answered between calls.
+_MAX_CALL_ROWS = MAX_BLOCK
 
-#: Multiply-adds of a backward pass that are worth waking a thread for, and at most about this many in a kernel call.
+#: Least number of multiply-adds of a backward pass for each thread, and about the largest number in a kernel call.
 _THREAD_WORK, _MAX_CALL_WORK = 8_000_000, 2_000_000_000
 
-#: Parts of the inputs for each thread: a thread that comes late leaves some of its own to the others.
+#: Parts of the inputs for each thread: if a thread starts late, the others take over some of its parts.
 _PARTS_PER_THREAD = 2
 
-#: What preparing one input of one sample (its piece, w, base function) costs, in multiply-adds, and what backward.
+#: Cost of preparing one input of one sample (its piece, w, base function), in multiply-adds: forward, and backward.
 _PREPARE_WORK, _SLOPES_WORK = 32, 64
 
 
@@ -36,8 +37,8 @@ class BaseValues(NamedTuple):
     """A base function at points."""
 
     kind: int
-    values: Any  # (n, n_in) b where a user's functions compute it, else empty
-    slopes: Any  # (n, n_in) b'
+    values: Any  # (n, n_in) b if a user's functions compute it, else empty
+    slopes: Any  # (n, n_in) b', likewise
 
 
 class LayerArrays(NamedTuple):
@@ -84,12 +85,12 @@ class PackedLayer(NamedTuple):
 
     @property
     def block(self) -> int:
-        """How many samples the kernels take at once."""
+        """The number of samples that the kernels take at once."""
         return self.scratch.block
 
     @property
     def row_work(self) -> int:
-        """What one sample costs forward, in multiply-adds."""
+        """The cost of one sample forward, in multiply-adds."""
         n_in, _, width = self.coefs.shape
         return int(n_in * (_PREPARE_WORK + (self.k + 2) * width))
 
@@ -99,36 +100,36 @@ class PackedLayer(NamedTuple):
         if y is None:
             y = np.empty((x.shape[0], self.n_out), x.dtype)
         kernel, scratch = forward_kernel(self.k, x.dtype), self.scratch
-        for begin in range(0, len(x), _LONGEST_CALL):  # Ctrl-C gets through between two calls
-            rows = slice(begin, begin + _LONGEST_CALL)
+        for begin in range(0, len(x), _MAX_CALL_ROWS):  # Ctrl-C gets through between two calls
+            rows = slice(begin, begin + _MAX_CALL_ROWS)
             kernel(x[rows], self._arrays(x[rows]), scratch, y[rows])
         return y
 
     def check_inside(self, x: FloatArray) -> None:
-        """Raise the error of the policy `"raise"`, where that is the layer's, for points outside."""
+        """Raise an error for points outside the grid if the layer's policy is `"raise"`."""
         if self.inside is not None:
             check_inside("x", x, self.inside, self.k)
 
     def backward(
-        self, x: FloatArray, y_bar: FloatArray, receiver: Receiver | None, *, inputs: bool = True
+        self, x: FloatArray, y_bar: FloatArray, sink: GradientSink | None, *, inputs: bool = True
     ) -> FloatArray:
-        """Give the cotangents of the packed coefficients to `receiver`, return those of x (n, n_in) where asked for.
+        """Add the gradient by the packed coefficients to `sink`, and return that by x (n, n_in) if `inputs`.
 
-        y_bar (n, n_out), canonical like x. Threads share the inputs. Each sum is one thread's, over the samples in
-        order, so the numbers do not depend on how inputs are shared.
+        y_bar (n, n_out), canonical like x. Threads share the inputs. One thread takes each sum, over the samples in
+        order, so the bits do not depend on how inputs are shared.
         """
         (n, n_in), (_, n_rows, width) = x.shape, self.coefs.shape
         x_bar = np.empty((n if inputs else 0, n_in), x.dtype)
         kernel, layer, block = backward_kernel(self.k, x.dtype), self._arrays(x), self.scratch.block
-        size, goal = self._part_inputs(n), receiver or no_receiver(x.dtype)
+        size, goal = self._part_inputs(n), sink or no_sink(x.dtype)
         together = min(size, self.scratch.inputs)
 
-        with borrowed("cotangents", (n - (-n // block)) * width, x.dtype) as bars:
+        with thread_array("cotangents", (n - (-n // block)) * width, x.dtype) as bars:
             into_tiles(x.dtype)(y_bar, bars, width, block)
 
             def task(part: int) -> None:
                 share = part * size, min(n_in, (part + 1) * size)
-                with borrowed("gradient", together * n_rows * width, x.dtype) as memory:
+                with thread_array("gradient", together * n_rows * width, x.dtype) as memory:
                     grad = memory.reshape(together, n_rows, width)
                     kernel(x, bars, layer, self.scratch, share, grad, goal, x_bar)
 

@@ -1,4 +1,4 @@
-"""What a layer keeps: its knots, its parameters as views of one vector, and how it was set up."""
+"""The storage of a layer: its knots, its parameters as views of one vector, and its settings."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SETTINGS = ("_extrapolate", "_grid_eps", "_base", "_sp_trainable", "_sb_trainabl
 
 
 class LayerParameters(KnownAttributes):
-    """The storage of a :class:`numkan.KANLayer`, and what it shows of it."""
+    """The storage of a :class:`numkan.KANLayer`, and the public attributes that show it."""
 
     _extrapolate: str
     _grid_eps: float
@@ -32,7 +32,7 @@ class LayerParameters(KnownAttributes):
     _k: int
 
     def _allocate(self, knots: FloatArray, n_out: int) -> None:
-        """Take knots as they are, and make room for the numbers that go with them: coef, scale_base, scale_sp, mask."""
+        """Take knots as they are, and make room for coef, scale_base, scale_sp and mask."""
         self._set_grid(knots)
         n_in, n_basis = knots.shape[0], knots.shape[1] - self._k - 1
         self._shape: tuple[int, int, int] = (n_in, n_basis, n_out)
@@ -41,14 +41,14 @@ class LayerParameters(KnownAttributes):
 
     @property
     def _n_fixed(self) -> int:
-        """Number of those that are not trained: masks, and scales that are not trainable."""
+        """Number of entries that are not trained: masks, and scales that are not trainable."""
         n_in, _, n_out = self._shape
         return n_in * n_out * (1 + (not self.sb_trainable) + (not self.sp_trainable))
 
     def _bind(self, storage: FloatArray, fixed: FloatArray) -> None:
-        """Let the parameters live in `storage` (n_params,) and what is not trained in `fixed` (n_fixed,), as they are.
+        """Make the parameters views of `storage` (n_params,), and entries that are not trained views of `fixed`.
 
-        Views taken before turn read-only.
+        The values are those that the two vectors hold. Views taken before become read-only.
         """
         self._retire()
         n_in, _, n_out = self._shape
@@ -72,12 +72,12 @@ class LayerParameters(KnownAttributes):
         return sections
 
     def _retire(self) -> None:
-        """Turn the views that were shown read-only: what is written into them would be lost."""
+        """Make the views that were handed out read-only: the layer would not see what is written into them."""
         for view in getattr(self, "_shown", ()):
             view.flags.writeable = False
 
     def _move_to(self, storage: FloatArray, fixed: FloatArray) -> None:
-        """Copy all numbers into `storage` and `fixed`, and let them live there."""
+        """Copy all values into `storage` and `fixed`, and make the parameters views of these."""
         storage[:], fixed[:] = self._storage, self._fixed
         self._bind(storage, fixed)
 
@@ -94,7 +94,7 @@ class LayerParameters(KnownAttributes):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
-        self._base = base_function(self._base)  # another version of numkan may know more of them
+        self._base = base_function(self._base)  # raises if a newer numkan has written a name that this one lacks
         # A copy each: joblib may hand over memory-mapped, read-only arrays.
         self._set_grid(np.array(self._grid))
         self._bind(np.array(self._storage), np.array(self._fixed))

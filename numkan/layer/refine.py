@@ -1,8 +1,8 @@
-"""The same curves on more knots, or on fewer: what needs no samples, and what starts a layer from another.
+"""The same curves on finer or coarser knots: without samples, or as the start of a child layer.
 
-Where the new knots contain the old ones, refinement is exact on the closed domain, by knot insertion; the padding of
-the new grid has another step than that of the old one, which :func:`numkan.spline.refinement_matrix` provides for. On
-other knots the curves are approximated as well as can be in L2.
+Where the new knots contain the old ones, refinement is exact on the closed domain, by knot insertion. The padding of
+the new grid has another step than that of the old one; :func:`numkan.spline.refinement_matrix` takes care of that. On
+other knots the result is the best approximation in L2.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def refine_coef(old: SplineBasis, coef: Any, new: SplineBasis) -> FloatArray:
 
 
 def _nested(old: FloatArray, new: FloatArray, k: int) -> bool:
-    """Tell whether knot insertion leads from one row of knots to another, neither with functions of empty support."""
+    """Return whether knot insertion leads from one row of knots to another, without functions of empty support."""
     times, rest = divmod(len(new) - 2 * k - 1, len(old) - 2 * k - 1)
     if rest or not np.array_equal(new[k : len(new) - k : times], old[k : len(old) - k]):
         return False

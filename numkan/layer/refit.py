@@ -1,4 +1,4 @@
-r"""Coefficients on new knots: the curves of a layer are kept where data say what they are, and elsewhere too.
+r"""Coefficients on new knots that keep the curves of a layer, where there are samples and elsewhere.
 
 A grid update replaces the knots :math:`t` by :math:`t'`. The new coefficients are the least-squares solution on the
 samples that is closest to the old function (:func:`refit`):
@@ -28,12 +28,13 @@ from numkan.spline.spline_basis import SplineBasis
 
 __all__ = ["project", "refit"]
 
-#: What the integral sees less than this of keeps its value at the Greville abscissa. Beside a span of a thousandth of
-#: the padding's step, the outermost function is as small as that; its best coefficient is then a large number that
-#: gains nothing. On uniform knots the singular values of the scaled basis are above 5e-5 of the largest up to degree 5.
+#: Directions whose singular value is below this share of the largest keep their value at the Greville abscissae. Beside
+#: a span of a thousandth of the padding's step, the outermost function is as small as that; its best coefficient is
+#: then a large number that gains nothing. On uniform knots all singular values of the scaled basis are above 5e-5 of
+#: the largest up to degree 5.
 _PROJECTION_COND = 1e-6
 
-#: Where the start of a correction is so many times larger than its result, rounding errors of the start count.
+#: Ratio of a correction's start to its result above which rounding errors of the start count.
 _LARGE_START = 16
 
 
@@ -45,12 +46,12 @@ def refit(x: Any, old: SplineBasis, coef: Any, new: SplineBasis, cond: float = C
     x : array_like, shape (n, n_in)
         Samples of the inputs, finite, at least one, in any order.
     old : SplineBasis
-        What `coef` belongs to. Under a policy without numbers outside (`"nan"`, `"raise"`) both curves go on as under
-        `"continue"`: there is nothing else to fit.
+        The basis of `coef`. Under a policy without values outside (`"nan"`, `"raise"`) both curves are continued as
+        under `"continue"`: there is nothing else to fit.
     coef : array_like, shape (n_in, n_out, G_old + k_old)
         Coefficients.
     new : SplineBasis
-        What to move to: knots of as many inputs, of any degree.
+        The basis of the result: knots of as many inputs, of any degree.
     cond : float
         Singular values below `cond` times the largest count as zero: in those directions the change is zero.
 
@@ -150,9 +151,10 @@ def project(old: SplineBasis, coef: Any, new: SplineBasis) -> FloatArray:
 def _projected(old: SplineBasis, packed: FloatArray, new: SplineBasis) -> FloatArray:
     """Return the projection (p, n_out) of one input's old curves on its new basis.
 
-    It is found as a correction of the old curve's values at the Greville abscissae, which stand where rounding hides a
-    function from the integral. Columns are scaled by the root of the support's share in the domain, so that narrow
-    functions beside wide ones do not pass for a short rank; the exact solution does not depend on either.
+    It is computed as a correction of the old curve's values at the Greville abscissae. These remain where a function is
+    too small for the integral to determine its coefficient. Columns are scaled by the root of the support's share in
+    the domain, so that narrow functions beside wide ones do not look like a loss of rank. The exact solution depends on
+    neither.
     """
     knots, k, n_basis = new.knots[0], new.degree, new.n_basis
     low, high = knots[k], knots[n_basis]

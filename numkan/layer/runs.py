@@ -5,13 +5,13 @@ local polynomials P of its functions (``spline/pieces.py``), highest power first
 
 .. math:: A_m = \sum_r P_{mr}\, C_r
 
-With its k + 1 B-splines a sample would take k + 2 multiply-adds a vector, and as many numbers to read. With these it
-takes one multiply-add less, a sum, and two numbers. About the middle of a piece A is hardly larger than C, whatever the
-knots: that is how B-splines are evaluated anyway.
+With its k + 1 B-splines a sample would take k + 2 multiply-adds a vector, and read k + 2 values. With polynomials it
+takes one multiply-add less, one addition, and reads two values. About the middle of a piece A is hardly larger than C,
+whatever the knots, so nothing is lost to rounding.
 
-They lie in `scratch.rows`: row m of a tile of `width` outputs from m * width on, the base function's row last. What is
-done to a run goes into the loop over runs, and the compiler is told that no two arrays overlap. So it holds rows in
-registers while the samples of a run go by.
+The rows A_m lie in `scratch.rows`: row m of a tile of `width` outputs from m * width on, the base function's row last.
+The kernel of a run is inlined into the loop over runs, and declares that no two arrays overlap. So the compiler keeps
+rows in registers for all samples of a run.
 """
 
 from __future__ import annotations
@@ -29,15 +29,15 @@ from numkan.spline.pieces import function_lanes
 
 __all__ = ["Run", "distinct", "load_kernel", "run_loop"]
 
-#: Rows of coefficients, after those of a run, that are asked for in advance: the next pieces need them.
+#: Rows of coefficients, after those of a run, that are prefetched: the next pieces need them.
 _AHEAD = 2
 
-#: For what is done to a run: its code goes into the loop over runs, and its arrays do not overlap.
+#: The decorator of the kernels of one run: they are inlined into the loop over runs, and their arrays do not overlap.
 distinct = partial(kernel, inline=True, noalias=True)
 
 
 class Run(NamedTuple):
-    """Where everything of a run is, at a tile of outputs."""
+    """Where the arrays of a run begin, for one tile of outputs."""
 
     begin: int  # first of its samples, among the sorted ones of the group
     end: int  # after the last; a multiple of four after the first
@@ -89,7 +89,7 @@ def _tile_kernel(k: int, visit: Callable[..., Any]) -> Any:
 def run_loop(k: int, dtype: np.dtype[Any], visit: Callable[..., Any]) -> Any:
     """Return the kernel that visits all runs of a group of inputs, tile by tile of the outputs.
 
-    visit(k, dtype, width) is the kernel (arrays, poly, run, scratch) of what is done to a run at `width` outputs.
+    visit(k, dtype, width) returns the kernel (arrays, poly, run, scratch) that is called with each run and tile.
     """
     tile, step = tile_width(dtype), lanes_of(dtype)
     many, one = (_tile_kernel(k, visit(k, dtype, width)) for width in (tile, step))

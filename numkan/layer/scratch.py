@@ -1,7 +1,7 @@
 """The scratch memory of layer kernels, and how many samples and inputs they take at once.
 
-Kernels work in memory that their thread keeps, because fresh memory costs as much as the work of a small layer. Sizes
-follow from the layer alone, so they change no bit from one call to the next, or from one thread to another.
+A thread keeps this memory, because fresh memory costs as much as the work of a small layer. Its sizes follow from the
+layer alone, so results have the same bits in each call and on each thread.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from numkan.layer.work import BLOCK, LONGEST_BLOCK, aligned_empty
+from numkan.layer.buffers import BLOCK, MAX_BLOCK, aligned_empty
 from numkan.simd.vectors import lanes_of
 
 __all__ = ["FOUR", "Group", "Scratch", "highest_power", "scratch_for", "tile_width"]
@@ -22,20 +22,20 @@ FOUR = 4
 #: Vectors of a tile of outputs.
 _TILE_VECTORS = 4
 
-#: Bytes of outputs that a block has at least in a tile: half of the first-level cache.
+#: Least size of a block's outputs in one tile, in bytes: half of the first-level cache.
 _TILE_BYTES = 1 << 14
 
 #: Blocks grow with the number of pieces, so that a run has about this many samples: its polynomials are made once a
 #: run, and all coefficients go through the caches once a block.
 _RUN = 64
 
-#: At most this many inputs are prepared at once, and about this many points. Outputs come from the third-level cache
-#: once for all of them, and what is prepared should stay in the second.
+#: At most this many inputs are prepared at once, and about this many points. The outputs are read from the third-level
+#: cache once for all of these inputs; the prepared points should stay in the second-level cache.
 _MAX_INPUTS, _MAX_POINTS = 16, 192 * BLOCK
 
 
 class Group(NamedTuple):
-    """Inputs low ... high - 1 at samples begin ... begin + size - 1: what is sorted at once."""
+    """Inputs low ... high - 1 at samples begin ... begin + size - 1, which are sorted at once."""
 
     begin: int
     size: int
@@ -46,8 +46,8 @@ class Group(NamedTuple):
 class Scratch(NamedTuple):
     """Scratch memory of one thread.
 
-    Slot j of an array, from j * stride on, is that of input j of a group. Samples sorted by piece lie in *runs*, one
-    for each piece. A run is padded to whole fours by samples number `size`, whose points are the piece's centre.
+    Slot j of an array, from j * stride on, belongs to input j of a group. Samples sorted by piece lie in *runs*, one
+    for each piece. A run is padded to a multiple of four by a sample with the index `size`, at the centre of the piece.
     """
 
     block: int  # samples of a block
@@ -55,10 +55,10 @@ class Scratch(NamedTuple):
     stride: int  # length of a slot: samples, the padding of runs, and the rest of a vector
     points: Any  # (inputs * stride,) points, in the order of the samples
     piece: Any  # (stride,) the piece of each sample, for one input, as a float
-    ends: Any  # (n_pieces,) int64: samples of each piece, then where the next one of it goes
+    ends: Any  # (n_pieces,) int64: first the number of samples in each piece, then the position of its next sample
     offsets: Any  # (inputs * (n_pieces + 1),) int64: where the run of each piece begins in its slot, and the end
-    order: Any  # (inputs * stride,) uint16: samples, sorted by piece
-    ordered: Any  # (inputs * stride,) their points
+    order: Any  # (inputs * stride,) uint16: indices of the samples, sorted by piece
+    ordered: Any  # (inputs * stride,) points, in the same order
     powers: Any  # (highest_power(k) * inputs * stride,) w, then w^2, ..., of the sorted samples
     base: Any  # (inputs * stride,) b of the sorted samples
     slope: Any  # (inputs * stride,) b' of the sorted samples
@@ -67,7 +67,7 @@ class Scratch(NamedTuple):
 
 
 def highest_power(k: int) -> int:
-    """Return the highest power of w: at degree 0 there is w itself too, so that no NaN is lost."""
+    """Return the highest power of w that is stored: at degree 0 w itself too, so that NaN is not lost."""
     return max(1, k)
 
 
@@ -79,7 +79,7 @@ def tile_width(dtype: np.dtype[Any]) -> int:
 def block_rows(n_pieces: int, tile_bytes: int) -> int:
     """Return how many samples a layer takes at once, by its number of pieces and the bytes of a sample's tile."""
     block = BLOCK
-    while block < min(max(_RUN * n_pieces, _TILE_BYTES // tile_bytes), LONGEST_BLOCK):
+    while block < min(max(_RUN * n_pieces, _TILE_BYTES // tile_bytes), MAX_BLOCK):
         block *= 2
     return block
 
@@ -88,7 +88,7 @@ _local = threading.local()
 
 
 def scratch_for(dtype: np.dtype[Any], k: int, n_pieces: int, width: int) -> Scratch:
-    """Return this thread's scratch memory for layers of degree `k`, so many pieces and outputs, padded to `width`."""
+    """Return this thread's scratch memory for degree `k`, `n_pieces` pieces and `width` padded outputs."""
     spaces: dict[tuple[Any, ...], Scratch] | None = getattr(_local, "spaces", None)
     if spaces is None:
         spaces = _local.spaces = {}
@@ -110,7 +110,7 @@ def _new_scratch(dtype: np.dtype[Any], k: int, max_pieces: int, width: int) -> S
 
     def floats(size: int) -> Any:
         array = aligned_empty(size, dtype)
-        array[:] = 0  # the rest of a vector is computed with, and must not be slow
+        array[:] = 0  # kernels compute with the padding too, and subnormal values there would be slow
         return array
 
     return Scratch(

@@ -1,7 +1,8 @@
-"""Samples of a block, sorted by piece, and what the loops over them read: w, its powers, and base values.
+"""Samples of a block, sorted by piece, and the arrays that the loops over runs read: w, its powers, and base values.
 
-For one input the samples of a piece, a *run*, share their polynomials. They are sorted by counting. Each run is padded
-to whole fours by a sample after the last of the group, whose outputs nobody reads and whose cotangents are 0.
+For one input the samples of a piece, a *run*, share their polynomials. A counting sort brings them together. Each run
+is padded to a multiple of four by the sample after the last of the group. Its outputs are not used and its cotangents
+are 0.
 
 w = (x - centre) * inverse is the local variable of a piece (``spline/pieces.py``).
 """
@@ -23,7 +24,7 @@ from numkan.spline.lookup import find_piece
 
 __all__ = ["fill_kernel", "sort_kernel"]
 
-#: Up to this many pieces, comparing a point with all breaks is faster than looking its piece up.
+#: Up to this many pieces, comparing a point with all breaks is faster than a look-up of its piece.
 _MAX_COMPARED = 25
 
 
@@ -71,10 +72,10 @@ def _find_few_kernel(dtype: np.dtype[Any]) -> Any:
 
     @kernel
     def find(points, count, i, pieces, piece, counts):  # type: ignore[no-untyped-def]
-        """Fill piece and counts, the number of points of each piece; a NaN is of the first piece."""
+        """Fill piece and counts, the number of points in each piece; a NaN counts to the first piece."""
         n_breaks, before = pieces.ends.shape[1] - 1, count
         for s in range(count, count + step):
-            points[s] = nan  # the rest of the last vector has reached no break
+            points[s] = nan  # the rest of the last vector: NaN lies above no break
         for j in range(n_breaks):
             number = splat(zero)
             for s in range(0, count, step):
@@ -93,7 +94,7 @@ def _find_few_kernel(dtype: np.dtype[Any]) -> Any:
 
 @kernel
 def _find_many(points, count, i, pieces, piece, counts):  # type: ignore[no-untyped-def]
-    """Look the pieces of the points of one input up; fill piece and counts."""
+    """Find the pieces of the points of one input by look-up; fill piece and counts."""
     for j in range(pieces.ends.shape[1]):
         counts[j] = 0
     for s in range(count):
@@ -117,7 +118,7 @@ def fill_kernel(k: int, dtype: np.dtype[Any], backward: bool) -> Any:
     def fill(group, pieces, base, with_slopes, scratch):  # type: ignore[no-untyped-def]
         """Fill powers, base and, `with_slopes`, slope of the sorted samples of a group.
 
-        A run may end within a vector: what is written after it is written again by the next run.
+        A run may end within a vector. The rest of that vector is overwritten by the next run.
         """
         n_pieces, size = pieces.ends.shape[1], scratch.inputs * scratch.stride
         ordered, powers = scratch.ordered, scratch.powers
@@ -126,7 +127,7 @@ def fill_kernel(k: int, dtype: np.dtype[Any], backward: bool) -> Any:
             fill_base(group, slot, scratch.offsets[at + n_pieces], base, with_slopes, scratch)
             for j in range(n_pieces):
                 begin, end = start + scratch.offsets[at + j], start + scratch.offsets[at + j + 1]
-                # The outermost pieces are straight: far outside, no power may overflow that counts for nothing.
+                # The outermost pieces are straight lines. Their higher powers have factor 0, and must not overflow.
                 outer = j == 0 or j == n_pieces - 1
                 if outer:
                     for q in range(np.uint64(begin), np.uint64(end)):

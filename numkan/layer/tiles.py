@@ -1,9 +1,9 @@
 """Outputs of a block of samples, or their cotangents, tile by tile.
 
-A *tile* is what ``runs.py`` takes at once: the next few vectors of a sample's outputs, a single one where no whole tile
-is left. In rows of many outputs the tiles of two samples lie far apart, and where rows are a power of two long they
-share a few sets of the first-level cache. So the kernels of a layer keep the tiles of a block together: those of the
-outputs from v on, for `count` samples and the padding one after the other, begin at ``v * (count + 1)``. That saves a
+A *tile* is a few vectors of a sample's outputs, which ``runs.py`` takes at once; where no whole tile is left, it is a
+single vector. In rows of many outputs the tiles of two samples lie far apart, and if the length of a row is a power of
+two, they share a few sets of the first-level cache. So the kernels of a layer keep the tiles of a block together: the
+tiles of the outputs from v on, of `count` samples and then of the padding, begin at ``v * (count + 1)``. That saves a
 wide layer a quarter of its time (256-bit vectors).
 """
 
@@ -25,7 +25,7 @@ __all__ = ["copy_rows", "from_tiles", "into_tiles"]
 def copy_rows(dtype: np.dtype[Any]) -> Any:
     """Return the kernel that copies rows between flat arrays of different row widths.
 
-    It is written out because compilers leave a scalar loop.
+    Its loops are written out because compilers make scalar loops of slice assignments.
     """
     step, load, store, *_ = vector_ops(lanes_of(dtype))
 
@@ -69,7 +69,7 @@ def into_tiles(dtype: np.dtype[Any]) -> Any:
 
     @kernel
     def read(rows, tiles, width, block):  # type: ignore[no-untyped-def]
-        """Fill tiles, with 0 for the padding of samples and of outputs, from rows (n, n_out); width: n_out, padded."""
+        """Fill tiles from rows (n, n_out), and the padding of samples and outputs with 0; width: n_out, padded."""
         n, n_out = rows.shape
         flat, start = rows.reshape(-1), 0
         for begin in range(0, n, block):

@@ -1,10 +1,10 @@
-"""Models on disk: one plain ``.npz``, exact in every bit, that holds no pickle and is never half written.
+"""Models on disk: one plain ``.npz``, exact in every bit, without pickles, and never half written.
 
-A file is a zip of ``.npy`` members, stored as they are, so ``numpy.load(path)`` reads it as well: ``config`` (JSON as
-bytes) and, for each layer, ``layer_0.grid``, ``.coef``, ``.scale_base``, ``.scale_sp`` and ``.mask``. A model that was
-fitted to a table has ``encoding`` too (JSON as bytes, ``numkan/cli/encoding.py``), which is kept and not interpreted
-here. Members are sorted and bear a fixed date: the same model makes the same bytes. A file that is read is not trusted:
-names, dtypes, shapes and sizes are compared with each other and with the size of the file before any array is made.
+A file is a zip of uncompressed ``.npy`` members, so ``numpy.load(path)`` reads it as well: ``config`` (JSON as bytes)
+and, for each layer, ``layer_0.grid``, ``.coef``, ``.scale_base``, ``.scale_sp`` and ``.mask``. A model that was fitted
+to a table has ``encoding`` too (JSON as bytes, ``numkan/cli/encoding.py``), which is stored and not interpreted here.
+Members are sorted and have a fixed date, so the same model makes the same bytes. The reader trusts nothing: it compares
+names, dtypes, shapes and sizes with each other and with the size of the file before it makes any array.
 ``docs/file_format.md`` describes the format for other programs.
 """
 
@@ -30,7 +30,7 @@ __all__ = ["load", "save"]
 
 Model = TypeVar("Model", bound=Network)
 
-#: Files of this format are read; a change of the format gets the next number.
+#: The version of the format, which the reader requires. A change of the format gets the next number.
 FORMAT = 1
 
 _ARRAYS = ("coef", "grid", "mask", "scale_base", "scale_sp")
@@ -39,10 +39,10 @@ _SETTINGS = ("G", "base_fun", "extrapolate", "grid_eps", "k", "n_in", "n_out", "
 #: Stands for a pair (value, derivative) of functions, which cannot be saved.
 _GIVEN = "given"
 
-#: A zip's directory of members is read and parsed as a whole. So many bytes suffice for so many layers, at most 128 for
-#: each member.
-_MOST_LAYERS = 2000
-_LONGEST_DIRECTORY = 128 * (1 + len(_ARRAYS) * _MOST_LAYERS)
+#: The largest number of layers, and bytes of the zip's list of members, which is parsed as a whole: 128 for each
+#: member.
+_MAX_LAYERS = 2000
+_MAX_DIRECTORY_BYTES = 128 * (1 + len(_ARRAYS) * _MAX_LAYERS)
 
 # --- writing ------------------------------------------------------------------------------------------------------
 
@@ -63,8 +63,8 @@ def save(model: Network, path: str | os.PathLike[str]) -> None:
     ValueError
         If the name is that of a pipe or a device, or the model has more layers than can be read again.
     """
-    if model.depth > _MOST_LAYERS:
-        raise ValueError(f"A model of {model.depth} layers cannot be saved: a file holds {_MOST_LAYERS} at most.")
+    if model.depth > _MAX_LAYERS:
+        raise ValueError(f"A model of {model.depth} layers cannot be saved: a file holds at most {_MAX_LAYERS}.")
     replace_file(check_path(path), lambda file: _write_members(model, file))
 
 
@@ -102,22 +102,22 @@ def _settings(layer: KANLayer) -> dict[str, Any]:
 
 
 def load(path: str | os.PathLike[str], model_class: type[Model], base_fun: tuple[Function, ...] | None = None) -> Model:
-    """Read a model that `save` wrote; every number has the bits that it had.
+    """Read a model that `save` wrote, bit for bit.
 
     Parameters
     ----------
     path : str or path
     model_class : type
-        What to make of the layers.
+        The class of the model that is made of the layers.
     base_fun : (callable, callable), optional
-        The pair (value, derivative), for a model whose base function is the user's: functions are not in the file.
+        The pair (value, derivative), for a model with a user's base function: functions are not in the file.
 
     Raises
     ------
     OSError
-        If there is no such file, or it may not be read.
+        If there is no such file, or reading it is not permitted.
     ValueError
-        If the file is not one that numkan wrote, whole; or if `base_fun` is missing, or given without need.
+        If the file is not a complete one that numkan wrote, or if `base_fun` is missing, or given without need.
     """
     with open(check_path(path), "rb") as file:
         try:
@@ -144,8 +144,8 @@ def load(path: str | os.PathLike[str], model_class: type[Model], base_fun: tuple
 
 
 def _read_layers(file: IO[bytes]) -> tuple[list[KANLayer], list[KANLayer], bytes | None]:
-    """Return all layers, those whose base function is still to be given, and the encoding where there is one."""
-    check_directory(file, _LONGEST_DIRECTORY)
+    """Return all layers, those that still need a user's base function, and the encoding or None."""
+    check_directory(file, _MAX_DIRECTORY_BYTES)
     with zipfile.ZipFile(file) as archive:
         index = members_of(archive, os.fstat(file.fileno()).st_size)
         if "config.npy" not in index:
@@ -171,7 +171,7 @@ def _read_layers(file: IO[bytes]) -> tuple[list[KANLayer], list[KANLayer], bytes
 
 
 def _encoding(archive: zipfile.ZipFile, info: zipfile.ZipInfo | None) -> bytes | None:
-    """Return the JSON of the encoding as it is in the file, which must be an object; None where there is none."""
+    """Return the JSON of the encoding as it is in the file, which must be an object; None if the file has none."""
     if info is None:
         return None
     text: bytes = read_array(archive, info, np.dtype(np.uint8), None).tobytes()
@@ -181,7 +181,7 @@ def _encoding(archive: zipfile.ZipFile, info: zipfile.ZipInfo | None) -> bytes |
 
 
 def _check_config(config: Any) -> tuple[np.dtype[Any], list[dict[str, Any]]]:
-    """Return the dtype and the settings of each layer, the numbers among them checked."""
+    """Return the dtype and the settings of each layer, after a check of the numbers among them."""
     if not isinstance(config, dict) or config.get("program") != "numkan":
         raise ValueError("it was not written by numkan.")
     if config.get("format") != FORMAT:
@@ -218,7 +218,7 @@ def _shapes(layer: dict[str, Any]) -> dict[str, tuple[int, ...]]:
 
 
 def _layer(settings: dict[str, Any], dtype: np.dtype[Any], arrays: dict[str, FloatArray]) -> KANLayer:
-    """Return a layer; a base function that is to be given is zero for now."""
+    """Return a layer; a user's base function is zero until it is given."""
     layer = KANLayer(
         settings["n_in"],
         settings["n_out"],
@@ -229,7 +229,7 @@ def _layer(settings: dict[str, Any], dtype: np.dtype[Any], arrays: dict[str, Flo
         sp_trainable=settings["sp_trainable"],
         sb_trainable=settings["sb_trainable"],
         extrapolate=settings["extrapolate"],
-        init="power",  # what is drawn is overwritten, and this is the cheap one
+        init="power",  # cheap to draw; all parameters are overwritten
         dtype=dtype,
     )
     for name, array in arrays.items():

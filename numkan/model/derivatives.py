@@ -15,9 +15,9 @@ from numkan._check import FloatArray, as_samples
 from numkan.layer.edges import Edges, edge_rows, padded, pull_gradient
 from numkan.layer.jacobian import fill_jacobian, pull_back, tangent
 from numkan.layer.layer import KANLayer
-from numkan.layer.pack import Receiver, Source, new_packed, over_inputs, pack_tangent, receive
+from numkan.layer.pack import GradientSink, Source, add_gradient, new_packed, over_inputs, pack_tangent
 from numkan.layer.packed import PackedLayer
-from numkan.model.cuts import gradient_rows, spans
+from numkan.model.batches import batch_rows, slices
 from numkan.model.evaluate import activations, all_activations, backward, check_domain
 from numkan.model.layer_outputs import are_narrow
 from numkan.model.stack import Stack
@@ -49,7 +49,7 @@ def _blocks(self: Stack, x: FloatArray, *, by_inputs: bool = False) -> Iterator[
     size = edge_rows(*packed)
     if by_inputs:
         size = max(1, min(size, _BLOCK_SLOPES // max(layer.coefs[:, 0].size for layer in packed)))
-    for rows in spans(len(x), size):
+    for rows in slices(len(x), size):
         yield rows, _edges_of(layers, packed, x[rows], rows.start)[0]
 
 
@@ -117,7 +117,7 @@ def jacobian(self: Stack, x: Any) -> FloatArray:
 
 
 def _columns(layer: KANLayer, begin: int) -> tuple[int, int, int]:
-    """Return the first columns of a layer's coef, scale_base and scale_sp; -1 for what is not trainable."""
+    """Return the first columns of a layer's coef, scale_base and scale_sp; -1 for scales that are not trainable."""
     n_coef, n_edges = layer._coef.size, layer.n_in * layer.n_out
     at_base = begin + n_coef if layer.sb_trainable else -1
     at_sp = begin + n_coef + n_edges * layer.sb_trainable if layer.sp_trainable else -1
@@ -202,12 +202,12 @@ def vjp(self: Stack, x: Any, y_bar: Any) -> tuple[FloatArray, FloatArray]:
     _check_rows("y_bar", y_bar, x)
     layers = self._pack()
     check_domain(layers, x)
-    grad, receivers = new_gradient(self)
+    grad, sinks = new_gradient(self)
     x_bar = np.empty_like(x)
     if are_narrow(self.act_fun):
-        for part in spans(len(x), gradient_rows(layers)) or [slice(0, 0)]:  # in longer sums float32 forgets
+        for part in slices(len(x), batch_rows(layers)) or [slice(0, 0)]:  # longer sums lose small terms
             sums = [np.zeros_like(layer.coefs) for layer in layers]
-            for own in spans(part.stop - part.start, edge_rows(*layers)):
+            for own in slices(part.stop - part.start, edge_rows(*layers)):
                 rows = slice(part.start + own.start, part.start + own.stop)
                 edges, _ = _edges_of(self.act_fun, layers, x[rows], rows.start)
                 bar = y_bar[rows]
@@ -215,34 +215,34 @@ def vjp(self: Stack, x: Any, y_bar: Any) -> tuple[FloatArray, FloatArray]:
                     none = np.empty((0, total.shape[2]), total.dtype)
                     bar = pull_gradient(one, padded(bar, total.shape[2]), total, none, none)
                 x_bar[rows] = bar
-            for receiver, total in zip(receivers, sums, strict=True):
-                receive(total, 0, len(total), receiver)
+            for sink, total in zip(sinks, sums, strict=True):
+                add_gradient(total, 0, len(total), sink)
         return grad, x_bar
-    for rows in spans(len(x), gradient_rows(layers)) or [slice(0, 0)]:  # no samples have a gradient too, of zeros
+    for rows in slices(len(x), batch_rows(layers)) or [slice(0, 0)]:  # without samples the gradient is zero
         acts = all_activations(layers, x[rows], rows.start)
-        x_bar[rows] = backward(layers, acts, y_bar[rows], receivers, inputs=True)
+        x_bar[rows] = backward(layers, acts, y_bar[rows], sinks, inputs=True)
     return grad, x_bar
 
 
-def new_gradient(self: Stack) -> tuple[FloatArray, list[Receiver]]:
-    """Return memory for a gradient by the parameters, and what receives those by packed coefficients for it."""
+def new_gradient(self: Stack) -> tuple[FloatArray, list[GradientSink]]:
+    """Return memory for a gradient by the parameters, and the sink of each layer that fills it."""
     grad = np.empty_like(self._theta)
-    receivers, at = [], 0
+    sinks, at = [], 0
     for layer in self.act_fun:
-        receivers.append(_receiver(layer, grad[at : at + layer.n_params]))
+        sinks.append(_sink(layer, grad[at : at + layer.n_params]))
         at += layer.n_params
-    return grad, receivers
+    return grad, sinks
 
 
-def _receiver(layer: KANLayer, grad: FloatArray) -> Receiver:
-    """Return what receives the gradient by packed coefficients for that by a layer's parameters (n_params,)."""
+def _sink(layer: KANLayer, grad: FloatArray) -> GradientSink:
+    """Return the sink that fills the gradient by a layer's parameters (n_params,)."""
     sections = layer._sections(grad)
     base_bar, sp_bar = (
         sections[name] if name in sections else np.empty((layer.n_in, layer.n_out), layer.dtype)  # not wanted
         for name in ("scale_base", "scale_sp")
     )
-    seen = np.zeros(layer.n_in, np.bool_)
-    return Receiver(layer._coef, layer._scale_sp, layer._mask, sections["coef"], base_bar, sp_bar, seen)
+    started = np.zeros(layer.n_in, np.bool_)
+    return GradientSink(layer._coef, layer._scale_sp, layer._mask, sections["coef"], base_bar, sp_bar, started)
 
 
 def _check_rows(name: str, array: FloatArray, x: FloatArray) -> None:

@@ -12,11 +12,11 @@ import numpy as np
 
 from numkan._check import FloatArray
 from numkan._threads import run_tasks
+from numkan.layer.buffers import aligned_empty, thread_array
 from numkan.layer.direct import BLOCK
 from numkan.layer.direct_pack import pack_direct
 from numkan.layer.direct_unpack import unpack_direct
 from numkan.layer.layout import Scratch
-from numkan.layer.work import aligned_empty, borrowed
 from numkan.model.blocks import Predictor
 from numkan.model.direct_kernels import gradient_direct, loss_direct, predict_direct
 from numkan.model.direct_plan import DirectPlan, Sizes
@@ -122,7 +122,7 @@ class DirectNetwork:
         n_out, outputs = y.shape[1], y.reshape(-1)
 
         def fill(part: slice, _: FloatArray) -> float:
-            with borrowed("outputs", BLOCK * n_out, self.plan.dtype) as y_bar:
+            with thread_array("outputs", BLOCK * n_out, self.plan.dtype) as y_bar:
                 return float(kernel.call(outputs, part.start, part.stop, compared, n_out, y_bar))
 
         return self._sum(len(x), fill, np.empty(0, self.plan.dtype)) / goal.total
@@ -152,7 +152,7 @@ class DirectNetwork:
             return fill(parts[0], total)
         n_sums = min(len(parts), _MAX_PARTIAL_SUMS)
         losses = np.zeros(n_sums)
-        with borrowed("sums", 2 * n_sums * total.size, total.dtype) as memory:
+        with thread_array("sums", 2 * n_sums * total.size, total.dtype) as memory:
             sums, addends = memory.reshape(2, n_sums, total.size)
 
             def task(index: int) -> None:

@@ -14,9 +14,9 @@ import numpy as np
 
 from numkan._check import FloatArray
 from numkan.layer import direct
+from numkan.layer.buffers import aligned_empty
 from numkan.layer.layer import KANLayer
 from numkan.layer.layout import LAYER, PARTS, Grids, Scratch
-from numkan.layer.work import aligned_empty
 from numkan.spline.pieces import Pieces, function_lanes
 
 __all__ = ["MAX_ROW_BYTES", "DirectPlan", "Sizes", "direct_plan"]

@@ -1,8 +1,8 @@
 """Packed layers, one after the other, over many samples: outputs, gradients, derivatives.
 
-Forward, threads share the samples; no row's bits depend on the others. For a gradient the activations of a batch of
-samples are kept, and backward threads share the inputs of a layer (`PackedLayer.backward`). How samples are divided:
-``cuts.py``.
+Forward, threads share the samples; the bits of a row do not depend on the other rows. For a gradient the activations of
+a batch of samples are kept, and threads share the inputs of a layer on the way back (`PackedLayer.backward`). For the
+division of samples see ``batches.py``.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ import numpy as np
 
 from numkan._check import FloatArray
 from numkan._threads import run_tasks
-from numkan.layer.pack import Receiver
+from numkan.layer.buffers import thread_array
+from numkan.layer.pack import GradientSink
 from numkan.layer.packed import PackedLayer
-from numkan.layer.work import borrowed
-from numkan.model.cuts import gradient_rows, part_rows, spans
+from numkan.model.batches import batch_rows, part_rows, slices
 from numkan.model.targets import Targets
 from numkan.spline.pieces import check_inside
 
@@ -24,13 +24,13 @@ __all__ = ["activations", "all_activations", "backward", "check_domain", "forwar
 
 
 def check_domain(layers: Sequence[PackedLayer], x: FloatArray) -> None:
-    """Raise the error of the policy `"raise"` for all samples at once: a part would count from its own first row."""
+    """Raise the error of the policy `"raise"` for all samples at once: a part does not know its first row."""
     if layers[0].inside is not None:
         check_inside("x", x, layers[0].inside, layers[0].k)
 
 
 def _check_hidden(depth: int, layer: PackedLayer, a: FloatArray, begin: int) -> None:
-    """Raise it for the inputs `a` of layer `depth`, which come from samples begin, begin + 1, ...."""
+    """Raise that error for the inputs `a` of layer `depth`, which come from samples begin, begin + 1, ...."""
     if depth == 0 or layer.inside is None:
         return
     low, high = layer.inside[:, layer.k], layer.inside[:, layer.inside.shape[1] - 1 - layer.k]
@@ -59,7 +59,7 @@ def activations(
 
 def _fill(layers: Sequence[PackedLayer], x: FloatArray, begin: int, out: Sequence[FloatArray | None]) -> None:
     """Fill the arrays of `out` as :func:`activations` does, on all threads."""
-    parts = spans(len(x), part_rows(layers, len(x)))
+    parts = slices(len(x), part_rows(layers, len(x)))
 
     def task(index: int) -> None:
         rows = parts[index]
@@ -69,7 +69,7 @@ def _fill(layers: Sequence[PackedLayer], x: FloatArray, begin: int, out: Sequenc
 
 
 def all_activations(layers: Sequence[PackedLayer], x: FloatArray, begin: int = 0) -> list[FloatArray]:
-    """Return what :func:`activations` does, for any number of samples, on all threads."""
+    """Do as :func:`activations` for any number of samples, on all threads."""
     out = [np.empty((len(x), layer.n_out), x.dtype) for layer in layers]
     _fill(layers, x, begin, out)
     return [x, *out]
@@ -87,32 +87,32 @@ def backward(
     layers: Sequence[PackedLayer],
     acts: Sequence[FloatArray],
     y_bar: FloatArray,
-    receivers: Sequence[Receiver],
+    sinks: Sequence[GradientSink],
     inputs: bool,
 ) -> FloatArray:
-    """Give the cotangents of each layer's packed coefficients to `receivers`; return that of x, empty unless `inputs`.
+    """Add the gradients by each layer's packed coefficients to `sinks`; return that by x, empty unless `inputs`.
 
     acts: the inputs of each layer.
     """
     for depth in range(len(layers) - 1, -1, -1):
-        y_bar = layers[depth].backward(acts[depth], y_bar, receivers[depth], inputs=inputs or depth > 0)
+        y_bar = layers[depth].backward(acts[depth], y_bar, sinks[depth], inputs=inputs or depth > 0)
     return y_bar
 
 
 def loss_and_gradients(
-    layers: Sequence[PackedLayer], x: FloatArray, targets: Targets, receivers: Sequence[Receiver] | None
+    layers: Sequence[PackedLayer], x: FloatArray, targets: Targets, sinks: Sequence[GradientSink] | None
 ) -> float:
-    """Return the loss and, unless `receivers` is None, give them its gradients by each layer's packed coefficients.
+    """Return the loss and, unless `sinks` is None, add its gradients by each layer's packed coefficients to them.
 
-    They add up what they get of every batch of samples.
+    A sink holds the sum over all batches of samples.
     """
     check_domain(layers, x)
     loss = 0.0
-    for rows in spans(len(x), gradient_rows(layers)):
+    for rows in slices(len(x), batch_rows(layers)):
         *acts, y = all_activations(layers, x[rows], rows.start)
-        with borrowed("cotangents of outputs", y.size, y.dtype) as memory:
+        with thread_array("cotangents of outputs", y.size, y.dtype) as memory:
             y_bar = memory.reshape(y.shape)
             loss += targets.part(rows, y, y_bar)
-            if receivers is not None:
-                backward(layers, acts, y_bar, receivers, inputs=False)
+            if sinks is not None:
+                backward(layers, acts, y_bar, sinks, inputs=False)
     return loss

@@ -17,9 +17,9 @@ __all__ = ["FrozenKAN"]
 class FrozenKAN:
     """An immutable predictor, as :meth:`numkan.KAN.frozen` returns it.
 
-    It holds the model's numbers of that moment in the form that kernels read, so a call has nothing to prepare: the
-    fast way to many small calls. No call writes into it, and any number of threads may share one. Its outputs are those
-    of the model, bit for bit.
+    It holds the model's parameters of that moment in the form that kernels read, so a call has nothing to prepare: this
+    is the fast way to make many small calls. No call writes into it, and any number of threads may share one. Its
+    outputs are those of the model, bit for bit.
 
     Examples
     --------
@@ -35,7 +35,7 @@ class FrozenKAN:
     _predictor: Predictor = field(repr=False)
     n_in: int
     dtype: np.dtype[Any]
-    by_block: bool = field(default=False, repr=False)  # whether long arrays that are copied may be so block by block
+    by_block: bool = field(default=False, repr=False)  # whether long arrays may be copied block by block
 
     def __call__(self, x: Any) -> FloatArray:
         """Return the outputs (n, n_out) at x (n, n_in)."""

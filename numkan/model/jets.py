@@ -10,7 +10,7 @@ from numkan._check import FloatArray, check_flag, check_integer
 from numkan.base import base_derivatives
 from numkan.layer.jets import Jets, Pairs, edge_derivatives, push, push_inputs
 from numkan.layer.layer import KANLayer
-from numkan.model.cuts import spans
+from numkan.model.batches import slices
 from numkan.model.evaluate import all_activations, check_domain
 from numkan.model.stack import Stack
 
@@ -70,7 +70,7 @@ def derivatives(self: Stack, x: Any, order: int = 2, mixed: bool = False) -> tup
     numbers = [_effective(layer) for layer in layers]
     jets = Jets.zeros(len(x), self.n_out, pairs, order, self.dtype)
     widest = max(layer.n_in * layer.n_out + layer.n_out * (2 * self.n_in + len(pairs.left)) for layer in layers)
-    for rows in spans(len(x), max(1, _BLOCK_NUMBERS // (widest * (order + 1)))):
+    for rows in slices(len(x), max(1, _BLOCK_NUMBERS // (widest * (order + 1)))):
         for whole, part in zip(jets, _jets(layers, numbers, x[rows], pairs, order), strict=True):
             whole[rows] = part
     out = jets[: order + 1]

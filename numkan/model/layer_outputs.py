@@ -1,7 +1,7 @@
-r"""A layer's outputs by local evaluation: what grids are laid over, and what derivatives are taken at.
+r"""A layer's outputs by local evaluation, for grid updates and derivatives.
 
-Samples sorted by piece are faster in wide layers, but their kernels take seconds to compile. Narrow networks are
-predicted in direct form and need those kernels for nothing else.
+Sorted samples are faster in wide layers, but their kernels take seconds to compile. Narrow networks predict in direct
+form and never need those kernels.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ def layer_outputs(layer: KANLayer, x: FloatArray) -> FloatArray:
 def are_narrow(layers: Sequence[KANLayer]) -> bool:
     """Return whether local evaluation suits all of some layers.
 
-    Steps (k = 0) and policies that refuse points outside need the very bits of a prediction, whose samples are sorted
-    there: a rounding would move a point to the other side of a knot.
+    Steps (k = 0) and policies that refuse points outside need the bits of a prediction, because a rounding error could
+    move a hidden point to the other side of a knot. Such networks predict with sorted samples.
     """
     return all(
         layer.k > 0 and layer.basis.outside.has_values and layer.n_out * layer.dtype.itemsize <= MAX_ROW_BYTES
@@ -57,5 +57,5 @@ def network_activations(layers: Sequence[KANLayer], x: FloatArray) -> list[Float
 
 
 def checked_activations(layers: Sequence[KANLayer], packed: Sequence[PackedLayer], x: FloatArray) -> list[FloatArray]:
-    """Return what `network_activations` does; where the policy is "raise", hidden points outside are an error."""
+    """Do as `network_activations`, but under the policy "raise" hidden points outside the grid are an error."""
     return network_activations(layers, x) if are_narrow(layers) else all_activations(packed, x)

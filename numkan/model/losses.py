@@ -1,4 +1,4 @@
-r"""Losses: a number to be made small, and its derivative by the network's outputs.
+r"""Losses, and their derivatives by the network's outputs.
 
 ``"mse"``
     :math:`L = \sum_n w_n \sum_o (\hat y_{no} - y_{no})^2 \big/ \big(n_{out} \sum_n w_n\big)`
@@ -19,7 +19,7 @@ a user's own
     (value, derivative) or (value, derivative, curvature) of functions of (prediction, target), or by an object with
     such methods. Both arguments have shape (n, n_out), and so has what is returned: one value an entry.
 
-Without sample weights all w are 1. Sums over samples are kept in float64 whatever the dtype.
+Without sample weights all w are 1. Sums over samples are computed in float64 for either dtype.
 
 :data:`LOSSES` is the registry. A loss whose kernel is None is computed by its own functions, between two passes through
 the network: to add one, write its class and a line in the registry. Only squares and cross-entropy are compiled.
@@ -43,7 +43,7 @@ __all__ = ["LINEAR", "LOSSES", "Huber", "Loss", "LossFunctions", "loss_function"
 #: A function of (prediction, target), each (n, n_out), that returns one value an entry.
 EntryFunction = Callable[[FloatArray, FloatArray], Any]
 
-#: Bisections for the best constant output, and doublings of the interval before: the end of a float64.
+#: Bisections for the best constant output, and doublings of the interval before: enough for all of float64.
 _BISECTIONS, _DOUBLINGS = 64, 12
 
 
@@ -62,7 +62,7 @@ class Loss:
     """A loss as the library sees it, with what most losses have in common."""
 
     name: ClassVar[str] = "custom"
-    means: ClassVar[str] = "means of the given loss"  #: what a printed result says of its losses
+    means: ClassVar[str] = "means of the given loss"  #: the name of its losses in a printed result
     #: compiled, see :func:`numkan.model.loss_kernels.squared`; None where value and derivative are to be called
     kernel: ClassVar[Any] = None
     takes_labels: ClassVar[bool] = False
@@ -98,7 +98,7 @@ class Loss:
         """Refuse targets (n, n_out) that the loss cannot have."""
 
     def rescaled(self, unit: float) -> Loss | None:
-        """Return the loss of predictions and targets in another unit, over its square; None where it has no such."""
+        """Return the loss for predictions and targets in another unit, divided by its square, or None if none is."""
         return None
 
     def best_constant(self, y: FloatArray, weight: FloatArray | None) -> FloatArray:
@@ -125,7 +125,7 @@ class Loss:
         return np.where(found, 0.5 * (low + high), 0.0)
 
 
-# --- the losses that there are ------------------------------------------------------------------------------------
+# --- the losses ---------------------------------------------------------------------------------------------------
 
 
 class _SquaredError(Loss):
@@ -196,7 +196,7 @@ class _Poisson(Loss):
 
 
 class _Linear(Loss):
-    """The sum of outputs times their cotangents: how a gradient goes on from a derivative by the outputs."""
+    """The sum of outputs times given cotangents: its gradient is the one by which these are pulled back."""
 
     name, kernel = "linear", staticmethod(linear)
 
@@ -208,7 +208,7 @@ class Huber(Loss):
     Parameters
     ----------
     delta : float
-        In the units of the targets, positive: about the size of the errors that are no outliers.
+        Positive, in the units of the targets: about the size of ordinary errors.
 
     References
     ----------
@@ -259,7 +259,7 @@ class Huber(Loss):
 
 @dataclass(frozen=True)
 class _Custom(Loss):
-    """A user's functions, whose answers are checked."""
+    """A user's functions, whose results are checked."""
 
     functions: tuple[EntryFunction, ...]  # value, derivative and, perhaps, curvature
 
@@ -278,7 +278,7 @@ class _Custom(Loss):
 
 
 def _answer(role: str, function: EntryFunction, prediction: FloatArray, target: FloatArray) -> Any:
-    """Return what a user's function answers; it sees read-only arrays."""
+    """Return the checked result of a user's function, which is given read-only arrays."""
     arguments = []
     for array in (prediction, target):
         arguments.append(array.view())
@@ -300,7 +300,7 @@ LOSSES: dict[str, Loss] = {
     loss.name: loss for loss in (_SquaredError(), _CrossEntropy(), Huber(), _Logistic(), _Poisson())
 }
 
-#: Its targets are cotangents.
+#: The loss whose targets are cotangents of the outputs.
 LINEAR = _Linear()
 
 

@@ -1,13 +1,13 @@
-r"""Mean and spread of every edge over the samples: what scores and penalties of edges are made of.
+r"""Mean and spread of every edge over the samples, for scores and penalties of edges.
 
 The sums of a layer's edges are taken about a shift c, the mean over a few samples spread over all. Then
 
 .. math:: \mu = c + \frac{1}{n} \sum_s (\phi_s - c), \qquad
     \sum_s (\phi_s - \mu)^2 = \sum_s (\phi_s - c)^2 - \frac{1}{n} \Big( \sum_s (\phi_s - c) \Big)^2 ,
 
-which loses hardly a digit, because c is about as near to the mean as the samples are; at worst, where the few samples
-are alone at c, the share that they are of all. What is no more than rounding counts as 0: its direction is no
-gradient, and its size says nothing of an edge.
+which loses hardly a digit, because c is about as near to the mean as the samples are. In the worst case, where only
+those few samples lie near c, the loss is the ratio of all samples to the few. A spread that is no more than rounding
+counts as 0, because neither its direction nor its size has a meaning.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ from numkan.layer.packed import PackedLayer
 
 __all__ = ["edge_moments", "without_rounding"]
 
-#: Samples that the shift is the mean over.
+#: Number of samples whose mean is the shift.
 _FEW = 64
 
-#: This many units in the last place may be rounding.
+#: Deviations of at most this many units in the last place count as rounding.
 _ROUNDINGS = 8
 
 
 def edge_moments(layer: PackedLayer, x: FloatArray, parts: Sequence[slice]) -> tuple[FloatArray, FloatArray]:
     """Return the mean of every edge over samples x, and the sum of the squares about it, (n_in, width) in float64.
 
-    parts: of the samples, whose sums are added in order, so that threads change no bit.
+    parts: slices of the samples. Their sums are added in order, so the number of threads changes no bit.
     """
     n, coefs = len(x), layer.coefs
     few = np.ascontiguousarray(x[:: -(-n // _FEW)])

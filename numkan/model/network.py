@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 
 from numkan._check import FloatArray
+from numkan.layer.buffers import thread_arrays
 from numkan.layer.layer import KANLayer
 from numkan.layer.pack import new_packed
 from numkan.layer.packed import PackedLayer
-from numkan.layer.work import lent
 from numkan.model import derivatives, jets, regrid
 from numkan.model.blocks import Predictor, is_long_and_copied, predict_by_block
 from numkan.model.direct_network import DirectNetwork
@@ -62,9 +62,11 @@ class Network(Stack):
 
     @contextmanager
     def _packed(self) -> Iterator[list[PackedLayer]]:
-        """Lend the layers packed into memory that this thread keeps; they are not to be used afterwards."""
+        """Give the layers packed into memory that this thread keeps; do not use them after the block."""
         shapes = [layer._shape for layer in self._layers]
-        with lent("coefficients", (self._dtype, *shapes), lambda: _new_coefficients(shapes, self._dtype)) as arrays:
+        with thread_arrays(
+            "coefficients", (self._dtype, *shapes), lambda: _new_coefficients(shapes, self._dtype)
+        ) as arrays:
             yield [layer.pack(coefs) for layer, coefs in zip(self._layers, arrays, strict=True)]
 
     def __call__(self, x: Any) -> FloatArray:
@@ -78,7 +80,7 @@ class Network(Stack):
 
     @property
     def _may_be_cut(self) -> bool:
-        """Whether samples may come in blocks: not to the policy "raise", whose error counts what is outside."""
+        """Whether samples may come in blocks: not with the policy "raise", whose error counts all points outside."""
         return not any(layer.basis.outside.raises for layer in self._layers)
 
     def _predict(self, x: FloatArray) -> FloatArray:
@@ -89,13 +91,13 @@ class Network(Stack):
             return forward(layers, x)
 
     def _predictor(self) -> Predictor:
-        """Return the function of canonical samples that the network is with its numbers of this moment."""
+        """Return the network's function of canonical samples, with its present parameters."""
         direct = self._direct()
         return partial(forward, self._pack()) if direct is None else direct.predictor()
 
     def _direct(self) -> DirectNetwork | None:
-        """Return the network in direct form, or None where that form does not suit it."""
-        planned, numbers = self._planned, self._numbers  # together, whatever another thread does to the model
+        """Return the network in direct form, or None if that form does not suit it."""
+        planned, numbers = self._planned, self._numbers  # read once: another thread may change the model
         if planned is None or planned[1] is not numbers or not all(map(is_, map(_basis_of, self._layers), planned[0])):
             bases = [layer.basis for layer in self._layers]
             plan = direct_plan(self._layers, numbers)
@@ -178,9 +180,9 @@ class Network(Stack):
         direct = self._direct()
         if direct is not None:
             return direct.loss_and_grad(x, goal)
-        grad, receivers = derivatives.new_gradient(self)
+        grad, sinks = derivatives.new_gradient(self)
         with self._packed() as layers:
-            return loss_and_gradients(layers, x, goal, receivers), grad
+            return loss_and_gradients(layers, x, goal, sinks), grad
 
     def loss(self, x: Any, y: Any, loss: Any = "mse", sample_weight: Any = None) -> float:
         """Return the loss at samples: arguments and number as in :meth:`loss_and_grad`.

@@ -1,8 +1,8 @@
-"""Kernels of the normal equations: a row of a network's Jacobian is a few short segments, and so is what it adds.
+"""Kernels of the normal equations, for Jacobians whose rows are a few short segments.
 
-The effective coefficients lie in memory in the order (n_in, G + k, n_out), layer by layer. In a sample's row k + 1
-coefficients of every input of a layer count, each for all outputs: one *segment* of (k + 1) n_out adjacent values. Rows
-are kept as segments. What they add to J^T J costs the product of their lengths, whatever G is.
+The effective coefficients lie in memory in the order (n_in, G + k, n_out), layer by layer. A sample depends on k + 1
+coefficients of every input of a layer, each for all outputs: one *segment* of (k + 1) n_out adjacent values in its row
+of the Jacobian. Rows are stored as segments. Adding a row to J^T J costs the product of their lengths, for any G.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ from numkan.simd.vectors import vector_ops
 
 __all__ = ["Segment", "add_segments", "back", "fill_dense", "fill_segments", "mirror"]
 
-#: The length of a segment is a multiple of this, filled up with zeros: loops without a remainder.
+#: Segments are padded with zeros to a multiple of this length, so that loops have no remainder.
 STRIDE = 4
 
 
 class Segment(NamedTuple):
-    """Where the segments of a layer belong and lie."""
+    """The positions of a layer's segments, in a row and among all coefficients."""
 
     n_basis: int  # G + k
     begin: int  # of the layer's coefficients among all
     slot: int  # of its first input among all
-    at: int  # where in a row its first segment lies
+    at: int  # offset of its first segment in a row
 
 
 @kernel
@@ -94,7 +94,7 @@ def add_segments(rows, begins, offsets, residual, gradient, normal):  # type: ig
 
 @kernel
 def fill_dense(rows, begins, offsets, dense):  # type: ignore[no-untyped-def]
-    """Write rows of segments as rows of a dense matrix, which holds zeros wherever none lies."""
+    """Write rows of segments as rows of a dense matrix, which holds zeros outside of segments."""
     n, n_slots = begins.shape
     for s in range(n):
         for a in range(n_slots):

@@ -11,8 +11,8 @@ from the last layer to the first; each of the network's outputs begins with :mat
 the node that the edges into o add up to. This is pykan's attribution without the 1e-4 that it adds below the fraction:
 scores have no unit, and do not depend on that of y.
 
-What an edge did on average goes on after it is gone: the B-splines of a grid sum to one, so a number added to all
-coefficients of another edge into the same node is added to that node, whatever its input.
+The mean of a pruned edge is kept: the B-splines of a grid sum to one, so a constant added to all coefficients of
+another edge into the same node is added to that node, for any input.
 
 References
 ----------
@@ -31,7 +31,7 @@ from numkan._check import FloatArray, check_finite, check_number
 from numkan.layer.edges import Edges
 from numkan.layer.layer import KANLayer
 from numkan.layer.parameters import SETTINGS
-from numkan.model.cuts import chunk_rows, spans
+from numkan.model.batches import chunk_rows, slices
 from numkan.model.evaluate import check_domain
 from numkan.model.layer_outputs import checked_activations
 from numkan.model.moments import edge_moments, without_rounding
@@ -63,7 +63,7 @@ def edge_scores(self: Network, x: Any) -> list[FloatArray]:
     list of ndarray, shape (n_in, n_out)
         One for each layer. Scores have no unit: that of an edge into the only output is 1 if it alone makes the output
         vary. Those into one node add up to its score, or to more where edges work against each other. A masked edge has
-        score 0, and so have a constant one, and one that leads to nothing that varies.
+        score 0, and so has a constant edge, and an edge that leads only to constant nodes.
 
     Raises
     ------
@@ -88,21 +88,21 @@ def prune(self: Model, x: Any = None, threshold: float = THRESHOLD) -> Model:
     """Return a smaller model: without hidden nodes that nothing reaches or that reach nothing, and without weak edges.
 
     An edge is alive unless its mask is 0. A hidden node stays if a path of living edges leads from an input to an
-    output through it; inputs and outputs stay in any case. What was constant about the parts that go is added to the
-    coefficients of edges that stay, see below. This model stays as it is.
+    output through it; inputs and outputs stay in any case. The constants that removed parts contributed are added to
+    the coefficients of edges that stay, see below. This model does not change.
 
     Parameters
     ----------
     x : array_like, shape (n, n_in), optional
-        Samples to judge edges on. Without them no edge is judged: only what is masked or dead already goes.
+        Samples to judge edges on. Without them only masked edges and nodes without a path are removed.
     threshold : float
         Edges whose score on `x` (see :meth:`edge_scores`) is below are masked first. From 0, which masks none.
 
     Returns
     -------
     model
-        Of the same kind, dtype, degrees, grids, base functions, policies and flags; its edges have the numbers that
-        they had, except those that carry a constant.
+        Of the same kind, dtype, degrees, grids, base functions, policies and flags. Its edges keep their parameters,
+        except those that carry a constant.
 
     Raises
     ------
@@ -116,11 +116,11 @@ def prune(self: Model, x: Any = None, threshold: float = THRESHOLD) -> Model:
     next layer goes into the strongest spline that leads there, and where no living edge leads to an output, a masked
     one becomes that constant. Under ``extrapolate="fade"`` a spline fades outside its grid and cannot carry a constant:
     there such nodes stay, unless they add exactly 0. They also stay where their own value is outside a grid and the
-    policy is `"nan"` or `"raise"`. Of nodes that reach no output, `"nan"` and `"raise"` no longer speak.
+    policy is `"nan"` or `"raise"`. Nodes that reach no output are removed, and with them their NaN or error.
 
     **Nearly the same function.** Edges that go because of the threshold are replaced by their mean over `x`, carried in
-    the same way (under `"fade"` inside the grids only): no other constant moves the node less, in the mean square. Each
-    output that depended on the inputs goes on to do so: if no path to it is left, its strongest one stays, the one
+    the same way (under `"fade"` inside the grids only): no other constant changes the node less, in the mean square. An
+    output that depended on the inputs still does: if no path to it would be left, its strongest one stays, the path
     whose weakest edge has the largest score.
 
     Where masks leave no path from any input to any output, the function is a constant, and a plain copy is returned.
@@ -173,7 +173,7 @@ class _Moments(NamedTuple):
 
 
 def _moments(model: Network, x: Any) -> list[_Moments]:
-    """Return mean and standard deviation of every edge, and of every node behind, over samples that are checked."""
+    """Return mean and standard deviation of every edge, and of the nodes they lead to, over samples; check these."""
     samples = model._samples(x)
     if len(samples) < 2:
         raise ValueError(f"Argument `x` must have at least 2 rows to judge edges on, not {len(samples)}.")
@@ -182,7 +182,7 @@ def _moments(model: Network, x: Any) -> list[_Moments]:
     check_domain(layers, samples)
     acts, parts = (
         checked_activations(model.act_fun, layers, samples),
-        spans(len(samples), chunk_rows(layers, len(samples))),
+        slices(len(samples), chunk_rows(layers, len(samples))),
     )
     out = []
     for depth, (layer, inputs, outputs) in enumerate(zip(layers, acts[:-1], acts[1:], strict=True)):
@@ -214,11 +214,11 @@ def _scores(moments: Sequence[_Moments]) -> list[FloatArray]:
     return out[::-1]
 
 
-# --- what stays ---------------------------------------------------------------------------------------------------
+# --- nodes and edges that stay ------------------------------------------------------------------------------------
 
 
 def _reached(live: Sequence[Flags]) -> list[Flags]:
-    """Tell which nodes of every level a path of living edges (n_in, n_out) leads to, from any input."""
+    """Return which nodes of every level a path of living edges (n_in, n_out) leads to, from any input."""
     out: list[Flags] = [np.ones(len(live[0]), np.bool_)]
     for edges in live:
         out.append(out[-1] @ edges)  # of booleans: whether any
@@ -226,13 +226,13 @@ def _reached(live: Sequence[Flags]) -> list[Flags]:
 
 
 def _between(live: Sequence[Flags]) -> list[Flags]:
-    """Tell which nodes of every hidden level are on a path from an input to an output."""
+    """Return which nodes of every hidden level are on a path from an input to an output."""
     back = _reached([edges.T for edges in reversed(live)])[::-1]
     return [there & on for there, on in zip(_reached(live), back, strict=True)][1:-1]
 
 
 def _above(live: Sequence[Flags], scores: Sequence[FloatArray], threshold: float) -> list[Flags]:
-    """Return the edges whose score is no less than the threshold, and the strongest path to outputs without any."""
+    """Return the edges whose score reaches the threshold, and the strongest path to each output that has none left."""
     kept = [edges & (score >= threshold) for edges, score in zip(live, scores, strict=True)]
     best, came = np.full(len(live[0]), np.inf), []  # the weakest edge of the strongest path to each node; -1: none
     for edges, score in zip(live, scores, strict=True):
@@ -248,7 +248,7 @@ def _above(live: Sequence[Flags], scores: Sequence[FloatArray], threshold: float
 
 
 def _staying(model: Network, old: Sequence[Flags], live: Sequence[Flags], means: Sequence[FloatArray]) -> list[Flags]:
-    """Tell which nodes of every level stay: inputs, outputs, those on paths, and constants that nothing can carry."""
+    """Return which nodes of every level stay: inputs, outputs, those on paths, and constants that no edge can carry."""
     stay = [np.ones(model.n_in, np.bool_), *_between(live), np.ones(model.n_out, np.bool_)]
     reached = _reached(old)
     for depth in range(model.depth - 1, 0, -1):
@@ -260,13 +260,13 @@ def _staying(model: Network, old: Sequence[Flags], live: Sequence[Flags], means:
     return stay
 
 
-# --- constants, and who carries them ------------------------------------------------------------------------------
+# --- constants, and the edges that carry them ---------------------------------------------------------------------
 
 
 def _constants(model: Network, live: Sequence[Flags]) -> list[FloatArray]:
-    """Return what each edge gives (n_in, n_out) that comes from a node which no input reaches; other entries are idle.
+    """Return the values (n_in, n_out) of edges from constant nodes, which no input reaches; other entries are not used.
 
-    Nodes that vary stand in the middle of their grid.
+    Nodes that vary are set to the middle of their grid.
     """
     out: list[FloatArray] = []
     constant = np.zeros(model.n_in)

@@ -1,4 +1,4 @@
-"""The grids of a network: laid over samples, taken over from another network, refined, and held against samples."""
+"""The grids of a network: laid over samples, taken over from another network, refined, and compared with samples."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ def update_grid_from_samples(self: Stack, x: Any, margin: float = 0.0, cond: flo
     margin : float
         Share by which the range of each grid is widened.
     cond : float
-        The refit takes what the samples determine by less than this share of the largest singular value as not
-        determined, and leaves it as it was. By default only what rounding hides; training uses a larger share, so
-        that a curve does not swing between a few samples in the tail of a grid.
+        The refit leaves directions unchanged whose singular value is less than this share of the largest one. By
+        default these are the directions that rounding hides. Training uses a larger share, so that a curve does not
+        swing between a few samples in the tail of a grid.
 
     Examples
     --------
@@ -135,6 +135,6 @@ def coverage(self: Stack, x: Any) -> list[Coverage]:
 
 
 def _check_coef(self: Stack, of: str = "") -> None:
-    """Say that coefficients which are going to be refit must be finite."""
+    """Refuse to refit coefficients that are not finite."""
     for depth, layer in enumerate(self.act_fun):
         check_finite(f"{of}act_fun[{depth}].coef", layer.coef)

@@ -17,15 +17,13 @@ the regularization of a network is the sum over its layers
     H^{row} = -\frac{1}{n_{out}} \sum_{io} P^{row}_{io} \log_2 (P^{row}_{io} + 10^{-4}), \qquad
     H^{col} = -\frac{1}{n_{in}} \sum_{io} P^{col}_{io} \log_2 (P^{col}_{io} + 10^{-4}),
 
-and the objective is loss + ``lamb`` R. This is what pykan 0.2.8 computes (``reg_metric="edge_forward_spline_n"``),
-which is not what is written about it: its paper takes the mean of :math:`|\phi|` for the size of an edge and
-natural logarithms without the constants; its `lamb_coef` averages over outputs and sums over coefficients, where an
-average over the coefficients of an edge was meant; and "spline" in the name of the metric is the whole edge, base and
-mask included.
+and the objective is loss + ``lamb`` R. This is the formula of pykan 0.2.8 (``reg_metric="edge_forward_spline_n"``). Its
+paper describes another one: the mean of :math:`|\phi|` is the size of an edge, and the logarithms are natural and have
+no constants. Its `lamb_coef` averages over outputs and sums over coefficients, where an average over the coefficients
+of an edge was meant; and "spline" in the name of the metric is the whole edge, base and mask included.
 
-numkan differs where pykan gives NaN: the std of one sample, or of an edge that is constant, is 0 with gradient 0. And a
-masked edge counts nowhere, also not with its coefficients. Sample weights belong to the loss; the std does not see
-them.
+numkan differs where pykan gives NaN: the std of one sample, or of a constant edge, is 0 with gradient 0. A masked edge
+does not count, and neither do its coefficients. Sample weights enter the loss, and not the std.
 
 The gradient goes through the network: hidden activations depend on all parameters before them, both through
 :math:`\phi_{io}` and through the std of :math:`x_i`. Three sweeps are made, over fixed parts of the samples whose sums
@@ -44,9 +42,9 @@ from numkan._check import FloatArray, check_finite, check_number
 from numkan._threads import run_tasks
 from numkan.layer.edges import edge_backward
 from numkan.layer.layer import KANLayer
-from numkan.layer.pack import receive
+from numkan.layer.pack import add_gradient
 from numkan.layer.packed import PackedLayer
-from numkan.model.cuts import chunk_rows, spans
+from numkan.model.batches import chunk_rows, slices
 from numkan.model.derivatives import new_gradient
 from numkan.model.evaluate import check_domain
 from numkan.model.layer_outputs import checked_activations
@@ -59,8 +57,8 @@ __all__ = ["Objective", "Penalties", "objective_and_grad", "penalized"]
 _INPUT_OFFSET = 0.1
 _LOG_OFFSET = 1e-4
 
-#: As for gradients (cuts.py): at most this number of partial sums.
-_MOST_PIECES = 16
+#: At most this many partial sums, as in gradients of direct form.
+_MAX_PIECES = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +93,7 @@ class Penalties:
 
 
 class Objective(NamedTuple):
-    """What is minimised, and its parts: ``value = loss + lamb * regularization``."""
+    """The objective and its parts: ``value = loss + lamb * regularization``."""
 
     value: float
     grad: FloatArray  # (n_params,), in the order of `params`
@@ -152,9 +150,9 @@ def penalized(model: Network, x: FloatArray, goal: Targets, penalties: Penalties
         (loss, grad), regularization = model._loss_and_grad(x, goal), 0.0
     else:
         loss, regularization, packed = _with_edges(model, x, goal, penalties, outputs)
-        grad, receivers = new_gradient(model)
-        for receiver, part in zip(receivers, packed, strict=True):
-            receive(part, 0, len(part), receiver)
+        grad, sinks = new_gradient(model)
+        for sink, part in zip(sinks, packed, strict=True):
+            add_gradient(part, 0, len(part), sink)
     if penalties.active and (penalties.lamb_coef or penalties.lamb_coefdiff):
         at = 0
         for layer in model.act_fun:
@@ -198,11 +196,11 @@ def _with_edges(
     layers = model._pack()
     check_domain(layers, x)
     n, size = x.shape[0], chunk_rows(layers, len(x))
-    pieces = spans(n, size * -(-n // (size * _MOST_PIECES)))
+    pieces = slices(n, size * -(-n // (size * _MAX_PIECES)))
     acts = checked_activations(model.act_fun, layers, x)
     known = 0.0
     if not goal.is_compiled:
-        known, goal = goal.linear(acts[-1])  # whose own loss is 0
+        known, goal = goal.linear(acts[-1])  # the loss of these targets is 0
     moments = _moments(layers, acts, pieces)
     regularization = 0.0
     bars: list[tuple[FloatArray, FloatArray]] = []
@@ -236,7 +234,7 @@ def _with_edges(
 
 
 def _chunks(rows: slice, size: int) -> list[slice]:
-    return [slice(rows.start + part.start, rows.start + part.stop) for part in spans(rows.stop - rows.start, size)]
+    return [slice(rows.start + part.start, rows.start + part.stop) for part in slices(rows.stop - rows.start, size)]
 
 
 def _moments(layers: Sequence[PackedLayer], acts: Sequence[FloatArray], pieces: Sequence[slice]) -> list[_Moments]:

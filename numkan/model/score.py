@@ -30,7 +30,7 @@ def predict(self: Network, x: Any) -> FloatArray:
 def score(self: Network, x: Any, y: Any, sample_weight: Any = None) -> float:
     r"""Return the accuracy where `y` holds labels, and otherwise the coefficient of determination :math:`R^2`.
 
-    Labels are what has shape (n,) for a network of several outputs; the class is the largest output. For numbers,
+    With several outputs, a y of shape (n,) holds labels, and the predicted class is the largest output. For numbers,
 
     .. math:: R^2_o = 1 - \frac{\sum_n w_n (y_{no} - \hat y_{no})^2}{\sum_n w_n (y_{no} - \bar y_o)^2}
 

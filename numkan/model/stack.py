@@ -1,4 +1,4 @@
-"""KAN layers in a row: all their numbers in one vector, of which the layers are views."""
+"""KAN layers in a row, whose parameters are views of one vector."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ from numkan._check import (
 from numkan._interrupt import at_once
 from numkan._shown import shown
 from numkan.base import Function
+from numkan.layer.buffers import aligned_empty
 from numkan.layer.layer import KANLayer
 from numkan.layer.packed import PackedLayer
-from numkan.layer.work import aligned_empty
 from numkan.spline.policies import EXTRAPOLATIONS
 
 __all__ = ["Stack", "per_layer"]
@@ -37,10 +37,10 @@ __all__ = ["Stack", "per_layer"]
 class Stack(KnownAttributes):
     """Layers whose parameters are one vector. :class:`numkan.model.Network` makes a function of them."""
 
-    #: What tells the numbers that the constructor drew from all others; None where it is not known.
+    #: Digest of the parameters and grids that the constructor drew; None where it is not known.
     _drawn: bytes | None = None
 
-    #: JSON that says how columns of a table became the inputs, where something did that; files keep it.
+    #: JSON that describes how columns of a table became the inputs, or None; it is saved with the model.
     _encoding: bytes | None = None
 
     def __init__(
@@ -108,10 +108,10 @@ class Stack(KnownAttributes):
         self._layers = tuple(layers)
 
     def _become(self, other: Stack) -> None:
-        """Take over another network's grids and numbers, of any shape: all of them, or none.
+        """Take over another network's grids and parameters, of any shape: all of them, or none.
 
-        The layers stay the objects that they are, so who holds one still holds a layer of this network. Views of its
-        parameters turn read-only.
+        The layer objects stay, so a caller's reference to one is still a layer of this network. Views of its parameters
+        become read-only.
         """
         fresh = other.copy()
         kept = ("_layers", "_drawn", "_encoding")
@@ -146,7 +146,7 @@ class Stack(KnownAttributes):
         return model
 
     def _with_layers(self, layers: list[KANLayer]) -> Self:
-        """Return a network of other layers whose inputs and outputs mean what they mean here."""
+        """Return a network of other layers with the same meaning of inputs and outputs (the encoding of a table)."""
         twin = type(self)._of(layers)
         twin._encoding = self._encoding
         return twin
@@ -182,7 +182,7 @@ class Stack(KnownAttributes):
         self._encoding = state.get("encoding")  # pickles of older versions have none
 
     def _digest(self) -> bytes:
-        """Return a digest of all numbers and grids, byte for byte."""
+        """Return a digest of all parameters and grids, byte for byte."""
         numbers = hashlib.blake2b(self._numbers.data, digest_size=16)
         for layer in self._layers:
             numbers.update(layer.grid.data)
@@ -193,7 +193,7 @@ class Stack(KnownAttributes):
         """Whether parameters, grids and masks are byte for byte what the constructor drew."""
         return self._drawn is not None and self._drawn == self._digest()
 
-    # --- what it is -----------------------------------------------------------------------------------------------
+    # --- shape and settings ---------------------------------------------------------------------------------------
 
     @property
     def act_fun(self) -> tuple[KANLayer, ...]:
@@ -263,8 +263,8 @@ class Stack(KnownAttributes):
     def params(self) -> FloatArray:
         """All trainable parameters (n_params,), a copy; assign a whole vector to change them.
 
-        Layer by layer, in each `coef`, `scale_base`, `scale_sp`, without what is not trainable. The order inside is
-        memory's: read such a vector through :meth:`unravel`.
+        Layer by layer: `coef`, and `scale_base` and `scale_sp` if they are trainable. Entries are in the order of
+        memory; use :meth:`unravel` to read such a vector.
         """
         return self._theta.copy()
 
@@ -288,8 +288,8 @@ class Stack(KnownAttributes):
         Returns
         -------
         list of dict
-            For each layer ``coef`` (n_in, n_out, G + k), ``scale_base`` and ``scale_sp`` (n_in, n_out), as far as they
-            are trainable. Views of `vector` where it is an array of the model's dtype.
+            For each layer ``coef`` (n_in, n_out, G + k), and ``scale_base`` and ``scale_sp`` (n_in, n_out) if they are
+            trainable. Views of `vector` if it is an array of the model's dtype.
 
         Examples
         --------
@@ -315,10 +315,10 @@ class Stack(KnownAttributes):
 
     def _hint(self, name: str) -> str:
         if hasattr(KANLayer, name):
-            return f" Layers have it: set `{name}` of each layer in `act_fun`."
+            return f" It belongs to the layers: set `{name}` of each layer in `act_fun`."
         return super()._hint(name)
 
-    # --- what its functions begin with ----------------------------------------------------------------------------
+    # --- for subclasses -------------------------------------------------------------------------------------------
 
     def _pack(self) -> list[PackedLayer]:
         return [layer.pack() for layer in self.act_fun]

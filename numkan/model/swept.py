@@ -20,7 +20,7 @@ from numkan._check import FloatArray
 from numkan.base import base_derivatives
 from numkan.compile import jit_is_off, kernel
 from numkan.layer.jets import Jets, Pairs, edge_derivatives, pull, pull_from_inputs, push, push_inputs
-from numkan.model.cuts import spans
+from numkan.model.batches import slices
 from numkan.model.least_squares import SplineLayer
 from numkan.model.normal_kernels import STRIDE, Segment, add_segments, fill_dense, mirror
 from numkan.spline.local import LocalDerivatives
@@ -251,7 +251,7 @@ class ResidualSquares:
     ) -> None:
         """Add the rows of one residual."""
         offsets, n_unknowns = self._offsets, self.n_unknowns
-        for some in spans(len(linear.residuals), _ROWS):
+        for some in slices(len(linear.residuals), _ROWS):
             count = some.stop - some.start
             rows, begins = np.zeros((count, offsets[-1])), np.empty((count, len(offsets) - 1), np.int64)
             for layer, own, c, segment in zip(self.layers, passed, swept, self._segments, strict=True):

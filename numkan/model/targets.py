@@ -1,4 +1,4 @@
-"""What a network's outputs are compared with: targets or labels, weights, and the loss; checked."""
+"""Targets or labels, weights, and the loss that compares them with a network's outputs; all checked."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ _NO_LABELS = np.empty(0, np.int64)
 
 
 class Targets(NamedTuple):
-    """What a network's outputs are compared with, in canonical form, and how."""
+    """Targets or labels and sample weights in canonical form, and the loss."""
 
     loss: Loss
     y: FloatArray  # (n, n_out), or (0, n_out) where there are labels
     label: Any  # (n,) int64, or (0,)
     weight: FloatArray  # (n,) of the dtype, the largest about 1, or (0,) for ones
-    total: float  # what the sum over the samples is divided by
+    total: float  # the divisor of the sum over the samples
 
     @property
     def is_compiled(self) -> bool:
-        """Whether kernels compute the loss; else Python does, of the outputs at all samples: see :meth:`linear`."""
+        """Whether kernels compute the loss; if not, NumPy does, from the outputs at all samples: see :meth:`linear`."""
         return self.loss.kernel is not None
 
     def for_kernel(self) -> Goal:
@@ -38,7 +38,7 @@ class Targets(NamedTuple):
         return Goal(self.y.reshape(-1) if len(self.y) else self.label, self.weight, 1.0 / self.total)
 
     def take(self, rows: Any, weight: FloatArray, total: float) -> Targets:
-        """Return those of some samples, with other weights."""
+        """Return the targets of some samples, with other weights."""
         y, label = (array[rows] if len(array) else array for array in (self.y, self.label))
         return Targets(self.loss, y, label, weight, total)
 
@@ -57,7 +57,7 @@ class Targets(NamedTuple):
             return self._weighed(self.loss.value(predicted, self.y)) / self.total
 
     def linear(self, predicted: FloatArray) -> tuple[float, Targets]:
-        """Return the loss of the outputs at all samples, and the targets of a compiled loss of the same derivative."""
+        """Return the loss of the outputs at all samples, and targets of a compiled loss with the same derivative."""
         slope = np.asarray(self.loss.derivative(predicted, self.y), predicted.dtype)
         share = predicted.dtype.type(1.0 / self.total)
         y_bar = slope * (share * self.weight[:, None] if self.weight.size else share)
@@ -151,7 +151,7 @@ def _labels(y: Any, n: int, n_out: int) -> Any:
 
 
 def _label_hint(classes: Any, n_out: int) -> str:
-    """Return what to do about sorted labels, each once, that are not all in [0, n_out)."""
+    """Return the remedy for sorted labels, each once, that are not all in [0, n_out)."""
     if classes[0] < 0 or classes[-1] - classes[0] >= len(classes):
         return _RELABEL
     first = "y - 1" if classes[0] == 1 else "y"
