@@ -2,7 +2,7 @@
 
 At a point of the span [t_j, t_{j+1}) only B_{j-k} ... B_j differ from zero. The triangular scheme builds these k + 1
 values from degree 0 upwards with divided differences of knots that all enclose the (non-empty) span, so that no
-quotient 0/0 ever forms: a term with an empty support simply is not there. Every quantity added is non-negative, so
+quotient 0/0 ever forms: terms with an empty support are left out. Every quantity added is non-negative, so
 each value has a small *relative* error (de Boor, "A Practical Guide to Splines", chapter X, BSPLVB).
 """
 
@@ -18,7 +18,7 @@ from numkan.spline.knots import check_grid, common_dtype, interior_knots
 
 __all__ = ["B_batch", "basis_at_knots", "find_span", "local_basis"]
 
-#: Points that one kernel call works through: well under 100 ms, so that Ctrl-C gets through.
+#: Points in one kernel call, which takes well under 100 ms, so that Ctrl-C is answered.
 _POINTS_PER_CALL = 1 << 19
 
 
@@ -52,7 +52,7 @@ def local_basis(x, knots, k, nu, counts, values):  # type: ignore[no-untyped-def
     """Write D^nu B_{j-k}(x) ... D^nu B_j(x) into values[0..k] and return the span j (-1: outside, all zero).
 
     `counts` holds 0 ... k in the dtype of the knots. Functions whose knots would lie outside the vector (index below 0
-    or above G + k - 1) do not exist: their places in `values` mean nothing.
+    or above G + k - 1) do not exist: their entries in `values` have no meaning.
     """
     j = find_span(x, knots, k)
     if j < 0 or nu > k:

@@ -1,7 +1,7 @@
 """One edge's spline to and from `scipy.interpolate`, and to piecewise polynomials.
 
-What is converted is the spline on its domain [t_k, t_{G+k}]. Beyond it the libraries differ (numkan's policies,
-scipy's `extrapolate`), so the objects made here give NaN there.
+The spline is converted on its domain [t_k, t_{G+k}]. Beyond it the libraries differ (numkan's policies, scipy's
+`extrapolate`), so the objects made here give NaN there.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def to_scipy(grid_row: Any, coef_row: Any, k: int) -> BSpline[np.float64]:
     grid_row : array_like, shape (G + 2k + 1,)
         Extended knots.
     coef_row : array_like, shape (G + k,)
-        Coefficients, with whatever scales they have multiplied in.
+        Coefficients, multiplied by their scales.
     k : int
         Degree, at least 0.
 
@@ -70,7 +70,7 @@ def to_scipy(grid_row: Any, coef_row: Any, k: int) -> BSpline[np.float64]:
 
 
 def from_scipy(bspline: BSpline[np.float64]) -> tuple[FloatArray, FloatArray, int]:
-    """Return (grid_row, coef_row, k) of a `scipy.interpolate.BSpline`: what its `t`, `c` and `k` say, checked.
+    """Return (grid_row, coef_row, k) of a `scipy.interpolate.BSpline`: its `t`, `c` and `k`, checked.
 
     scipy allows more coefficients than the knots call for; the surplus is dropped, as scipy's own evaluation does.
 

@@ -25,19 +25,19 @@ from numkan.spline.spline_basis import SplineBasis
 
 __all__ = ["CurveFit", "coef2curve", "curve2coef", "rows_per_block"]
 
-#: Numbers in the largest temporary array of a block of samples: 8 MB in float64, and far below 100 ms of kernel.
+#: Entries of the largest temporary array of a block of samples: 8 MB in float64, and far less than 100 ms in a kernel.
 _BLOCK_NUMBERS = 1 << 20
 
 
 class CurveFit(NamedTuple):
-    """What a least-squares fit says of itself."""
+    """Ranks and residuals of a least-squares fit."""
 
     rank: NDArray[np.int64]  # (n_in,): numerical rank, G + k where the samples determine every coefficient
     residual: FloatArray  # (n_in, n_out): weighted sum of squared residuals
 
 
 def rows_per_block(numbers_per_row: int) -> int:
-    """Return how many samples are worked on at a time: memory stays bounded however many there are."""
+    """Return how many samples make a block, so that memory stays bounded for any number of them."""
     return max(1, _BLOCK_NUMBERS // max(1, numbers_per_row))
 
 
@@ -59,7 +59,7 @@ def coef2curve(x_eval: Any, grid: Any, coef: Any, k: int, nu: int = 0, *, extrap
     nu : int
         Order of the derivative.
     extrapolate : {"fade", "continue", "linear", "clamp", "nan", "raise"}
-        What stands for the spline outside its domain ``[t_k, t_{G+k}]``, for the value and every derivative:
+        The continuation of the spline outside its domain ``[t_k, t_{G+k}]``, for the value and every derivative:
         `"fade"`, the padded basis itself, which decays to zero (pykan's); `"continue"`, the end polynomial for 3 % of
         the domain's length and then a straight line; `"linear"`; `"clamp"`, the end value; `"nan"`; `"raise"`.
 
@@ -112,7 +112,7 @@ def coef2curve(x_eval: Any, grid: Any, coef: Any, k: int, nu: int = 0, *, extrap
 
 
 def _shared(name: str, points: FloatArray, knots: FloatArray, n_in: int, of: str) -> tuple[FloatArray, FloatArray]:
-    """Repeat points or knots of one input for all `n_in` inputs, or say that their numbers do not match."""
+    """Repeat points or knots of one input for all `n_in` inputs; raise an error if their numbers do not match."""
     if points.shape[1] not in (1, n_in):
         raise ValueError(f"Argument `{name}` must have {n_in} columns (or one) as {of} says, not {points.shape[1]}.")
     if knots.shape[0] not in (1, n_in):
@@ -153,10 +153,10 @@ def curve2coef(
     k : int
         Degree, at least 0.
     sample_weight : array_like, shape (n,), optional
-        Weights w, not negative, not all zero. Weight 2 is a sample given twice; weight 0 one that is not there.
+        Weights w, not negative, not all zero. A sample of weight 2 counts twice, one of weight 0 not at all.
     extrapolate : {"fade", "continue", "linear", "clamp", "nan", "raise"}
-        The policy under which the coefficients will be used, see :func:`coef2curve`. `"nan"` and `"raise"` have no
-        place for points outside the domain, which are an error.
+        The policy under which the coefficients will be used, see :func:`coef2curve`. Under `"nan"` and `"raise"`,
+        points outside the domain are an error.
     return_info : bool
         Whether to return rank and residuals too.
 
@@ -175,8 +175,8 @@ def curve2coef(
 
     Notes
     -----
-    Samples are sorted by x first, so that their order changes no bit where the x are distinct. What goes through LAPACK
-    is the same bits for one build of BLAS.
+    Samples are sorted by x first, so that their order changes no bit where the x are distinct. The results of LAPACK
+    have the same bits for one build of BLAS.
 
     References
     ----------

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["design_matrix"]
 
-#: Points that one kernel call works through: well under 100 ms, so that Ctrl-C gets through.
+#: Points in one kernel call, which takes well under 100 ms, so that Ctrl-C is answered.
 _POINTS_PER_CALL = 1 << 19
 
 

@@ -78,7 +78,7 @@ def insert_knots(grid: Any, coef: Any, k: int, new_knots: Any) -> tuple[FloatArr
 
 
 def _check_coef(coef: Any, rows: FloatArray, k: int, one: bool, dtype: Any) -> FloatArray:
-    """Return coefficients as (n_in, ..., G + k), or say which shape they must have."""
+    """Return coefficients as (n_in, ..., G + k); raise an error if their shape is wrong."""
     values = as_float_array("coef", coef, dtype)
     n_basis = rows.shape[1] - k - 1
     lead: tuple[int, ...] = () if one else (len(rows),)
@@ -163,7 +163,7 @@ def refinement_matrix(grid_row: Any, finer_row: Any, k: int) -> FloatArray:
     wide, fine = coarse.astype(np.float64), finer.astype(np.float64)
     knots, rows = _insert_row(wide, np.eye(len(coarse) - k - 1), k, new, "finer_row")
     matrix = np.ascontiguousarray(rows.T)
-    if k > 1:  # k - 1 knots of the padding at each end bear on the domain; the outermost does not
+    if k > 1:  # k - 1 knots of the padding at each end affect the domain; the outermost does not
         _repad(knots, matrix, k, fine[1:k])
         _repad(-knots[::-1], matrix[::-1], k, -fine[::-1][1:k])
     # an entry that is zero by nesting may come out of _repad as a rounding error
@@ -173,7 +173,7 @@ def refinement_matrix(grid_row: Any, finer_row: Any, k: int) -> FloatArray:
 
 
 def _new_interior_knots(coarse: FloatArray, finer: FloatArray, k: int) -> FloatArray:
-    """Return what the interior of `finer` has beyond that of `coarse`, or say what it lacks."""
+    """Return the knots that the interior of `finer` has beyond that of `coarse`; raise an error if it lacks any."""
     old, new = (row[k : len(row) - k].tolist() for row in (coarse, finer))
     if old[0] != new[0] or old[-1] != new[-1]:
         raise ValueError(
@@ -190,8 +190,8 @@ def _new_interior_knots(coarse: FloatArray, finer: FloatArray, k: int) -> FloatA
 def _repad(knots: FloatArray, matrix: FloatArray, k: int, padding: FloatArray) -> None:
     """Exchange knots t_1 ... t_{k-1} of the left padding for `padding`, in place: same polynomials on the domain.
 
-    Where the padding nests, the knots that are missing enter at their places and push out the outermost: Boehm's convex
-    combinations. Otherwise all of them enter beside the domain, from the inside out.
+    Where the padding nests, the missing knots are inserted at their places, which drops the outermost knots: these are
+    Boehm's convex combinations. Otherwise all of them are inserted beside the domain, from the inside out.
     """
     old, wanted = knots[1:k].tolist(), padding.tolist()
     missing = sorted((Counter(wanted) - Counter(old)).elements())
@@ -204,13 +204,14 @@ def _repad(knots: FloatArray, matrix: FloatArray, k: int, padding: FloatArray) -
 
 
 def _enter(knots: FloatArray, matrix: FloatArray, k: int, z: float, place: int) -> None:
-    """Let `z` become knot number `place` of the left padding, and push out t_1; S is what two neighbours share.
+    """Insert `z` as knot number `place` of the left padding, and drop t_1.
 
-    F(t_{i+1}, S) and F(S, t_{i+k+1}) give F(S, z). The widths reach from the padding into the domain: no cancellation.
+    With S the knots that two neighbouring coefficients share, F(t_{i+1}, S) and F(S, t_{i+k+1}) give F(S, z). The
+    widths reach from the padding into the domain, so nothing cancels.
     """
     for i in range(place):
         low, high = knots[i + 1], knots[i + k + 1]
-        if low < high:  # else the function is zero on the domain, and its coefficient free
+        if low < high:  # else the function is zero on the domain, and its coefficient is arbitrary
             matrix[i] = (high - z) / (high - low) * matrix[i] + (z - low) / (high - low) * matrix[i + 1]
     knots[1:place] = knots[2 : place + 1]
     knots[place] = z

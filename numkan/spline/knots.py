@@ -27,7 +27,7 @@ def common_dtype(*arrays: Any) -> np.dtype[Any]:
     for array in arrays:
         try:
             dtype = as_plain_array("", array).dtype
-        except (TypeError, ValueError):  # as_float_array has the sentence for it, with the argument's name
+        except (TypeError, ValueError):  # as_float_array raises the error that names the argument
             return np.dtype(np.float64)
         if dtype.newbyteorder("=") != np.float32:
             return np.dtype(np.float64)
@@ -35,7 +35,7 @@ def common_dtype(*arrays: Any) -> np.dtype[Any]:
 
 
 def check_grid(name: str, grid: Any, k: int, dtype: DTypeLike) -> FloatArray:
-    """Return a read-only, C-contiguous copy of an extended grid of degree `k`, or say what is wrong with it.
+    """Return a read-only, C-contiguous copy of an extended grid of degree `k`; raise an error if it is not one.
 
     Parameters
     ----------
@@ -46,7 +46,7 @@ def check_grid(name: str, grid: Any, k: int, dtype: DTypeLike) -> FloatArray:
     k : int
         Degree, at least 0.
     dtype : float32 or float64
-        The knots are rounded to it before they are judged.
+        The knots are rounded to it before they are checked.
 
     Raises
     ------
@@ -93,7 +93,7 @@ def check_grid_row(name: str, row: Any, k: int, dtype: DTypeLike) -> FloatArray:
 
 
 def _check_shape(name: str, knots: FloatArray, k: int) -> None:
-    """Say that a grid must be 2-D with G + 2k + 1 columns for some G >= 1."""
+    """Raise an error unless a grid is 2-D with G + 2k + 1 columns for some G >= 1."""
     if knots.ndim != 2:
         hint = f" Use {name}[None, :] for the knots of one input." if knots.ndim == 1 else ""
         raise ValueError(f"Argument `{name}` must have shape (n_in, n_knots), not {knots.shape}.{hint}")
@@ -136,7 +136,7 @@ def extend_grid(grid: Any, k_extend: int = 0) -> FloatArray:
     k_extend = check_integer("k_extend", k_extend, 0)
     interior = check_grid("grid", grid, 0, common_dtype(grid))
     first, last = interior[:, :1], interior[:, -1:]
-    # multiples of the step, where repeated sums would let the rounding grow
+    # multiples of the step, because the rounding of repeated sums would grow
     counts = np.arange(1, k_extend + 1, dtype=interior.dtype)
     with np.errstate(over="ignore"):
         offsets = counts * ((last - first) / interior.dtype.type(interior.shape[1] - 1))

@@ -47,7 +47,7 @@ class LocalFunctions(NamedTuple):
 
     first: NDArray[np.int64]  # (n, n_in): index of the first function
     values: FloatArray  # (n, n_in, k + 1)
-    slopes: FloatArray  # (n, n_in, k + 1), or (0, n_in, k + 1) where nobody asked for them
+    slopes: FloatArray  # (n, n_in, k + 1), or (0, n_in, k + 1) if they were not asked for
 
 
 @kernel
@@ -71,19 +71,18 @@ def local_kernel(k: int, dtype: np.dtype[Any]) -> Any:
     def local(x, i, pieces, poly, values, slopes, at, sloped):  # type: ignore[no-untyped-def]
         """Write the functions at the point x of input i into values[at ...], flat; return the index of the first.
 
-        poly: ``pieces.poly``, flat.
-        Their slopes go into slopes[at ...] if `sloped`. Both arrays have room for whole vectors: what is written
-        beyond the k + 1 functions means nothing. Horner's rule, with the functions as lanes.
+        poly: ``pieces.poly``, flat. Their slopes go into slopes[at ...] if `sloped`. Both arrays have room for whole
+        vectors; entries beyond the k + 1 functions have no meaning. Horner's rule, with the functions as lanes.
         """
         j = find_piece(x, i, pieces)
         rate = pieces.inverse[i, j]
         w = splat((bounded(x, limit) - pieces.centre[i, j]) * rate)
         row = (i * pieces.poly.shape[1] + j) * powers * lanes
         value, slope = load(poly, row), mul(splat(zero), w)  # zeros, and NaN where x is NaN
-        for m in range(1, powers):  # products and sums are rounded each
+        for m in range(1, powers):  # each product and each sum is rounded
             slope = fma(splat(one), mul(slope, w), value)
             value = fma(splat(one), mul(value, w), load(poly, row + m * lanes))
-        if powers == 1:  # NaN goes through: of a point, or of a piece
+        if powers == 1:  # a NaN of the point or of the piece is kept
             value = fma(splat(zero), w, value)
             slope = mul(splat(zero), value)
         store(values, at, value)
@@ -102,7 +101,7 @@ def _block_kernel(k: int, dtype: np.dtype[Any]) -> Any:
     def fill(x, pieces, first, values, slopes):  # type: ignore[no-untyped-def]
         """Fill first (n, n_in), and values and slopes, flat, at x (n, n_in); slopes unless it is empty.
 
-        What is written beyond the functions of one point is overwritten by those of the next.
+        Entries beyond the functions of one point are overwritten by the functions of the next.
         """
         n, n_in = x.shape
         poly = pieces.poly.reshape(-1)

@@ -1,10 +1,10 @@
-"""Which piece of the real line a point lies in, in a time that does not grow with the number of pieces.
+"""Look-up of the piece that a point lies in, in a time that does not grow with the number of pieces.
 
-The line is cut into cells of equal width. A table says how many breaks lie in the cells before each; only the breaks of
-the point's own cell are left to be compared, at most `per_cell` of them.
+The line is cut into cells of equal width. A table holds the number of breaks in the cells before each. Only the breaks
+of the point's own cell, at most `per_cell`, have to be compared.
 
-The cell of a break is computed by the very formula that a kernel applies to x. That formula is monotone in floating
-point, so every break in an earlier cell is <= x and every break in a later one is > x, whatever was rounded.
+The cell of a break is computed by the formula that a kernel applies to x. That formula is monotone in floating point,
+so every break in an earlier cell is <= x and every break in a later one is > x, whatever the rounding.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from numkan.compile import kernel
 
 __all__ = ["Lookup", "find_piece", "lookup_of"]
 
-#: A cell may hold this many breaks before the table is made finer, up to so many cells a break.
+#: Number of breaks in a cell above which the table is made finer, and the largest number of cells for each break.
 _BREAKS_PER_CELL = 2
 _CELLS_PER_BREAK = 16
 
@@ -84,7 +84,7 @@ def _cells(breaks: FloatArray, origin: FloatArray, rate: FloatArray, n_cells: in
 
 @kernel
 def find_piece(x, i, pieces):  # type: ignore[no-untyped-def]
-    """Return the piece of input i that holds at x, the first where x is NaN."""
+    """Return the piece of input i that x lies in; the first one if x is NaN."""
     place = (x - pieces.origin[i]) * pieces.cells_per_unit[i]
     last = pieces.hint.shape[1] - 1
     cell = np.int64(0)  # also where place is NaN

@@ -5,9 +5,9 @@ be folded into a triangular factor span by span, and the tall matrix never exist
 
 1. the rows of one span, below the ``k + 1`` rows of the factor that share its columns, are reduced to those rows by
    Householder reflections, which are applied to the right-hand sides as well;
-2. what the reflections leave below the triangle is residual, and only its squares are kept;
+2. the right-hand sides below the triangle are residuals, and only their squares are kept;
 3. when all samples are in, ``R c = Q^T y`` is a system of the size of ``c``. A singular value decomposition solves it
-   (LAPACK's gelsd), tells the rank, and gives the solution of least norm where the rank is short.
+   (LAPACK's gelsd), and gives the rank, and the solution of least norm where the rank is short.
 
 Normal equations are never formed: they square the condition number, so half of the digits are lost where it is 1e8.
 
@@ -54,7 +54,7 @@ def _reflect(columns, rhs, n_rows, sums):  # type: ignore[no-untyped-def]
     """Make the first `n_rows` rows of `columns` upper triangular by Householder reflections, applied to `rhs` too.
 
     Golub and Van Loan, algorithms 5.1.1 and 5.2.1, with v[c] = 1 stored nowhere and the rest of v in column c. `sums`
-    is room for one number per right-hand side.
+    is scratch memory of one entry for each right-hand side.
     """
     width, n_rhs = columns.shape[1], rhs.shape[1]
     for c in range(width):
@@ -96,7 +96,7 @@ def _reflect(columns, rhs, n_rows, sums):  # type: ignore[no-untyped-def]
 
 @kernel
 def _copy_rows(source, target):  # type: ignore[no-untyped-def]
-    """Copy a 2-D array: an assignment of slices would allocate, lest they overlap."""
+    """Copy a 2-D array: Numba would allocate for an assignment of slices, because they might overlap."""
     for r in range(source.shape[0]):
         for c in range(source.shape[1]):
             target[r, c] = source[r, c]
@@ -224,7 +224,7 @@ def local_lstsq(
     n_basis : int
         Number of columns p.
     sqrt_weight : ndarray, shape (n,), optional
-        Square roots of the weights of the squared residuals. A row of weight zero is as if it were not there.
+        Square roots of the weights of the squared residuals. A row of weight zero has no effect.
     cond : float
         Singular values below `cond` times the largest count as zero.
 

@@ -1,4 +1,4 @@
-r"""Local polynomials: what every curve and every layer evaluates, inside the grid and outside.
+r"""The local polynomials that every curve and every layer evaluates, inside the grid and outside.
 
 On one span of the knots the ``k + 1`` B-splines that do not vanish are polynomials (:mod:`numkan.spline.spans`). This
 module writes them out once for a grid,
@@ -31,13 +31,13 @@ __all__ = ["Pieces", "check_inside", "derived_pieces", "function_lanes", "local_
 class Pieces(NamedTuple):
     """The local polynomials of every input, as plain arrays that kernels take as one argument.
 
-    Piece ``j`` of input ``i`` holds for ``ends[i, j - 1] <= x < ends[i, j]``, the outermost without end.
+    Piece ``j`` of input ``i`` is used for ``ends[i, j - 1] <= x < ends[i, j]``; the outermost pieces have no outer end.
     """
 
     ends: Any  # (n_in, n_pieces) float: where the next piece begins; NaN, which no x reaches, for the last one
     centre: Any  # (n_in, n_pieces) float: origin of the local variable w
     inverse: Any  # (n_in, n_pieces) float: w = (x - centre) * inverse; 0 on constant pieces
-    uniform: Any  # (n_in, 3) float: what ``uniform.py`` computes both from; piece j has the number j - 1
+    uniform: Any  # (n_in, 3) float: from these ``uniform.py`` computes both; piece j has the number j - 1
     first: Any  # (n_in, n_pieces) int64: index of the first of the k + 1 functions
     poly: Any  # (n_in, n_pieces, k + 1, lanes) float: poly[..., m, r] multiplies w^(k - m) in function first + r
     origin: Any  # (n_in,) float: left end of the look-up cells
@@ -47,7 +47,7 @@ class Pieces(NamedTuple):
 
 
 def function_lanes(k: int) -> int:
-    """Return the room that tables have for k + 1 functions: 4, 8, 16, ..."""
+    """Return the number of lanes that tables have for k + 1 functions: 4, 8, 16, ..."""
     return max(4, 1 << k.bit_length())
 
 
@@ -61,8 +61,8 @@ def local_pieces(grid: FloatArray, k: int, extrapolate: str = "continue", nu: in
     k : int
         Degree.
     extrapolate : {"continue", "fade", "linear", "clamp", "nan", "raise"}
-        What stands for the spline outside ``[t_k, t_{G+k}]``. `"raise"` gives NaN pieces here; its error is raised
-        by :func:`check_inside` before anything is evaluated.
+        The policy outside ``[t_k, t_{G+k}]``. `"raise"` gives NaN pieces here; its error is raised by
+        :func:`check_inside` before anything is evaluated.
     nu : int
         Order of the derivative that the pieces represent.
 

@@ -1,4 +1,4 @@
-"""Extrapolation policies: what stands for a spline outside its domain. All that knows them by name is in this file.
+"""Extrapolation policies: the continuation of a spline outside its domain. Only this file knows policies by name.
 
 A policy adds pieces to the line, on each side of the domain. Kernels see pieces and not policies, so that value,
 derivative, Jacobian and refit follow one policy by construction. To add a policy, write the function that returns its
@@ -18,14 +18,14 @@ from numkan.spline.spans import Spans, value_and_slope
 
 __all__ = ["EXTRAPOLATIONS", "POLICIES", "End", "Piece", "Policy"]
 
-#: Under `"continue"` the end polynomial goes on for this share of the domain's length.
+#: Under `"continue"` the end polynomial is used for this share of the domain's length.
 CONTINUED_SHARE = 0.03
 
 
 class Piece(NamedTuple):
     """One piece, of every input."""
 
-    begin: FloatArray  # (n_in,): where it ends towards the domain; on the right it holds from there on
+    begin: FloatArray  # (n_in,): its end towards the domain; on the right it includes this point
     centre: FloatArray  # (n_in,): w = (x - centre) * inverse
     inverse: FloatArray  # (n_in,): 0 for a constant
     first: Any  # (n_in,) int64: index of the first of the k + 1 functions
@@ -33,7 +33,7 @@ class Piece(NamedTuple):
 
 
 class End(NamedTuple):
-    """One end of the domain, of every input: what a policy makes its pieces from."""
+    """One end of the domain, of every input, from which a policy makes its pieces."""
 
     sign: int  # -1 on the left, 1 on the right
     knot: FloatArray  # (n_in,): where the domain ends; it is closed
@@ -42,7 +42,7 @@ class End(NamedTuple):
     inside: Piece  # the last non-empty span of the domain
     spans: Spans  # all spans, the padding included
     k: int
-    dtype: Any  # that breaks are rounded to
+    dtype: Any  # of the breaks
 
     def line(self, begin: FloatArray, x: FloatArray) -> Piece:
         """Return the straight line that has the value and the slope of the end polynomial at x (n_in,)."""
@@ -64,7 +64,7 @@ class End(NamedTuple):
         )
 
     def rounded(self, x: FloatArray) -> FloatArray:
-        """Return x as breaks are rounded."""
+        """Return x rounded to the dtype of the breaks."""
         return x.astype(self.dtype).astype(np.float64)
 
     def _at(self, x: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -82,13 +82,13 @@ class End(NamedTuple):
 
 
 class Policy(NamedTuple):
-    """An extrapolation policy, and what others have to know of it."""
+    """An extrapolation policy, and its properties."""
 
     outside: Callable[[End], list[Piece]]  # the pieces beyond one end, from the domain outwards
-    count: Callable[[int], int]  # how many these are for degree k
-    has_values: bool = True  # whether there are numbers outside; if not, fits and refits go on as under "continue"
+    count: Callable[[int], int]  # the number of these pieces for degree k
+    has_values: bool = True  # whether there are values outside; if not, fits and refits use "continue"
     raises: bool = False  # whether points outside are an error
-    keeps_constants: bool = True  # whether equal coefficients are that constant outside too
+    keeps_constants: bool = True  # whether equal coefficients give a constant outside too
 
 
 def _continue(end: End) -> list[Piece]:
@@ -105,7 +105,7 @@ def _fade(end: End) -> list[Piece]:
     pieces, spans = [], range(k - 1, -1, -1) if end.sign < 0 else range(n_spans - k, n_spans)
     for s in spans:
         first = min(max(s - k, 0), n_spans - 2 * k - 1)
-        shifted = np.zeros_like(poly[:, s])  # function r is B_{s-k+r}, at the place that counts from `first`
+        shifted = np.zeros_like(poly[:, s])  # function r is B_{s-k+r}; its index counts from `first`
         for r in range(k + 1):
             place = s - k + r - first
             if 0 <= place <= k:

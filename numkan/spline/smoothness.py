@@ -7,11 +7,11 @@ The d-th derivative of :math:`\sum_p c_p B_{p,k}` is a spline of degree k - d wi
 (de Boor, *A Practical Guide to Splines*, ch. X). A row of the matrix :math:`D_d` is :math:`c^{(d)}_j` times the square
 root of the mean length of the spans that it covers, with the domain stretched to [0, 1], so that
 
-.. math:: |D_d c|^2 \approx \int_0^1 \big(f^{(d)}\big)^2 ;
+.. math:: |D_d c|^2 \approx \int_0^1 \big(f^{(d)}\big)^2 .
 
-for d = k + 1 its rows are the jumps of the k-th derivative at the knots, over the length of the spans on both sides,
-and for higher d divided differences of these: the measures of Eilers and Marx, "Flexible smoothing with B-splines and
-penalties", Statistical Science 11 (1996), for any knots. A polynomial of degree below d, up to k, has
+For d = k + 1 its rows are the jumps of the k-th derivative at the knots, over the length of the spans on both sides.
+For higher d they are divided differences of these. These are the measures of Eilers and Marx, "Flexible smoothing with
+B-splines and penalties", Statistical Science 11 (1996), for any knots. A polynomial of degree below d, up to k, has
 :math:`D_d c = 0`.
 """
 
@@ -38,7 +38,7 @@ def difference_matrices(knots: FloatArray, k: int, orders: Sequence[int], of: in
     orders : sequence of int
         Each from `of` up, below G + k.
     of : int
-        The order whose differences are differenced: 0 for the coefficients themselves.
+        The order of the differences from which the matrices start: 0 for the coefficients themselves.
 
     Returns
     -------

@@ -2,8 +2,8 @@ r"""The polynomials of B-splines on every span of the knots.
 
 .. math:: B_{first + r,\,k}(x) = \sum_{m=0}^{k} P_{m r}\, w^m , \qquad w = (x - centre) \cdot inverse
 
-They are centred at mid-span, or very near, where their coefficients are smallest: about the left knot, rounding errors
-of up to 107 u arise at degree 5, about the middle 6.7 u.
+They are centred at the middle of the span, or very near, where their coefficients are smallest. At degree 5 rounding
+errors are up to 107 u about the left knot, and 6.7 u about the middle.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ __all__ = ["Spans", "differentiated", "last_start", "span_polynomials", "value_a
 class Spans(NamedTuple):
     """All spans of the knots, padding included, in float64."""
 
-    starts: FloatArray  # (n_in, n_spans + 1): where each span begins, see `last_start`; the last begins nothing
+    starts: FloatArray  # (n_in, n_spans + 1): where each span begins, see `last_start`; the last entry is an end
     centre: FloatArray  # (n_in, n_spans)
     inverse: FloatArray  # (n_in, n_spans); 0 where a span is empty
     poly: FloatArray  # (n_in, n_spans, power m, function r): function r of span s is B_{s-k+r}, or zero
@@ -34,8 +34,8 @@ def span_polynomials(knots: FloatArray, k: int, uniform: FloatArray, number: int
     left, right = knots[:, :-1], knots[:, 1:]
     span = np.arange(n_spans)
     half, by_number = 0.5 * (right - left), are_uniform(uniform, left, right, number + span)
-    # The centre is rounded to the dtype first and the polynomial is made about that very number: on spans of a few
-    # units in the last place the rounding of a midpoint is a good part of the span. So is that for the inverse of all.
+    # The centre is rounded to the dtype first, and the polynomial is made about the rounded number: on spans of a few
+    # units in the last place the rounding of a midpoint is a large part of the span. The same holds for the inverse.
     centre = np.where(by_number, uniform_centres(uniform, number + span), (left + half).astype(uniform.dtype))
     with np.errstate(divide="ignore", over="ignore"):
         inverse = np.where(half > 0, np.where(by_number, uniform[:, 2:], 1 / half), 0)
@@ -58,7 +58,7 @@ def span_polynomials(knots: FloatArray, k: int, uniform: FloatArray, number: int
 
 
 def _ratios(numerators: tuple[FloatArray, ...], denominator: FloatArray) -> list[FloatArray]:
-    """Return quotients with the convention of the recurrence: what is divided by an empty support counts as 0."""
+    """Return quotients with the convention of the recurrence: a quotient by an empty support is 0."""
     positive = denominator > 0
     safe = np.where(positive, denominator, 1)
     with np.errstate(over="ignore"):
@@ -74,7 +74,8 @@ def _add_linear_times(out: FloatArray, a: FloatArray, b: FloatArray, q: FloatArr
 def last_start(knots: FloatArray, k: int, dtype: np.dtype[Any]) -> FloatArray:
     """Return where each span begins, with the domain closed at its right end.
 
-    At the last interior knot b the last non-empty span inside still holds: what would begin at b begins just after it.
+    The last interior knot b belongs to the last non-empty span inside: a span that would begin at b begins just after
+    it.
     """
     end = knots[:, knots.shape[1] - k - 1, None]
     after = np.nextafter(end.astype(dtype), np.array(np.inf, dtype)).astype(np.float64)

@@ -1,4 +1,4 @@
-"""B-splines on their knots, with what stands for them outside: the object that everything with splines is given."""
+"""B-splines on their knots, with a policy outside: the object that functions of splines are given."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ __all__ = ["SplineBasis"]
 class SplineBasis:
     """The B-splines of one degree on the knots of each input, under an extrapolation policy.
 
-    It does not change, so that what is computed of it once (the local polynomials of its pieces) stays true.
+    It is immutable, so that values computed from it once (the local polynomials of its pieces) stay valid.
 
     Parameters
     ----------
@@ -30,7 +30,7 @@ class SplineBasis:
     degree : int
         Degree k, at least 0.
     policy : {"continue", "fade", "linear", "clamp", "nan", "raise"}
-        What stands for the splines outside the domain ``[t_k, t_{G+k}]``, see :func:`numkan.spline.coef2curve`.
+        The continuation of the splines outside the domain ``[t_k, t_{G+k}]``, see :func:`numkan.spline.coef2curve`.
 
     Attributes
     ----------
@@ -73,7 +73,7 @@ class SplineBasis:
 
     @classmethod
     def unchecked(cls, knots: FloatArray, degree: int, policy: str) -> SplineBasis:
-        """Return the basis of arguments that have been checked; the knots are kept as they are."""
+        """Return the basis for arguments that have been checked, without a copy of the knots."""
         basis = cls.__new__(cls)
         for name, value in (("knots", knots), ("degree", degree), ("policy", policy)):
             object.__setattr__(basis, name, value)
@@ -111,7 +111,7 @@ class SplineBasis:
 
     @property
     def outside(self) -> Policy:
-        """What the policy is."""
+        """The policy as an object, with its properties."""
         return POLICIES[self.policy]
 
     @cached_property
@@ -144,8 +144,8 @@ class SplineBasis:
         Returns
         -------
         LocalFunctions
-            ``first`` (n, n_in), index of the first function; ``values`` (n, n_in, k + 1); ``slopes`` alike, or empty
-            unless they are asked for.
+            ``first`` (n, n_in), index of the first function; ``values`` (n, n_in, k + 1); ``slopes`` of the same shape,
+            or empty unless they are asked for.
         """
         return local_functions(self._points(x), self.pieces, slopes=slopes)
 
@@ -159,11 +159,11 @@ class SplineBasis:
         return self._dense(x, local_pieces(self.knots, self.degree, self.policy, order))
 
     def check_inside(self, name: str, x: FloatArray) -> None:
-        """Raise the error of points x (n, n_in) outside the domain, under which policy whatever."""
+        """Raise the error for points x (n, n_in) outside the domain, under any policy."""
         check_inside(name, x, self.knots, self.degree)
 
     def with_values(self) -> SplineBasis:
-        """Return the basis that fits go by: under the policy "continue" if this one has no numbers outside."""
+        """Return the basis that fits use: under the policy "continue" if this one has no values outside."""
         return self if self.outside.has_values else self.unchecked(self.knots, self.degree, "continue")
 
     def astype(self, dtype: Any) -> SplineBasis:

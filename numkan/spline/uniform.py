@@ -1,7 +1,7 @@
-"""Equally spaced knots: the centre of a span is computed from its number, not read from a table.
+"""Uniform knots: the centre of a span is computed from its number, not read from a table.
 
-Knots are rounded, so spans that are meant to be equal are not. But polynomials are made about the very centres that
-this arithmetic gives, and for one width of all spans, so nothing is lost by it.
+Knots are rounded, so spans that are meant to be equal differ a little. The polynomials are made about the centres that
+this arithmetic gives, and for one width of all spans, so it loses no accuracy.
 """
 
 from __future__ import annotations
