@@ -1,16 +1,16 @@
-"""Cells of equal width: in which of them points lie, with samples as lanes.
+"""The cells of equal width that points lie in, with samples as lanes.
 
     cell(x, left, rate, top)      (x - left) * rate cut to a whole number, within 0 ... top; 0 where x is NaN
     store_cell(array, at, cell)   array[at ...] = cell, as integers of 32 bits
     bounded(x)                    x with infinities replaced by the largest numbers of the dtype
     local(x, cell, spans)         (bounded(x) - centre) * inverse, and the inverse, where the cells are spans
 
-What is said of spans is eleven numbers: begin, end, origin, step, inverse, first, last, and two centres each with its
-inverse. The centre is origin + step * (cell, within first ... last), but the first of the two below begin, and the
-other from end on.
+Spans are described by eleven numbers: begin, end, origin, step, inverse, first, last, and two centres, each with its
+inverse. The centre is origin + step * (cell, within first ... last). Below begin it is the first of the two centres,
+and from end on the second.
 
-Differences, products and comparisons are rounded once in every way that kernels run, so that NumPy can tell beforehand
-where points will go. Compiled they are instructions for vectors; with the JIT off or bounds checked a vector is one
+Each difference and product is rounded once in every form in which kernels run, so NumPy can compute in advance which
+cell a point will get. Compiled, they are vector instructions; with the JIT off or bounds checked a vector is one
 sample.
 """
 

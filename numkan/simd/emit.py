@@ -1,4 +1,4 @@
-"""An emitter of LLVM instructions for vectors of one dtype: what the intrinsics of numkan are written with."""
+"""An emitter of LLVM instructions for vectors of one dtype, with which numkan's intrinsics are written."""
 
 from __future__ import annotations
 
@@ -85,12 +85,12 @@ class Emitter:
         return self.builder.shuffle_vector(first, ir.Constant(kind, ir.Undefined), zeros)
 
     def shuffle(self, a: Any, b: Any, places: Sequence[int]) -> Any:
-        """Return the lanes of a, then b, that stand in these places."""
+        """Return the lanes at these positions of a followed by b."""
         mask = ir.Constant(ir.VectorType(ir.IntType(32), len(places)), list(places))
         return self.builder.shuffle_vector(a, b, mask)
 
     def bounded(self, x: Any, limit: Any) -> Any:
-        """Return x within +-limit; NaN fails both comparisons and stays."""
+        """Return x clamped to +-limit; NaN fails both comparisons and is kept."""
         low = self.builder.fneg(limit)
         x = self.builder.select(self.builder.fcmp_ordered(">", x, limit), limit, x)
         return self.builder.select(self.builder.fcmp_ordered("<", x, low), low, x)

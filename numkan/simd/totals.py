@@ -2,9 +2,8 @@
 
     put_totals(array, at, add, a, b, c, d)   array[at : at + 4] = the sums of their lanes, plus what was there if `add`
 
-One vector after the other, half of the lanes and more would idle at every halving. Here halves of two vectors are added
-together, then quarters of four. Each sum has the bits of `vectors.total`, plus 0 or what was
-there.
+Summing one vector after the other would leave half of the lanes idle or more. Here the halves of two vectors are added
+together, then the quarters of four. Each sum has the bits of `vectors.total`, plus 0 or the old entry.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ TOTALS = 4
 
 @cache
 def put_totals_op(dtype: np.dtype[Any], lanes: int) -> Any:
-    """Return `put_totals` for vectors of so many lanes."""
+    """Return `put_totals` for vectors of this many lanes."""
     return _put_one_by_one(dtype, lanes) if as_python() else _put_intrinsic(dtype)
 
 

@@ -7,9 +7,9 @@
     load_pairs(array, at)                             (a, b) of these
     splat_pair(array, at)                             (array[at], array[at + 1]), each in all lanes
 
-`turn` moves a square of as many rows and columns as a vector has lanes. The rows that `pick` reads begin at `base` and
-are `row_stride(count)` long: whole fours, which are loaded together, a cache line of theirs at most once a sample.
-Compiled they are shuffles of vectors; with the JIT off or bounds checked a vector is one sample.
+`transpose` moves a square of as many rows and columns as a vector has lanes. The rows that `gather` reads begin at
+`base` and are `row_stride(count)` long, a multiple of four; four entries are loaded together. Compiled, these are
+shuffles of vectors; with the JIT off or bounds checked a vector is one sample.
 """
 
 from __future__ import annotations
@@ -33,18 +33,18 @@ FOUR = 4
 
 
 def row_stride(count: int) -> int:
-    """Return the numbers from one row of `count` to the next."""
+    """Return the distance between rows of `count` entries: a multiple of four."""
     return -(-count // FOUR) * FOUR
 
 
 @cache
 def transpose_op(dtype: np.dtype[Any]) -> Any:
-    """Return `turn` for a dtype."""
+    """Return `transpose` for a dtype."""
     return _transpose_one if as_python() else _transpose_intrinsic(dtype, 0)
 
 
 class PairOps(NamedTuple):
-    """The operations on pairs of numbers for one dtype; `splat_pair` gives vectors of one length."""
+    """The operations on pairs of entries for one dtype; `splat_pair` gives vectors of one length."""
 
     store_pairs: Callable[..., Any]
     load_pairs: Callable[..., Any]
@@ -59,7 +59,7 @@ def transpose_four_op(dtype: np.dtype[Any]) -> Any:
 
 @cache
 def pair_ops(dtype: np.dtype[Any], lanes: int) -> PairOps:
-    """Return the operations on pairs, with `splat_pair` for vectors of so many lanes."""
+    """Return the operations on pairs, with `splat_pair` for vectors of this many lanes."""
     if as_python():
         return PairOps(_store_pair, _load_pair, _load_pair)
     return PairOps(*_pair_intrinsics(dtype, lanes))
@@ -67,7 +67,7 @@ def pair_ops(dtype: np.dtype[Any], lanes: int) -> PairOps:
 
 @cache
 def gather_op(dtype: np.dtype[Any], count: int) -> Any:
-    """Return `pick` for a dtype and `count` numbers of a row."""
+    """Return `gather` for a dtype and `count` entries of a row."""
     return _pick_one(count, row_stride(count)) if as_python() else _pick_intrinsic(dtype, count)
 
 
@@ -125,7 +125,7 @@ class _Shuffler(Emitter):
     """Writes shuffles of many vectors."""
 
     def transposed(self, rows: list[Any]) -> list[Any]:
-        """Return the columns of a square of vectors: halves, quarters, ... change places."""
+        """Return the columns of a square of vectors, by an exchange of halves, then quarters, and so on."""
         lanes, step = len(rows), 1
         lane_numbers = range(lanes)
         while step < lanes:
@@ -140,7 +140,7 @@ class _Shuffler(Emitter):
         return rows
 
     def joined(self, parts: list[Any]) -> Any:
-        """Return short vectors one after the other."""
+        """Return the concatenation of short vectors."""
         while len(parts) > 1:
             size = 2 * parts[0].type.count
             parts = [self.shuffle(a, b, range(size)) for a, b in zip(parts[::2], parts[1::2], strict=True)]
@@ -163,13 +163,13 @@ class _Shuffler(Emitter):
         groups = [self.joined(rows[first::FOUR]) for first in range(FOUR)]  # rows first, first + 4, ...
 
         def mix(a: Any, b: Any, places: tuple[int, int, int, int]) -> Any:
-            """Combine every four lanes of two vectors in the same way; places 4 ... 7 are those of b."""
+            """Combine every four lanes of two vectors in the same way; positions 4 ... 7 are lanes of b."""
             beyond = self.lanes - FOUR
             every = range(0, self.lanes, FOUR)
             return self.shuffle(a, b, [at + p + (beyond if p >= FOUR else 0) for at in every for p in places])
 
         columns = {}
-        # Of two rows, one instruction brings neighbours of float32 together, every other number of float64.
+        # For two rows, one instruction interleaves neighbours in float32, and every other entry in float64.
         for c, d in ((0, 1), (2, 3)) if self.single else ((0, 2), (1, 3)):
             both = (c, c + FOUR, d, d + FOUR)
             left, right = mix(groups[0], groups[1], both), mix(groups[2], groups[3], both)
@@ -231,7 +231,7 @@ def _pair_intrinsics(dtype: np.dtype[Any], lanes: int) -> tuple[Any, Any, Any]:
         result = types.UniTuple(VectorType(array.dtype, lanes), 2)
 
         def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
-            # One short load and two shuffles: vectors of outputs need every whole load that there is.
+            # One short load and two shuffles, because the loads of outputs are the bottleneck.
             emit = _Shuffler(builder, dtype)
             array, at = args
             pair = emit.load(context, signature.args[0], array, at, kind=ir.VectorType(emit.scalar, 2))
