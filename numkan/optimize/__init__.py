@@ -1,9 +1,9 @@
-"""Optimizers that see vectors and callables only, each usable alone.
+"""Optimizers of functions of a vector, each usable alone.
 
-``fun_and_grad(x) -> (loss, gradient)`` is all that L-BFGS and Adam ask for. Levenberg-Marquardt, for sums of squares,
-asks for more: ``residuals_and_jacobian(x) -> (residuals, Jacobian)``, or an object that knows its normal equations. How
-long its steps are is up to a rule, a trust region or Nielsen's.
-Each is a stepper (``state``, ``status``, ``step()``) that one driver (:mod:`numkan.optimize.result`) runs.
+L-BFGS and Adam need ``fun_and_grad(x) -> (loss, gradient)``. Levenberg-Marquardt, for sums of squares, needs
+``residuals_and_jacobian(x) -> (residuals, Jacobian)``, or an object that computes its normal equations; a rule, a trust
+region or Nielsen's, sets the length of its steps. Each optimizer is a stepper (``state``, ``status``, ``step()``) that
+one driver (:mod:`numkan.optimize.result`) runs.
 """
 
 from numkan.optimize.adam import Adam as Adam

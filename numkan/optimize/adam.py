@@ -24,7 +24,7 @@ from numkan.optimize.result import Status, drive
 
 __all__ = ["Adam", "AdamState", "Schedule", "adam", "cosine"]
 
-#: From the number of steps already taken to a factor on the learning rate.
+#: A function of the number of steps already taken that returns a factor on the learning rate.
 Schedule = Callable[[int], float]
 
 
@@ -66,7 +66,7 @@ class AdamState:
     nfev: int  #: evaluations since the run began
     m: FloatArray  #: shape (n,): first moment
     v: FloatArray  #: shape (n,): second moment
-    t: int  #: steps that m and v have seen, for the correction of their bias
+    t: int  #: number of steps in m and v, for the correction of their bias
     rate: float  #: the learning rate of the step that led here; 0 at a start
 
 
@@ -90,8 +90,8 @@ class Adam:
     Attributes
     ----------
     state : AdamState
-        The last point of finite loss and gradient. It is replaced in one assignment: whatever interrupts a step,
-        `state` is a whole one.
+        The last point of finite loss and gradient. It is replaced in one assignment, so it is complete even after a
+        step was interrupted.
     status : Status or None
         None until a step leads to a loss or gradient that is not finite.
 
@@ -150,10 +150,10 @@ class Adam:
         return self._objective.nfev
 
     def restart(self, x: Any, *, moments: tuple[Any, Any, int] | None = None, step: int | None = None) -> None:
-        """Go on from `x`, of any length: with zero moments, or with ``moments=(m, v, t)`` of an earlier state.
+        """Restart at `x`, of any length: with zero moments, or with ``moments=(m, v, t)`` of an earlier state.
 
-        `step`, which the schedule sees, goes on unless it is given. If `x` is not a point of finite loss, nothing is
-        changed. With the moments and the step of a state, the run goes on as if it had never stopped.
+        `step`, the argument of the schedule, keeps counting unless it is given. If `x` is not a point of finite loss,
+        nothing changes. With the moments and the step of a state, the run continues as if it had never stopped.
         """
         step = self.state.step if step is None else check_integer("step", step, 0)
         self._begin(start_vector("x", x), moments, step, "x")
@@ -244,10 +244,10 @@ def adam(
     Parameters
     ----------
     fun_and_grad : callable
-        ``fun_and_grad(x) -> (f, g)``: the loss, a number, and its gradient, shape (n,); of a new mini-batch at every
-        call, if you like. `x` is read-only.
+        ``fun_and_grad(x) -> (f, g)``: the loss, a number, and its gradient, shape (n,), perhaps of a new mini-batch at
+        every call. `x` is read-only.
     x0 : array_like, shape (n,)
-        The start, of finite loss. A float32 array is worked on in float32, everything else in float64.
+        The start, of finite loss. The run is in float32 if this is a float32 array, otherwise in float64.
     steps : int
         Steps to take.
     learning_rate : float
@@ -255,7 +255,7 @@ def adam(
     beta1, beta2 : float
         Decay rates of the two running means, in [0, 1).
     eps : float
-        Keeps the division from 0.
+        Added to the divisor, so that it is not 0.
     schedule : {"constant", "cosine"} or callable, optional
         A factor on the learning rate: 1; :func:`cosine` over `steps`; or ``schedule(taken)`` of the number of steps
         already taken.

@@ -64,7 +64,7 @@ class CurvaturePairs:
         rounding = float(np.finfo(s.dtype).eps) * math.sqrt(ss) * math.sqrt(yy)
         if not (sy > rounding and yy > 0.0 and math.isfinite(1.0 / sy) and math.isfinite(sy / yy)):
             return False
-        # The row is out of the ring while it is written: an interruption leaves whole pairs only.
+        # The row is not part of the ring while it is written, so an interruption leaves only complete pairs.
         memory = len(self._rho)
         if self._count == memory:
             self._count -= 1

@@ -1,7 +1,7 @@
 """Compiled loops over whole vectors: the inner product, the two-loop recursion, Adam's update.
 
-Three loops that every step runs. Inner products add in float64 whatever the dtype of the vectors, in an order that
-depends on nothing but the length, so neither BLAS nor its threads can change a bit.
+Inner products are summed in float64 for vectors of either dtype, in an order that depends on the length alone, so
+neither BLAS nor its threads can change a bit.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def two_loop(
     oldest: int,
     count: int,
     scale: float,  # the initial inverse Hessian is scale * identity
-    weights: NDArray[np.float64],  # (memory,) room for the first loop's coefficients
+    weights: NDArray[np.float64],  # (memory,) scratch memory for the first loop's coefficients
     q: FloatArray,  # (n,) in: a vector; out: the inverse Hessian times it
 ) -> None:
     """Nocedal and Wright (2006), algorithm 7.4, in place; pair i of the ring stands in row (oldest + i) % memory."""
@@ -76,7 +76,7 @@ def adam_update(
     m_new: FloatArray,  # (n,)
     v_new: FloatArray,  # (n,)
 ) -> None:
-    """Kingma and Ba (2015), algorithm 1; the numbers come in an array, so that float32 meets no float64."""
+    """Kingma and Ba (2015), algorithm 1; the constants are an array, so that no float64 is mixed with float32."""
     for j in range(x.shape[0]):
         m_j = numbers[0] * m[j] + numbers[1] * grad[j]
         v_j = numbers[2] * v[j] + numbers[3] * (grad[j] * grad[j])

@@ -67,8 +67,8 @@ class LBFGS:
     Attributes
     ----------
     state : LBFGSState
-        The last accepted point; at first the start. It is replaced in one assignment: whatever interrupts a step,
-        an exception out of `fun_and_grad` or Ctrl-C, `state` is a whole accepted point.
+        The last accepted point; at first the start. It is replaced in one assignment, so it is complete even after an
+        exception in `fun_and_grad` or Ctrl-C.
     status : Status or None
         None while there is a step to take.
     pairs : CurvaturePairs
@@ -131,10 +131,10 @@ class LBFGS:
         return self._objective.nfev
 
     def restart(self, x: Any, fun_and_grad: FunAndGrad | None = None) -> None:
-        """Go on from `x`, of any length, with an empty memory; with a new function too, if one is given.
+        """Restart at `x`, of any length, with an empty memory, and with a new function if one is given.
 
-        For a loss that has changed under the iteration: a new grid, new data. Counters go on. If `x` is not a point
-        of finite loss, nothing is changed.
+        For a loss that has changed during the run: a new grid, new data. Counters keep counting. If `x` is not a point
+        of finite loss, nothing changes.
         """
         objective = self._objective
         if fun_and_grad is not None:
@@ -181,7 +181,7 @@ class LBFGS:
             if largest(direction) <= 4.0 * self._spacing * largest(self._now.x):
                 self.status = Status.ROUNDING
                 return False
-            # the memory may have led astray: once more along the gradient
+            # the memory may have given a poor direction: try again along the gradient
             self.pairs.clear()
             direction, found = self._search()
         if found.condition == "none":
@@ -231,7 +231,7 @@ class LBFGS:
 
 
 def _along(x: FloatArray, direction: FloatArray, alpha: float) -> FloatArray:
-    """Return x + alpha d; where it overflows the loss will tell."""
+    """Return x + alpha d; an overflow shows in the loss."""
     with np.errstate(over="ignore", invalid="ignore"):
         point = direction * alpha
         point += x
@@ -259,9 +259,9 @@ def lbfgs(
         ``fun_and_grad(x) -> (f, g)``: the loss, a number, and its gradient, shape (n,). `x` is read-only. Where f or
         g is not finite the step is shortened.
     x0 : array_like, shape (n,)
-        The start, of finite loss. A float32 array is worked on in float32, everything else in float64.
+        The start, of finite loss. The run is in float32 if this is a float32 array, otherwise in float64.
     steps : int
-        Accepted steps to take at most; 0 evaluates the start and returns it.
+        At most this many accepted steps; 0 evaluates the start and returns it.
     callback : callable, optional
         Called as ``callback(state)`` after every accepted step, with an :class:`LBFGSState`. To stop the run, raise
         StopIteration in it.

@@ -1,10 +1,9 @@
 r"""Levenberg-Marquardt: sums of squares by linear models of their residuals.
 
-Minimises :math:`f(x) = \sum_j r_j(x)^2`. A *step rule* proposes the next step and says how long it may be: within a
-trust region (:mod:`numkan.optimize.trust`), or by a damping that follows how right the model was
-(:mod:`numkan.optimize.nielsen`). A step is accepted where f falls by at least 1e-4 of what the model predicts. Where
-residuals do not vanish, f is flat to rounding while x has half its digits only: from there on a step counts by what the
-model predicts after it.
+Minimises :math:`f(x) = \sum_j r_j(x)^2`. A *step rule* proposes the next step and limits its length: by a trust region
+(:mod:`numkan.optimize.trust`), or by a damping that follows the quality of the model (:mod:`numkan.optimize.nielsen`).
+A step is accepted if f falls by at least 1e-4 of the predicted reduction. If residuals do not vanish, f is constant up
+to rounding as soon as x has half of its digits. From there on a step is judged by the reduction predicted after it.
 """
 
 from __future__ import annotations
@@ -26,20 +25,21 @@ from numkan.optimize.trust import TrustRegion
 
 __all__ = ["LevenbergMarquardt", "LevenbergMarquardtState", "StepRule", "levenberg_marquardt"]
 
-#: A step is accepted that brings this share of what the model predicts.
+#: A step is accepted if f falls by at least this share of the predicted reduction.
 _ACCEPTED = 1e-4
 
-#: Where the model predicts less than the first share of the loss, rounding hides what a step brings: two points could
-#: take turns for ever. Then a step is accepted after which the model predicts no more than the second share of what it
-#: did before; the loss may rise by the third, for residuals are often small differences of large numbers.
+#: If the predicted reduction is less than the first share of the loss, rounding hides the actual one, and the iteration
+#: could alternate between two points for ever. Then a step is accepted if the reduction predicted after it is at most
+#: the second share of that before. The loss may rise by the third share, because residuals are often small differences
+#: of large numbers.
 _ROUNDED, _STEADY, _RISE = 1e-13, 0.95, 1e-9
 
-#: A cosine between residuals and the Jacobian that is larger is no rounding.
+#: A cosine between residuals and the Jacobian above this is more than rounding.
 _SEEN = 1e-5
 
 
 class StepRule(Protocol):
-    """What proposes steps. It serves one run."""
+    """A rule that proposes steps, for one run."""
 
     damping: float
     radius: float
@@ -54,10 +54,10 @@ class StepRule(Protocol):
         """Return the next step to try, and by how much the sum of squares falls in the model; None to give up."""
 
     def refuse(self, fun: float, gain: float, *, has_jacobian: bool) -> None:
-        """Learn that the last step was not accepted; `fun` is the sum of squares there."""
+        """Take note that the last step was not accepted; `fun` is the sum of squares there."""
 
     def accept(self, point: Point, gain: float) -> None:
-        """Go on from a point that the last step has led to; `gain` is its share of what the model predicted."""
+        """Continue from the point after the last step; `gain` is the actual over the predicted reduction."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -78,7 +78,7 @@ class LevenbergMarquardtState:
     grad: FloatArray  #: shape (n,), 2 J^T r
     step: int  #: accepted steps since the run began
     nfev: int  #: evaluations since the run began
-    damping: float  #: lambda that the next step begins with
+    damping: float  #: lambda at the beginning of the next step
     radius: float  #: of the trust region, in scaled variables; NaN where there is none
 
 
@@ -179,14 +179,14 @@ class LevenbergMarquardt:
         return False
 
     def _leads_on(self, point: Point, after: Point) -> bool:
-        """Whether the model predicts clearly less after a step that rounding hides than it did before."""
+        """Whether the predicted reduction is clearly less after a step that rounding hides than before."""
         before = self._rule.model(point).predicted_reduction
         return self._rule.model(after).predicted_reduction <= _STEADY * before < math.inf
 
     def _why_no_step(self, point: Point, met_nonfinite: bool) -> Status:
-        """Return whether nothing is left to gain, there is a wall, or the model is wrong however short the step.
+        """Return the status when no step is accepted: converged, blocked by non-finite values, or a wrong model.
 
-        The residuals' cosine with the columns of the Jacobian tells: where it is no longer seen, the run has converged.
+        The run has converged if the cosine between the residuals and the columns of the Jacobian is only rounding.
         """
         settled = self._rule.model(point).gradient_norm <= _SEEN * math.sqrt(abs(point.fun))
         return Status.ROUNDING if settled else Status.NONFINITE if met_nonfinite else Status.STALLED
@@ -211,17 +211,16 @@ def levenberg_marquardt(
         ``loss(x) -> f`` and ``normal_equations(x) -> (f, J^T r, J^T J)``, for Jacobians too large to hold. `x` is
         read-only. Where f is not finite the step is shortened.
     x0 : array_like, shape (n,)
-        The start, of finite loss. The work is done in float64.
+        The start, of finite loss. The run is in float64.
     steps : int
-        Accepted steps to take at most; 0 evaluates the start and returns it.
+        At most this many accepted steps; 0 evaluates the start and returns it.
     callback : callable, optional
         Called as ``callback(state)`` after every accepted step, with a :class:`LevenbergMarquardtState`. To stop the
         run, raise StopIteration in it.
     gtol : float
         Converged when no entry of the gradient, 2 J^T r, is larger.
     ftol : float
-        Converged when a step lowers f by no more than ``ftol * f``. At 0 the run goes on until steps no longer lead
-        anywhere.
+        Converged when a step lowers f by no more than ``ftol * f``. At 0 the run continues until no step lowers f.
     radius : float
         The first trust region, as a multiple of the length of x0 in scaled variables.
 
@@ -238,7 +237,7 @@ def levenberg_marquardt(
 
     Notes
     -----
-    BLAS has one thread meanwhile, in `problem` and `callback` too, and in other threads of Python.
+    BLAS has one thread during the run, also in `problem` and `callback`, and in other threads of Python.
 
     References
     ----------

@@ -1,8 +1,8 @@
 r"""Residuals near a point: a linear model of them, in scaled variables z = D p.
 
-A model is one of two: of the Jacobian itself, by its singular values, which are as accurate as the Jacobian allows; or
-of the normal equations :math:`A = J^T J`, :math:`g = J^T r`, by Cholesky, which is many times cheaper and good to the
-square root of the precision.
+There are two models. One takes the singular values of the Jacobian, and is as accurate as that allows. The other takes
+the Cholesky factors of the normal equations :math:`A = J^T J`, :math:`g = J^T r`; it is many times cheaper and accurate
+to the square root of the precision.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class LinearModel(Protocol):
     """Residuals near a point."""
 
     def solve(self, damping: float) -> tuple[FloatArray, float, float]:
-        """Return z, its length, and the derivative of the length by the damping; length inf where there is no z."""
+        """Return z, its length, and the derivative of the length by the damping; length inf if z does not exist."""
 
     def squared(self, z: FloatArray) -> float:
         """Return the square of J D^-1 z."""
@@ -33,7 +33,7 @@ class LinearModel(Protocol):
 
     @property
     def predicted_reduction(self) -> float:
-        """By how much the sum of squares falls in the model without a radius; inf where that is not known."""
+        """The predicted reduction of a step without a radius; inf if it is unknown."""
 
 
 class JacobianModel:
@@ -102,6 +102,6 @@ class NormalModel:
 
     @property
     def predicted_reduction(self) -> float:
-        """By how much the undamped step lowers the sum of squares; inf where A is singular."""
+        """The predicted reduction of the undamped step; inf where A is singular."""
         z, size, _ = self.solve(0.0)
         return self.squared(z) if math.isfinite(size) else math.inf

@@ -48,7 +48,7 @@ class LineSearchResult(NamedTuple):
 
 
 class _Trial(NamedTuple):
-    """One point of the line; `change` is phi(alpha) - phi(0), read from the slopes where not `resolved`."""
+    """One point of the line; `change` is phi(alpha) - phi(0), from the slopes if values do not resolve it."""
 
     alpha: float
     fun: float
@@ -89,12 +89,12 @@ def strong_wolfe(
         The relative size below which changes of the loss may be rounding. By default the square root of the spacing
         of 1 in the dtype of `direction`.
     max_evaluations : int
-        How often `phi` may be called.
+        The largest number of calls of `phi`.
 
     Returns
     -------
     LineSearchResult
-        ``(alpha, fun, grad, condition, nfev, finite)``; nothing has to be evaluated again. `condition` is
+        ``(alpha, fun, grad, condition, nfev, finite)``, so the caller need not evaluate the point again. `condition` is
 
         - ``"strong"``: both conditions hold as written;
         - ``"approximate"``: the change of the loss is at most ``resolution * abs(fun)`` and its values fail the first
@@ -142,7 +142,7 @@ class _Rules:
     resolution: float
 
     def trial(self, alpha: float, fun: float, grad: FloatArray, slope: float) -> _Trial:
-        """Take down one point, with the change of the loss as well as it can be known."""
+        """Record one point, with the most accurate change of the loss that can be had."""
         if not (math.isfinite(fun) and math.isfinite(slope)):
             return _Trial(alpha, math.inf, grad, math.nan, math.inf, True)
         change = fun - self.fun
@@ -161,7 +161,7 @@ class _Rules:
 def _search(
     phi: Line, direction: FloatArray, start: _Trial, rules: _Rules, alpha: float, max_evaluations: int
 ) -> LineSearchResult:
-    """Shrink the interval between `low`, the best point so far, and `high`, not known while the loss still falls."""
+    """Shrink the interval between `low`, the best point so far, and `high`, unknown while the loss still falls."""
     before, low, best = start, start, start
     high: _Trial | None = None
     widths = [math.inf, math.inf]
@@ -199,7 +199,7 @@ def _search(
 
 
 def _cubic(near: _Trial, far: _Trial) -> float:
-    """Where the cubic through two points and their slopes is least, `near` at 0 and `far` at 1; NaN where nowhere."""
+    """Return the minimum of the cubic through two points and their slopes, `near` at 0 and `far` at 1; NaN if none."""
     width = far.alpha - near.alpha
     a = near.slope * width
     b = far.slope * width

@@ -1,15 +1,15 @@
-r"""Steps whose damping itself is in the lead: one factorisation a trial.
+r"""Steps by a damping that is updated directly: one factorisation for each trial.
 
-The step of normal equations :math:`A = J^T J`, :math:`g = J^T r` is :math:`(A + \lambda D)\, p = -g`, where D is I, or
-the diagonal of A (Marquardt 1963), which lets variables that are hardly seen move as freely as others. With the *gain
-ratio* :math:`\rho` of what it brings to what the model predicts, the damping becomes
+The step of normal equations :math:`A = J^T J`, :math:`g = J^T r` is :math:`(A + \lambda D)\, p = -g`. D is I, or the
+diagonal of A (Marquardt 1963), which lets variables with a small influence move as freely as others. With the *gain
+ratio* :math:`\rho` of the actual to the predicted reduction, the damping becomes
 :math:`\lambda \max(1/3,\, 1 - (2\rho - 1)^3)` after an accepted step, and :math:`\lambda\nu` with
 :math:`\nu = 2, 4, 8, \dots` after each that is not (Nielsen's rule: K. Madsen, H. B. Nielsen and O. Tingleff, "Methods
 for non-linear least squares problems", 2nd edition, Technical University of Denmark 2004, section 3.2).
 
 A trust region (:mod:`numkan.optimize.trust`) needs fewer steps where a model is poor far from a point; these are
-cheaper, and :meth:`numkan.KAN.fit` takes them. Matrices are brought to a diagonal of 1 before they are factorised,
-which keeps what is small beside what is large (A. van der Sluis, "Condition numbers and equilibration of matrices",
+cheaper, and :meth:`numkan.KAN.fit` takes them. Matrices are scaled to a diagonal of 1 before they are factorised, which
+preserves small entries beside large ones (A. van der Sluis, "Condition numbers and equilibration of matrices",
 Numerische Mathematik 14, 1969).
 """
 
@@ -26,10 +26,10 @@ from numkan.optimize.sum_of_squares import Point
 
 __all__ = ["Nielsen"]
 
-#: Trials in a row without an accepted step that end a run.
+#: A run ends after this many trials in a row without an accepted step.
 _MAX_TRIALS = 12
 
-#: A step that is accepted with less gain than this is so near to a minimum that rounding hides its gain.
+#: A step accepted with a smaller gain ratio is so near to a minimum that rounding hides its reduction.
 _HIDDEN = 1e-4
 
 #: The damping does not fall below this; after a very good step it falls by this factor instead of a third.
@@ -37,7 +37,7 @@ _LEAST, _FASTER = 1e-14, 0.1
 
 
 class Nielsen:
-    """Steps are as long as the damping lets them; see :class:`numkan.optimize.levenberg_marquardt.StepRule`.
+    """Nielsen's rule for the damping; see :class:`numkan.optimize.levenberg_marquardt.StepRule`.
 
     Parameters
     ----------
@@ -72,7 +72,7 @@ class Nielsen:
         return point.model(np.where(point.norms > 0.0, point.norms, 1.0))
 
     def propose(self) -> tuple[FloatArray, float] | None:
-        """Return the damped step, and by how much the sum of squares falls in the model; None after many trials."""
+        """Return the damped step and its predicted reduction; None after many trials."""
         gradient = self._point.gradient
         diagonal = np.diagonal(self._normal) if self._scaled else np.ones(gradient.size)
         while self._trials < _MAX_TRIALS:
@@ -105,7 +105,7 @@ class Nielsen:
         self._grow()
 
     def accept(self, point: Point, gain: float) -> None:
-        """Go on from a point that the last step has led to, with less damping the better the model was."""
+        """Continue from the point after the last step; the better the model was, the smaller the new damping."""
         if gain < _HIDDEN:
             gain = 1.0
         factor = max(_FASTER if gain > 0.9 else 1.0 / 3.0, 1.0 - (2.0 * gain - 1.0) ** 3)

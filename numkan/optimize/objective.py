@@ -1,4 +1,4 @@
-"""What an optimizer may know of a problem: a vector goes in, a number and a vector come out."""
+"""The objective of an optimizer: a function of a vector that returns a number and a vector, checked."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ FunAndGrad = Callable[[FloatArray], tuple[Any, Any]]
 
 
 def dot(a: FloatArray, b: FloatArray) -> float:
-    """Return the inner product of two vectors, added in float64; an overflow shows in it, never in a warning."""
+    """Return the inner product of two vectors, summed in float64; an overflow gives inf, and no warning."""
     with np.errstate(over="ignore", invalid="ignore"):
         return float(inner(a, b))
 
@@ -49,14 +49,14 @@ def start_vector(name: str, value: Any) -> FloatArray:
 
 
 def sealed(array: FloatArray) -> FloatArray:
-    """Return a read-only view, for callers; kernels get the writable array, which is another type to Numba."""
+    """Return a read-only view, for callers; kernels get the writable array, because Numba compiles for either type."""
     view = array.view()
     view.flags.writeable = False
     return view
 
 
 def answered_number(argument: str, answer: Any) -> float:
-    """Return the loss that the callable which is an argument has answered."""
+    """Return the loss from the answer of a callable, which is the argument of this name."""
     value = answered_array(argument, "the loss as one real number", answer)
     if value.ndim or value.dtype.kind == "b":
         raise TypeError(f"Argument `{argument}` must return the loss as one real number, not {shown(answer)}.")
@@ -64,7 +64,7 @@ def answered_number(argument: str, answer: Any) -> float:
 
 
 def answered_array(argument: str, what: str, answer: Any) -> FloatArray:
-    """Return an array of real numbers, of any dtype, that the callable which is an argument has answered."""
+    """Return the answer of a callable, the argument of this name, as an array of real numbers of any dtype."""
     try:
         array = as_plain_array(argument, answer)
         return array if array.dtype.kind in "fiub" else real_array(argument, array)
@@ -101,7 +101,7 @@ class Objective:
             return fun, np.array(grad, dtype=x.dtype, order="C")
 
     def at_start(self, name: str, x: FloatArray) -> tuple[float, FloatArray]:
-        """Evaluate where a run begins; there, and only there, NaN and infinity are an error."""
+        """Evaluate the start of a run; NaN and infinity are an error here, and nowhere else."""
         fun, grad = self(x)
         if not np.isfinite(fun):
             raise ValueError(f"Argument `{name}` must be a point of finite loss, not of loss {fun}.")

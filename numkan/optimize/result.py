@@ -1,8 +1,8 @@
-"""How a run ended, in a number and a sentence; and the loop that drives any stepper to its end.
+"""The status of a run, as a number and a sentence, and the loop that runs any stepper.
 
-A *stepper* holds the last accepted state and knows one verb, ``step``. :func:`numkan.optimize.lbfgs` and
-:func:`numkan.optimize.adam` are :func:`drive` around a stepper; whoever needs more say (training, which writes every
-accepted step into a model, watches the clock and changes the grid) uses the steppers themselves.
+A *stepper* holds the last accepted state and has one method, ``step``. :func:`numkan.optimize.lbfgs` and
+:func:`numkan.optimize.adam` call :func:`drive` with a stepper. Training needs more control (it writes every accepted
+step into a model, watches the clock and changes the grid), and uses the steppers themselves.
 """
 
 from __future__ import annotations
@@ -40,12 +40,12 @@ class Status(IntEnum):
 
     @property
     def success(self) -> bool:
-        """Whether the run ended as it was meant to."""
+        """Whether the run ended as intended."""
         return self < Status.STEPS
 
     @property
     def message(self) -> str:
-        """What happened, and what to do about it."""
+        """The reason, and what to do about it."""
         return _MESSAGES[self]
 
 
@@ -68,7 +68,7 @@ _MESSAGES = {
 
 
 class StepState(Protocol):
-    """What every accepted state tells."""
+    """The fields of every accepted state."""
 
     @property
     def x(self) -> FloatArray: ...  # noqa: D102

@@ -37,7 +37,7 @@ class NormalEquations(Protocol):
         """Return f(x), the sum of squares."""
 
     def normal_equations(self, x: FloatArray) -> tuple[float, FloatArray, FloatArray]:
-        """Return f(x), J^T r (n,) and J^T J (n, n), in arrays that are not written again."""
+        """Return f(x), J^T r (n,) and J^T J (n, n), in arrays that will not be changed."""
 
 
 ResidualsAndJacobian = Callable[[FloatArray], tuple[Any, Any]]
@@ -66,18 +66,18 @@ class Dense:
         self._call = residuals_and_jacobian
 
     def start(self, x: FloatArray) -> Point:
-        """Return all that is to be known at the first point."""
+        """Return the first point."""
         return self.point(x, self.loss(x))
 
     def loss(self, x: FloatArray) -> float:
-        """Return f(x); what else was computed is kept for :meth:`point`."""
+        """Return f(x), and keep residuals and Jacobian for :meth:`point`."""
         self._seen = x, *self._evaluate(x)
         residuals = self._seen[1]
         with np.errstate(over="ignore", invalid="ignore"):
             return float(residuals @ residuals)
 
     def point(self, x: FloatArray, fun: float) -> Point:
-        """Return all that is to be known at the point of the last loss."""
+        """Return the point of the last loss."""
         _, residuals, jacobian = self._seen
         with np.errstate(over="ignore", invalid="ignore"):
             gradient, size = jacobian.T @ residuals, np.abs(jacobian).max(axis=0, initial=0.0)
@@ -114,7 +114,7 @@ class Normal:
         self._problem = problem
 
     def start(self, x: FloatArray) -> Point:
-        """Return all that is to be known at the first point."""
+        """Return the first point."""
         return self.point(x, None)
 
     def loss(self, x: FloatArray) -> float:
@@ -122,7 +122,7 @@ class Normal:
         return answered_number("problem", self._problem.loss(sealed(x)))
 
     def point(self, x: FloatArray, fun: float | None) -> Point:
-        """Return all that is to be known at a point, of that loss if it is known."""
+        """Return the point x; `fun` is its loss, if that is known."""
         answer = self._problem.normal_equations(sealed(x))
         if not isinstance(answer, tuple | list) or len(answer) != 3:
             raise TypeError(f"Argument `problem` must return (f, J^T r, J^T J), not {type(answer).__name__}.")
@@ -135,7 +135,7 @@ class Normal:
                 f"Argument `problem` must have normal equations of shapes ({x.size},) and ({x.size}, {x.size}), "
                 f"not {gradient.shape} and {normal.shape}."
             )
-        # one number that is not finite spoils the norms, and with them the point
+        # one entry that is not finite makes the norms, and so the point, not finite
         with np.errstate(over="ignore", invalid="ignore"):
             norms = np.sqrt(np.maximum(np.diagonal(normal), 0.0)) + 0.0 * normal.sum()
         fun = answered_number("problem", answer[0]) if fun is None else fun

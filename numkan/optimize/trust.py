@@ -10,9 +10,8 @@ line, so Newton's method on :math:`1 / \Delta - 1 / \|z\|` needs two or three st
 Levenberg-Marquardt algorithm: implementation and theory", 1978; Nocedal and Wright, Numerical Optimization, 2006,
 section 10.3).
 
-The radius grows where the model was right and shrinks where it was not, by the rules of More, as MINPACK has them.
-Variables are scaled by the largest norm that their column of the Jacobian has had, so that a change of units changes
-nothing.
+The radius grows if the model was good and shrinks if it was not, by the rules of More, as in MINPACK. Variables are
+scaled by the largest norm so far of their column of the Jacobian, so a change of units changes nothing.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ from numkan.optimize.sum_of_squares import Point
 
 __all__ = ["TrustRegion", "TrustStep", "step_within"]
 
-#: The length of a step may miss the radius by this share of it.
+#: The length of a step may differ from the radius by this share of it.
 _TOLERANCE = 0.1
 _MAX_TRIALS = 30
 
@@ -37,16 +36,16 @@ _SINGULAR = 1e-12
 
 
 class TrustStep(NamedTuple):
-    """A step, and what the model says of it."""
+    """A step, and its predicted reduction."""
 
     z: FloatArray  # (n,) in scaled variables
     size: float  # its length
     damping: float
-    predicted: float  # by how much the sum of squares falls in the model
+    predicted: float  # reduction of the sum of squares in the model
 
 
 class TrustRegion:
-    """Steps are as long as the model has been right; see :class:`numkan.optimize.levenberg_marquardt.StepRule`.
+    """A trust region; see :class:`numkan.optimize.levenberg_marquardt.StepRule`.
 
     Parameters
     ----------
@@ -83,7 +82,7 @@ class TrustRegion:
         return self._model
 
     def propose(self) -> tuple[FloatArray, float]:
-        """Return the step within the radius, and by how much the sum of squares falls in the model."""
+        """Return the step within the radius, and its predicted reduction."""
         self._step = step_within(self.model(self._point), self.radius, self.damping)
         return self._step.z / self._scale, self._step.predicted
 
@@ -95,7 +94,7 @@ class TrustRegion:
             self.damping, self.radius = _next_region(self._point, self._step, fun, gain, self.radius)
 
     def accept(self, point: Point, gain: float) -> None:
-        """Go on from a point that the last step has led to."""
+        """Continue from the point after the last step."""
         self.damping, self.radius = _next_region(self._point, self._step, point.fun, gain, self.radius)
         self._scale = np.maximum(self._scale, point.norms)
         self._point, self._model = point, None
@@ -115,7 +114,8 @@ def step_within(model: LinearModel, radius: float, damping: float) -> TrustStep:
         z, size, slope = model.solve(damping)
         if math.isfinite(size) and (not best.size or size <= (1 + _TOLERANCE) * radius):
             best = TrustStep(z, size, damping, model.squared(z) + 2.0 * damping * size**2)
-        # A singular model may have no step as long as the radius: damping goes down to the rounding of its diagonal.
+        # A singular model may have no step as long as the radius. The damping then falls to the rounding of its
+        # diagonal.
         if abs(size - radius) <= _TOLERANCE * radius or (singular and size < radius and damping <= _SINGULAR):
             break
         if size < radius:
@@ -141,7 +141,7 @@ def _next_region(point: Point, step: TrustStep, fun: float, gain: float, radius:
     # a quarter or less: shrink to the minimum of the parabola through f at both ends of the step and its slope
     share = 0.1
     if math.isfinite(fun) and fun < 100.0 * point.fun:
-        slope = -step.predicted  # at least that steep: the model's own fall, and its damping
+        slope = -step.predicted  # a lower bound of the steepness: the predicted reduction without the damping term
         share = 0.5 if fun <= point.fun else 0.5 * slope / (slope + 0.5 * (point.fun - fun))
         share = min(max(share, 0.1), 0.5)
     return step.damping / share, share * min(radius, 10.0 * step.size)
