@@ -36,9 +36,9 @@ def explained(model: KAN, x: Any, y: Any) -> float:
 @pytest.mark.parametrize(
     ("dtype", "x_unit", "y_unit", "why"),
     [
-        ("f4", 1e-38, 1.0, "inputs that differ by 2.0e-38 at most leave no room for knots in float32"),
-        ("f8", 1e-307, 1.0, "inputs that differ by 2.0e-307 at most leave no room for knots in float64"),
-        ("f8", 1.0, 1e-170, "the squares of targets that differ by .*e-170 at most are 0 in float64"),
+        ("f4", 1e-38, 1.0, "inputs that differ by at most 2.0e-38 leave no room for knots in float32"),
+        ("f8", 1e-307, 1.0, "inputs that differ by at most 2.0e-307 leave no room for knots in float64"),
+        ("f8", 1.0, 1e-170, "the squares of targets that differ by at most .*e-170 are 0 in float64"),
         ("f8", 1.0, 5e307, "in the parameters, which float64 does not hold"),
     ],
 )

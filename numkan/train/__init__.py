@@ -1,4 +1,4 @@
-"""Training: stages of grids, what optimizers are run on, early stopping, and the record of it all."""
+"""Training: stages of grids, objectives of optimizers, early stopping, and the record of a fit."""
 
 from numkan.train.fit import fit as fit
 from numkan.train.history import FitResult as FitResult

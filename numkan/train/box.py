@@ -1,12 +1,12 @@
-r"""The box of the data: hidden nodes reach further in it than at the samples.
+r"""The box of the data: activations of hidden nodes have a wider range in it than at the samples.
 
-The grid of a hidden layer that lies over the activations of the samples alone is left by fresh points, in the corners
-of the box above all: there a node is at its ends, and few samples are. A little beyond a grid its curves go on as
-straight lines, and one such point can be wrong by more than all others together. So grids are made to reach over the
-activations at points of the box too: those of splines up to degree 3 in training, where penalties of order k + 3 then
-say how a curve goes on beyond the samples; those of others once a fit is done, as well as what training has moved out
-of its grid (:meth:`numkan.train.splines.Splines.stretched`). For degree 5, and where there are many coefficients for
-the samples, end polynomials go on better than what penalties say.
+If the grid of a hidden layer covers the activations of the samples only, fresh points leave it, above all in the
+corners of the box, where a node has its extreme values and samples are few. A little beyond a grid its curves become
+straight lines, and the error at one such point can exceed that of all others together. So grids also cover the
+activations at points of the box. For splines up to degree 3 they do so in training, and penalties of order k + 3
+determine a curve beyond the samples. For others, and for grids that training has made too short, they are extended at
+the end of a fit (:meth:`numkan.train.splines.Splines.stretched`): for degree 5, and where there are many coefficients
+for the samples, end polynomials extrapolate better than penalties.
 
 The points are those of an additive recurrence,
 
@@ -15,8 +15,8 @@ The points are those of an additive recurrence,
 half of them as they are, half as :math:`\sin^2 (\pi u / 2)`: these crowd at the faces, so that in d = 4 dimensions
 4,000 of them come as near to the corners as 200,000 of the others.
 
-Where inputs depend on each other, most of the box is empty, and nodes can reach very far in it. What lies too far off
-is left out.
+Where inputs depend on each other, most of the box is empty, and activations in it can be very far from those of the
+samples. Points that are too far off are left out.
 
 References
 ----------
@@ -48,21 +48,21 @@ _MAX_INPUTS = 64
 #: accuracy (it doubles the error of cubic splines), and in the end, where it costs none.
 NEAR, FAR = 1.19, 2.0
 
-#: Points that leave a grid by no more than this share of its length are no matter: so far end polynomials go on. Grids
-#: are laid for half of it, and with margins of their own: a little longer would be a little coarser.
+#: Points may leave a grid by this share of its length, because end polynomials continue so far. Grids have margins of
+#: half of it, because a longer grid is a coarser one.
 LEAVES, MARGIN = 0.008, 0.01
 _SLACK = MARGIN + 0.5 * LEAVES
 
 
 class Excess(NamedTuple):
-    """How far points leave the grid of a hidden layer, as a share of its length; infinite where they are no numbers."""
+    """The distance of points from the grid of a hidden layer, as a share of its length; infinite for NaN."""
 
     layer: int
     share: float
 
 
 def box_points(x: FloatArray) -> FloatArray:
-    """Return points of the box of samples x (n, n_in), the same ones always; none where there are too many inputs."""
+    """Return points of the box of samples x (n, n_in), always the same ones; none if there are too many inputs."""
     n_in = x.shape[1]
     if n_in > _MAX_INPUTS:
         return np.empty((0, n_in), x.dtype)
@@ -79,8 +79,8 @@ def box_points(x: FloatArray) -> FloatArray:
 def box_ends(a: FloatArray, box: FloatArray, farthest: float = FAR) -> FloatArray:
     """Return the least and the largest activations (2, n_nodes) that a grid is to be laid over, margins not counted.
 
-    a (n, n_nodes) is of samples, box (m, n_nodes) of points of the box: these do not count for a node that they take
-    further than `farthest` times its own range, or that they are no numbers for.
+    a (n, n_nodes): activations at samples; box (m, n_nodes): at points of the box. These do not count for a node if
+    they extend its range by a factor of more than `farthest`, or are NaN.
     """
     ends = np.array([a.min(axis=0), a.max(axis=0)])
     if not len(box):
@@ -94,7 +94,7 @@ def box_ends(a: FloatArray, box: FloatArray, farthest: float = FAR) -> FloatArra
 
 
 def excess(model: Network, points: FloatArray) -> Excess:
-    """Return by how much points leave the hidden grid that they leave most; a share of 0 where they leave none."""
+    """Return the hidden grid that points leave most, and by how much; a share of 0 if they leave none."""
     worst = Excess(0, 0.0)
     points, layers = points.astype(model.dtype), scratch_copy(model).act_fun
     for begin in range(0, len(points), _AT_ONCE):

@@ -19,7 +19,7 @@ __all__ = ["Budget", "fit_work", "start_work", "steps_within"]
 #: Multiply-adds of a search with an effort of 1: a minute on one core.
 _WORK = 1.5e11
 
-#: Evaluations of a start, the intervals of its grid, and its samples at most. Most starts are soon given up.
+#: Evaluations of a start, the intervals of its grid, and its largest number of samples. Most starts end early.
 _START_EVALUATIONS, _START_GRID, _START_SAMPLES = 25, 3, 1000
 
 #: Evaluations for each accepted step.
@@ -71,7 +71,7 @@ def fit_work(model: Network, n: int, plan: Plan, result: FitResult) -> float:
 
 
 class Budget:
-    """The work that a search may take, and the time, where that is limited."""
+    """The work that a search may take, and its time limit if there is one."""
 
     def __init__(self, effort: Any, time_limit: Any) -> None:
         self._began = time.perf_counter()
@@ -90,15 +90,15 @@ class Budget:
         self._work -= work
 
     def work(self, kept: float = 0.0) -> float:
-        """Return the multiply-adds that are left, but for a share of all that is kept."""
+        """Return the multiply-adds that are left, less a share of the whole that is reserved."""
         return self._work - kept * _WORK * self.effort
 
     def time(self, kept: float = 0.0, least: float = 0.0) -> float | None:
-        """Return the seconds that are left, but for a share of the limit that is kept, and a share of it at least."""
+        """Return the seconds that are left, less a share of the limit that is reserved, but at least a share of it."""
         return None if self._limit is None else max((1.0 - kept) * self._limit - self.seconds, least * self._limit)
 
     def allows(self, kept: float) -> bool:
-        """Whether more is left than the share that is kept; if not, note whether it is time that is short."""
+        """Whether more is left than the reserved share; if time is short, note that."""
         self.cut_by_time |= self.time(kept) == 0.0
         return not self.cut_by_time and self.work(kept) > 0.0
 

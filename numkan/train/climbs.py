@@ -25,7 +25,7 @@ from numkan.train.start import NotFiniteError
 
 __all__ = ["Climbs", "fit_by_least_squares"]
 
-#: If samples are held out and time is limited, the ladder may use this share of it; the last fit has the rest.
+#: If samples are held out and time is limited, the ladder may use this share of the time; the last fit has the rest.
 _LADDER_SHARE = 0.5
 
 #: A last stage is discarded if it multiplies the loss by more than this.
@@ -43,7 +43,7 @@ _CONTRADICTED, _POOR, _AS_GOOD = 3.0, 0.03, 1.3
 
 
 class _Snapshot(NamedTuple):
-    """What a climb has led to."""
+    """The result of a climb."""
 
     best: Best | None
     reached: Reached
@@ -60,9 +60,9 @@ class _Snapshot(NamedTuple):
 def fit_by_least_squares(
     session: Session, everything: Samples, options: LeastSquaresOptions, rng: np.random.Generator
 ) -> FitResult:
-    """Carry out the plan of a session; return what happened.
+    """Carry out the plan of a session; return the result.
 
-    The samples of the session are those of the ladder, `everything` those of the last fit.
+    The ladder is climbed with the samples of the session, the last fit is made with `everything`.
     """
     with one_blas_thread():
         climbs = Climbs(session, everything, options, rng)
@@ -156,7 +156,7 @@ class Climbs:
     def _climb_again(self, origin: _Snapshot) -> None:
         """Climb the ladder from its origin, with no less noise than the held-out samples show.
 
-        Whatever happens on the way, what the first climb has led to is not lost.
+        The result of the first climb is kept, whatever happens on the way.
         """
         session, first = self._session, self._snapshot()
         assert first.best is not None
@@ -173,7 +173,7 @@ class Climbs:
     def _climb_from_other_starts(self, status: FitStatus, message: str) -> tuple[FitStatus, str]:
         """Climb from other starts while the best climb is stuck; return how that one ended.
 
-        Whatever happens on the way, the best one is not lost.
+        The best climb is kept, whatever happens on the way.
         """
         session = self._session
         for number in range(1, self._options.climbs + 1):
@@ -209,7 +209,7 @@ class Climbs:
         return neighbours_agree(x[weighed], residuals[weighed])
 
     def _last_gain(self) -> tuple[float, float]:
-        """Return by which the last refinement lowered the residuals, and by which it refined the grid."""
+        """Return the factors by which the last refinement lowered the residuals and refined the grid."""
         noises, grids = self._stages.reached.noises, self._session.grids
         last = len(noises) - 2
         return noises[-2] / noises[-1], grids[last] / grids[last - 1]
@@ -234,7 +234,7 @@ class Climbs:
         self._stage_more(max(session.best.model.grid))
 
     def _stage_more(self, grid: int) -> None:
-        """Run one stage more, of few updates, and go back where it has raised the loss a good deal."""
+        """Run one more stage of few updates, and undo it if it has raised the loss much."""
         session, before = self._session, self._snapshot()
         assert before.best is not None
         try:
@@ -245,11 +245,11 @@ class Climbs:
                 self._go_back(before)
 
     def _cover_the_box(self) -> None:
-        """Make hidden grids reach over the box of the data, where its points leave them.
+        """Make hidden grids cover the box of the data if its points leave them.
 
-        Grids are laid anew, evenly, where that leaves the function what it is: curves found in noise are smooth on the
-        scale of their grids. Others keep their knots but for the ends, and go on as polynomials, as long as these do
-        not run away from the straight lines by which they would go on otherwise.
+        Uniform grids replace the old ones if that keeps the function, as it does for curves that were found in noise:
+        they are smooth on the scale of their grids. Otherwise only the end knots move, and the end polynomials
+        continue, as long as these stay near the straight lines that would replace them.
         """
         session, stages = self._session, self._stages
         if session.validation is not None or not session.settings.update_grid or session.model.depth == 1:

@@ -1,4 +1,4 @@
-"""Training works on a copy; what it accepts is written into the caller's model here, whole or not at all."""
+"""Training works on a copy; accepted steps are written into the caller's model here, completely or not at all."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ __all__ = ["commit_grids", "commit_params", "refuses", "scratch_copy"]
 
 
 def scratch_copy(model: Network) -> Network:
-    """Return a copy to work on. Training goes on outside the grids under every policy, as the refits of grids do.
+    """Return a copy to work on, which has values outside its grids under every policy, as in refits of grids.
 
-    A wall of NaN a little beyond the activations would end it after a few steps. In the end the hidden grids are laid
-    over the activations once more, so that the policy refuses none of the training samples.
+    NaN a little beyond the activations would end training after a few steps. At the end the hidden grids are laid over
+    the activations once more, so that the policy refuses none of the training samples.
     """
     work = model.copy()
     for layer in work.act_fun:
@@ -23,12 +23,12 @@ def scratch_copy(model: Network) -> Network:
 
 
 def refuses(layer: KANLayer) -> bool:
-    """Return whether a layer gives nothing outside its grid."""
+    """Return whether a layer has no values outside its grid."""
     return not layer.basis.outside.has_values
 
 
 def commit_params(model: Network, theta: FloatArray) -> None:
-    """Write parameters into a model: one copy of memory, which nothing interrupts."""
+    """Write parameters into a model, by one copy of memory that no signal interrupts."""
     model._theta[:] = theta
 
 

@@ -1,7 +1,7 @@
 """Inputs that are constant in training: no sample determines their edges beyond that one value.
 
-Training holds these edges as they are. Where a model begins anew they are 0 first, so that its outputs do not depend on
-such an input, to the bit, inside and outside of its grid; a model that goes on keeps their curves.
+Training does not change these edges. If a model is trained from the beginning, they are set to 0 first, so that not one
+bit of its outputs depends on such an input, inside its grid or outside. If training continues, they keep their curves.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def constant_edges(model: Network, samples: Samples) -> Edges:
 
 
 def held_edges(model: Network, samples: Samples) -> Edges:
-    """Return the constant edges, but for those that an output of the network needs: it has no others."""
+    """Return the constant edges, except those of an output that has no other edges."""
     held = constant_edges(model, samples)
     if model.depth == 1:
         layer = model.act_fun[0]
@@ -40,7 +40,7 @@ def held_edges(model: Network, samples: Samples) -> Edges:
 
 
 def silence(model: Network, edges: Edges) -> None:
-    """Make some edges of the first layer 0, in place, but for base scales that are not trained."""
+    """Make some edges of the first layer 0, in place, except base scales that are not trained."""
     layer = model.act_fun[0]
     layer.coef[edges] = 0
     if layer.sb_trainable:

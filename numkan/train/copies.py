@@ -1,4 +1,4 @@
-"""Which rows of an array are copies of each other."""
+"""Labels of equal rows of an array."""
 
 from __future__ import annotations
 
@@ -39,13 +39,13 @@ def row_labels(x: FloatArray) -> NDArray[np.int64]:
 
 
 def _unique(values: NDArray[Any], **options: Any) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return where each distinct value is first, and which of them every value is."""
+    """Return the position of the first occurrence of each distinct value, and the number of every value among these."""
     _, first, label = np.unique(values, return_index=True, return_inverse=True, **options)
     return first, label.reshape(-1)
 
 
 def _hashes(x: FloatArray) -> NDArray[np.uint64]:
-    """Return a hash of every row; of one column it is one to one."""
+    """Return a hash of every row; for one column different values have different hashes."""
     bits = np.dtype(f"u{x.dtype.itemsize}")
     keys = np.zeros(len(x), np.uint64)
     for column in x.T:

@@ -37,7 +37,7 @@ _OF_GRID = 1 / 3
 
 
 def number_of_samples(goal: Targets) -> float:
-    """Return n; of weighted samples as many as would tell as much with equal weights."""
+    """Return n, or the effective number of weighted samples."""
     if not goal.weight.size:
         return float(max(len(goal.label), len(goal.y)))
     weight = goal.weight.astype(np.float64) / float(goal.weight.max())

@@ -15,7 +15,7 @@ Model = TypeVar("Model", bound=Network)
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
 
-#: The models that are being fitted, by id: nothing of this is on a model, to be copied or saved with it.
+#: The ids of the models that are being fitted: kept apart from the models, so that copies and files do not have them.
 _fitted_now: dict[int, object] = {}
 
 if hasattr(os, "register_at_fork"):
@@ -27,7 +27,7 @@ def one_at_a_time(
 ) -> Callable[Concatenate[Model, Arguments], Result]:
     """Return `fit`, which refuses a model that another call of it is fitting.
 
-    Two would write into one model in turns, and each would report a loss that is not the model's.
+    Two calls would alternate in writing to one model, and each would report a loss that is not the model's.
     """
 
     @wraps(fit)

@@ -31,29 +31,29 @@ _LEAST_STAGE_GAIN = 0.02
 
 
 class Steps(Protocol):
-    """What takes the steps of a stage, and what depends on it."""
+    """An algorithm that takes the steps of a stage, and its properties."""
 
     stepper: Any
-    keeps_units: bool  #: whether the units of the parameters stay where grids are laid anew
+    keeps_units: bool  #: whether the units of the parameters are kept when grids are laid anew
 
     def begin(self, evaluate: FunAndGrad, z: FloatArray) -> None:
         """Begin at z."""
 
     def move(self, z: FloatArray) -> None:
-        """Go on from z, where grids have been laid anew."""
+        """Continue from z after grids have been laid anew."""
 
     def update_steps(self, number: int) -> set[int]:
-        """Return after which steps of a stage hidden grids are laid anew, `number` times at most."""
+        """Return the steps of a stage after which hidden grids are laid anew, at most `number` times."""
 
     def is_recorded(self, step: int, n: int) -> bool:
         """Whether losses are measured after a step, with `n` samples."""
 
     def is_flat(self, objectives: list[float]) -> bool:
-        """Whether the last steps together have gained too little to go on."""
+        """Whether the last steps together have gained too little to continue."""
 
 
 def fit_by_gradients(session: Session, rng: np.random.Generator) -> FitResult:
-    """Carry out the plan of a session; return what happened."""
+    """Carry out the plan of a session; return the result."""
     with one_blas_thread():
         stages = GradientStages(session, rng)
         status, message = conclude(session, lambda: climb(session, stages, session.grids))
@@ -159,7 +159,7 @@ class GradientStages:
         return "all steps taken"
 
     def _update_steps(self) -> set[int]:
-        """Return after which steps of a stage the grids of hidden layers are laid anew."""
+        """Return the steps of a stage after which the grids of hidden layers are laid anew."""
         session = self._session
         if not session.settings.update_grid or session.model.depth == 1:
             return set()

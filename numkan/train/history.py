@@ -1,4 +1,4 @@
-"""What a fit tells: while it runs, and when it is over."""
+"""The reports of a fit: its state while it runs, and its result."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Ended(Exception):
 
 @dataclass(frozen=True, slots=True)
 class FitState:
-    """What a callback sees after every accepted step; the model itself is at that step.
+    """The argument of a callback after every accepted step; the model itself is at that step.
 
     Examples
     --------
@@ -62,7 +62,7 @@ class FitState:
     stage: int  #: index into the ladder of grids
     grid: int  #: grid intervals G of the stage
     loss: float  #: of the training samples, or of the mini-batch, without penalties
-    objective: float  #: what is minimised: loss and penalties
+    objective: float  #: loss and penalties, the sum that is minimised
     validation: float  #: loss of the validation samples, as last measured; NaN where there are none
     seconds: float  #: since the fit began
 
@@ -127,19 +127,19 @@ class Stage:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FitResult:
-    """What :meth:`numkan.KAN.fit` returns. Printed, it is a table of the stages.
+    """The result of :meth:`numkan.KAN.fit`. Printed, it is a table of the stages.
 
     Attributes
     ----------
     success : bool
-        False only where the loss became NaN or infinite, or where numbers left the range of the dtype: so large, or so
-        small that differences are lost.
+        False only if the loss became NaN or infinite, or if values left the range of the dtype, too large or so small
+        that their differences are lost.
     status : FitStatus
         ``"finished"``, ``"early stopping"``, ``"stuck"``, ``"time limit"``, ``"callback"``, ``"non-finite"`` or
         ``"out of range"`` (compares with strings). A model that is stuck is the best of several starts, but finer grids
-        have hardly lowered its error, and what is left is no noise (:mod:`numkan.train.order`).
+        have hardly lowered its error, and its residuals are not noise (:mod:`numkan.train.order`).
     message : str
-        What happened, in a sentence.
+        The end of the fit, in a sentence.
     loss, validation_loss : float
         Of the model as it is now, which has the best parameters met.
     best_step : int
@@ -150,10 +150,10 @@ class FitResult:
     stages : tuple of Stage
     history : History
     chosen : mapping of str to str
-        What was chosen where the caller said ``"auto"`` or nothing, and why.
+        The values chosen for arguments left at ``"auto"`` or their default, and the reasons.
     noise : float
-        Deviation of the targets from any smooth function, as Levenberg-Marquardt's penalties have estimated it; NaN
-        where there was no estimate. What a network cannot follow counts as noise.
+        Deviation of the targets from the fitted function, as Levenberg-Marquardt's penalties have estimated it; NaN if
+        there was no estimate. It includes every part of the function that the network cannot represent.
     freedom : float
         Effective degrees of freedom of the fit; NaN as above.
     gcv : float
@@ -242,7 +242,7 @@ class Recorder:
         self._rows[begin:] = [tuple(row) for row in rows.tolist()]
 
     def history(self) -> History:
-        """Return what has been recorded."""
+        """Return the record."""
         columns = zip(*self._rows, strict=True) if self._rows else [()] * len(_RECORDED)
         arrays: list[Any] = [np.array(column, dtype) for column, dtype in zip(columns, _DTYPES, strict=True)]
         return History(*arrays)

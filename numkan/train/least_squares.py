@@ -31,7 +31,7 @@ from numkan.train.tree import Tree, array, items, real
 
 __all__ = ["LeastSquaresOptions", "LeastSquaresStages", "Reached"]
 
-#: A run of steps ends with one that lowers the objective by less than this share.
+#: A run of steps ends when one of them lowers the objective by less than this share.
 _LEAST_GAIN = 0.005
 
 #: The damping that a run begins with.
@@ -50,7 +50,7 @@ _FIRST_WEIGHT, _FIRST_WEIGHT_OF_MANY, _MANY = 1e-8, 1e-3, 0.5
 #: for no more than this share of the targets.
 _REACHING, _REACHING_SHARE = 3, 2.0 / 3.0
 
-#: Residuals of a model that goes on count as this much at least, because of rounding.
+#: Least value for the residuals of a model whose training continues, because of rounding.
 _LEAST_NOISE = 1e-15
 
 
@@ -60,7 +60,7 @@ _LEAST_STAGE_GAIN = 0.1
 
 @dataclass(frozen=True, slots=True)
 class LeastSquaresOptions:
-    """What the caller decides of a fit by Levenberg-Marquardt."""
+    """The caller's settings of a fit by Levenberg-Marquardt."""
 
     redraw: bool
     restarts: int
@@ -79,7 +79,7 @@ class Place:
 
 
 class LeastSquaresStages:
-    """The stages of one fit on `session.samples`; `everything` is all that the fit will see in the end.
+    """The stages of one fit on `session.samples`; `everything` holds the samples of the last stage.
 
     Attributes
     ----------
@@ -146,7 +146,7 @@ class LeastSquaresStages:
     # --- a stage --------------------------------------------------------------------------------------------------
 
     def begin_stage(self, grid: int) -> None:
-        """Lay the best splines over a grid, weigh their roughness, and begin there."""
+        """Lay the best splines over a grid, set the weights of their penalties, and begin there."""
         session, origin = self._session, self.reached.splines
         G = [grid] * session.model.depth if session.plan.grids else session.model.grid
         try:
@@ -168,7 +168,7 @@ class LeastSquaresStages:
         session.record(grid, loss, objective)
 
     def _smoothness(self, origin: Splines) -> Smoothness:
-        """Return the penalty with the weights that a stage begins with."""
+        """Return the penalty with the first weights of a stage."""
         reached, options = self.reached, self._options
         weights = self._first_weights(self._splines, origin)
         penalty = Smoothness(self._splines.layers, weights, smooth=reached.is_falling)
@@ -189,11 +189,11 @@ class LeastSquaresStages:
             raise NotFiniteError(where_not_finite(self._work, self._session.samples)) from None
 
     def _first_weights(self, splines: Splines, origin: Splines) -> list[FloatArray]:
-        """Return the weights that a stage begins with.
+        """Return the first weights of a stage.
 
-        At first they are weak, for strong ones would flatten what the start has found. Where the last stage has brought
-        the residuals down a good deal, a finer grid will do so again, by the order of the splines; weights are made
-        weaker by as much, because those of the last stage would hold it back.
+        The weights of the first stage are small, because large ones would flatten the function of the start. If a stage
+        has lowered the residuals by much, a finer grid will do so again, by the order of the splines. The weights are
+        then reduced by as much, because those of the stage before would be too large.
         """
         n, fixed = self.data.y.size, self._options.penalty
         if self.reached.weights is None or fixed is not None:
@@ -279,7 +279,7 @@ class LeastSquaresStages:
         return self._held.loss(self._judge.loss(self._stepper.state.x))
 
     def got_no_better(self) -> bool:
-        """Whether the stage has lowered the held-out loss, or what cross-validation says of it, by too little."""
+        """Whether the stage has lowered the held-out loss, or its estimate by cross-validation, by too little."""
         session, reached = self._session, self.reached
         if session.validation is not None:
             score, before = math.sqrt(session.stage_best[0]), math.sqrt(session.before_stage)

@@ -1,4 +1,4 @@
-"""What L-BFGS and Adam see: a function of z, where params = unit * z, of a model in the units of training."""
+"""The objective of L-BFGS and Adam: a function of z, where params = unit * z, of a model in the units of training."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ __all__ = ["TrainingObjective", "local_loss", "sample_loss", "where_not_finite"]
 class TrainingObjective:
     """The objective of one model on all samples, or on a new mini-batch at every call.
 
-    `outputs` is what the model's outputs are measured in, which the penalties know in the caller's units.
+    `outputs` is the unit of the model's outputs; the penalties are computed in the caller's units.
 
-    Every call writes its point into the model, which belongs to training. The parts of the objective are kept until
-    the next :meth:`forget`, because a line search does not end at the last point that it tries.
+    Every call writes its point into the training's copy of the model. The parts of the objective are kept until the
+    next :meth:`forget`, because a line search may accept another point than the last one it has tried.
     """
 
     def __init__(
@@ -74,7 +74,7 @@ class TrainingObjective:
         self._parts = {value: self._parts[value]}
 
     def params(self, z: FloatArray) -> FloatArray:
-        """Return the parameters that z stands for."""
+        """Return the parameters of z."""
         params: FloatArray = self.unit * z
         return params
 
@@ -110,7 +110,7 @@ def local_loss(model: Network, samples: Samples) -> float:
 
 
 def where_not_finite(model: Network, samples: Samples) -> str:
-    """Return where NaN or infinity begins at the model's point, in words."""
+    """Return a description of the first NaN or infinity in the model's outputs."""
     if not np.isfinite(model._theta).all():
         return "the parameters"
     with np.errstate(over="ignore", invalid="ignore"):

@@ -1,15 +1,14 @@
-r"""What finer grids say of a fit: whether it follows the function, meets noise, or is stuck.
+r"""Convergence of a fit on finer grids: it follows the function, or meets noise, or is stuck.
 
 A network that can follow a smooth function has an error of order k + 1 in the step of its splines of degree k:
-:math:`e \sim G^{-(k+1)}`. From two grids one sees the order
+:math:`e \sim G^{-(k+1)}`. Two grids give an estimate of the order
 
 .. math:: p = \frac{\log e_1 / e_2}{\log G_2 / G_1} .
 
-Where it is far below k + 1, finer grids do not help: the targets hold noise, or the start has led into a poor minimum
-(or the network is too narrow, or the function not smooth). In a poor minimum the residuals are a function of the
-inputs: a sample's residual is about that of its nearest neighbour. Those of noise have a correlation of 0 with their
-neighbours', but for chance, :math:`1 / \sqrt{n}`. Where inputs are many, neighbours are far away, and residuals pass
-for noise.
+If it is far below k + 1, finer grids do not help: the targets are noisy, or the fit is in a poor minimum (or the
+network is too narrow, or the function not smooth). In a poor minimum the residuals are a function of the inputs, so the
+residual of a sample is near that of its nearest neighbour. Residuals of noise are not correlated with their neighbours'
+beyond chance, :math:`1 / \sqrt{n}`. With many inputs neighbours are far away, and all residuals look like noise.
 
 References
 ----------
@@ -36,7 +35,7 @@ _IN_ORDER, _TOO_LITTLE = 0.75, 0.25
 #: Residuals are no noise if neighbours correlate by this much, and by this many standard deviations of chance.
 _CORRELATED, _SURE = 0.25, 5.0
 
-#: How many samples are compared with their neighbours; how many samples the neighbours are sought among, at most.
+#: At most this many samples are compared with their neighbours, which are searched among at most this many.
 _ASKED, _AMONG = 500, 10_000
 
 
@@ -46,7 +45,7 @@ def falls_in_order(gain: float, ratio: float, k: int) -> bool:
 
 
 def falls_too_little(gain: float, ratio: float, k: int) -> bool:
-    """Return whether such an error falls by so little that something else than the grid holds it."""
+    """Return whether such an error falls so little that the grid is not its cause."""
     return ratio > 1.0 and gain < float(ratio ** (_TOO_LITTLE * (k + 1)))
 
 

@@ -1,4 +1,4 @@
-"""What a fit is going to do, decided before it begins: method, ladder of grids, steps, batches; and why."""
+"""The plan of a fit, made before it begins: method, ladder of grids, steps and batches, with reasons."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ _MIN_TO_HOLD_OUT = 40
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The decisions. `chosen` says those that the caller left open, with their reasons."""
+    """The decisions. `chosen` has those that the caller left open, with their reasons."""
 
     method: str
     grids: tuple[int, ...]
@@ -73,7 +73,7 @@ class Plan:
 
 
 def holdout(validation: Any, grids: Any, n: int) -> float | None:
-    """Return what ``validation="auto"`` holds out: a share where the ladder is automatic too, and data are enough."""
+    """Return the share that ``validation="auto"`` holds out, None unless the ladder is automatic and samples suffice."""
     automatic = isinstance(grids, str) and n >= _MIN_TO_HOLD_OUT
     return _HELD_OUT if automatic else None
 
@@ -144,7 +144,7 @@ def _method(model: Network, n: int, batch_size: int | None, chosen: dict[str, st
 
 
 def _has_slopes(model: Network) -> bool:
-    """Whether a change in one layer is seen by the next ones: splines of degree 0 have no slope."""
+    """Whether all layers have slopes: splines of degree 0 have none."""
     return all(layer.k > 0 for layer in model.act_fun[1:])
 
 
@@ -156,7 +156,7 @@ def _normal_equations(model: Network, n: int) -> tuple[int, float]:
 
 
 def _check_normal_equations(model: Network, ladder: tuple[int, ...]) -> None:
-    """Say that the normal equations must fit into memory."""
+    """Raise an error if the normal equations do not fit into memory."""
     for G in ladder or (max(model.grid),):
         size = sum(layer.n_in * layer.n_out * (G + layer.k) for layer in model.act_fun)
         if size > _LM_MAX_COEFFICIENTS:
@@ -225,10 +225,10 @@ def _steps(n: int, method: str, batch_size: int | None, steps: Any, chosen: dict
     if steps is not None:
         check_option("steps", steps, ["auto"])
     if method == "lm":
-        chosen["steps"] = f"{_LM_STEPS} in a stage at most"
+        chosen["steps"] = f"at most {_LM_STEPS} in a stage"
         return _LM_STEPS
     if method == "lbfgs" or batch_size is None:
-        chosen["steps"] = f"{_LBFGS_STEPS} in a stage at most; a stage ends where the loss falls no further"
+        chosen["steps"] = f"at most {_LBFGS_STEPS} in a stage; a stage ends when the loss stops falling"
         return _LBFGS_STEPS
     number = max(_EPOCHS * max(n // batch_size, 1), _MIN_ADAM_STEPS)
     chosen["steps"] = f"{number} in a stage: {_EPOCHS} passes over the samples, at least {_MIN_ADAM_STEPS} steps"

@@ -1,4 +1,4 @@
-"""Where splines in training meet the caller's network: the units of its targets, and its parameters at a point."""
+"""Conversion between splines in training and the caller's network: units of targets, and parameters at a point."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ from numkan.train.start import NotFiniteError
 
 __all__ = ["Point", "SplineObjective", "underflow"]
 
-#: So many of the dtype's smallest normal numbers make the domain of a coarse grid: 5 intervals of 4.
+#: The domain of a coarse grid has at least this many of the dtype's smallest normal numbers: 5 intervals of 4.
 _FEWEST_SPACINGS = 20
 
 
 def underflow(samples: Samples, dtype: np.dtype[Any]) -> str:
-    """Return what is so small that its differences are lost, in words; nothing where nothing is."""
+    """Return a description of inputs or targets whose differences are too small for the dtype; empty if there are none."""
     y, weight = samples.goal.y.astype(np.float64), samples.goal.weight
     rows = weight > 0 if weight.size else slice(None)
     size = float(np.ptp(y[rows], axis=0).max()) if len(y) else 1.0
     ranges = np.ptp(samples.x[rows].astype(np.float64), axis=0)
     if size > 0.0 and size * size == 0.0:
-        return f"the squares of targets that differ by {size:.1e} at most are 0 in float64"
+        return f"the squares of targets that differ by at most {size:.1e} are 0 in float64"
     if size > 0.0 and 0.0 < ranges.max() < _FEWEST_SPACINGS * float(np.finfo(dtype).tiny):
-        return f"inputs that differ by {ranges.max():.1e} at most leave no room for knots in {dtype}"
+        return f"inputs that differ by at most {ranges.max():.1e} leave no room for knots in {dtype}"
     return ""
 
 
 class Point:
-    """Splines in a network's shape: how a vector of theirs becomes its parameters."""
+    """Splines in a network's shape, and the map from their coefficients to its parameters."""
 
     def __init__(self, template: Network, splines: Splines, units: Units, *, base: bool) -> None:
         self._splines, self._units = splines, units
@@ -74,7 +74,7 @@ class SplineObjective:
         self.z: FloatArray = np.empty(0)
 
     def params(self, z: FloatArray) -> FloatArray:
-        """Return the parameters that z stands for."""
+        """Return the parameters of z."""
         self.z = np.array(z)
         return self.point.params(z)
 

@@ -1,4 +1,4 @@
-"""A progress bar where it was asked for; a line that says what is missing where tqdm is not installed."""
+"""The progress bar of a fit, or a line that says that tqdm is not installed."""
 
 from __future__ import annotations
 

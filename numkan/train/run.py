@@ -1,4 +1,4 @@
-"""The course of a fit, whatever the algorithm: stages on finer and finer grids, and what is said in the end."""
+"""The course of a fit by any algorithm: stages on finer and finer grids, and the result."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ __all__ = ["Algorithm", "climb", "conclude", "run_stage"]
 
 
 class Algorithm(Protocol):
-    """What trains the model in a stage."""
+    """An algorithm that trains the model in stages."""
 
     def begin_stage(self, grid: int) -> None:
         """Refine to a grid, lay it over the data, and let the caller's model follow."""
@@ -33,7 +33,7 @@ class Algorithm(Protocol):
         """Take the steps of the stage; return why it ended."""
 
     def got_no_better(self) -> bool:
-        """Whether the stage has gained too little to go on to a finer grid."""
+        """Whether the stage has gained too little for a finer grid to pay."""
 
     def state(self, *, under_way: bool) -> Tree:
         """Return what the stages have led to beside the best point of the session; and where this one is."""
@@ -73,7 +73,7 @@ class _Stage:
         if self._session.stages:
             self._session.check_time()
         try:
-            with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is found where it counts
+            with np.errstate(over="ignore", invalid="ignore"):  # values that are not finite are checked for
                 self._algorithm.begin_stage(self._grid)
                 if state is not None:
                     self._go_on(state)
@@ -115,7 +115,7 @@ class _Stage:
 
 
 def conclude(session: Session, train: Callable[[], tuple[FitStatus, str]]) -> tuple[FitStatus, str]:
-    """Train, leave the caller's model at the best point however that ends, and return how it ended."""
+    """Train, leave the caller's model at the best point even after an error, and return how training ended."""
     progress = session.open_progress()
     try:
         status, message = train()
@@ -139,7 +139,7 @@ def conclude(session: Session, train: Callable[[], tuple[FitStatus, str]]) -> tu
 
 
 def _end_at_best(session: Session, status: FitStatus, message: str) -> tuple[FitStatus, str]:
-    """Let the caller's model be the best one; return how the fit ended, or what is wrong with that model."""
+    """Write the best model into the caller's; return the end of the fit, or the fault of that model."""
     session.commit_best(_final_model(session))
     if status is not FitStatus.NONFINITE:
         status, message = fault(session.model, session.given) or (status, message)
@@ -154,7 +154,7 @@ def _end_at_best(session: Session, status: FitStatus, message: str) -> tuple[Fit
 
 
 def _final_model(session: Session) -> Network:
-    """Return the model of the best point, its hidden grids over all training samples where a policy needs that."""
+    """Return the model of the best point, with hidden grids over all training samples if a policy needs that."""
     model = session.best_model()
     flat = constant_edges(model, session.samples) & ~session.held_edges
     if session.settings.anew and flat.any():
@@ -167,7 +167,7 @@ def _final_model(session: Session) -> Network:
 
 
 def _what_leaves_grids(session: Session) -> str:
-    """Return a sentence where points in the box of the data leave hidden grids, or nothing."""
+    """Return a sentence if points in the box of the data leave hidden grids, else an empty string."""
     layer, share = excess(session.model, session.box)
     if not share > LEAVES:
         return ""

@@ -31,7 +31,7 @@ class Groups(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Samples:
-    """Inputs (n, n_in) and what the outputs are compared with."""
+    """Inputs (n, n_in) and targets."""
 
     x: FloatArray
     goal: Targets
@@ -41,7 +41,7 @@ class Samples:
 
     @cached_property
     def groups(self) -> Groups:
-        """Samples of equal inputs, which know of each other whatever their targets are."""
+        """Samples of equal inputs, with any targets."""
         weight = self.goal.weight
         if not weight.size or weight.min() > 0:
             label = row_labels(self.x)
@@ -53,7 +53,7 @@ class Samples:
 
     @property
     def distinct(self) -> int:
-        """How many inputs there are, not counting copies and what has no weight."""
+        """The number of distinct inputs of samples that have a weight."""
         return self.groups.number
 
     def take(self, rows: NDArray[np.int64], *, share: bool = False) -> Samples:
@@ -95,9 +95,9 @@ def validation_samples(model: Network, validation: Any, loss: Any) -> Samples:
 def split(samples: Samples, fraction: Any, rng: np.random.Generator) -> tuple[Samples, Samples]:
     """Return training and validation samples, drawn at random; order is kept in both.
 
-    Samples of equal inputs stay together, or the validation samples would be known. The share, at least one, is that
-    of the distinct inputs, or less where some are needed for training: the rows that alone tell an input from a
-    constant. Samples without weight are in the first part.
+    Samples of equal inputs stay together, or training would see validation samples. The share is that of the distinct
+    inputs, at least one of them. It is less if training needs some rows without which an input would be constant.
+    Samples without weight are in the first part.
     """
     fraction = check_number("validation", fraction, 0.0, 1.0, exclusive=True)
     label, n = samples.groups
@@ -113,9 +113,9 @@ def split(samples: Samples, fraction: Any, rng: np.random.Generator) -> tuple[Sa
 
 
 def _telling(x: FloatArray, is_held: NDArray[np.bool_], counts: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """Return the held-out rows without which an input would be constant in training: no fit could answer for them.
+    """Return the held-out rows without which an input would be constant in training, and could not be learned from.
 
-    Where they are more than half of what is held out, training has few samples, and all stay where they are.
+    If they are more than half of the held-out rows, training has few samples, and the result is empty.
     """
     left = x[counts & ~is_held]
     constant = (left == left[0]).all(axis=0)

@@ -34,7 +34,7 @@ _HEAVY = 20
 
 
 class Scale(NamedTuple):
-    """Outputs are in units of 2^outputs, losses in units of 2^losses."""
+    """Units of training: 2^outputs for outputs, 2^losses for losses."""
 
     outputs: int = 0
     losses: int = 0
@@ -49,7 +49,7 @@ class Scale(NamedTuple):
 
     @property
     def unit(self) -> float:
-        """What outputs are measured in."""
+        """The unit of outputs."""
         return math.ldexp(1.0, self.outputs)
 
     def samples(self, samples: Samples) -> Samples:
@@ -119,7 +119,7 @@ def _exponent(samples: Samples) -> int:
     y = goal.y[counts].astype(np.float64)
     weight = goal.weight[counts].astype(np.float64) if goal.weight.size else None
     size = math.frexp(float(np.abs(y).max()))[1]
-    y = np.ldexp(y, -size)  # below 1: nothing that counts under- or overflows
+    y = np.ldexp(y, -size)  # below 1, so that squares neither overflow nor underflow much
     centre = np.average(y, axis=0, weights=weight)
     deviation = math.sqrt(float(np.average(np.square(y - centre).mean(axis=1), weights=weight)))
     largest = float(np.abs(centre).max())

@@ -1,8 +1,8 @@
-"""A fit in progress: the caller's model, the best point met so far, the record, the clock. All algorithms share it.
+"""A fit in progress: the caller's model, the best point so far, the record, the clock. All algorithms share it.
 
 All work is done on a copy of the model, in units of the targets (:mod:`numkan.train.scale`). A step is accepted by one
-copy of memory into the caller's model, in the caller's units; whatever interrupts training finds that model at the last
-accepted step, or on the grids that were laid anew after it.
+copy of memory into the caller's model, in the caller's units. After any interruption that model is at the last accepted
+step, or on the grids that were laid anew after it.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ __all__ = ["Best", "Ended", "Session", "Settings"]
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What the caller decides and training only follows."""
+    """The caller's settings, which training does not change."""
 
     penalties: Penalties
     update_grid: bool
@@ -48,7 +48,7 @@ class Settings:
 
 
 class Best(NamedTuple):
-    """The best point met."""
+    """The best point so far."""
 
     score: float
     step: int
@@ -140,7 +140,7 @@ class Session:
     # --- judgement ------------------------------------------------------------------------------------------------
 
     def begin_stage(self) -> None:
-        """Let the best score of the stage be that of no point."""
+        """Forget the best score of the stage before."""
         self.before_stage = self.best.score if self.best else math.inf
         self.stage_best = (math.inf, self.steps)
 
@@ -149,8 +149,8 @@ class Session:
     ) -> bool:
         """Keep a point if it is the best, by the validation samples or else by the objective; return whether it is.
 
-        A penalty on curves counts beside the validation loss: where few samples are held out and all are told apart,
-        those points of a path have the least loss whose logits are large. With `always`, the last point is the best.
+        A penalty on curves is added to the validation loss: if few samples are held out and all are classified right,
+        the points with the largest logits would have the least loss. With `always`, the last point is the best.
         """
         score = objective
         if self.validation is not None:
@@ -224,7 +224,7 @@ class Session:
         return FitState(self.steps, self.stage, grid, loss, objective, validation, self.seconds)
 
     def result(self, status: FitStatus, message: str) -> FitResult:
-        """Return what happened."""
+        """Return the result of the fit."""
         best = self.best
         return FitResult(
             success=status not in (FitStatus.NONFINITE, FitStatus.RANGE),

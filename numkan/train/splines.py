@@ -1,4 +1,4 @@
-"""What second-order training works on: the splines of a network, in effective coefficients, float64 and no scales."""
+"""The splines of a network as second-order training uses them: effective coefficients in float64, without scales."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Splines:
         return cls(*map(tuple, zip(*(spline_layer(layer, base=base) for layer in model.act_fun), strict=True)))
 
     def holding(self, edges: NDArray[np.bool_]) -> Splines:
-        """Return the same splines, of whose first layer some edges (n_in, n_out) are not to change."""
+        """Return the same splines with some edges (n_in, n_out) of the first layer fixed."""
         first = self.layers[0]
         return Splines((replace(first, live=first.live * ~edges), *self.layers[1:]), self.coefs)
 

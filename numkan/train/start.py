@@ -51,7 +51,7 @@ _NARROW = 1e-3
 
 
 class NotFiniteError(Exception):
-    """NaN or infinity in training; the text says where it began."""
+    """NaN or infinity in training; the text says where it appeared first."""
 
 
 def lay_grids(

@@ -56,7 +56,7 @@ _MAX_SAMPLES = 1000
 
 
 class Start(NamedTuple):
-    """The chosen start, and what was tried."""
+    """The chosen start, and the residuals of all starts."""
 
     splines: Splines
     residual: float  # its root mean square, over the deviation of the targets
@@ -137,7 +137,7 @@ def find_start(
 
 
 class _Found(NamedTuple):
-    """A start, and how it is ranked."""
+    """A start, and its rank."""
 
     residual: float
     number: int  # among those that were tried

@@ -1,4 +1,4 @@
-"""What a search tells: the networks that it has tried, and how it ended."""
+"""The result of a search: the networks that it has tried, and its end."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ class Trial:
     grid: int
     error: float  #: root mean square over the samples held out
     score: float  #: what it was judged by: root of the generalized cross-validation, or an error that is much larger
-    gain: float  #: by which the last refinement lowered the error
-    fits: bool  #: whether that is about as the order of the splines says, or the error is down at rounding
+    gain: float  #: factor by which the last refinement lowered the error
+    fits: bool  #: whether this is about the factor of the splines' order, or the error is only rounding
     seconds: float
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SearchResult:
-    """What :func:`numkan.search` has tried; printed, it is a table.
+    """The trials of :func:`numkan.search`; printed, they are a table.
 
     Attributes
     ----------

@@ -27,10 +27,10 @@ _NOTHING = 0.999
 
 
 def fault(model: Network, samples: Samples) -> tuple[FitStatus, str] | None:
-    """Return what is wrong with a model that was fitted to samples in the caller's units; None where nothing is.
+    """Return the fault of a model that was fitted to samples in the caller's units; None if it has none.
 
-    A model that explains nothing is a fault only where inputs or targets are so small or large that numbers under- or
-    overflow: there may be nothing to explain, or no step was taken.
+    A model that explains nothing is a fault only if inputs or targets are so small or large that values underflow or
+    overflow. Otherwise there may be nothing to explain, or no step was taken.
     """
     work = scratch_copy(model)
     with np.errstate(all="ignore"):
@@ -64,7 +64,7 @@ def _loss(outputs: FloatArray, samples: Samples) -> float:
 
 
 def _extreme(samples: Samples) -> str:
-    """Return what is of extreme size, in words."""
+    """Return a description of the inputs or targets of extreme size."""
     most = _EXTREME * np.finfo(samples.x.dtype).maxexp
     if abs(_scale(samples).outputs) > most:
         return f"targets up to {np.abs(samples.goal.y).max():.0e}"

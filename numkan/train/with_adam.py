@@ -17,7 +17,7 @@ _MAX_UPDATES = 60
 
 
 class WithAdam:
-    """See :class:`numkan.train.gradient.Steps`. Where grids move, moments stay, and the units that they are in."""
+    """See :class:`numkan.train.gradient.Steps`. When grids move, moments and their units are kept."""
 
     stepper: Adam
     keeps_units = True
@@ -31,7 +31,7 @@ class WithAdam:
         self.stepper = Adam(evaluate, z, learning_rate=plan.learning_rate, schedule=cosine(plan.steps))
 
     def move(self, z: FloatArray) -> None:
-        """Go on from z with the moments as they are."""
+        """Continue from z with the same moments."""
         state = self.stepper.state
         if not (np.isfinite(state.m).all() and np.isfinite(state.v).all()):
             raise NotFiniteError("the squares of the gradient, of which Adam keeps the mean")

@@ -8,7 +8,7 @@ from numkan.optimize.objective import FunAndGrad
 
 __all__ = ["WithLBFGS"]
 
-#: Pairs of steps and gradients that are kept, at most, and the numbers that they may take together.
+#: Largest number of pairs of steps and gradients, and of entries in all pairs together.
 _PAIRS, _NUMBERS = 100, 20_000_000
 
 #: A stage ends when this many steps together lower the objective by less than this share of it.
@@ -30,7 +30,7 @@ class WithLBFGS:
         self.stepper = LBFGS(evaluate, z, memory=memory, gtol=0.0)
 
     def move(self, z: FloatArray) -> None:
-        """Go on from z, with the curvature of the old grids forgotten."""
+        """Continue from z, without the curvature of the old grids."""
         self.stepper.restart(z)
 
     def update_steps(self, number: int) -> set[int]:
@@ -38,11 +38,11 @@ class WithLBFGS:
         return {_FIRST_UPDATE << j for j in range(min(number, _MAX_UPDATES))}
 
     def is_recorded(self, step: int, n: int) -> bool:
-        """Return True: every step is."""
+        """Return True, for every step."""
         return True
 
     def is_flat(self, objectives: list[float]) -> bool:
-        """Whether the last steps together have gained too little to go on."""
+        """Whether the last steps together have gained too little to continue."""
         if len(objectives) <= _WINDOW:
             return False
         before = objectives[-1 - _WINDOW]
