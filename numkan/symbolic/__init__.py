@@ -1,8 +1,8 @@
-"""Formulas: what a fitted network has found, written down exactly, and proved on the data.
+"""Formulas: exact expressions from fitted networks, tested on the data.
 
-``find(x, y)`` looks for the formula behind samples, ``explain(model, x, y)`` for the one that a network has learned.
-Both return a :class:`Formula`. The pieces stand for themselves: :func:`identify` names one function of one variable,
-the tests of structure ask whether an oracle splits, :func:`refine` and :func:`snap` settle constants on the data.
+``find(x, y)`` searches for the formula of samples, ``explain(model, x, y)`` for the one that a network has learned.
+Both return a :class:`Formula`. Their parts can be used alone: :func:`identify` names one function of one variable, the
+tests of structure decide whether an oracle splits, :func:`refine` and :func:`snap` determine constants from the data.
 """
 
 from numkan.symbolic.edges import identify_edges as identify_edges

@@ -20,7 +20,7 @@ __all__ = ["power_law", "ratios"]
 
 _ROWS = 600
 _MOST_COLUMNS = 110
-_ZERO = 3e-13  # a singular value relative to the largest that is 0 but for rounding
+_ZERO = 3e-13  # a singular value below this share of the largest is 0 up to rounding
 _DEGREES = ((1, 0), (2, 0), (1, 1), (2, 1), (1, 2), (3, 0), (2, 2), (4, 0), (3, 1), (1, 3), (3, 2), (3, 3), (4, 2))
 
 
@@ -44,7 +44,7 @@ def power_law(x: FloatArray, y: FloatArray) -> Node | None:
 
 
 def ratios(x: FloatArray, y: FloatArray, functions: Mapping[str, Function]) -> Iterator[Node]:
-    """Go through ratios of polynomials of low degree that agree with T(y) to rounding, low degrees first."""
+    """Yield ratios of polynomials of low degree that agree with T(y) to rounding, low degrees first."""
     x, y = x[:_ROWS], y[:_ROWS]
     if "pow2" not in functions or "pow-1" not in functions:
         return
@@ -75,7 +75,7 @@ def _columns(x: FloatArray, monomials: list[tuple[int, ...]]) -> FloatArray:
 
 
 def _ratio(x: FloatArray, goal: FloatArray, top: int, bottom: int) -> Node | None:
-    """Return P / Q of these degrees, or None where they do not agree with the goal, or are not unique."""
+    """Return P / Q of these degrees, or None if they do not agree with the targets, or are not unique."""
     above, below = _monomials(x.shape[1], top), _monomials(x.shape[1], bottom)
     count = len(above) + len(below)
     if count > _MOST_COLUMNS or count > len(x) // 3:

@@ -1,6 +1,6 @@
 """Products after a change of one variable: y = g(u) h(x_j) with u = x_i x_j, x_i / x_j, x_i + x_j or x_i - x_j.
 
-g and h are splines, found by least squares in turns, which takes milliseconds; then they are identified.
+g and h are splines. Alternating least squares finds them in milliseconds; then they are identified.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ __all__ = ["products_of_coordinates"]
 
 _ROWS, _TURNS, _POINTS = 1600, 25, 56
 _INTERVALS = 24
-_CLOSE = 0.02  # products are looked at whose held-out error is below this share of the deviation
+_CLOSE = 0.02  # products are tried if their held-out error is below this share of the deviation
 
 
 class _Splines:
@@ -57,7 +57,7 @@ def _in_turns(
 
 
 def products_of_coordinates(x: FloatArray, y: FloatArray, functions: Mapping[str, Function]) -> Iterator[Node]:
-    """Go through expressions g(u) h(x_j) of two inputs that come close, the closest coordinates first."""
+    """Yield expressions g(u) h(x_j) of two inputs that come close, the closest coordinates first."""
     if x.shape[1] != 2 or len(x) < 4 * _INTERVALS:
         return
     x, y = x[:_ROWS], y[:_ROWS]

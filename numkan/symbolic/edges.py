@@ -1,7 +1,7 @@
-"""The edges of a network one by one, and which of them are functions of the library.
+"""Identification of the edges of a network with functions of the library.
 
-In nets of several nodes an edge is a mixture, for the nodes of a hidden layer may be exchanged for combinations of
-them. An edge is named only where a function follows it closely; the others stay splines.
+In networks of several nodes an edge can be a mixture, because linear combinations of the nodes of a hidden layer serve
+as well as the nodes themselves. An edge is named only if a function is close to it; the others stay splines.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Edges = dict[tuple[int, int, int], Match]
 
 _POINTS = 64
 _MOST_EDGES = 9  # of a network that is composed edge by edge
-_CLOSE = 2e-3  # an edge is named where the rest is below this share of its deviation
+_CLOSE = 2e-3  # an edge is named if the residual is below this share of its deviation
 
 
 def identify_edges(model: KAN, x: Any, functions: Mapping[str, Function] | None = None, close: float = _CLOSE) -> Edges:
@@ -39,12 +39,12 @@ def identify_edges(model: KAN, x: Any, functions: Mapping[str, Function] | None 
     functions : mapping, optional
         The library.
     close : float
-        The largest rest, as a share of the deviation of the edge.
+        The largest residual, as a share of the deviation of the edge.
 
     Returns
     -------
     dict
-        Edges that do nothing, and those that no function follows so closely, are not in it.
+        Without edges that are zero, and edges that no function is so close to.
 
     Examples
     --------
@@ -77,7 +77,7 @@ def identify_edges(model: KAN, x: Any, functions: Mapping[str, Function] | None 
 def composed(
     model: KAN, x: FloatArray, functions: Mapping[str, Function], output: int = 0, most: int = 14
 ) -> Iterator[Node]:
-    """Go through expressions made of the network edge by edge, each edge a function that comes close to it.
+    """Yield expressions made of the network edge by edge, each edge a function that comes close to it.
 
     In a network as narrow as the truth the edges are the truth's own functions; that goes for ``h(f(x) + g(y))``.
     """
@@ -109,7 +109,7 @@ def composed(
 
 
 def _by_rank(sizes: list[int]) -> Iterator[tuple[int, ...]]:
-    """Go through choices of one of each, those of low ranks first."""
+    """Yield choices of one of each, those of low ranks first."""
     for total in range(3):
         for ranks in product(*(range(min(size, total + 1)) for size in sizes)):
             if sum(ranks) == total:

@@ -70,12 +70,12 @@ class Settings:
         return None if self.deadline is None else max(self.deadline - time.perf_counter(), 0.0)
 
     def expired(self) -> bool:
-        """Tell whether the time is over."""
+        """Return whether the time is over."""
         return self.deadline is not None and time.perf_counter() >= self.deadline
 
 
 def looks_like_noise(x: FloatArray, residual: FloatArray) -> bool:
-    """Tell whether residuals show no trace of what a formula might have left."""
+    """Return whether residuals show no trace of what a formula might have left."""
     return alike(x, residual) < _BY_CHANCE and explained(x, residual) < _BY_CHANCE
 
 
@@ -100,7 +100,7 @@ class Engine:
         self.work = round(_WORK * self.settings.effort) + 8
 
     def run(self) -> None:
-        """Go through all stages until one ends the search."""
+        """Yield all stages until one ends the search."""
         self._closed()
         if self.network is None:  # wanted in any case: formulas are compared with it
             effort = _SEARCH if self.judge.exact is None else _SEARCH / 10
@@ -207,7 +207,7 @@ class Engine:
                 return
 
     def _noise_is_left(self) -> bool:
-        """Tell whether the best expression leaves noise only, so that there is nothing more to be found."""
+        """Return whether the best expression leaves noise only, so that there is nothing more to be found."""
         best, network = self.judge.best(), self.network
         if best is None or network is None or not self.noisy:
             return False

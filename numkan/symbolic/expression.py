@@ -1,6 +1,6 @@
 """Expressions: trees of sums, products, powers and functions, evaluated with the derivatives by their constants.
 
-A constant is a leaf that is told by what it *is*, not by its value: one that stands in two places is one unknown.
+A constant is a leaf that is compared by identity, not by value: the same object in two places is one unknown.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ class Node:
 
     @property
     def args(self) -> tuple[Node, ...]:
-        """What the node is made of."""
+        """The operands of the node."""
         return ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Const(Node):
-    """A number: free where `exact` is empty, else known, as the text says (``"1/3"``, ``"pi/4"``)."""
+    """A number: free if `exact` is empty, else known, with this text (``"1/3"``, ``"pi/4"``)."""
 
     value: float
     exact: str = ""
@@ -36,7 +36,7 @@ class Const(Node):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Var(Node):
-    """An input, by its place."""
+    """An input, by its index."""
 
     index: int
 
@@ -120,7 +120,7 @@ def _is(node: Node, value: float) -> bool:
 
 
 def walk(node: Node) -> Iterator[Node]:
-    """Go through all nodes, leaves first."""
+    """Yield all nodes, leaves first."""
     for arg in node.args:
         yield from walk(arg)
     yield node
@@ -133,7 +133,7 @@ def constants(node: Node) -> list[Const]:
 
 
 def variables(node: Node) -> set[int]:
-    """Return the places of the inputs that an expression holds."""
+    """Return the indices of the inputs in an expression."""
     return {leaf.index for leaf in walk(node) if isinstance(leaf, Var)}
 
 
@@ -167,7 +167,7 @@ def with_values(node: Node, values: Sequence[float]) -> Node:
 
 
 def bits(node: Node) -> float:
-    """Return the length of an expression in bits: what stands there, and 32 for each free number."""
+    """Return the length of an expression in bits: of its symbols, and 32 for each free number."""
     total = 0.0
     for part in walk(node):
         if isinstance(part, Const):
@@ -273,7 +273,7 @@ class Tape:
         return out
 
     def rounding(self, x: FloatArray) -> FloatArray:
-        """Return by how much rounding may have changed the values (n,): one unit at every node, as it goes on."""
+        """Return a bound of the rounding errors of the values (n,): one unit at every node, propagated to the root."""
         with np.errstate(all="ignore"):
             values = self._forward(x, self.theta)
             adjoint = self._backward(values)

@@ -39,28 +39,28 @@ def find(
     progress: bool = False,
     random_state: int | np.random.Generator | None = 0,
 ) -> Formula | tuple[Formula, ...]:
-    """Find the formula behind samples.
+    """Find the formula of samples.
 
-    A network is fitted and asked as an oracle: tests of structure split it until functions of one variable are left,
-    which are identified among those of the library. What they propose is refined on the samples, all constants at once.
-    The right structure refines to rounding, or to the noise; a fifth of the samples is held out and has the last word.
+    A network is fitted and serves as an oracle: tests of structure split it into functions of one variable, which are
+    identified with those of the library. All constants of a proposed formula are then refined together on the samples.
+    The right structure refines to rounding, or to the noise; a fifth of the samples is held out and decides.
 
     Parameters
     ----------
     x : array_like, shape (n, n_in)
-        30 rows at least; of more than 6000, a sample is drawn. Up to nine columns.
+        At least 30 rows; of more than 6000 a sample is drawn. At most nine columns.
     y : array_like, shape (n,) or (n, n_out)
     names : sequence of str, optional
         Of the inputs; by default x0, x1, ....
     library : mapping of str to callable, optional
-        Functions that formulas may hold beside those of :data:`numkan.symbolic.LIBRARY`.
+        Functions that formulas may contain beside those of :data:`numkan.symbolic.LIBRARY`.
     forbid : list of str
-        Names of functions that they must not hold.
+        Names of functions that they must not contain.
     sample_weight : array_like, shape (n,), optional
     effort : float
         Scales the work, which is counted and not timed.
     time_limit : float, optional
-        Seconds, for all outputs. Without it the clock decides nothing.
+        Seconds, for all outputs together. Without it no decision depends on the clock.
     progress : bool
         Whether to write a line to the standard error at every stage.
     random_state : int, numpy.random.Generator or None
@@ -109,8 +109,8 @@ def explain(
 ) -> Formula | tuple[Formula, ...]:
     """Find the formula that a fitted network has learned.
 
-    As :func:`find`, but the network is given. Let x and y hold samples that it was not fitted to where there are some:
-    their error is the tolerance of all tests.
+    As :func:`find`, but the network is given. Pass samples x and y that it was not fitted to, if you have any: their
+    error is the tolerance of all tests.
 
     Parameters
     ----------

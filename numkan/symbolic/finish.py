@@ -132,7 +132,7 @@ def _simplified(engine: Engine, node: Node, symbols: list[Any]) -> tuple[Node, A
 
 
 def _permitted(node: Node, engine: Engine) -> bool:
-    """Tell whether an expression holds no function that was forbidden; sympy knows nothing of that."""
+    """Return whether an expression holds no function that was forbidden; sympy knows nothing of that."""
     allowed = set(engine.settings.functions)
     allowed |= {"cos"} if "sin" in allowed else set()
     return {part.function.name for part in walk(node) if isinstance(part, Call)} <= allowed | {"sqrt"}

@@ -1,4 +1,4 @@
-"""What `find` and `explain` return: a formula that can be printed, evaluated, exported and doubted."""
+"""The result of `find` and `explain`: a formula that can be printed, evaluated and exported, with its errors."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ __all__ = ["Alternative", "Constant", "Errors", "Formula", "Part"]
 
 @dataclass(frozen=True, slots=True)
 class Constant:
-    """A number of a formula: its value, what it was snapped to ("" where it stays a number), and its standard error.
+    """A number of a formula: its value, its exact form ("" if it has none), and its standard error.
 
-    The error of a snapped number is what it had when it was snapped: 0 where it never was a number.
+    The error of a snapped number is the one before it was snapped, or 0 if it never was a free number.
     """
 
     value: float
@@ -49,7 +49,7 @@ class Errors:
 class Part:
     """A function of one variable that was identified on the way.
 
-    `error` is in units of what the network may be wrong by; `runners_up` are others with theirs.
+    `error` is in units of the network's error; `runners_up` are other functions with their errors.
     """
 
     chosen: str
@@ -74,8 +74,8 @@ class Formula:
     ----------
     status : str
         ``"exact"``: the residuals on held-out samples are rounding (constants may stay numbers). ``"within noise"``:
-        they show nothing but noise. ``"approximate"``: it is close, but something is left. ``"none"``: no formula is
-        warranted, and the network itself stands for it.
+        they are only noise. ``"approximate"``: the formula is close, but residuals are more than noise. ``"none"``: no
+        formula was found, and the network itself is used in its place.
     error : Errors
     constants : tuple of Constant
     parts : tuple of Part
@@ -87,9 +87,9 @@ class Formula:
         The edges of the network that are functions of the library, by (layer, input, output), see
         :func:`numkan.symbolic.identify_edges`.
     stopped : str
-        What cut the work short, in a sentence; empty where nothing did.
+        The reason why the search ended early, in a sentence; empty if it did not.
     notes : tuple of str
-        What was done that a caller may not expect, such as drawing a sample of many rows.
+        Steps that a caller may not expect, such as a sample drawn from many rows.
     names : tuple of str
         Of the inputs.
 
@@ -124,7 +124,7 @@ class Formula:
     _slopes: Callable[[FloatArray], FloatArray] | None = field(default=None, repr=False)
 
     def __call__(self, x: Any) -> FloatArray:
-        """Return the values (n,) at samples x (n, n_in); those of the network where there is no formula."""
+        """Return the values (n,) at samples x (n, n_in); those of the network if there is no formula."""
         x = as_samples("x", x, len(self.names), np.float64)
         if self._node is not None:
             return Tape(self._node).value(x)
@@ -153,7 +153,7 @@ class Formula:
             If there is no formula.
         """
         if self._expression is None:
-            raise ValueError(f'A formula of status "{self.status}" has no expression: the network stands for it.')
+            raise ValueError(f'A formula of status "{self.status}" has no expression, only a network.')
         return self._expression
 
     def latex(self, digits: int = 6) -> str:

@@ -1,8 +1,8 @@
-"""The library: functions of one variable that a formula may hold, each with its derivative, text and length.
+"""The library: functions of one variable that a formula may contain, each with its derivative, text and length.
 
 A function f stands for all c f(a u + b) + d. `varies` says which of a and b are free; the others are redundant (the
-b of exp(a u + b) is part of c) and stay at a = 1, b = 0. What is listed is elementary or classical, one entry for each
-function, and knows no formula of any field.
+b of exp(a u + b) is part of c) and stay at a = 1, b = 0. The functions are elementary or classical, one entry for each;
+none comes from a formula of a particular field.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Curve = Callable[[Any], Any]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Function:
-    """A function of one variable that formulas may hold.
+    """A function of one variable that formulas may contain.
 
     Attributes
     ----------
@@ -33,7 +33,7 @@ class Function:
     value, derivative : callable
         On float64 arrays; NaN outside of the domain.
     bits : float
-        Length of its name in a formula, in bits: what a fit must gain for it.
+        Length of its name in a formula, in bits, which a better fit must outweigh.
     varies : str
         Which of a and b in f(a u + b) are free: ``"ab"``, ``"a"``, ``"b"`` or ``""``.
     c, sympy : str
@@ -97,7 +97,7 @@ _ENTRIES = (
 #: All functions, from simple to long. ``cos`` is ``sin`` with another b, and gets its name where a formula is written.
 LIBRARY: dict[str, Function] = {function.name: function for function in _ENTRIES}
 
-#: What formulas are written with beside the library.
+#: The functions of printed formulas beside the library.
 COSINE = Function("cos", np.cos, lambda t: -np.sin(t), 4.0)
 SQRT = Function("sqrt", np.sqrt, lambda t: 0.5 / np.sqrt(t), 4.0)
 

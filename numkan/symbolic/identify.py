@@ -1,8 +1,8 @@
-"""Which function of one variable is it: c f(a u + b) + d, f of the library, by variable projection from many starts.
+"""Identification of a function of one variable as c f(a u + b) + d, f of the library, by variable projection.
 
-c and d are linear and projected out; a and b are found by Levenberg-Marquardt, all starts of a function at once. What
-is chosen has the shortest description: bits of the function, of its numbers, and of the residuals in units of the
-noise.
+c and d are linear and projected out; a and b are found by Levenberg-Marquardt, from all starts of a function at once.
+The function with the shortest description is chosen: the bits of its name, of its numbers, and of the residuals in
+units of the noise.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from numkan.symbolic.functions import Function, check_library
 
 __all__ = ["Match", "affine", "identify", "match_all"]
 
-_STARTS = 6  # of a function that are followed, out of all that are tried
+_STARTS = 6  # the best starts of a function, which are iterated further
 _STEPS = 24
 _BY_NAME: dict[str, tuple[tuple[float, ...], tuple[float, ...]]] = {
     "sin": (tuple(0.4 * 1.3**k for k in range(19)), (0.0, 0.5 * np.pi)),
@@ -71,7 +71,7 @@ class Match:
 
     @property
     def label(self) -> str:
-        """What a picture of a network writes on an edge of this function."""
+        """The text on an edge of this function in a picture of a network."""
         if self.name == "identity":
             return "linear"
         if self.name.startswith("pow"):
@@ -85,7 +85,7 @@ class Match:
 
 
 def affine(function: Function, a: float, b: float, u: Node) -> Node:
-    """Return f(a u + b) with what is redundant left out."""
+    """Return f(a u + b) without redundant constants."""
     scale: Node = Const(a) if "a" in function.varies else number(a)
     argument = add(mul(scale, u), Const(b) if "b" in function.varies else number(0))
     if function.name == "identity":
@@ -123,7 +123,7 @@ def identify(
     Returns
     -------
     tuple of Match
-        The shortest description first. Whether the first one is good is for its `misfit` to say.
+        The shortest description first. See its `misfit` for whether it is good.
 
     Raises
     ------

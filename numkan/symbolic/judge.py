@@ -1,4 +1,4 @@
-"""The judge of all hypotheses: the data. Keeps what was tried, and knows when an expression is exact."""
+"""Judgement of hypotheses by the data: it keeps all expressions tried, and decides when one is exact."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from numkan.symbolic.refine import refine
 
 __all__ = ["Judge", "Tried", "is_rounding", "rounding_of"]
 
-_ROWS, _FIRST = 2000, 400  # samples that refine, and that look at an expression first
+_ROWS, _FIRST = 2000, 400  # samples of a refinement, and of the first test of an expression
 _TIMES, _LEAST = 40.0, 1e-10  # residuals are rounding below so many times its estimate, and this share of the targets
 
 
@@ -45,7 +45,7 @@ def rounding_of(node: Node, x: FloatArray, y: FloatArray) -> float:
 
 
 def is_rounding(node: Node, rms: float, x: FloatArray, y: FloatArray) -> bool:
-    """Tell whether residuals of this root mean square are rounding."""
+    """Return whether residuals of this root mean square are rounding."""
     spread = float(np.std(y)) or 1.0
     return rms <= min(_TIMES * rounding_of(node, x, y), _LEAST * spread) or rms <= 1e-14 * spread
 
@@ -68,7 +68,7 @@ class Judge:
 
     @property
     def done(self) -> bool:
-        """Whether there is nothing left to look for, or no time."""
+        """Whether the search is over, because an expression is exact or time is up."""
         return self.exact is not None or self.expired()
 
     @property
@@ -104,7 +104,7 @@ class Judge:
         return found
 
     def front(self) -> list[Tried]:
-        """Return those of which no other is both shorter and closer, the shortest first."""
+        """Return the expressions than which no other is both shorter and closer, the shortest first."""
         kept: list[Tried] = []
         for t in sorted(self.tried, key=lambda t: (bits(t.node), t.rms)):
             if not kept or t.rms < 0.98 * kept[-1].rms:

@@ -1,4 +1,4 @@
-"""One variable that is more than one function: under an output transform, times a power, as a ratio of polynomials."""
+"""Functions of one variable beyond a single library function: transformed, times a power, or ratios of polynomials."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from numkan.symbolic.transforms import transforms_for
 
 __all__ = ["Leaf", "leaves"]
 
-#: A leaf is believed where its misfit is below this many times the tolerance.
+#: A leaf is accepted if its misfit is below this many times the tolerance.
 _BELIEVED = 3.0
 _LOOSE = 30.0
 _INNER = ("exp", "pow0.5", "log", "pow2", "pow-1", "sin", "tanh")
@@ -51,7 +51,7 @@ def leaves(
             break
         if any(leaf.misfit < 1.5 for leaf in found):
             break
-    if not found:  # nothing is believed; what comes close may still be right where the oracle is not
+    if not found:  # none is accepted, but a close one may be right where the oracle is wrong
         near = [m for m in match_all(u, v, sigma, functions) if m.misfit < _LOOSE][:2]
         found = [_leaf(match.expression(), u, v, sigma, f"{match.name}?") for match in near]
     return sorted(found, key=lambda leaf: leaf.bits)[:most]
@@ -149,7 +149,7 @@ def _times_powers(u: FloatArray, v: FloatArray, sigma: FloatArray, functions: Ma
 
 
 def _with_line(u: FloatArray, v: FloatArray, sigma: FloatArray, functions: Mapping[str, Function]) -> list[Leaf]:
-    """Try a straight line beside a function: what is left of both when lines are projected out."""
+    """Try a straight line plus a function, by projecting out lines from both."""
     found = []
     for name in ("sin", "exp", "log", "pow-1", "pow2", "pow0.5", "tanh", "gauss"):
         if name in functions:
@@ -160,7 +160,7 @@ def _with_line(u: FloatArray, v: FloatArray, sigma: FloatArray, functions: Mappi
 def _sum_with(
     extra: Node, column: FloatArray, u: FloatArray, v: FloatArray, sigma: FloatArray, function: Function
 ) -> list[Leaf]:
-    """Fit slope * extra + c f(a u + b) + d from a few slopes, by turns of both."""
+    """Fit slope * extra + c f(a u + b) + d from a few slopes, alternately."""
     best: Leaf | None = None
     w = sigma.min() / sigma
     slope = 0.0

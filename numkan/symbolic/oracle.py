@@ -1,7 +1,7 @@
-"""A function that can be asked anywhere in its box, and says how far it may be wrong there.
+"""Oracles: functions that can be evaluated anywhere in a box, with estimates of their errors.
 
-A fitted network is one; so is each part that a structure test splits off: its answers are means or projections of the
-answers of the whole, and its errors follow from theirs.
+A fitted network is one. So is each part that a structure test splits off: its values are means or projections of values
+of the whole, and its errors follow from their errors.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ def additive_part(oracle: Oracle, own: Sequence[int]) -> Oracle:
 
     def ask(x: FloatArray) -> Answer:
         value, error = _ask_around(oracle, own, settings, x)
-        return value @ weight, error @ weight  # errors of one network go together: they do not average out
+        return value @ weight, error @ weight  # errors of one network are correlated, so they do not average out
 
     return Oracle(ask, oracle.low[list(own)], oracle.high[list(own)])
 

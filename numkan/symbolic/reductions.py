@@ -19,12 +19,12 @@ __all__ = ["Reduction", "additive_coordinates", "by_symmetries", "by_transforms"
 
 _INTERVALS = 16
 _ROWS = 1500
-_CLOSE, _GAIN = 0.02, 0.2  # additive models are looked at whose errors are below this share, and this share of without
+_CLOSE, _GAIN = 0.02, 0.2  # additive models are tried if their errors are below these shares of the targets, of before
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Reduction:
-    """New data from old ones, and the way back from a formula."""
+    """New data made from the old ones, and the inverse map of formulas."""
 
     name: str
     x: Callable[[FloatArray], FloatArray]
@@ -45,7 +45,7 @@ def _columns(kind: Kind, i: int, j: int, c: float, rest: Sequence[int]) -> Calla
 
 
 def by_symmetries(found: Sequence[Symmetry], x: FloatArray) -> list[Reduction]:
-    """Return the reductions by symmetries, those that failed their test by little included."""
+    """Return the reductions by symmetries, including those that nearly passed their test."""
     made = []
     for s in sorted(found, key=lambda s: s.test.statistic):
         if np.isfinite(s.test.statistic) and s.test.statistic < 60.0:

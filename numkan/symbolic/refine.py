@@ -1,7 +1,7 @@
 """Joint refinement of all constants of an expression on the data, by Levenberg-Marquardt, to rounding.
 
-The Jacobian is rank-deficient by design: in c exp(a u + b) a change of b is a change of c. Steps therefore come from
-singular values: they are the smallest that do it.
+The Jacobian may be rank-deficient: in c exp(a u + b) a change of b is a change of c. Steps are therefore computed from
+singular values, and have the least norm.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def refine(node: Node, x: FloatArray, y: FloatArray, *, weight: FloatArray | Non
     y : ndarray, shape (n,)
     weight : ndarray, shape (n,), optional
     steps : int
-        At most.
+        The largest number of steps.
 
     Returns
     -------
@@ -105,7 +105,7 @@ def refine(node: Node, x: FloatArray, y: FloatArray, *, weight: FloatArray | Non
 def _advance(
     problem: _Problem, theta: FloatArray, loss: float, r: FloatArray, damping: float
 ) -> tuple[FloatArray, float, float]:
-    """Return the next constants, their loss and damping; the same constants where no step is of use."""
+    """Return the next constants, their loss and damping; the same constants if no step lowers the loss."""
     m = len(theta)
     scale = np.sqrt(np.square(r[:, :m]).sum(axis=0))
     scale = np.where(scale > 0.0, scale, 1.0)

@@ -20,7 +20,7 @@ from numkan.symbolic.refine import refine
 
 __all__ = ["folded", "snap", "standard_errors"]
 
-_MARGIN = 7.0  # bits by which a number must be shorter than what the data tell: one wrong in a hundred
+_MARGIN = 7.0  # bits by which a simple number must be shorter than the precision of the data: one wrong in a hundred
 _BASES = (
     (1.0, "1", 0.0), (pi, "pi", 3.0), (1 / pi, "1/pi", 4.0), (sqrt(2), "sqrt(2)", 4.0), (sqrt(3), "sqrt(3)", 5.0),
     (sqrt(pi), "sqrt(pi)", 5.0), (1 / sqrt(pi), "1/sqrt(pi)", 6.0), (sqrt(2 * pi), "sqrt(2*pi)", 7.0),
@@ -112,7 +112,7 @@ class _Data:
 
 
 def standard_errors(node: Node, x: FloatArray, rms: float) -> tuple[FloatArray, FloatArray]:
-    """Return the standard errors of the free constants, and how much each lies in directions that data do not tell."""
+    """Return the standard errors of the free constants, and the share of each in directions without information."""
     tape = Tape(node)
     m = len(tape.free)
     jac = tape.jacobian(x, tape.theta)[1]
@@ -147,7 +147,7 @@ def snap(
     floor : float
         A root mean square of residuals that is rounding.
     noisy : bool
-        Whether the residuals are noise: then a snap may raise the sum of squares by what chance would, 9 variances.
+        Whether the residuals are noise: then a snap may raise the sum of squares by 9 variances, as chance would.
 
     Examples
     --------
@@ -189,7 +189,7 @@ def _allowed(rms: float, n: int, count: int, noisy: bool) -> float:
 
 
 def _kept(node: Node, wanted: dict[int, Const], data: _Data, rms: float, noisy: bool) -> Node:
-    """Snap all that are wanted at once, or else one by one, short ones first."""
+    """Snap all proposed constants at once, or else one by one, short ones first."""
     n = len(data.y)
     together = refine(replace(node, wanted), data.x, data.y, weight=data.weight)
     if together.rms <= _allowed(rms, n, len(wanted), noisy):

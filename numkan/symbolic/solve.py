@@ -22,14 +22,14 @@ from numkan.symbolic.transforms import TRANSFORMS, Transform, transforms_for
 
 __all__ = ["Solver"]
 
-_NODES = 56  # at which a function of one variable is asked
+_NODES = 56  # points at which a function of one variable is evaluated
 _MOST, _DEEPEST = 3, 9  # expressions of a part; splits within splits
 
 
 class Solver:
-    """Proposes expressions for an oracle; keeps every test with its figures.
+    """Proposes expressions for an oracle; records every test with its figures.
 
-    `work` is how many functions of one variable and tables it may look at.
+    `work`: the largest number of functions of one variable and tables that it may examine.
     """
 
     def __init__(self, functions: Mapping[str, Function], work: int = 24, seed: int = 0) -> None:
@@ -40,7 +40,7 @@ class Solver:
         self.symmetries: list[Symmetry] = []  # of the whole, whether they passed or not
 
     def propose(self, oracle: Oracle, depth: int = 0) -> Iterator[Node]:
-        """Go through expressions of the oracle's variables, likely ones first."""
+        """Yield expressions of the oracle's variables, likely ones first."""
         kept = [k for k in range(oracle.n_in) if not irrelevant(oracle, k, self._rng).accepted]
         if not kept:
             value = oracle.ask(oracle.draw(64, self._rng))[0]
@@ -191,7 +191,7 @@ class Solver:
 
 
 def _bare(node: Node) -> Node:
-    """Return a function without its own constant and scale, which go into what it is weighted with."""
+    """Return a function without its own constant and scale, which become part of its factor."""
     if isinstance(node, Add):
         terms = [term for term in node.terms if not isinstance(term, Const)]
         node = terms[0] if len(terms) == 1 else add(*terms)
@@ -201,7 +201,7 @@ def _bare(node: Node) -> Node:
 
 
 def agree(oracle: Oracle, node: Node, rng: np.random.Generator) -> bool:
-    """Tell whether an expression agrees with an oracle within its errors."""
+    """Return whether an expression agrees with an oracle within its errors."""
     x = oracle.draw(200, rng)
     value, error = oracle.ask(x)
     return decide("agrees", Tape(node).value(x) - value, error).accepted

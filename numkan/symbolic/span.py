@@ -1,4 +1,4 @@
-"""Span tests: which functions phi_k make f(a, rest) a sum of phi_k(a) w_k(rest).
+"""Span tests: the functions phi_k for which f(a, rest) is a sum of phi_k(a) w_k(rest).
 
 The table f(a_i, rest_j) has as many singular values above its errors as there are terms, and its left singular
 vectors span the phi_k, whatever mixture of them a network holds. A function of the library is one of them where it lies
@@ -33,13 +33,13 @@ class Table:
     scale: FloatArray  # (nodes,), by which rows were divided, so that errors are about even
     left: FloatArray  # (nodes, rank), orthonormal
     singular: FloatArray  # all of them
-    error: float  # what a singular value may be by errors alone
+    error: float  # the size of a singular value that errors alone can cause
     rank: int
     with_constant: bool  # whether 1 lies in the span
 
     @property
     def blur(self) -> float:
-        """By how much a function of the span may seem to lie outside, relative to its size."""
+        """The largest apparent distance of a function of the span from it, relative to its size."""
         return 2.0 * self.error / float(self.singular[self.rank - 1])
 
 

@@ -1,9 +1,9 @@
-"""Tests of structure, which ask whether a function splits into parts of fewer variables.
+"""Tests of structure: whether a function splits into parts of fewer variables.
 
-Each asks an oracle at random points and compares differences that vanish where the structure holds with the errors
-that the oracle admits. The hypothesis is that at most a tenth of the draws differ by more than three errors; it is
-rejected where so many of them do that this had the probability `level` at most. A tenth, because networks err most at
-the rims of their boxes.
+Each test evaluates an oracle at random points, and compares differences that vanish if the structure holds with the
+errors of the oracle. The hypothesis is that at most a tenth of the draws differ by more than three errors. It is
+rejected if the number of those that do has a probability of at most `level`. It is a tenth because the errors of
+networks are largest at the edges of their boxes.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ __all__ = ["Test", "decide", "interactions", "irrelevant", "partition", "test_ad
 LEVEL = 1e-3
 _DRAWS = 100
 _ERRORS, _SHARE = 3.0, 0.1
-_TELLS = 0.15  # a test tells nothing where errors are more than this share of what the function does
+_TELLS = 0.15  # a test is not conclusive if errors are more than this share of the function's variation
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class Test:
     accepted : bool
     """
 
-    __test__ = False  # for pytest, which would take it for a test of its own
+    __test__ = False  # or pytest would collect it as a test
 
     name: str
     statistic: float

@@ -1,4 +1,4 @@
-"""Neighbours of an expression: one of its functions exchanged for another that takes nearly the same values."""
+"""Neighbours of an expression: one of its functions is replaced by another with nearly the same values."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def name_of(part: Node) -> str:
 def swaps(
     node: Node, x: FloatArray, functions: Mapping[str, Function], most: int = _MOST
 ) -> Iterator[tuple[str, Node]]:
-    """Go through the neighbours of an expression: (what was exchanged, the new expression)."""
+    """Yield the neighbours of an expression: (what was exchanged, the new expression)."""
     for part, argument in inner_functions(node):
         u, v = Tape(argument).value(x[:_ROWS]), Tape(part).value(x[:_ROWS])
         ok = np.isfinite(u) & np.isfinite(v)

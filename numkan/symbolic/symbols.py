@@ -15,7 +15,7 @@ from numkan.symbolic.functions import COSINE, LIBRARY, SQRT, Function
 __all__ = ["c_text", "equivalent", "from_sympy", "python_text", "simplified", "symbols_for", "sympy_module", "to_sympy"]
 
 _MOST_CALLS = 400_000  # of functions, in one change of an expression
-_LONGEST = 70  # operations of an expression that is still simplified by all means
+_LONGEST = 70  # largest number of operations of an expression to which all simplifications are applied
 
 
 def sympy_module() -> Any:
@@ -137,7 +137,7 @@ def simplified(expression: Any) -> Any:
         for change in (sp.simplify, sp.factor, sp.expand, _joined, _trigonometric):
             try:
                 forms += [_within_calls(change, form) for form in forms[:2]]
-            except (_TooLongError, Exception):  # sympy raises many things; the form as it was is right
+            except (_TooLongError, Exception):  # sympy raises many kinds of errors; the old form is correct
                 continue
     return min(forms, key=lambda form: (_length(form), str(form)))
 
@@ -173,9 +173,9 @@ def _length(expression: Any) -> int:
 
 
 def equivalent(one: Any, two: Any, low: FloatArray, high: FloatArray, symbols: Sequence[Any]) -> bool:
-    """Tell whether two expressions of sympy agree to 40 digits at points of a box.
+    """Return whether two expressions of sympy agree to 40 digits at points of a box.
 
-    Free numbers have 17 digits; where there are any, 1e-12 is asked for.
+    Free numbers have 17 digits; if there are any, agreement to 1e-12 suffices.
 
     Examples
     --------

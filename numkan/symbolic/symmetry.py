@@ -21,7 +21,7 @@ _NEAR = 0.1  # a constant that is as close as this to a simple one is tried as t
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Kind:
-    """u(x_i, x_j; c), solved for x_i, with dx_i/dx_j on a level of u as what tells c."""
+    """u(x_i, x_j; c), solved for x_i; the slope dx_i/dx_j on a level of u determines c."""
 
     name: str
     value: Callable[[FloatArray, FloatArray, float], FloatArray]
@@ -68,7 +68,7 @@ KINDS: tuple[Kind, ...] = (
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Symmetry:
-    """Two variables i, j that come in as one."""
+    """Two variables i, j that enter as one, u(x_i, x_j)."""
 
     kind: Kind
     i: int

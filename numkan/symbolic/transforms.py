@@ -1,4 +1,4 @@
-"""Output transforms T: where T(y) is simpler than y, with the way back as an expression."""
+"""Output transforms T, for which T(y) may be simpler than y, with their inverses as expressions."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def _signed(node: Node, sign: float) -> Node:
     return node if sign > 0 else mul(number(-1), node)
 
 
-#: From plain to far-fetched.
+#: From common to rare.
 TRANSFORMS: tuple[Transform, ...] = (
     Transform("y", lambda y: y, np.ones_like, lambda node, sign: node),
     Transform(

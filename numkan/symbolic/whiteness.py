@@ -1,6 +1,6 @@
-"""Whether residuals are noise, or a formula has left something behind.
+"""Tests of whether residuals are noise, or a function of the inputs.
 
-Residuals of neighbours in the inputs are alike where something smooth is left, and are not where it is noise. The
+If residuals are a smooth function of the inputs, those of neighbours are alike; if they are noise, they are not. The
 statistic is the mean product of residuals of nearest neighbours, in units of its standard error under independence.
 """
 
@@ -17,7 +17,7 @@ _MOST = 3000
 
 
 def alike(x: FloatArray, residual: FloatArray) -> float:
-    """Return by how many standard errors residuals of neighbours are alike; below 3 it may be chance."""
+    """Return the correlation of neighbours' residuals in standard errors; below 3 it may be chance."""
     x, residual = x[:_MOST], residual[:_MOST]
     spread = np.std(x, axis=0)
     scaled = x[:, spread > 0] / spread[spread > 0]
@@ -31,7 +31,7 @@ def alike(x: FloatArray, residual: FloatArray) -> float:
 
 
 def explained(x: FloatArray, residual: FloatArray) -> float:
-    """Return by how many standard errors a smooth model of half of the residuals correlates with the other half."""
+    """Return the correlation of a smooth model of half of the residuals with the other half, in standard errors."""
     n = min(len(x), _MOST)
     x, residual = x[:n], residual[:n]
     spread = np.std(x, axis=0)
