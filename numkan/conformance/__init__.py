@@ -1,19 +1,18 @@
-"""The referee: laws that any implementation of B-splines or KANs can be checked with, and that numkan is checked with.
+"""The conformance kit: laws for any implementation of B-splines or KANs, by which numkan itself is checked.
 
-Write an adapter, an object with a method ``basis(x, knots, k)`` and whatever else your implementation has
-(:mod:`numkan.conformance.adapter` says what each method gets and returns), and hold it to the laws through one of
-three doors::
+Write an adapter, an object with a method ``basis(x, knots, k)`` and methods for whatever else your implementation has
+(:mod:`numkan.conformance.adapter` describes the arguments and results of each), and check it in one of three ways::
 
     python -m numkan.conformance package.module:adapter
     numkan.conformance.check(adapter)                                        # returns a report
     pytest --pyargs numkan.conformance --adapter package.module:adapter      # one test a law
 
 A law that does not hold is reported with the worst error in units of its bound, and with the smallest case that
-breaks it, in plain numbers. What an adapter does not have is not held against it; what it has to decide, such as the
-values outside the domain, it declares.
+breaks it, in plain numbers. Methods that an adapter lacks are not failures. Choices, such as the values outside the
+domain, are declared by the adapter.
 
-Nothing here trusts numkan: truth comes from rational arithmetic (:mod:`numkan.conformance.exact`) and from slow twins
-in NumPy (:mod:`numkan.conformance.twin`). numkan's own adapter is :mod:`numkan.conformance.own`.
+Expected values do not come from numkan, but from rational arithmetic (:mod:`numkan.conformance.exact`) and from slow
+twins in NumPy (:mod:`numkan.conformance.twin`). numkan's own adapter is :mod:`numkan.conformance.own`.
 """
 
 from numkan.conformance.adapter import Adapter as Adapter

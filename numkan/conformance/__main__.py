@@ -40,7 +40,7 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 def _check_writable(option: str, name: str | None) -> None:
-    """Say before the run where its report cannot be written."""
+    """Raise an error, before the run begins, if its report cannot be written."""
     if name is None:
         return
     path = Path(name)
@@ -87,7 +87,7 @@ def run(options: argparse.Namespace) -> int:
     except (AdapterError, ValueError, OSError) as error:
         print(f"numkan.conformance: {error}", file=sys.stderr)
         return 2
-    except Exception:  # exit code 1 stands for laws that fail, and for nothing else
+    except Exception:  # exit code 1 is only for laws that fail
         traceback.print_exc()
         return 2
     return 0 if report.ok else 1

@@ -1,11 +1,11 @@
-"""What an implementation shows of itself to be checked: its methods, and the policies that it declares.
+"""The interface between an implementation and the laws: its methods, and the policies that it declares.
 
 An *adapter* is any object with a method :meth:`Adapter.basis`. Every other method is optional: the laws that need it
 run where it is there, and are reported as "not claimed" where it is not. Nothing has to be inherited; the class
-:class:`Adapter` only writes down, for readers and for type checkers, what each method gets and returns.
+:class:`Adapter` only documents, for readers and for type checkers, the arguments and results of each method.
 
-Everything that goes in or comes out is a NumPy array in C order, a number, or a :class:`Layer` of arrays. An author of
-a torch, JAX or C++ library converts at the door::
+All arguments and results are NumPy arrays in C order, numbers, or a :class:`Layer` of arrays. An adapter of a torch,
+JAX or C++ library converts them::
 
     class Mine:
         dtype = ("float64", "float32")
@@ -30,8 +30,7 @@ Rules for all methods:
   call uses again.
 - Arguments may be anything that the declared policies allow, and a point may be NaN.
 
-Policies are attributes. Those that a law needs and does not find make it fail: a choice that users meet has to be
-stated, whatever it is.
+Policies are attributes. A law fails if a policy that it needs is not declared, because users must be able to know it.
 
 =================== ======================================================================================== =========
 attribute           values                                                                                   needed
@@ -42,7 +41,7 @@ attribute           values                                                      
                     derivatives 0), "linear", "polynomial" (the end polynomials go on), "continue" (for 3 %
                     of the domain's length; then linear), "nan", "raise"
 `right_end`         "closed": at the right end of the domain, values and derivatives are those of the last   `basis`
-                    interval inside; "open": those of the padding behind it, zero where there is none
+                    interval inside; "open": those of the padding after it, zero where there is none
 `degenerate_knots`  "limit": repeated knots are allowed, and 0/0 is 0 term by term; "error": they raise      `basis`
 `bits`              "exact": a row has the same bits in any batch and order; "rounding": nearly the same     `basis`
 `grid_update`       where `update_grid` puts the knots: "numkan", "pykan", "efficient-kan" or "jaxkan"       that
@@ -69,8 +68,7 @@ attribute           values                                                      
 `name`, `version`   what the report shows                                                                    no
 =================== ======================================================================================== =========
 
-A law asks for more than is listed here in one case only: where a method of the last group is there, it is looked at
-as well.
+A law uses methods of the last group in addition, if an adapter has them.
 """
 
 from __future__ import annotations
@@ -226,7 +224,7 @@ class Adapter(Protocol):
         to do it, the adapter makes them.
         """
 
-    # --- networks: layers one behind the other ---
+    # --- networks: layers one after the other ---
 
     def network_forward(self, layers: Sequence[Layer], x: Array) -> Array:
         """Return the outputs (n, n_out) of the last layer for the samples `x` (n, n_in) of the first."""
@@ -237,10 +235,10 @@ class Adapter(Protocol):
     def load(self, path: str | os.PathLike[str]) -> Sequence[Layer]:
         """Return the layers that were saved at `path`."""
 
-    # --- further methods: what some laws look at besides, where an implementation has it ---
+    # --- further methods, which some laws use in addition ---
 
     def design_rows(self, x: Array, knots: Array, k: int, nu: int) -> Array:
-        """Return what `dbasis` does, (n, m - k - 1), from the implementation's (sparse) design matrix."""
+        """Return the values of `dbasis`, (n, m - k - 1), from the implementation's (sparse) design matrix."""
 
     def refinement_matrix(self, knots: Array, finer: Array, k: int) -> Array:
         """Return A (m_finer - k - 1, m - k - 1) with ``coefficients on finer = A @ coefficients on knots``."""
@@ -267,7 +265,7 @@ class Adapter(Protocol):
         """Return the derivatives of the outputs by `x`, (n, n_out, n_in)."""
 
     def model(self, layers: Sequence[Layer]) -> Any:
-        """Return something that is called with samples, again and again, and from many threads at once."""
+        """Return a callable of samples, which is called repeatedly, and from many threads at once."""
 
     def state(self, model: Any) -> bytes:
         """Return all numbers of such a model."""
@@ -293,7 +291,7 @@ POLICIES: dict[str, tuple[str, ...]] = {
 
 
 def claims(adapter: Any, name: str) -> bool:
-    """Tell whether an adapter has a method, or declares something that is true.
+    """Return whether an adapter has a method, or declares an attribute that is true.
 
     >>> class Mine:
     ...     weights = False

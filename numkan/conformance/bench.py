@@ -1,7 +1,7 @@
-"""Where laws are tried: in this process, or in a child that may crash or hang without taking the report with it.
+"""Benches, on which laws are tried: in this process, or in a child process that may crash or hang.
 
-A *bench* has the adapter's name and scope, and judges one law on the cases of one seed. That of a child sends one
-message a law, and starts a new child where the old one has ended.
+A *bench* has the adapter's name and scope, and tries one law on the cases of one seed. The bench of a child process
+sends one message for each law, and starts a new child if the old one has ended.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ PROGRAM = "from numkan.conformance.child import serve; serve()"
 
 
 class Bench(Protocol):
-    """Where laws are tried."""
+    """A place to try laws."""
 
     name: str
     scope: Scope
 
     def judge(self, id: str, seed: int, examples: int) -> Result:
-        """Try a law on the cases of one seed, and return what came of it."""
+        """Try a law on the cases of one seed, and return the result."""
 
     def replay(self, id: str, example: dict[str, Any]) -> Result:
         """Try a law on one case, as plain numbers."""
@@ -111,7 +111,7 @@ class Child:
         return _ending(code)
 
     def close(self) -> None:
-        """End the process: let it go by itself, and stop it where it does not."""
+        """End the process: wait until it exits, and kill it if it does not."""
         process, self._process = self._process, None
         if process is None:
             return
@@ -133,7 +133,7 @@ class Child:
 
 
 def _ending(code: int) -> str:
-    """Say how a process ended."""
+    """Return how a process ended, in words."""
     if code == -getattr(signal, "SIGALRM", 0):
         return "the process hung, and no other thread of it could run,"
     if code < 0:
@@ -142,10 +142,10 @@ def _ending(code: int) -> str:
 
 
 def told(result: Result) -> dict[str, Any]:
-    """Return a result as what JSON knows."""
+    """Return a result as plain values for JSON."""
     return {**vars(result), "law": result.law.id}
 
 
 def result_of(answer: dict[str, Any]) -> Result:
-    """Return the result that was told."""
+    """Return the result of an answer."""
     return Result(**{**answer, "law": LAWS[answer["law"]]})

@@ -1,6 +1,6 @@
-"""What a law is checked on: one spline, one layer with samples for its grid, or one network with samples.
+"""The cases of laws: one spline, one layer with samples for its grid, or one network with samples.
 
-A case is plain numbers. It is written as JSON, and read again, without the library that found it.
+A case is plain numbers. It can be written as JSON and read again without the library that it came from.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ class GridCase:
 
     @property
     def layer(self) -> Layer:
-        """The layer. Its spline scales are powers of two, not 1: who forgets them, or takes them twice, is found."""
+        """The layer. Its spline scales are powers of two, not 1, so an error in their use is found."""
         ones = np.ones(self.coef.shape[:2], self.coef.dtype)
         scale_sp = np.where(np.indices(ones.shape).sum(axis=0) % 2, 0.5, 2.0).astype(ones.dtype)
         return Layer(self.grid, self.coef, 0 * ones, scale_sp, ones, self.k, "silu", self.extrapolate)
@@ -117,7 +117,7 @@ class NetworkCase:
 
     @property
     def exact(self) -> tuple[list[Layer], Array]:
-        """The same numbers in float64: what the slow twin gets."""
+        """The same numbers in float64, for the slow twin."""
         return [layer.astype(float) for layer in self.layers], self.x.astype(float)
 
     @property
@@ -136,7 +136,7 @@ class NetworkCase:
 
 AnyCase: TypeAlias = Case | GridCase | NetworkCase
 
-#: What laws are about, and the case that they get.
+#: The subjects of laws, and the class of their cases.
 CASES: dict[str, type[Any]] = {"splines": Case, "grids": GridCase, "networks": NetworkCase}
 
 

@@ -1,4 +1,4 @@
-"""The process that an adapter runs in where it is named, and not given: it imports it, and tries one law a message."""
+"""The child process for an adapter that is given by name: it imports the adapter, and tries one law a message."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["imported", "serve"]
 
 
 def imported(target: str) -> Any:
-    """Return what "package.module:name" stands for, or say why it cannot be had."""
+    """Return the object that "package.module:name" names; raise an error if it cannot be imported."""
     module, _, name = target.partition(":")
     if not module or not name:
         raise AdapterError(f"Argument `adapter` must look like package.module:name, not {target!r}.")
@@ -35,7 +35,7 @@ def imported(target: str) -> Any:
 def serve() -> None:
     """Answer questions, one a line of JSON, until there are no more.
 
-    What the adapter prints goes to the standard error, and it reads nothing: both ends are kept for the answers.
+    The adapter's output goes to the standard error, and its input is empty, because the kit uses both streams.
     """
     questions, answers = os.fdopen(os.dup(0), encoding="utf-8"), os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
@@ -58,7 +58,7 @@ def _say(answers: TextIO, answer: dict[str, Any]) -> None:
 
 
 def _answer(bench: Here, question: dict[str, Any]) -> dict[str, Any]:
-    """Try a law, and return what came of it."""
+    """Try a law, and return the result."""
     try:
         return told(bench.replay(**question) if "example" in question else bench.judge(**question))
     except AdapterError as error:

@@ -1,7 +1,7 @@
-"""The choices that a case is made of: given in part, drawn from a seed, and made simpler where a case breaks a law.
+"""The choices that a case is made of: given in part, drawn from a seed, and made simpler if a case breaks a law.
 
-Every choice is a tuple of integers from 0, which is the simplest, up. Choices stand in *streams*, one for each part of
-a case (its knots, its points, ...), so that a part can be cut short while the others stay as they are.
+Every choice is a tuple of integers from 0, which is the simplest, up. Choices form *streams*, one for each part of a
+case (its knots, its points, ...), so that a part can be shortened while the others stay as they are.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _BITS = 21  # of a number between two ends
 
 
 class Choices:
-    """Where choices come from; what makes a case asks for integers, options and numbers."""
+    """A source of choices, from which integers, options and numbers are made."""
 
     def entry(self, stream: str, *most: int) -> tuple[int, ...]:
         """Return the next choice of a stream, integers from 0 to `most`."""
@@ -56,7 +56,7 @@ def fraction(place: int) -> float:
 
 
 class Seeded(Choices):
-    """Choices that are given as far as they go, and drawn from there on; without a seed the simplest."""
+    """Choices that are given in part, and drawn beyond that; without a seed the simplest."""
 
     def __init__(self, seed: Sequence[int] | None, given: Given) -> None:
         self._rng = None if seed is None else np.random.default_rng(seed)
@@ -90,7 +90,7 @@ def simpler(streams: Streams, breaks: Callable[[Streams], Streams | None], tries
         search.lower()
 
 
-#: What an integer is lowered to: zero, half, the same without its highest bit, one less where it is small.
+#: The values that an integer is lowered to: zero, half, itself without its highest bit, and one less if it is small.
 _LOWER: tuple[Callable[[int], int], ...] = (
     lambda n: 0,
     lambda n: n >> 1,
@@ -153,6 +153,6 @@ class _Simpler:
 
 
 def _size(streams: Streams) -> tuple[int, int]:
-    """Return how many choices there are, and the sum of their bits: what becomes smaller."""
+    """Return the number of choices and the sum of their bits, which a simpler case lowers."""
     entries = [entry for stream in streams.values() for entry in stream]
     return len(entries), sum(number.bit_length() * 64 + number.bit_count() for entry in entries for number in entry)

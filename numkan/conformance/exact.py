@@ -1,10 +1,10 @@
-"""The oracle at the top of the ladder: B-splines in rational arithmetic, `fractions.Fraction` throughout.
+"""Exact B-splines in rational arithmetic, `fractions.Fraction` throughout.
 
-Floats are rational numbers, so that knots and points go in without any rounding: what comes out is *the* value. The
-conventions are those of the laws: the plain basis on the whole knot vector; 0/0 := 0 term by term; half-open spans,
-except that the domain [t_k, t_{G+k}] is closed, its right end belonging to the last non-empty span inside.
+Floats are rational numbers, so knots and points need no rounding, and the results are exact. The conventions are those
+of the laws: the plain basis on the whole knot vector; 0/0 := 0 term by term; half-open spans, except that the domain
+[t_k, t_{G+k}] is closed, its right end belonging to the last non-empty span inside.
 
-Written for being obviously right, from the recursion in de Boor's book (chapters IX and X), not for speed.
+The code follows the recursion in de Boor's book (chapters IX and X), and is written to be obviously right, not fast.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def open_span(x: Any, knots: Iterable[Any]) -> int:
 
 
 def left_span(x: Fraction, knots: Sequence[Fraction]) -> int:
-    """Return the index j of the span (t_j, t_{j+1}] that holds x: the one that a limit from the left sees."""
+    """Return the index j of the span (t_j, t_{j+1}] that holds x, for limits from the left."""
     return next((j for j in range(len(knots) - 1) if knots[j] < x <= knots[j + 1]), -1)
 
 

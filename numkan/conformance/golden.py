@@ -1,4 +1,4 @@
-"""Golden vectors: exact values and what they round to, as files that any language can read.
+"""Golden vectors: exact values and their roundings, as files that any language can read.
 
 Six files in the folder ``data`` beside this module, one a subject: ``basis``, ``derivatives``, ``insertion``,
 ``grid_update``, ``layer``, ``network``. They were computed in rational arithmetic; nothing in them has been rounded
@@ -78,7 +78,7 @@ _PRECISION = {"float64": (53, -1022), "float32": (24, -126)}
 
 @dataclass(frozen=True)
 class Numbers:
-    """An array of exact numbers, with what they round to and the bound on an error in them."""
+    """An array of exact numbers, with their roundings and the bound on an error in them."""
 
     shape: tuple[int, ...]
     exact: tuple[Fraction, ...]
@@ -116,7 +116,7 @@ def load(subject: str) -> tuple[Vector, ...]:
     Raises
     ------
     ValueError
-        If there is no such subject, or the file is not what it was when it was written.
+        If there is no such subject, or the file has been changed since it was written.
 
     Examples
     --------
@@ -129,7 +129,7 @@ def load(subject: str) -> tuple[Vector, ...]:
 
 
 def parse(data: bytes, name: str) -> tuple[Vector, ...]:
-    """Return the vectors in the bytes of a file called `name`, or say what is wrong with it."""
+    """Return the vectors in the bytes of a file called `name`; raise an error if it is damaged."""
     seals = _SEAL.findall(data)
     if len(seals) != 1:
         raise ValueError(f"File `{name}` must have one SHA-256 checksum, not {len(seals)}.")

@@ -1,4 +1,4 @@
-"""Where knots go over samples: the rule of each flavour, and numkan's in full."""
+"""Rules for knots over samples: that of each flavour, and numkan's in full."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numkan.conformance.adapter import Array
 
 __all__ = ["dyadic_grid", "grid_from_samples", "interior_knots", "padding_steps"]
 
-#: By how much the even knots reach beyond the samples; an absolute number.
+#: The distance by which uniform knots extend beyond the samples, in the units of the samples.
 MARGIN = {"numkan": 0.0, "pykan": 0.0, "efficient-kan": 0.01, "jaxkan": 0.01}
 
 

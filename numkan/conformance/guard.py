@@ -1,4 +1,4 @@
-"""An adapter under guard: every call is watched, and what is wrong with it is said in one sentence.
+"""A guard around an adapter: it checks every call, and describes a fault in one sentence.
 
 A guarded method that raises, writes to its arguments, returns a view of one, or returns something of another type or
 shape than :mod:`numkan.conformance.adapter` asks for, breaks the law that called it.
@@ -20,7 +20,7 @@ __all__ = ["Guard"]
 
 
 class Guard:
-    """What laws get in an adapter's place; it has the same methods, and None for what is not declared."""
+    """An adapter's proxy, which laws get: it has the same methods, and None for undeclared attributes."""
 
     def __init__(self, adapter: Any) -> None:
         self._adapter = adapter
@@ -60,7 +60,7 @@ class Guard:
                         array[...] = old
             require(not any(changed), f"`{name}` wrote to its arguments")
             _check_result(name, args, result)
-            # what a returned layer has kept of the given one is no concern: nobody writes to layers
+            # a returned layer may share memory with the given one, because nothing writes to layers
             new = _arrays([(r.grid, r.coef) if isinstance(r, Layer) else r for r in _listed(result)])
             shared = any(np.shares_memory(one, other) for one in new for other in given if one.size and other.size)
             exempt = name in ("update_grid", "refine", "save", "load", "model", "state", "set_threads")
@@ -133,7 +133,7 @@ def _due(name: str, args: tuple[Any, ...]) -> Any:
 
 
 def _check_result(name: str, args: tuple[Any, ...], result: Any) -> None:
-    """Break the law where a result has another type or shape than is due."""
+    """Break the law if a result has the wrong type or shape."""
     due = _due(name, args)
     if name in ("update_grid", "refine"):
         _check_layer(name, result)
@@ -162,7 +162,7 @@ def _is_pair(value: Any) -> bool:
     return isinstance(value, tuple) and len(value) == 2
 
 
-#: What else methods return: a test, and in words.
+#: The other results of methods: a test, and a description.
 _TYPES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "fit_rank": (lambda value: isinstance(value, int | np.integer), "an integer"),
     "network_loss": (

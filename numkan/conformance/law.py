@@ -2,7 +2,7 @@
 
 A check takes an adapter and a case, and raises :class:`Broken` where the case breaks the law. It knows nothing of
 Hypothesis, of reports, or of numkan. In tolerances, eps is the spacing of 1 of the dtype (2.2e-16, 1.2e-7), M the
-largest magnitude of a knot and h the smallest positive gap between the knots that bear on a point.
+largest magnitude of a knot and h the smallest positive gap between the knots that affect a point.
 """
 
 from __future__ import annotations
@@ -50,9 +50,9 @@ class Law:
     tolerance: str
     reference: str
     check: Check
-    about: str  # "splines", "grids" or "networks": which case it gets
-    needs: tuple[str, ...] = ("basis",)  # methods and claims without which it is not claimed
-    policies: tuple[str, ...] = ()  # declarations without which it fails
+    about: str  # "splines", "grids" or "networks": the kind of its cases
+    needs: tuple[str, ...] = ("basis",)  # methods and claims that it needs; without them it is "not claimed"
+    policies: tuple[str, ...] = ()  # declarations that it needs; without them it fails
     knots: str = "as given"  # "uneven", "repeated" or "of any ends" where the check makes such knots out of any
 
 
@@ -75,7 +75,7 @@ class Broken(AssertionError):
 
 
 class Raised(Broken):
-    """A method raised an exception, `error`, where none is due."""
+    """A method raised an exception, `error`, that the law does not allow."""
 
     def __init__(self, message: str, error: Exception) -> None:
         super().__init__(message)
@@ -95,7 +95,7 @@ def complaint(call: Callable[[], Any]) -> Exception | None:
     return None
 
 
-# --- how close a check came to its bound --------------------------------------------------------------------------
+# --- errors in units of their bounds ------------------------------------------------------------------------------
 
 _ratios: ContextVar[list[float] | None] = ContextVar("ratios", default=None)
 

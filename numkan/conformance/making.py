@@ -1,4 +1,4 @@
-"""The cases of the standard run: all pairs of what there is, by construction, and further ones drawn from the seed.
+"""The cases of the standard run: by construction all pairs of levels of any two factors, and further ones at random.
 
 The cases of a law depend on the adapter's scope and on the seed, on nothing else; laws about the same thing share them.
 """
@@ -27,7 +27,7 @@ _MAKERS: dict[str, Callable[[Choices, Scope], tuple[Any, dict[str, str]]]] = {
 
 @dataclass(frozen=True)
 class Made:
-    """A case, the choices that it is made of, and what kind it is of."""
+    """A case, the choices that it is made of, and its kind."""
 
     case: Any
     choices: Streams
@@ -35,7 +35,7 @@ class Made:
 
 
 def made_of(about: str, scope: Scope, given: Given, seed: Sequence[int] | None = None) -> Made:
-    """Return the case of some choices; what they do not say is drawn, or, without a seed, the simplest."""
+    """Return the case of some choices; further choices are drawn, or without a seed the simplest."""
     choices = Seeded(seed, given)
     case, facts = _MAKERS[about](choices, scope)
     return Made(case, choices.made, facts)
@@ -43,7 +43,7 @@ def made_of(about: str, scope: Scope, given: Given, seed: Sequence[int] | None =
 
 @lru_cache(maxsize=12)
 def cases_of(about: str, scope: Scope, seed: int, examples: int) -> tuple[Made, ...]:
-    """Return what laws about splines, grids or networks are tried on: the design, and `examples` drawn cases."""
+    """Return the cases of laws about splines, grids or networks: the design, and `examples` drawn cases."""
     rows = _design(about, scope)
     drawn = [_free(about, rows, number) for number in range(examples)]
     return tuple(made_of(about, scope, given, (seed, number)) for number, given in enumerate((*rows, *drawn)))
@@ -69,7 +69,7 @@ def summary(made: Sequence[Made]) -> str:
 
 @cache
 def _design(about: str, scope: Scope) -> tuple[Given, ...]:
-    """Return what is given of each case, cheap cases first."""
+    """Return the given choices of each case, cheap cases first."""
     if about == "splines":
         kinds = spline_cases.kinds_of_knots(scope)
         factors = {"knots": len(kinds), "degree": len(scope.degrees), "dtype": len(scope.dtypes)}
@@ -89,7 +89,7 @@ def _rows(factors: dict[str, int]) -> tuple[Given, ...]:
 
 
 def _all_points(scope: Scope) -> Given:
-    """Return what gives a point of every kind, inside and anywhere, and two more."""
+    """Return the choices for a point of every kind, inside and anywhere, and two more."""
     streams = {"inside": spline_cases.INSIDE, "anywhere": spline_cases.ANYWHERE}
     if not scope.outside:
         streams = {"inside": spline_cases.INSIDE, "inside too": spline_cases.INSIDE}
@@ -115,5 +115,5 @@ def _in_every_shape(rows: tuple[Given, ...]) -> Iterator[Given]:
 
 
 def _free(about: str, rows: Sequence[Given], number: int) -> Given:
-    """Return what is given of a case that is drawn: of networks the combination of some row, and a small shape."""
+    """Return the given choices of a case at random: for networks the combination of some row, and a small shape."""
     return {**rows[number % len(rows)], "shape": [(0,)]} if about == "networks" else {}

@@ -1,8 +1,8 @@
-"""Two calls that meet: one stands still before a line of Python until the other has come and gone.
+"""Two overlapping calls: one is stopped before a line of Python until the other has run.
 
-A race whose window is one statement wide is hardly ever hit by threads that merely run at the same time. Here the first
-call is stopped before a chosen line, whatever module that is in; the second runs from end to end; the first goes on.
-Code that holds a lock there makes the second wait, and is let go after a moment.
+Threads that merely run at the same time hardly ever hit a race whose window is one statement wide. Here the first call
+is stopped before a chosen line, in any module; the second runs from beginning to end; then the first continues. If the
+first one holds a lock there, the second waits for it, and the first continues after a moment.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def count_lines(call: Callable[[], Any]) -> int:
 
 
 def meet(first: Callable[[], Any], second: Callable[[], Any], line: int) -> tuple[Any, Any]:
-    """Return the results of two calls, the first of which stands still before its line while the second runs."""
+    """Return the results of two calls, the first of which is stopped before its line while the second runs."""
     there, done = threading.Event(), threading.Event()
     found: dict[str, Any] = {}
     errors: list[BaseException] = []

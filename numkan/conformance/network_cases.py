@@ -1,4 +1,4 @@
-"""How the cases of laws about networks are made: layers on uneven knots, of every shape that code has to cope with."""
+"""The cases of laws about networks: layers on non-uniform knots, of every shape that code has to handle."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ EVERYTHING = Scope()
 #: Kinds of shapes, cheap ones first.
 SHAPES = ("small", "large numbers", "deep", "fine", "wide", "many rows")
 
-#: What is given of the largest of each shape.
+#: The given choices of the largest case of each shape.
 LARGEST: dict[str, dict[str, list[tuple[int | None, ...]]]] = {
     "deep": {"depth": [(None,), (1,)]},
     "fine": {"fine": [(0,)]},
@@ -83,7 +83,7 @@ def _large(case: NetworkCase, size: float) -> NetworkCase:
 def _with_steady_rows(case: NetworkCase) -> NetworkCase:
     """Return a case with steady rows in place of those where rounding decides on which side of a knot a node is.
 
-    Most laws can say nothing of such a row, and pass over a case that has one.
+    Most laws do not apply to such a row, and skip a case that has one.
     """
     steady = steady_rows(case)
     if steady.all() or not steady.any():

@@ -49,7 +49,7 @@ def numbers_of(layer: KANLayer) -> Layer:
 
 
 class Numkan:
-    """numkan, with all that laws can ask."""
+    """numkan, with all methods that laws use."""
 
     name, version = "numkan", numkan.__version__
     dtype = ("float64", "float32")

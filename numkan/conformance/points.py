@@ -1,4 +1,4 @@
-"""What laws of splines derive from a case: points to probe, spans, resolutions, cleaner or mirrored knots."""
+"""Points and knots that laws of splines derive from a case: probes, spans, resolutions, other knots."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def resolution(case: Case, x: Array) -> Array:
 def clamped(case: Case) -> Case:
     """Return as many knots of the case, simple ones inside and its ends k + 1 times; coefficients and points follow."""
     inner = np.unique(interior(case))
-    while len(inner) < len(interior(case)):  # what coincided goes where there is most room
+    while len(inner) < len(interior(case)):  # knots that coincided are put into the widest gaps
         place = int(np.argmax(np.diff(inner)))
         middle = inner[place] + (inner[place + 1] - inner[place]) / 2
         if middle in inner:
@@ -136,7 +136,7 @@ def curve(impl: Any, x: Array, knots: Array, coef: Array, k: int) -> Any:
 
 
 def sign_changes(numbers: Array, dead_band: float = 0.0) -> int:
-    """Return the strict sign changes of a sequence; what lies in the dead band counts as zero."""
+    """Return the strict sign changes of a sequence; values in the dead band count as zero."""
     signs = np.sign(numbers[np.abs(numbers) > dead_band])
     return int(np.count_nonzero(signs[1:] != signs[:-1]))
 
@@ -154,5 +154,5 @@ def with_more_knots(case: Case, count: int, simple: bool = False) -> list[float]
 
 
 def too_many_repeats(knots: Array, k: int) -> bool:
-    """Tell whether a knot occurs more than k + 1 times: a function with empty support, insertion undefined."""
+    """Return whether a knot occurs more than k + 1 times: a function has empty support, and insertion is undefined."""
     return bool(np.unique(knots, return_counts=True)[1].max() > k + 1)

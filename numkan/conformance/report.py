@@ -1,4 +1,4 @@
-"""What came of a check: one result a law, and the report of all, as text, as JSON and as Markdown."""
+"""The result of a check for each law, and the report of all, as text, as JSON and as Markdown."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ class Report:
 
     @property
     def counts(self) -> dict[str, int]:
-        """How many laws have each outcome."""
+        """The number of laws with each outcome."""
         found = Counter(result.outcome for result in self.results)
         return {outcome: found[outcome] for outcome in (PASS, FAIL, KNOWN, NOT_CLAIMED)}
 
@@ -87,7 +87,7 @@ class Report:
 
     @property
     def ok(self) -> bool:
-        """Whether all claimed laws hold, but those that are known not to."""
+        """Whether all claimed laws hold, except those that are known to fail."""
         return not self.failed
 
     @property
@@ -110,7 +110,7 @@ class Report:
         return "\n".join([*head, *lines, "", self.total])
 
     def plain(self) -> dict[str, Any]:
-        """Return the report as what JSON knows; an infinite error is the text "inf"."""
+        """Return the report as plain values for JSON; an infinite error is the text "inf"."""
         return {
             "format": FORMAT,
             "adapter": self.adapter,
@@ -149,7 +149,7 @@ class Report:
 
 
 def environment(**more: Any) -> dict[str, Any]:
-    """Return what a result may depend on: versions, machine, BLAS, threads; and `more`."""
+    """Return the environment of a run: versions, machine, BLAS, threads; and `more`."""
 
     def version(name: str) -> str:
         try:

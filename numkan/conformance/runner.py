@@ -1,4 +1,4 @@
-"""Check an adapter: each law on many cases, the failing ones made small; in time, and without trust in the adapter."""
+"""Check an adapter: each law on many cases, failing ones made small, with time limits and without trust."""
 
 from __future__ import annotations
 
@@ -48,22 +48,22 @@ def check(
     Parameters
     ----------
     adapter : object or str
-        Whatever has the methods and policies of :mod:`numkan.conformance.adapter`; a class is called first. Or the
-        text "package.module:name": it is then imported in a child process, where a crash or a call that hangs fails
-        one law, and the others are tried all the same.
+        An object with the methods and policies of :mod:`numkan.conformance.adapter`, or a class, which is called first.
+        Or the text "package.module:name": it is then imported in a child process, where a crash or a call that hangs
+        fails one law, and the others are tried nevertheless.
     only : iterable of str
         Ids of laws, or patterns such as ``"P-*"``; without it, all.
     soak : float
-        Seconds to go on with ever new cases. Without it every law gets one round of cases, the same ones every time.
+        Seconds to continue with new cases. By default every law gets one round of cases, always the same ones.
     seed : int
-        Where cases begin; the soak mode goes on with seed + 1, seed + 2, and so on.
+        Seed of the cases; the soak mode continues with seed + 1, seed + 2, and so on.
     examples : int
         Cases that are drawn for each law and round, beside those that hold all pairs of degrees, dtypes, kinds of
         knots and so on.
     timeout : float
         Seconds that one call of the adapter may take.
     known : mapping of str to str
-        Laws that are known to fail, and why. One that holds after all is a failure of its own.
+        Laws that are known to fail, with reasons. If one of them holds, that is a failure too.
 
     Returns
     -------
@@ -94,7 +94,7 @@ def check(
 def examined(
     bench: Bench, laws: list[Law], *, soak: float, seed: int, examples: int, known: Mapping[str, str]
 ) -> Report:
-    """Return the report of some laws on a bench; :func:`check` says what the options mean."""
+    """Return the report of some laws on a bench; see :func:`check` for the options."""
     start = time.monotonic()
     found: dict[str, Result] = {}
     rounds = 0
@@ -117,7 +117,7 @@ def examined(
 
 
 def bench_of(adapter: Any, timeout: float) -> AbstractContextManager[Bench]:
-    """Return where an adapter is tried: in a child process if it is named, in this one if it is given."""
+    """Return the bench of an adapter: a child process for a name, this process for an object."""
     if not isinstance(timeout, int | float) or not 0 < timeout < np.inf:
         raise ValueError(f"Argument `timeout` must be a positive number of seconds, not {timeout!r}.")
     return Child(adapter, timeout) if isinstance(adapter, str) else contextlib.nullcontext(Here(adapter, timeout))
@@ -131,7 +131,7 @@ class Here:
         self.name, self._guard, self.scope = opened(adapter, timeout, alive)
 
     def judge(self, id: str, seed: int, examples: int) -> Result:
-        """Try a law on the cases of one seed, and return what came of it."""
+        """Try a law on the cases of one seed, and return the result."""
         return judge(LAWS[id], self._guard, self.scope, seed, examples, self._timeout)
 
     def replay(self, id: str, example: dict[str, Any]) -> Result:
@@ -143,7 +143,7 @@ class Here:
 
 
 def opened(adapter: Any, timeout: float = 60.0, alive: Callable[[], object] = lambda: None) -> tuple[str, Guard, Scope]:
-    """Return an adapter's name, the adapter under guard, and its scope; say so where it cannot be used."""
+    """Return an adapter's name, the adapter under guard, and its scope; raise an error if it cannot be used."""
     if isinstance(adapter, type):
         adapter = adapter()
     if not callable(getattr(adapter, "basis", None)):
@@ -176,7 +176,7 @@ def _name(adapter: Any) -> str:
 
 
 def selected(only: Iterable[str]) -> list[Law]:
-    """Return the laws that some patterns name; all, where there are none."""
+    """Return the laws that some patterns name; all of them without patterns."""
     patterns = [only] if isinstance(only, str) else list(only)
     for pattern in patterns:
         if not fnmatch.filter(LAWS, pattern):
@@ -188,7 +188,7 @@ def selected(only: Iterable[str]) -> list[Law]:
 
 
 def judge(law: Law, guard: Guard, scope: Scope, seed: int, examples: int, timeout: float) -> Result:
-    """Try a law on cases of one seed, and return what came of it."""
+    """Try a law on cases of one seed, and return the result."""
     unclaimed = _unclaimed(law, guard, scope)
     if unclaimed:
         return Result(law, NOT_CLAIMED, message=unclaimed)
@@ -201,7 +201,7 @@ def judge(law: Law, guard: Guard, scope: Scope, seed: int, examples: int, timeou
 
 
 def _unclaimed(law: Law, guard: Guard, scope: Scope) -> str:
-    """Why a law is not claimed; empty where it is."""
+    """Return the reason why a law is not claimed; empty if it is."""
     missing = [name for name in law.needs if not claims(guard, name)]
     if missing:
         return f"needs {', '.join(f'`{name}`' for name in missing)}"
@@ -214,7 +214,7 @@ def _unclaimed(law: Law, guard: Guard, scope: Scope) -> str:
     return ""
 
 
-#: How much longer than a call what lies between calls may take: the kit's own arithmetic, on a machine that is busy.
+#: Factor on the time limit of a call for the time between calls: the kit's own arithmetic, on a busy machine.
 BETWEEN = 10
 
 
@@ -250,10 +250,10 @@ class _Trial:
 
 
 def _in_time(action: Callable[[], None], guard: Guard, timeout: float, when: str) -> None:
-    """Run an action in a thread of its own, and say so where a call of the adapter does not come back.
+    """Run an action in a thread of its own, and raise an error if a call of the adapter does not return.
 
-    What goes on between calls is no fault of the adapter's, unless something that it has made, a model, hangs there.
-    Nothing can stop such a call; its thread is left behind, and ends with the process.
+    A delay between calls is not the adapter's fault, unless a model that it has made hangs. Such a call cannot be
+    stopped; its thread runs until the process ends.
     """
     raised: list[BaseException] = []
 
@@ -307,7 +307,7 @@ def _joined(before: Result | None, now: Result) -> Result:
 
 
 def replay(adapter: Any, report: Mapping[str, Any], timeout: float = 60.0) -> Report:
-    """Run the failing examples of a report (read from its JSON) again, without Hypothesis; return what comes of them.
+    """Run the failing examples of a report (read from its JSON) again, without Hypothesis; return the new report.
 
     Examples
     --------
@@ -334,6 +334,6 @@ def replay(adapter: Any, report: Mapping[str, Any], timeout: float = 60.0) -> Re
 
 
 def _quietly(trial: _Trial, case: Any) -> None:
-    """Try a case; what it breaks is in the trial's result."""
+    """Try a case; a broken law is recorded in the trial."""
     with contextlib.suppress(Broken):
         trial(case)

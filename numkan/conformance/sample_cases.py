@@ -1,4 +1,4 @@
-"""How the cases of laws about grids are made: samples of every kind that data have, and a layer that they come to."""
+"""The cases of laws about grids: samples with every kind of distribution, and a layer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an adapter may be asked: its declared policies, checked, and what cases they leave."""
+"""The scope of an adapter: its declared policies, checked, and the cases that they allow."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class AdapterError(Exception):
 
 @dataclass(frozen=True)
 class Scope:
-    """What cases may hold. The defaults are everything."""
+    """The range of cases. The defaults allow everything."""
 
     dtypes: tuple[str, ...] = ("float64", "float32")
     degrees: tuple[int, ...] = tuple(DEGREES)
@@ -109,7 +109,7 @@ def natural(adapter: Any, name: str, least: int) -> int:
 
 
 def scope_of(adapter: Any) -> Scope:
-    """Return what cases an adapter's policies leave; what is not declared is not made use of."""
+    """Return the cases that an adapter's policies allow; features that are not declared are not used."""
     one = {name: (declared(adapter, name) or ("",))[0] for name in POLICIES}
     layers = ("fade", "clamp", "linear", "continue", "zero", "polynomial")
     inherited = one["extrapolation"] if one["extrapolation"] in layers else "fade"

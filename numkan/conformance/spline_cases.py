@@ -1,4 +1,4 @@
-"""How the cases of laws about splines are made: knots of every kind, points of every kind, coefficients.
+"""The cases of laws about splines: knots of every kind, points of every kind, coefficients.
 
 Knots are made from gaps: ratios, repeats, tiny gaps, offsets, padding.
 """
@@ -32,7 +32,7 @@ KNOTS = (
     "a hundred intervals",
 )
 REPEATED = ("clamped", "repeated", "k times", "doubled end")
-#: For those who take nothing but even knots.
+#: For implementations of uniform knots only.
 EVEN_KNOTS = ("one interval", "uniform", "far from zero", "negative", "a hundred intervals")
 
 #: Kinds of points of the domain, and of those that may be anywhere.
@@ -54,7 +54,7 @@ _TINY = {"float64": 1e-12, "float32": 1e-5}
 
 
 def spline(choices: Choices, scope: Scope) -> tuple[Case, dict[str, str]]:
-    """Return all that a law of splines needs, and what kind it is of."""
+    """Return the case of a law of splines, and its kind."""
     k = choices.pick("degree", scope.degrees)
     dtype = np.dtype(choices.pick("dtype", scope.dtypes))
     kind = choices.pick("knots", kinds_of_knots(scope))
@@ -126,7 +126,7 @@ def _even(choices: Choices, G: int, k: int, dtype: str, kind: str, dyadic: bool)
 
 
 def _from_gaps(choices: Choices, G: int, k: int, dtype: str, kind: str) -> Array:
-    """Knots whose gaps are what the kind says."""
+    """Return knots with gaps of a kind."""
     gaps = _gaps(choices, G, k, dtype, kind)
     if not gaps[k : k + G].any():
         gaps[k + choices.integer("gap of some length", 0, G - 1)] = 1.0

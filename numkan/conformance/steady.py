@@ -1,6 +1,6 @@
-"""Where rounding must not decide: hidden activations that lie beside a knot, on which side of it is a matter of bits.
+"""Steady samples: rounding does not move any of their hidden activations to the other side of a knot.
 
-Outputs may jump there, or their derivatives, and no law of a whole network can hold.
+Outputs or their derivatives may jump at a knot, so laws of whole networks hold for steady samples only.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ __all__ = ["breaks", "is_steady", "steady_rows"]
 
 
 def breaks(layer: Layer) -> Array:
-    """Return where curves may lack derivatives: knots, and where policies change (n_in, ...)."""
+    """Return the points where curves may lack derivatives: knots, and the break points of policies (n_in, ...)."""
     low, high = layer.grid[:, [layer.k]], layer.grid[:, [-1 - layer.k]]
     reach = 0.03 * (high - low)
     return np.concatenate([layer.grid, low - reach, high + reach], axis=1)
 
 
 def steady_rows(case: NetworkCase) -> Array:
-    """Tell for each sample whether its hidden activations stay in their pieces when they are off by rounding."""
+    """Return for each sample whether its hidden activations stay in their pieces under rounding errors."""
     layers, x = case.exact
     steady = np.ones(len(x), bool)
     acts, gathered = twin.activations(layers, x), twin.sizes(layers, x)
@@ -33,5 +33,5 @@ def steady_rows(case: NetworkCase) -> Array:
 
 
 def is_steady(case: NetworkCase) -> bool:
-    """Tell whether all samples are steady."""
+    """Return whether all samples are steady."""
     return bool(steady_rows(case).all())

@@ -1,4 +1,4 @@
-"""The pytest door: ``pytest --pyargs numkan.conformance --adapter package.module:adapter``, one test a law."""
+"""The laws as tests: ``pytest --pyargs numkan.conformance --adapter package.module:adapter``, one test a law."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from numkan.conformance.scope import AdapterError
 
 @pytest.fixture(scope="session")
 def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
-    """Return a process in which what ``--adapter`` names, in the current folder or installed, is tried."""
+    """Return a process for the adapter that ``--adapter`` names, in the current folder or installed."""
     target = request.config.getoption("--adapter", default=None)
     if target is None:
         pytest.skip("no adapter: give one with --adapter package.module:name")
@@ -33,7 +33,7 @@ def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
 
 @pytest.fixture(scope="session")
 def known(request: pytest.FixtureRequest) -> dict[str, str]:
-    """Return what the file of ``--known`` lists."""
+    """Return the laws that the file of ``--known`` lists."""
     path = request.config.getoption("--known", default=None)
     return read_known(path) if path else {}
 

@@ -1,10 +1,11 @@
 """Slow twins of splines, layers, networks and losses: NumPy from the definitions, vectorised over everything.
 
 They are complex-safe: branches look at the real part only, so that f(x + 1e-30 i) gives a derivative without
-cancellation. *Features* are what a layer is linear in: its G + k basis functions and the base function, side by side.
+cancellation. *Features* are the functions of x that a layer is linear in: its G + k basis functions and the base
+function.
 
-*Sizes* are the yardstick of every comparison: the sums of the magnitudes of the terms that a result is made of, each
-hidden activation counting with the size that it has gathered itself.
+*Sizes* are the scale of every comparison: the sums of the magnitudes of the terms of a result, where a hidden
+activation counts with its own size.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ __all__ = [
     "unpack_gradient",
 ]
 
-STEP = 1e-30  # of the complex step: its square vanishes beside anything
+STEP = 1e-30  # of the complex step: its square vanishes beside any other term
 
 
 # --- the basis ----------------------------------------------------------------------------------------------------
@@ -118,7 +119,7 @@ def basis(x: Any, grid: Any, k: int, extrapolate: str, nu: int = 0, sizes: bool 
 
 
 def _reach(extrapolate: str) -> float:
-    """Return how far the end polynomial goes on, in lengths of the domain."""
+    """Return how far the end polynomial is used, in lengths of the domain."""
     return {"continue": 0.03, "polynomial": 1e300}.get(extrapolate, 0.0)
 
 

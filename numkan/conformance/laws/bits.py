@@ -1,4 +1,4 @@
-"""Laws of bits: what must not depend on batches, threads, containers, calls or files."""
+"""Laws of bits: results that do not depend on batches, threads, containers, calls or files."""
 
 # ruff: noqa: D401 - the docstring of a law is its statement
 

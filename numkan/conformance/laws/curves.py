@@ -1,4 +1,4 @@
-"""Laws of splines: what coefficients say about curves, integrals, and what insertion keeps."""
+"""Laws of curves: their relation to coefficients, integrals, and knot insertion."""
 
 # ruff: noqa: D401 - the docstring of a law is its statement
 

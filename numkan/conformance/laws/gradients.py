@@ -1,9 +1,8 @@
 """Laws of outputs, gradients, Jacobians and their products.
 
-Sizes are those of :mod:`numkan.conformance.twin`: sums of the magnitudes of the terms, hidden activations with what
-they have gathered. A term is a product of a dozen rounded numbers, so bounds are 64 eps of a size. Where outputs are
-asked of networks, hidden activations must stay in their pieces when they are off by rounding: on a knot where a
-function or its derivative jumps, rounding decides the side, and no law can hold.
+Sizes are those of :mod:`numkan.conformance.twin`: sums of the magnitudes of the terms, including those of hidden
+activations. A term is a product of a dozen rounded numbers, so bounds are 64 eps of a size. For networks, rounding must
+not move a hidden activation into another piece: at a knot where a function or its derivative jumps, no law could hold.
 """
 
 # ruff: noqa: D401 - the docstring of a law is its statement
@@ -77,7 +76,7 @@ def layer_outputs(impl: Any, case: NetworkCase) -> None:
     needs=("network_forward",),
 )
 def network_outputs(impl: Any, case: NetworkCase) -> None:
-    """A network's outputs are those of its layers, one behind the other."""
+    """A network's outputs are those of its layers, one after the other."""
     if not is_steady(case):
         return
     layers, x = case.exact

@@ -82,14 +82,14 @@ def counted(A: Array, eps: float) -> tuple[Array, bool]:
 
 
 def slack(A: Array, y: Array, used: Array, eps: float) -> float:
-    """Return how far rounding may move the coefficients of a fit: like kappa, and its square times the residual."""
+    """Return a bound on the rounding errors of a fit's coefficients: like kappa, and its square times the residual."""
     truth = np.linalg.lstsq(A, y, rcond=500 * eps)[0]
     left = np.linalg.norm(A @ truth - y, axis=0).max()
     return float(64 * eps * used[0] / used[-1] * (abs(truth).max() + left / used[-1]))
 
 
 def _has_width(case: GridCase, grid: Array) -> Array:
-    """Tell which inputs have finite knots, and a domain of positive length."""
+    """Return which inputs have finite knots, and a domain of positive length."""
     return np.asarray(np.isfinite(grid).all(axis=1) & (grid[:, case.k] < grid[:, case.k + case.G]))
 
 

@@ -1,4 +1,4 @@
-"""Laws of NaN and infinity in curves, layers and networks: they go where their sample goes, and nowhere else."""
+"""Laws of NaN and infinity in curves, layers and networks: they affect the results of their own sample only."""
 
 # ruff: noqa: D401 - the docstring of a law is its statement
 

@@ -1,4 +1,4 @@
-"""Laws of what a network is made of: edges add up, nodes have no order, what is masked is not there."""
+"""Laws of the structure of networks: edges add up, the order of nodes is arbitrary, masked parts have no effect."""
 
 # ruff: noqa: D401 - the docstring of a law is its statement
 
@@ -46,7 +46,7 @@ def edges_add(impl: Any, case: NetworkCase) -> None:
 
 
 def _reordered(layers: list[Layer], depth: int, order: Array) -> list[Layer]:
-    """The nodes behind layer `depth` in another order: its outputs, and the inputs of the next layer."""
+    """Return layers with the nodes after layer `depth` in another order: its outputs, and the next layer's inputs."""
     out = list(layers)
     outputs = {name: getattr(layers[depth], name)[:, order].copy() for name in (*KINDS, "mask")}
     out[depth] = layers[depth].replace(**outputs)
@@ -97,7 +97,7 @@ def pruned(impl: Any, case: NetworkCase) -> None:
     masked = impl.network_forward(layers, case.x)
     bound = 64 * case.eps * twin.sizes([layer.astype(float) for layer in layers], case.x.astype(float))[-1]
     other = [layer.replace(coef=np.where(layer.mask[:, :, None] == 0, 7, layer.coef)) for layer in layers]
-    alike(impl, impl.network_forward(other, case.x), masked, bound, "other numbers behind the mask")
+    alike(impl, impl.network_forward(other, case.x), masked, bound, "other numbers under the mask")
     for depth in range(len(layers) - 1):
         if layers[depth].n_out > 1:
             layers = _reordered(layers, depth, np.arange(1, layers[depth].n_out))
