@@ -21,7 +21,8 @@ __all__ = ["KAN", "Huber", "KANLayer", "SplineBasis", "get_threads", "search", "
 
 __version__ = "0.1.0"
 
-#: Where the public names live. They are imported at the first use of one of them: ``numkan --help`` needs none.
+#: The modules of the public names. They are imported at the first use of any name, because ``numkan --help`` needs
+#: none.
 _HOMES = {
     "Huber": "numkan.model.losses",
     "KAN": "numkan.kan",
@@ -45,7 +46,7 @@ sys.modules[__name__].__class__ = _Package
 
 
 def __getattr__(name: str) -> Any:
-    """Import all public names, and with them the packages that they are made of, where one is not there yet."""
+    """Import all public names, and with them their packages, at the first use of one of them."""
     if not name.startswith("_"):
         for public, home in _HOMES.items():
             globals()[public] = getattr(import_module(home), public)

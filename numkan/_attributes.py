@@ -1,4 +1,4 @@
-"""Attributes that a class does not have cannot be set: a misspelled one would change nothing, in silence."""
+"""Protection from misspelled attributes: setting one that a class does not have is an error."""
 
 from __future__ import annotations
 
@@ -11,9 +11,8 @@ __all__ = ["KnownAttributes"]
 class KnownAttributes:
     """A base class whose instances refuse public attributes that their class does not have.
 
-    A class has what its body, or that of a class it derives from, defines or annotates. So a subclass that keeps
-    something of its own says so in its body, for instance ``history: list[float]``. Names that begin with an underscore
-    are free.
+    A class has the attributes that its body, or that of a base class, defines or annotates. So a subclass declares its
+    own attributes in its body, for instance ``history: list[float]``. Names that begin with an underscore are free.
     """
 
     if not TYPE_CHECKING:  # for type checkers, a class that has this method takes any attribute
@@ -25,7 +24,7 @@ class KnownAttributes:
             object.__setattr__(self, name, value)
 
     def _hint(self, name: str) -> str:
-        """Return what may help with an unknown name, with a space before it, or nothing."""
+        """Return a hint for an unknown name, with a space before it, or an empty string."""
         cls = type(self)
         known = [known for known in {*dir(cls), *_annotated(cls)} if not known.startswith("_")]
         near = difflib.get_close_matches(name, sorted(known), n=1, cutoff=0.6)

@@ -1,11 +1,11 @@
-"""One thread of BLAS while numkan calls it: matrices are small here, and threads cost more than they bring.
+"""One thread of BLAS while numkan calls it: matrices are small here, and more threads cost more than they save.
 
 On a busy machine a call of a few microseconds waits for threads that have no core: a fit took fifty times as long
-beside two other processes. And what BLAS sums up depends on the number of its threads in the last bits.
+beside two other processes. The last bits of a sum in BLAS also depend on the number of its threads.
 
 Most libraries have one setting for the process. The first thread of Python that enters saves and limits it, the last
 one that leaves restores it. OpenMP and MKL have one for each thread of Python, which saves and restores its own. Other
-callers of BLAS in the process have one thread meanwhile too. Accelerate (macOS) has no such setting and stays as it is.
+callers of BLAS in the process have one thread meanwhile too. Accelerate (macOS) has no such setting and is left alone.
 """
 
 from __future__ import annotations
@@ -48,9 +48,9 @@ def _libraries() -> _Libraries:
 
 @contextmanager
 def one_blas_thread() -> Iterator[None]:
-    """Let BLAS have one thread inside; then give back what the user had. It may be nested, and entered by any thread.
+    """Limit BLAS to one thread inside, and restore the number after. It may be nested, and entered by any thread.
 
-    An exception, Ctrl-C too, finds nothing half done: to leave twice is to leave once.
+    An exception or Ctrl-C at any point leaves a consistent state: leaving twice is the same as leaving once.
     """
     me = threading.get_ident()
     if me in _inside:

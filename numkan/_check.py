@@ -37,7 +37,7 @@ FloatArray = NDArray[np.floating[Any]]
 
 
 def check_integer(name: str, value: object, minimum: int) -> int:
-    """Return `value` as an int, or say that `name` must be an integer >= `minimum`."""
+    """Return `value` as an int; raise an error if it is not an integer >= `minimum`."""
     if isinstance(value, bool | np.bool_) or not isinstance(value, numbers.Integral):
         raise TypeError(f"Argument `{name}` must be an integer, not {shown(value)}.")
     if value < minimum:
@@ -73,7 +73,7 @@ def check_number(
 
 
 def check_option(name: str, value: object, options: Collection[str]) -> str:
-    """Return `value` if it is one of `options`; otherwise list them, and name the nearest."""
+    """Return `value` if it is one of `options`; otherwise raise an error that lists them and names the nearest."""
     if isinstance(value, str) and value in options:
         return value
     listed = ", ".join(repr(option) for option in options)
@@ -98,7 +98,7 @@ def check_dtype(value: DTypeLike) -> np.dtype[Any]:
     """Return float32 or float64 as a native dtype."""
     try:
         dtype = np.dtype(value)
-    except Exception:  # numpy says many things, to `3`, `{}`, "f4,," and what has no repr
+    except Exception:  # NumPy raises various errors, for `3`, `{}`, "f4,," and objects without a repr
         raise TypeError(f"Argument `dtype` must be float32 or float64, not {shown(value)}.") from None
     if dtype.newbyteorder("=") not in (np.dtype(np.float32), np.dtype(np.float64)):
         raise ValueError(f"Argument `dtype` must be float32 or float64, not {shortened(str(dtype))}.")
@@ -106,21 +106,21 @@ def check_dtype(value: DTypeLike) -> np.dtype[Any]:
 
 
 def check_flag(name: str, value: object) -> bool:
-    """Return `value` as a bool, or say that `name` must be one: any text would count as true."""
+    """Return `value` as a bool; raise an error if it is not one, because any text would count as true."""
     if not isinstance(value, bool | np.bool_):
         raise TypeError(f"Argument `{name}` must be True or False, not {shown(value)}.")
     return bool(value)
 
 
 def is_list(value: object) -> bool:
-    """Tell whether `value` is a list of something, and not text or an array of no dimension."""
+    """Return whether `value` is a sequence, and not text or an array without dimensions."""
     if isinstance(value, np.ndarray):
         return value.ndim > 0
     return isinstance(value, Sequence) and not isinstance(value, str | bytes | bytearray | memoryview)
 
 
 def check_length(name: str, value: Any, length: int, of: str) -> None:
-    """Say that `name` must have `length` entries, `of` telling what each of them is for."""
+    """Raise an error unless `value` has `length` entries; `of` names the thing that each of them belongs to."""
     if len(value) != length:
         raise ValueError(f"Argument `{name}` must have {length} entries, one for each {of}, not {len(value)}.")
 
@@ -128,11 +128,11 @@ def check_length(name: str, value: Any, length: int, of: str) -> None:
 def as_float_array(name: str, value: Any, dtype: DTypeLike) -> FloatArray:
     """Return `value` as a canonical array of `dtype`: the same bits from any container.
 
-    An array that is all that already is returned itself, so do not write into the result. (Kernels are compiled once,
-    for writable arrays; a read-only one is copied.)
+    A canonical array is returned itself, so do not write into the result. (Kernels are compiled once, for writable
+    arrays; a read-only one is copied.)
 
     Lists, tuples, integers, booleans, data frames, objects that are real numbers, and arrays of any order, stride or
-    byte order are welcome, see :mod:`numkan._real`. What would lose something silently is not.
+    byte order are accepted, see :mod:`numkan._real`. A conversion that would silently lose something is an error.
     """
     if type(value) is np.ndarray and value.dtype == dtype and value.flags.carray:
         return value
@@ -158,11 +158,11 @@ def as_samples(name: str, value: Any, n_columns: int | None, dtype: DTypeLike) -
 
 
 def check_finite(name: str, array: FloatArray, given: Any = None) -> None:
-    """Say how many entries of `array` are NaN or infinite, and where the first one is.
+    """Raise an error that says how many entries of `array` are NaN or infinite, and where the first one is.
 
-    With `given`, which it was made of, an entry that only its dtype cannot hold is told as it was given.
+    `given`, of which the array was made, lets the error show the original value of an entry that the dtype cannot hold.
     """
-    if array.size == 1 and math.isfinite(array.item()):  # ten times as fast, and one sample is in a hurry
+    if array.size == 1 and math.isfinite(array.item()):  # ten times as fast, which matters for one sample
         return
     finite = np.isfinite(array)
     if np.count_nonzero(finite) == finite.size:  # for a few numbers faster than `all`

@@ -11,8 +11,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the kit's arguments to a parser."""
     parser.add_argument("adapter", nargs="?", help="package.module:name of an object or a class")
     parser.add_argument("--only", action="append", default=[], metavar="ID", help="a law or a pattern; may be repeated")
-    parser.add_argument("--soak", type=_seconds, default=0.0, metavar="SECONDS", help="go on with ever new cases")
-    parser.add_argument("--seed", type=int, default=0, help="where cases begin (0)")
+    parser.add_argument("--soak", type=_seconds, default=0.0, metavar="SECONDS", help="continue with new cases")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the cases (0)")
     parser.add_argument("--timeout", type=_seconds, default=60.0, metavar="SECONDS", help="for one call (60)")
     parser.add_argument("--known", metavar="FILE", help='lines of "id: reason" for laws that are known to fail')
     parser.add_argument("--json", metavar="FILE", help="write the report, with failing examples, as JSON")

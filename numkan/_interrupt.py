@@ -1,4 +1,4 @@
-"""What is done whole or not at all, whatever signal handlers and other threads raise."""
+"""Changes that are made completely or not at all, whatever signal handlers and other threads raise."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["at_once", "uninterrupted"]
 
 _SIGNALS = tuple(signal.valid_signals())
 
-#: The handlers of the signals that are held back now, and those of these signals that have come.
+#: The handlers of the signals that are held back now, and the signals among them that have arrived.
 _handlers: dict[int, Any] = {}
 _arrived: list[int] = []
 
@@ -29,9 +29,9 @@ def at_once(changes: Iterable[Callable[[], object]]) -> None:
 
 @contextmanager
 def uninterrupted() -> Iterator[None]:
-    """Hold back Ctrl-C and all other signals that Python handles; their handlers run right after what is inside.
+    """Hold back Ctrl-C and all other signals that Python handles; their handlers run right after the block.
 
-    Where one is within another, they run after the inner one already.
+    If such blocks are nested, handlers run after the inner one.
     """
     if threading.get_ident() != threading.main_thread().ident:  # handlers run in the main thread only
         yield
@@ -45,7 +45,7 @@ def uninterrupted() -> Iterator[None]:
         handlers = _handlers.copy()
         if is_outermost:
             _let_through()
-        with ExitStack() as calls:  # where one of them raises, the next one is called all the same
+        with ExitStack() as calls:  # if one of them raises, the next one is called nevertheless
             while _arrived:
                 number = _arrived.pop()
                 calls.callback(handlers[number], number, None)
@@ -59,7 +59,7 @@ def _hold(number: int, frame: Any) -> None:
 def _hold_back() -> None:
     for number in _SIGNALS:
         handler = signal.getsignal(number)
-        if callable(handler):  # not where the signal is ignored, or the system or foreign code deals with it
+        if callable(handler):  # not if the signal is ignored, or handled by the system or by C code
             _handlers[number] = handler
             signal.signal(number, _hold)
 
@@ -70,5 +70,5 @@ def _let_through() -> None:
             signal.signal(number, _handlers[number])
             del _handlers[number]
     finally:
-        if _handlers:  # a signal came whose handler was in its place again, and raised
+        if _handlers:  # a signal arrived after its handler had been restored, and the handler raised
             _let_through()

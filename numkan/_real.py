@@ -1,4 +1,4 @@
-"""Real numbers out of whatever holds them: lists, data frames, arrays of objects, tensors; or why there are none."""
+"""Conversion to arrays of real numbers, from lists, data frames, arrays of objects and tensors, or a clear error."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ _LARGEST_EXACT_INTEGER = 2**53
 def real_array(name: str, value: Any) -> NDArray[Any]:
     """Return `value` as an array of floats, integers or booleans.
 
-    Objects may be real numbers of any type, and the columns of a frame of any dtype that holds them, nullable ones
-    without gaps among them. Refused is what would lose something silently: masked entries, complex parts, texts, dates,
-    gaps among objects, and integers beyond 2^53.
+    Objects may be real numbers of any type. The columns of a frame may have any numeric dtype, also a nullable one
+    without gaps. Conversions that would silently lose something are refused: masked entries, complex parts, texts,
+    dates, gaps among objects, and integers beyond 2^53.
     """
     array = as_plain_array(name, value)
     if array.dtype.kind not in "iub" and hasattr(value, "columns"):
@@ -34,7 +34,7 @@ def real_array(name: str, value: Any) -> NDArray[Any]:
 
 
 def as_plain_array(name: str, value: Any) -> NDArray[Any]:
-    """Return `value` as an array of any dtype, or say that it cannot be one."""
+    """Return `value` as an array of any dtype; raise an error if it cannot be one."""
     nested = _oddity(value, ())
     if nested == "masked":
         raise TypeError(f"Argument `{name}` must not be a masked array: fill or drop the masked entries first.")
@@ -46,18 +46,19 @@ def as_plain_array(name: str, value: Any) -> NDArray[Any]:
         return np.asarray(value)
     except MemoryError:
         raise
-    except Exception as error:  # whatever a list of odd entries, a tensor or somebody's __array__ says
+    except Exception as error:  # any error of a list of odd entries, a tensor, or a user's __array__
         if isinstance(error, ValueError) and isinstance(value, list | tuple):
             rule = "have rows of equal length, not a ragged sequence"
             raise ValueError(f"Argument `{name}` must {rule}.") from None
         kind, said = type(value).__name__, shortened(str(error)).rstrip(".")
         tensor = hasattr(value, "detach") and not getattr(value, "is_meta", False)
         hint = f" Use {name}.detach().cpu().double().numpy()." if tensor else ""
-        raise TypeError(f"Argument `{name}` must be what NumPy can read, not this {kind} ({said}).{hint}") from error
+        rule = f"be convertible to a NumPy array, not this {kind} ({said})"
+        raise TypeError(f"Argument `{name}` must {rule}.{hint}") from error
 
 
 def _oddity(value: Any, above: tuple[int, ...]) -> str:
-    """Say whether a list holds a masked array, whose mask NumPy would drop, or itself, at which NumPy would hang."""
+    """Return whether a list holds a masked array, whose mask NumPy would drop, or itself, which would hang NumPy."""
     if isinstance(value, np.ma.MaskedArray):
         return "masked"
     if not isinstance(value, list | tuple):
@@ -70,7 +71,7 @@ def _oddity(value: Any, above: tuple[int, ...]) -> str:
 
 
 def _of_columns(name: str, frame: Any, array: NDArray[Any]) -> NDArray[Any]:
-    """Return the numbers of a frame, which is `array` where all columns have the same kind of dtype."""
+    """Return the numbers of a frame; `array` holds them if all columns have the same kind of dtype."""
     columns = [
         _numbers(name, as_plain_array(name, column), f" of column {shown(label)}") for label, column in _columns(frame)
     ]
@@ -80,12 +81,12 @@ def _of_columns(name: str, frame: Any, array: NDArray[Any]) -> NDArray[Any]:
 
 
 def _columns(frame: Any) -> Iterator[tuple[Any, Any]]:
-    """Return labels and columns: by place in pandas, where labels may be there twice."""
+    """Return labels and columns; in pandas by position, because labels may occur twice."""
     return iter(frame.items()) if hasattr(frame, "items") else ((label, frame[label]) for label in frame.columns)
 
 
 def _numbers(name: str, array: NDArray[Any], of: str = "") -> NDArray[Any]:
-    """Return an array, or one of objects as floats, if these are real numbers; `of` is the column that it is."""
+    """Return an array, or one of objects as floats, if these are real numbers; `of` names the column for errors."""
     kind = array.dtype.kind
     if kind == "O":
         return _of_objects(name, array, of)
@@ -98,7 +99,7 @@ def _numbers(name: str, array: NDArray[Any], of: str = "") -> NDArray[Any]:
 
 
 def _of_objects(name: str, array: NDArray[Any], of: str) -> NDArray[Any]:
-    """Return objects as floats, which each of them must be; numpy itself would read the text "1" too."""
+    """Return objects as floats, if each of them is a real number; NumPy alone would accept the text "1" too."""
     for place, entry in enumerate(array.reshape(-1).tolist()):
         if not isinstance(entry, numbers.Real | np.bool_ | Decimal):
             where = _where(np.unravel_index(place, array.shape), of)
@@ -125,7 +126,7 @@ def _where(place: tuple[Any, ...], of: str) -> str:
 def _remedy(name: str, text: bool) -> str:
     if not text:
         return ""
-    return f" Use {name}.astype(float) for numbers that are written out, pandas.get_dummies({name}) for categories."
+    return f" Use {name}.astype(float) for numbers written as text, pandas.get_dummies({name}) for categories."
 
 
 def _widest_integer(value: Any) -> int:

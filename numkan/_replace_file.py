@@ -1,4 +1,4 @@
-"""Files that are complete under their name or not there at all, and otherwise as `open` would leave them."""
+"""Files that are complete under their name or not there at all, with the owner and mode that `open` would give."""
 
 from __future__ import annotations
 
@@ -14,23 +14,24 @@ from typing import IO
 
 __all__ = ["replace_file"]
 
-#: An unfinished file is named so, whatever the name of the file: that may be as long as the system allows.
+#: Start of the name of an unfinished file. The name of the final file is no part of it, because that may be as long as
+#: the system allows.
 _PREFIX, _SUFFIX = ".numkan-", ".tmp"
 
-#: Seconds after which an unfinished file is one that a process left behind when it was killed.
+#: Age in seconds above which an unfinished file must come from a process that was killed.
 _ABANDONED = 86_400.0
 
 
 def replace_file(path: str | os.PathLike[str], write: Callable[[IO[bytes]], object], name: str = "path") -> None:
     """Let `write` write to a new file, which then takes the place of the one under `path`, an argument of that name.
 
-    Behind a link, that is the file that it points to. Mode and owner of an older file stay; other hard links to it keep
-    the older content.
+    If `path` is a symbolic link, the file that it points to is replaced. Mode and owner of an older file stay; other
+    hard links to it keep the older content.
 
     Raises
     ------
     OSError
-        As `open` would raise it, where an older file is read-only say.
+        As `open` would raise it, for example if an older file is read-only.
     ValueError
         If there is something that is neither a file nor a folder.
     """
@@ -54,7 +55,7 @@ def replace_file(path: str | os.PathLike[str], write: Callable[[IO[bytes]], obje
 
 
 def _may_be_written(target: Path, name: str) -> bool:
-    """Return whether the file is there, or raise what `open` would where it must not be replaced."""
+    """Return whether the file exists, or raise the error of `open` if it must not be replaced."""
     try:
         mode = target.stat().st_mode
     except FileNotFoundError:
@@ -75,7 +76,7 @@ def _make_alike(unfinished: Path, target: Path) -> None:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Bring the new name to the disk, where the system has a way to."""
+    """Flush the new name to the disk, if the system can do that."""
     if hasattr(os, "O_DIRECTORY"):
         with suppress(OSError):  # the file is complete under its name; some file systems cannot do more
             handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
@@ -86,7 +87,7 @@ def _sync_folder(folder: Path) -> None:
 
 
 def _remove_abandoned(folder: Path) -> None:
-    """Remove what processes left behind that were killed: unfinished files that nobody has written to for a day."""
+    """Remove the unfinished files of killed processes: those that have not been written to for a day."""
     with suppress(OSError):
         for entry in os.scandir(folder):
             if entry.name.startswith(_PREFIX) and entry.name.endswith(_SUFFIX):

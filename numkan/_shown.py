@@ -1,4 +1,4 @@
-"""What a message shows of a value: one line, and not much of it, whatever the value is."""
+"""Values as error messages show them: one short line for any value."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 __all__ = ["shortened", "shown"]
 
-_LONGEST = 100  # characters
+_MAX_LENGTH = 100  # characters
 
 
 class _Short(reprlib.Repr):
@@ -21,7 +21,7 @@ class _Short(reprlib.Repr):
         self.maxstring = self.maxother = self.maxlong = 80
 
     def repr_int(self, x: int, level: int) -> str:
-        """Python refuses to write out an integer of many thousand digits."""
+        """Return the bits of an integer of many thousand digits, because Python refuses to write it out."""
         return super().repr_int(x, level) if x.bit_length() < 10_000 else f"an integer of {x.bit_length()} bits"
 
 
@@ -32,19 +32,19 @@ def shown(value: object) -> str:
     """Return `value` as messages show it: arrays by shape and dtype, the rest by the beginning of its repr."""
     try:
         text = _array(value) or _SHORT.repr(value)
-    except Exception:  # a repr of the user's that fails must not hide what the message is about
+    except Exception:  # a user's repr that fails must not hide the error
         text = f"<{type(value).__name__}>"
     return shortened(text)
 
 
-def shortened(text: str, longest: int = _LONGEST) -> str:
-    """Return a text in one line, and no more than its beginning."""
+def shortened(text: str, longest: int = _MAX_LENGTH) -> str:
+    """Return the beginning of a text, in one line."""
     line = " ".join(part.strip() for part in text[: 4 * longest].splitlines())
     return line if len(line) <= longest else f"{line[: longest - 3]}..."
 
 
 def _array(value: Any) -> str:
-    """Return what is said of an array, a frame or a tensor; nothing of a single number, which is short."""
+    """Return a description of an array, a frame or a tensor; None for a single number, which is short."""
     shape = getattr(value, "shape", ())
     if isinstance(value, type) or not isinstance(shape, tuple) or not shape:
         return ""

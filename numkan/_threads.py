@@ -1,7 +1,7 @@
-"""A pool of threads for fixed tasks: how many threads there are never changes a bit.
+"""A pool of threads for fixed tasks, whose results do not depend on the number of threads.
 
-Tasks are numbered, and each writes memory of its own. Samples of a prediction, or inputs of a gradient, do not depend
-on each other, so they are divided among threads. What is summed over samples is divided by its size alone, and the
+Tasks are numbered, and each writes to its own memory. Samples of a prediction, or inputs of a gradient, do not depend
+on each other, so threads share them. A sum over samples is divided into parts that depend on its size alone, and the
 partial sums are added in the order of the tasks.
 """
 
@@ -28,7 +28,7 @@ _threads: int | None = None
 
 
 def _available_cores() -> int:
-    if hasattr(os, "sched_getaffinity"):  # the cores that this process may use, where the system tells
+    if hasattr(os, "sched_getaffinity"):  # the cores that this process may use, if the system says so
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
@@ -50,15 +50,15 @@ def get_threads() -> int:
 
 
 def set_threads(n: int) -> None:
-    """Let numkan use `n` threads from now on. The numbers it returns do not depend on `n`, only the time does.
+    """Let numkan use `n` threads from now on. Only the time depends on `n`; results have the same bits.
 
-    (They do depend, in the last bit, on what changes the machine code: the processor, the version of Numba, and its
-    settings ``NUMBA_DISABLE_JIT`` and ``NUMBA_BOUNDSCHECK``.)
+    (The last bit depends on the machine code: on the processor, the version of Numba, and its settings
+    ``NUMBA_DISABLE_JIT`` and ``NUMBA_BOUNDSCHECK``.)
 
     Parameters
     ----------
     n : int
-        At least 1. BLAS has one thread in whatever numkan does, see :func:`numkan.KAN.fit`.
+        At least 1. BLAS always has one thread while numkan calls it, see :func:`numkan.KAN.fit`.
 
     Raises
     ------
@@ -103,7 +103,7 @@ class _Job:
             raise
 
     def help(self) -> None:
-        """Work as a helper, and keep what is raised for the caller."""
+        """Work as a helper, and keep an error for the caller."""
         with self._lock:
             if self._closed:
                 return
@@ -120,7 +120,7 @@ class _Job:
     def close(self) -> None:
         """Let no task and no helper begin any more, and wait for the helpers at work.
 
-        Where Ctrl-C ends it, it has to be called again.
+        Call it again if Ctrl-C interrupts it.
         """
         self._stopped = True
         with self._lock:
@@ -128,7 +128,7 @@ class _Job:
             is_over = self._helpers == 0
         if not is_over:
             self._helped.acquire()
-        self._task = None  # a helper that comes too late may hold the job for long
+        self._task = None  # frees it: a helper that starts too late may hold the job for long
 
 
 class _Pool:
@@ -140,7 +140,7 @@ class _Pool:
         self.n_started = 0
 
     def offer(self, job: _Job, n_helpers: int) -> None:
-        """Ask threads to help with a job; those that are busy will come too late."""
+        """Ask threads to help with a job; busy threads find it closed later."""
         self._start(min(n_helpers, self._size))
         for _ in range(min(n_helpers, self.n_started)):
             if self._jobs.qsize() < _MAX_WAITING * self.n_started:
@@ -149,13 +149,13 @@ class _Pool:
     def _start(self, wanted: int) -> None:
         """Start threads until `wanted` have been started.
 
-        `threading.Thread.start` would wait until the thread runs: for ever, where memory is short and the thread dies
-        on its first steps. Nobody waits here, and the others do the tasks that such a thread does not do.
+        `threading.Thread.start` would wait until the thread runs, for ever if memory is short and the thread dies at
+        once. This does not wait, and other threads do the tasks of a thread that died.
         """
         while self.n_started < wanted:
             try:
                 start_new_thread(self._serve, ())
-            except (RuntimeError, MemoryError):  # the system has no more, or the interpreter is about to end
+            except (RuntimeError, MemoryError):  # the system has no more threads, or the interpreter is about to end
                 return
             self.n_started += 1
 
@@ -168,7 +168,7 @@ class _Pool:
         """Help with one job after the other."""
         while (job := self._jobs.get()) is not None:
             job.help()
-            del job  # a thread that waits holds nothing
+            del job  # so that a waiting thread keeps nothing alive
 
 
 def _offer(job: _Job, n_helpers: int) -> None:
@@ -198,7 +198,7 @@ if hasattr(os, "register_at_fork"):
 
 
 def _wait(job: _Job) -> None:
-    """Wait until no helper is at work; an interrupt goes on to the caller afterwards, however often it comes."""
+    """Wait until no helper is at work; then raise the last interrupt that arrived meanwhile."""
     interrupt: BaseException | None = None
     while True:
         try:
@@ -213,8 +213,8 @@ def _wait(job: _Job) -> None:
 def run_tasks(task: Callable[[int], None], n_tasks: int) -> None:
     """Call ``task(0), ..., task(n_tasks - 1)``, each once, in any order and on any thread.
 
-    The caller works too. When a task raises (or Ctrl-C arrives), no new task begins, those under way are waited for,
-    and the error goes on to the caller.
+    The caller works too. When a task raises (or Ctrl-C arrives), no new task begins, and the error is raised as soon as
+    running tasks have ended.
     """
     n_helpers = min(get_threads(), n_tasks) - 1
     if n_helpers < 1:
@@ -232,4 +232,4 @@ def run_tasks(task: Callable[[int], None], n_tasks: int) -> None:
         if error is not None:
             raise error
     finally:
-        error = job.error = None  # they hold each other, by way of the traceback
+        error = job.error = None  # breaks a cycle of references through the traceback

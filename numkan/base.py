@@ -4,8 +4,8 @@ An edge of a KAN is :math:`\phi(x) = s_b\, b(x) + s_s\, \mathrm{spline}(x)`. By 
 :math:`b(x) = \mathrm{silu}(x) = x / (1 + e^{-x})`.
 
 :data:`BASE_FUNCTIONS` is the registry: a base function is one scalar kernel that returns b(x) and b'(x), and one line
-there. All else (layers, fits, files, plots) reads it. Kernels tell base functions apart by their *kind*, which is the
-place in the registry; of a user's own function they get values and slopes as arrays.
+there. Layers, fits, files and plots read the registry. Kernels know a base function by its *kind*, the position in the
+registry; for a user's own function they get values and slopes as arrays.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ def base_function(base_fun: str | tuple[Function, ...] | BaseFunction) -> BaseFu
         If it is neither a name nor a pair of callables.
     """
     if isinstance(base_fun, BaseFunction) and not base_fun.is_custom:
-        base_fun = base_fun.name  # a pickle may come from a version with other kinds
+        base_fun = base_fun.name  # a pickle of another version may have other kinds
     if isinstance(base_fun, str):
         check_option("base_fun", base_fun, BASE_FUNCTIONS)
         return BaseFunction(list(BASE_FUNCTIONS).index(base_fun), base_fun)
@@ -99,7 +99,7 @@ def base_and_slope(base: BaseFunction, x: FloatArray) -> tuple[FloatArray, Float
 
 
 def given_base(base: BaseFunction, x: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Return b(x) and b'(x) where a user's functions compute them, else two empty arrays that no kernel reads."""
+    """Return b(x) and b'(x) if a user's functions compute them, else two empty arrays that no kernel reads."""
     if not base.is_custom or base.value is None or base.derivative is None:
         empty = np.empty((0, 0), x.dtype)
         return empty, empty
@@ -154,7 +154,7 @@ def _identity(dtype: np.dtype[Any]) -> Any:
 
 
 def _zero(dtype: np.dtype[Any]) -> Any:
-    """Return 0, whatever x is."""
+    """Return 0 for any x."""
     nothing = dtype.type(0)
 
     @kernel
@@ -170,13 +170,13 @@ def _zero(dtype: np.dtype[Any]) -> Any:
 class NamedFunction(NamedTuple):
     """A base function that has a name."""
 
-    #: Returns, for a dtype, the kernel of one number x that returns b(x) and b'(x). It is called in a loop over many
-    #: numbers, which LLVM makes vectors of if the kernel has no calls and no branches: silu then takes about as long
-    #: as with vectors written by hand.
+    #: Returns, for a dtype, the kernel of one number x that returns b(x) and b'(x). LLVM turns the loop that calls it
+    #: into vector instructions if the kernel has no calls and no branches; silu then takes about as long as with
+    #: vectors written by hand.
     pair: Callable[[np.dtype[Any]], Any]
 
-    #: b(x) of an array x in NumPy, and of a number {x} in C, where "" or "f" stands for {f} at the end of a function's
-    #: name: how models are written out (:mod:`numkan.export`). {cut} is where the exponential of -x would overflow.
+    #: The expressions of exported models (:mod:`numkan.export`): b(x) of an array x in NumPy, and of a number {x} in C,
+    #: where {f} is the suffix "" or "f" of a function's name. {cut} is where the exponential of -x would overflow.
     numpy: str
     c: str
 
@@ -219,7 +219,7 @@ def fill_base(dtype: np.dtype[Any]) -> Any:
 
 
 def _pair_of_kind(dtype: np.dtype[Any]) -> Any:
-    """Return the kernel (kind, x) -> (b(x), b'(x)); LLVM takes the choice out of a loop over x."""
+    """Return the kernel (kind, x) -> (b(x), b'(x)); LLVM moves the choice of a kind out of a loop over x."""
     *rest, last = (named.pair(dtype) for named in BASE_FUNCTIONS.values())
 
     @kernel

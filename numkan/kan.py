@@ -40,10 +40,10 @@ class KAN(Network):
     Attributes
     ----------
     act_fun : tuple of KANLayer
-        The layers. ``act_fun[0].coef`` and its like are live views; they turn read-only when the model changes its
+        The layers. ``act_fun[0].coef`` and the like are live views; they become read-only when the model changes its
         shape.
     width, depth, grid, k, dtype, n_in, n_out, n_params
-        What the network is.
+        Shape and settings of the network.
     extrapolate : str or tuple of str
         Policy outside the grids, of all layers, or of each where they differ. Assignable, as either.
     params : ndarray, shape (n_params,)
@@ -54,8 +54,8 @@ class KAN(Network):
     ValueError, TypeError
         One sentence that names the argument, its rule and its value.
     AttributeError
-        If an attribute is set that there is not, such as a misspelled one. A subclass that has some of its own declares
-        them in its body, for instance ``history: list[float]``.
+        If an attribute is set that the class does not have, such as a misspelled one. A subclass declares its own
+        attributes in its body, for instance ``history: list[float]``.
 
     References
     ----------
@@ -97,7 +97,7 @@ class KAN(Network):
         Parameters
         ----------
         path : str or path
-            Taken as it is.
+            Used as it is; ``.npz`` is the usual ending.
 
         Notes
         -----
@@ -116,12 +116,12 @@ class KAN(Network):
         ``scale_base``, ``scale_sp``, ``mask``, shape (n_in, n_out)
             Factors of each edge's base function, of its spline, and of both.
         ``encoding``
-            JSON as bytes, where ``numkan fit`` made the model: how columns of a table become the inputs.
+            JSON as bytes, if ``numkan fit`` made the model: how columns of a table become the inputs.
 
         Outside the domain the spline is, by the layer's policy: under ``continue`` the polynomial of the outermost span
         for 3 % of the domain's length, then a straight line with its value and slope; under ``linear`` such a line from
         the end on; under ``clamp`` the value at the end; under ``fade`` the B-splines on all knots, which fall to 0;
-        under ``nan`` NaN; under ``raise`` an error. ``docs/file_format.md`` says all of this at length, and has a
+        under ``nan`` NaN; under ``raise`` an error. ``docs/file_format.md`` describes the format in full, and has a
         reader of 20 lines in NumPy alone.
 
         Examples
@@ -150,9 +150,9 @@ class KAN(Network):
         Raises
         ------
         OSError
-            If there is no such file, or it may not be read.
+            If there is no such file, or reading it is not permitted.
         ValueError
-            If it is not a whole file that numkan wrote, or `base_fun` is missing or not wanted.
+            If it is not a complete file that numkan wrote, or `base_fun` is missing or given without need.
 
         Examples
         --------

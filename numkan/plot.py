@@ -30,8 +30,8 @@ BLUE, ORANGE, GREY, BLACK = "#0072B2", "#D55E00", "#8C8C8C", "#222222"
 
 _POINTS = 101  # of one curve
 
-#: How much an edge does is measured on about so many samples, evenly taken.
-_MOST_SAMPLES = 2000
+#: The opacity of an edge is computed from about this many samples, taken at equal steps.
+_MAX_SAMPLES = 2000
 _COLUMNS = 32  # boxes side by side, before they are stacked
 _BOX = 0.68  # width of a box, where one of them has width 1 to stand in
 _FILLED = 0.82  # share of its box that a curve takes
@@ -71,19 +71,19 @@ def plot_network(
 ) -> Axes:
     """Draw a network: nodes in rows, inputs at the bottom, and every edge as a small curve of its function.
 
-    A curve runs over the range of its input and has its own height. How much an edge does, the standard deviation of
-    its values, shows as opacity, relative to the strongest edge of its layer. Masked edges are faint and dotted.
+    A curve runs over the range of its input and is scaled to its own height. Its opacity shows the standard deviation
+    of the edge's values, relative to the strongest edge of its layer. Masked edges are faint and dotted.
 
     Parameters
     ----------
     model : KAN
     x : array_like, shape (n, n_in), optional
-        Samples whose activations give the ranges and the opacities; without them, the grids' domains do.
+        Samples whose activations determine ranges and opacities; by default the domains of the grids do.
     ax : matplotlib Axes, optional
     inputs, outputs : sequence of str, optional
         Names of the nodes; by default x_0, x_1, ... and y_0, y_1, ....
     formula : numkan.symbolic.Formula, optional
-        Found from this network: the functions that it knows are written on their edges.
+        A formula that was found from this network; the names of its functions are written on the edges.
 
     Returns
     -------
@@ -109,7 +109,7 @@ def plot_network(
     for depth, layer in enumerate(model.act_fun):
         at = np.linspace(*_ranges(layer, None if acts is None else acts[depth]), _POINTS, dtype=layer.dtype)
         curves = edge_values(layer, at)
-        some = None if acts is None else acts[depth][:: max(1, -(-len(acts[depth]) // _MOST_SAMPLES))]
+        some = None if acts is None else acts[depth][:: max(1, -(-len(acts[depth]) // _MAX_SAMPLES))]
         spread = _spread(curves if some is None else edge_values(layer, some))
         _draw_layer(ax, depth, layer, curves, _opacity(spread), nodes)
     _draw_nodes(ax, nodes, names)
@@ -134,12 +134,12 @@ def _write_symbols(ax: Axes, model: Network, formula: Any) -> None:
 
 
 def _drawable(act: FloatArray) -> FloatArray:
-    """Return activations with NaN for those that no drawing shows: NaN, infinite, or of squares beyond the dtype."""
+    """Return activations with NaN for those that cannot be drawn: NaN, infinite, or with squares beyond the dtype."""
     return np.where(np.abs(act) < np.sqrt(np.finfo(act.dtype).max) / 16, act, np.nan)
 
 
 def _spread(values: FloatArray) -> FloatArray:
-    """Return the standard deviation of what is finite along the first axis, 0 where nothing is."""
+    """Return the standard deviation of the finite values along the first axis, 0 where there are none."""
     finite = np.isfinite(values)
     count = np.maximum(finite.sum(axis=0), 1)
     mean = np.sum(values, axis=0, where=finite) / count
@@ -174,7 +174,7 @@ def _opacity(spread: FloatArray) -> FloatArray:
     """Return the opacity of each edge (n_in, n_out), relative to the strongest."""
     strongest = np.nanmax(spread)
     share = np.nan_to_num(spread) / strongest if strongest > 0 else np.zeros_like(spread)
-    opacity: FloatArray = _FAINTEST + (1 - _FAINTEST) * np.sqrt(share)  # the root lifts what would not be seen
+    opacity: FloatArray = _FAINTEST + (1 - _FAINTEST) * np.sqrt(share)  # the root makes weak edges visible
     return opacity
 
 

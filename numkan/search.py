@@ -1,4 +1,4 @@
-"""``numkan.search``: the narrowest network that fits, found by trying widths from narrow to wide and a layer more."""
+"""``numkan.search``: the narrowest network that fits, found by trials from narrow to wide and from shallow to deep."""
 
 from __future__ import annotations
 
@@ -23,43 +23,45 @@ from numkan.train.trials import SearchResult, Trial
 
 __all__ = ["SearchResult", "Trial", "search"]
 
-#: Hidden layers that are tried: none, then from narrow to wide and deep.
+#: The hidden layers of the trials: none, then from narrow to wide and deep.
 _SHAPES: tuple[tuple[int, ...], ...] = (
     (), (1,), (2,), (3,), (2, 1), (5,), (3, 2), (5, 2), (2, 2, 1), (5, 5), (3, 3, 1), (8,), (8, 3), (3, 2, 2, 1)
 )  # fmt: skip
 
-#: Starts of a trial, the more the cheaper they are by their edges, and steps in each of its stages.
-_MOST_STARTS, _FEWEST_STARTS, _START_EDGES, _STEPS = 20, 5, 120, 40
+#: Most and fewest starts of a trial, the edges of all its starts together, and the steps in each of its stages.
+_MAX_STARTS, _MIN_STARTS, _START_EDGES, _STEPS = 20, 5, 120, 40
 
-#: Trials have these two grids, as far as this number of coefficients allows, and their number for each target.
+#: The two grids of a trial, the largest number of coefficients, and the largest number for each target.
 _TRIAL_GRIDS, _TRIAL_COEFFICIENTS, _TRIAL_SHARES = (5, 25), 700, (2.0, 0.6)
 
-#: Share of the samples that judges.
+#: Share of the samples that is held out to judge trials.
 _HELD_OUT = 0.15
 
-#: Networks whose errors differ by less count as equally good; the second where the best one fits.
+#: Networks whose errors differ by a smaller factor count as equally good; the second factor is used if the best one
+#: fits.
 _AS_GOOD, _AS_GOOD_FITTING = 1.03, 3.0
 
-#: The held-out error is worse than chance lets it be where it is so many times what cross-validation says.
+#: The held-out error is worse than by chance if it exceeds the one from cross-validation by this factor.
 _BELIEVED = 1.5
 
-#: Noise shows in this number of shapes if their errors agree to this factor and finer grids gain less than that, once
-#: a shape was tried that is as wide as there are inputs, or this wide.
+#: The data are taken to be noisy if the errors of this number of shapes agree to this factor and finer grids gain less
+#: than that, once a shape was tried that is as wide as there are inputs, or this wide.
 _NOISY_SHAPES, _NOISY_AGREE, _NOISY_GAIN, _WIDE_ENOUGH = 3, 1.1, 1.5, 5
 
-#: Other starts are given to so many of the best shapes, so often in all at most (with an effort of 1).
-_BEST_SHAPES, _MOST_TURNS = 3, 60
+#: This many of the best shapes are tried again from other starts, at most this many times in all (with an effort of 1).
+_BEST_SHAPES, _MAX_TRIALS = 3, 60
 
-#: Shapes that were tried so often, and whose best trials differ by less than this factor, are told apart by averages.
+#: Shapes are compared by their average errors if they were tried this often and their best trials differ by less than
+#: this factor.
 _OFTEN, _ALIKE = 3, 2.0
 
-#: This share of work and time is kept for the last fit; it has the second share of the time in any case.
+#: Share of work and time that trials leave to the last fit, and the share of the time that it gets in any case.
 _LAST_SHARE, _LEAST_LAST_SHARE = 0.45, 0.05
 
 _USED_UP = "no shape fits, and the work that `effort` allows is used up."
 
 
-@np.errstate(all="ignore")  # what is not finite is found where it counts
+@np.errstate(all="ignore")  # trials check for values that are not finite
 def search(
     x: Any,
     y: Any,
@@ -75,10 +77,10 @@ def search(
     """Find the narrowest network that fits the samples, and fit it.
 
     Networks are fitted on coarse grids, from no hidden layer to several, from narrow to wide, and judged by samples
-    held out and by generalized cross-validation. The first one whose error falls with finer grids as fast as its
-    splines allow is taken; otherwise the narrowest that is about as good as the best (surplus nodes cost accuracy:
-    ten times and more without noise, half as much again in it). Where none fits, the best shapes are tried
-    again from other starts. The chosen network is then fitted to all samples, as far up the ladder of grids as it pays.
+    held out and by generalized cross-validation. The search takes the first network whose error falls with finer grids
+    as fast as its splines allow, or else the narrowest that is about as good as the best. (Surplus nodes cost accuracy:
+    a factor of ten and more without noise, one and a half with noise.) If none fits, the best shapes are tried again
+    from other starts. The chosen network is then fitted to all samples, as far up the ladder of grids as it pays.
 
     Parameters
     ----------
@@ -87,19 +89,18 @@ def search(
     widths : sequence of sequence of int, optional
         Whole widths to try instead, in this order, such as ``[[2, 1, 1], [2, 2, 1]]``.
     k : int or "auto"
-        Degree of the splines; "auto" tries degree 5 with the chosen width too, and takes it where it is better.
+        Degree of the splines; "auto" tries degree 5 with the chosen width too, and takes it if it is better.
     effort : float
         Scales the work that a search may take: starts, trials and steps, counted by their sizes and not by the clock.
-        With 1, a search where nothing fits takes a minute on one core; most take seconds.
+        With 1, a search in which nothing fits takes a minute on one core; most take seconds.
     time_limit : float, optional
-        Seconds for everything, checked at every step of training. Without it the clock decides nothing.
+        Seconds for the whole search, checked at every step of training. Without it no decision depends on the clock.
     sample_weight : array_like, shape (n,), optional
     random_state : int, numpy.random.Generator or None
         Source of all random numbers. The same one gives the same network, to the bit, on one machine with one build of
-        BLAS, whatever the number of threads of numkan and of BLAS, and however busy the machine is (unless `time_limit`
-        is given).
+        BLAS, for any number of threads of numkan and of BLAS, and on a busy machine too (unless `time_limit` is given).
     **options
-        Go to :class:`numkan.KAN`: ``grid_eps``, ``extrapolate``, ``dtype``, ....
+        Passed on to :class:`numkan.KAN`: ``grid_eps``, ``extrapolate``, ``dtype``, ....
 
     Returns
     -------
@@ -114,7 +115,7 @@ def search(
 
     Notes
     -----
-    BLAS has one thread meanwhile, see :func:`numkan.KAN.fit`.
+    BLAS has one thread during the search, see :func:`numkan.KAN.fit`.
 
     Examples
     --------
@@ -171,28 +172,28 @@ class _Search:
         return model, SearchResult(tuple(self._trials), chosen, fit, budget.seconds, *budget.end(why))
 
     def _try_shapes(self, k: int) -> str:
-        """Try every shape, then the best ones again, until one fits; return why it ends."""
+        """Try every shape, then the best ones again, until one fits; return the reason for the end."""
         for width in self._widths:
             self._try(width, k)
             if self._trials[-1].fits:
                 return f"{list(width)} fits."
             if self._looks_like_noise():
-                return "the best shapes agree, and finer grids gain nothing: what is left looks like noise."
+                return "the best shapes agree, and finer grids gain nothing: the remaining error looks like noise."
             if not self._budget.allows(_LAST_SHARE):
                 return _USED_UP
         return self._try_again(k)
 
     def _try_again(self, k: int) -> str:
-        """Try the best shapes in turn, with other starts and samples held out, until one fits; return why it ends."""
-        turn = 0
-        while turn < _MOST_TURNS * self._budget.effort and self._budget.allows(_LAST_SHARE):
+        """Try the best shapes in turn, with other starts and held-out samples, until one fits; return the reason."""
+        number = 0
+        while number < _MAX_TRIALS * self._budget.effort and self._budget.allows(_LAST_SHARE):
             self._train, self._held = split(self._samples, _HELD_OUT, self._rng)
             shapes = list(dict.fromkeys(trial.width for trial in self._by_score()))[:_BEST_SHAPES]
-            width = shapes[turn % len(shapes)]
+            width = shapes[number % len(shapes)]
             self._try(width, k)
             if self._trials[-1].fits:
                 return f"{list(width)} fits."
-            turn += 1
+            number += 1
         return _USED_UP
 
     def _try(self, width: Sequence[int], k: int) -> None:
@@ -203,7 +204,7 @@ class _Search:
         grids = self._grids(edges, width[-1], k)
         n, work = len(self._train), budget.work(_LAST_SHARE)
         plan = _plan(model, n, grids, _STEPS, redraw=True)
-        starts = max(_FEWEST_STARTS, min(_MOST_STARTS, _START_EDGES // edges))
+        starts = max(_MIN_STARTS, min(_MAX_STARTS, _START_EDGES // edges))
         result = model.fit(
             self._train.x,
             _targets(self._train),
@@ -231,7 +232,7 @@ class _Search:
         self._budget.cut_by_time |= result.status is FitStatus.TIME
 
     def _grids(self, edges: int, n_out: int, k: int) -> list[int]:
-        """Return the grids of a trial: two, as far as samples and time allow."""
+        """Return the grids of a trial: two, or fewer if samples or time are short."""
         targets = self._train.distinct * n_out
         first, second = (
             max(1, min(grid, int(min(_TRIAL_COEFFICIENTS, share * targets) / edges) - k))
@@ -247,8 +248,8 @@ class _Search:
     def _chosen(self) -> Trial:
         """Return the narrowest trial that is about as good as the best.
 
-        Where shapes that have been tried often differ little, the held-out samples that chance has drawn tell them
-        apart: then it is the best trial of the shape that is best on average.
+        If shapes that have been tried often differ little, the choice of held-out samples would decide between them.
+        Then the result is the best trial of the shape that is best on average.
         """
         ranked = self._by_score()
         best = ranked[0]
@@ -264,7 +265,7 @@ class _Search:
         return min(good, key=lambda trial: (len(trial.width), sum(trial.width), trial.score))
 
     def _looks_like_noise(self) -> bool:
-        """Whether the best shapes all stop at one error, on any grid: there is no more to be found.
+        """Whether the best shapes all end at the same error, on any grid, so that a search would find no more.
 
         Shapes with fewer hidden nodes than there are inputs can agree because all of them are too narrow.
         """
@@ -275,7 +276,7 @@ class _Search:
         return len(best) == _NOISY_SHAPES and agree and all(trial.gain < _NOISY_GAIN for trial in best)
 
     def _fit_all(self, model: KAN) -> FitResult:
-        """Fit the chosen network to all samples, with fewer steps than usual where too little work is left."""
+        """Fit the chosen network to all samples, with fewer steps than usual if too little work is left."""
         n = len(self._samples)
         plan = _plan(model, n, "auto", "auto", redraw=model.is_as_drawn)
         steps = steps_within(self._budget.work(), model, n, plan)
@@ -293,12 +294,12 @@ class _Search:
 
 
 def _plan(model: KAN, n: int, grids: Any, steps: Any, *, redraw: bool) -> Plan:
-    """Return what a fit of n samples is going to do."""
+    """Return the plan of a fit of n samples."""
     return make_plan(model, n, "auto", grids, steps, None, None, None, curved=True, redraw=redraw)
 
 
 def _last_gain(result: FitResult) -> tuple[float, float]:
-    """Return by which the last refinement of a fit lowered the error, and by which it refined the grid; or ones."""
+    """Return the factors by which the last refinement of a fit lowered the error and refined the grid; or ones."""
     stages = result.stages
     if len(stages) < 2 or not stages[-1].validation > 0.0:
         return 1.0, 1.0

@@ -112,7 +112,7 @@ def test_what_cannot_be_fitted_is_told(tmp_path, text, says):
 
 
 def test_too_many_texts_are_told_with_the_one_that_is_no_number(tmp_path, monkeypatch):
-    monkeypatch.setattr(survey_module, "_MOST_LEVELS", 3)
+    monkeypatch.setattr(survey_module, "_MAX_LEVELS", 3)
     with pytest.raises(CommandError, match="has text in it, such as '1,5', and more than 3 different values"):
         survey_of(tmp_path, column("a", [1.5, 2.5, '"1,5"', 3.5, 4.5, 5.5]))
 

@@ -75,7 +75,7 @@ def test_memory_does_not_grow_with_the_number_of_rows(tmp_path, monkeypatch):
         (b"a,b\n1,2\n3\n", "Line 3 of .* must have 2 cells, as the first one has, not 1"),
         (b"a,b\n1,2\n3,4,5\n", "Line 3 of .* must have 2 cells, as the first one has, not 3"),
         (b"a,b\n1,2\n\xff,4\n", "must be text in UTF-8, not with the byte 0xff"),
-        (b"a,b\n" + b"x" * 200_000 + b",1\n", "is no CSV behind line 1: field larger than field limit"),
+        (b"a,b\n" + b"x" * 200_000 + b",1\n", "is no CSV after line 1: field larger than field limit"),
     ],
 )
 def test_a_broken_csv_is_told_where(tmp_path, content, says):

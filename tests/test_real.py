@@ -82,7 +82,7 @@ def test_objects_that_are_real_numbers_are_numbers() -> None:
 
 # --- what is refused ----------------------------------------------------------------------------------------------
 
-TEXTS = " Use x.astype(float) for numbers that are written out, pandas.get_dummies(x) for categories."
+TEXTS = " Use x.astype(float) for numbers written as text, pandas.get_dummies(x) for categories."
 
 
 @pytest.mark.parametrize(
@@ -166,10 +166,10 @@ class Tensor:
 def test_tensors_that_numpy_cannot_read_name_the_argument_and_the_remedy(error: Exception) -> None:
     meta = isinstance(error, NotImplementedError)
     said = said_of(TypeError, Tensor(error, meta))
-    assert said.startswith("Argument `x` must be what NumPy can read, not this Tensor (")
+    assert said.startswith("Argument `x` must be convertible to a NumPy array, not this Tensor (")
     assert said.endswith(" Use x.detach().cpu().double().numpy().") != meta
     assert "\n" not in said
-    with pytest.raises(TypeError, match=r"^Argument `y` must be what NumPy can read, not this Tensor"):
+    with pytest.raises(TypeError, match=r"^Argument `y` must be convertible to a NumPy array, not this Tensor"):
         KAN([2, 1]).loss(np.zeros((3, 2)), Tensor(error))
 
 

@@ -1,4 +1,4 @@
-"""What ends a command, and the exit code that tells a script why."""
+"""Errors that end a command, and their texts."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ OK, FAILED_LAW, USAGE, NO_SUCCESS, INTERRUPTED = 0, 1, 2, 3, 130
 
 
 class CommandError(Exception):
-    """What is wrong with the arguments, a file or its data, in one sentence."""
+    """A fault of the arguments, of a file or of its data, in one sentence."""
 
 
 def one_line(error: BaseException) -> str:
-    """Return what an error says in one line, with the file's name where the system gave one."""
+    """Return the text of an error in one line, with the file's name if the system gave one."""
     if isinstance(error, MemoryError):
         return "there is not enough memory."
     if isinstance(error, OSError) and error.strerror:

@@ -1,4 +1,4 @@
-"""``numkan fit``: read a table, fit a network, tell how good it is, and keep it."""
+"""``numkan fit``: read a table, fit a network, print its score, and save it."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _PICTURES = (".pdf", ".png", ".svg")
 
 
 class _Data(NamedTuple):
-    """What a table says, encoded."""
+    """A table, encoded."""
 
     encoding: Encoding
     x: NDArray[np.float64]  # (n, n_in)

@@ -14,7 +14,7 @@ from numkan.cli.parser import make_parser
 
 __all__ = ["main"]
 
-#: What a command may raise without a fault of its own; anything else is one, and shows its traceback.
+#: Errors that a command may raise because of its arguments; any other is a fault of numkan, and shows its traceback.
 _EXPECTED = (CommandError, ImportError, MemoryError, OSError, TypeError, ValueError)
 
 
@@ -38,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             code: int = import_module(f"numkan.cli.{options.command}").run(options)
             sys.stdout.flush()
             return code
-        except BrokenPipeError:  # who reads the results has had enough of them
+        except BrokenPipeError:  # the reader of the results has closed the pipe
             _leave_stdout()
             return OK
         except SystemExit as error:  # of the parser, after --help or an error
@@ -57,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _leave_stdout() -> None:
-    """Flush what can be, and let nothing more be tried when the interpreter ends: it would be an error again."""
+    """Flush the standard output, and replace it so that the interpreter does not try again at its end."""
     try:
         sys.stdout.flush()
     except (OSError, ValueError):

@@ -1,4 +1,4 @@
-"""Model files, with what they say about the tables that they take."""
+"""Model files, with the encoding of their tables."""
 
 from __future__ import annotations
 

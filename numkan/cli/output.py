@@ -31,12 +31,12 @@ def _plain(value: Any) -> Any:
 
 
 def note(text: str) -> None:
-    """Say something that is neither a result nor an error."""
+    """Print a note, neither a result nor an error, on the standard error."""
     print(f"numkan: {text}", file=sys.stderr)
 
 
 def check_writable(option: str, name: str | None, data: str) -> None:
-    """Say before the work where its result cannot be written."""
+    """Raise an error, before the work begins, if its result cannot be written."""
     if name is None:
         return
     path = Path(name)

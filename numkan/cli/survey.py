@@ -1,4 +1,4 @@
-"""What a table holds, found by reading it: which columns are numbers, their moments, the texts of the others."""
+"""A survey of a table: the columns that are numbers, their moments, and the texts of the others."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from numkan.cli.tables import BadCell, Table, as_numbers, as_texts, is_number
 
 __all__ = ["survey"]
 
-#: A column of more texts is taken for names of rows or free text, which are no categories.
-_MOST_LEVELS = 100
+#: A column of more texts than this holds names of rows or free text, and not categories.
+_MAX_LEVELS = 100
 
 
 @dataclass
@@ -30,9 +30,9 @@ class _Texts:
 def survey(
     table: Table, inputs: Sequence[str], targets: Sequence[str], category: Collection[str], classify: bool
 ) -> tuple[Encoding, int]:
-    """Return how the table is to be encoded, and how many rows it has.
+    """Return the encoding of the table, and its number of rows.
 
-    A column that turns out to hold text only behind the first block is read once more.
+    A column whose first text comes after the first block is read once more.
     """
     names, texts = [*inputs, *targets], {*category, *(targets if classify else ())}
     while True:
@@ -73,7 +73,7 @@ def _read(table: Table, names: Sequence[str], texts: set[str]) -> tuple[dict[str
 
 
 def _add(so_far: _Texts, cells: list[str | None]) -> None:
-    if len(so_far.levels) <= _MOST_LEVELS:  # more of them are not counted, so that memory is bounded
+    if len(so_far.levels) <= _MAX_LEVELS:  # more of them are not counted, so that memory is bounded
         so_far.levels.update(cell for cell in cells if cell is not None)
     so_far.gaps += sum(cell is None for cell in cells)
 
@@ -97,11 +97,11 @@ def _column(table: Table, name: str, found: Moments | _Texts) -> Column:
 def _check_levels(table: Table, name: str, found: _Texts, advice: str) -> None:
     if not found.levels:
         raise CommandError(f"Column {shown(name)} of {table.path} has no values: {advice}.")
-    if len(found.levels) > _MOST_LEVELS:
+    if len(found.levels) > _MAX_LEVELS:
         words = sorted(level for level in found.levels if not is_number(level)) or sorted(found.levels)
         raise CommandError(
             f"Column {shown(name)} of {table.path} has text in it, such as {shown(words[0])}, and more than "
-            f"{_MOST_LEVELS} different values, which is too many for categories: {advice}."
+            f"{_MAX_LEVELS} different values, which is too many for categories: {advice}."
         )
 
 

@@ -66,7 +66,7 @@ def _listed(names: Sequence[str]) -> str:
 
 @contextmanager
 def open_table(path: str) -> Iterator[Table]:
-    """Open a table of the kind that the file's ending says; what has none of them is taken as CSV."""
+    """Open a table of the kind of the file's ending; without a known ending it is read as CSV."""
     ending = Path(path).suffix.lower()
     with ExitStack() as stack:
         if ending == ".npy":
@@ -108,10 +108,10 @@ class _Csv(Table):
                     yield row
         except UnicodeDecodeError as error:
             byte = error.object[error.start]
-            what = f"not with the byte {byte:#04x} somewhere behind line {self._line}"
+            what = f"not with the byte {byte:#04x} somewhere after line {self._line}"
             raise CommandError(f"{self.path} must be text in UTF-8, {what}.") from None
         except csv.Error as error:
-            raise CommandError(f"{self.path} is no CSV behind line {self._line}: {error}.") from None
+            raise CommandError(f"{self.path} is no CSV after line {self._line}: {error}.") from None
 
     def _header(self) -> list[str]:
         names = [name.strip() for name in next(self._rows, [])]
@@ -167,7 +167,7 @@ class _Matrix(Table):
             array = np.load(path, mmap_mode="r", allow_pickle=False)
         except (MemoryError, OSError):
             raise
-        except Exception as error:  # numpy parses the header as Python, and raises many things for a broken one
+        except Exception as error:  # NumPy parses the header as Python, and raises various errors for a broken one
             raise CommandError(f"{path} must be a .npy file of numbers: {' '.join(str(error).split())}.") from None
         if not isinstance(array, np.ndarray) or array.ndim != 2 or array.dtype.kind not in "fiub":
             what = f"shape {array.shape} and dtype {array.dtype}" if isinstance(array, np.ndarray) else "an archive"
@@ -227,7 +227,7 @@ def _plain(column: Any) -> Any:
 
 
 def is_number(text: str) -> bool:
-    """Tell whether a text is a number; 1_000, which is one to Python, is none."""
+    """Return whether a text is a number; 1_000 is not, although Python reads it as one."""
     try:
         float(text)
     except ValueError:

@@ -110,7 +110,7 @@ def _array(name: str, real: str, values: FloatArray) -> str:
 
 
 def _constant(value: float, suffix: str) -> str:
-    """Return the number in C, in decimals that give its very bits."""
+    """Return the number in C, with enough decimals to give the same bits."""
     if np.isnan(value):
         return "NAN"
     if np.isinf(value):
@@ -160,7 +160,7 @@ static void {name}_layer{number}(const {real} *x, {real} *y) {{
 }}
 """
 
-#: Where the exponential of -x overflows, a little rounded.
+#: The x at which the exponential of -x overflows, rounded a little.
 _CUT = {"float": "-87", "double": "-708"}
 
 

@@ -1,4 +1,4 @@
-r"""What is written out of a layer: for each edge one polynomial a piece, and the weight of its base function.
+r"""The tables of an exported layer: for each edge one polynomial a piece, and the weight of its base function.
 
 .. math::
 

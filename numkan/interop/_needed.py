@@ -1,4 +1,4 @@
-"""Packages that numkan does without, imported when they are needed."""
+"""Optional packages, imported when they are needed."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ No module named 'no_such_module'.
 
 
 def reason(error: Exception) -> str:
-    r"""Return what an error says, on one line and without its full stop.
+    r"""Return the text of an error, on one line and without its full stop.
 
     >>> reason(ValueError("No.\n  Not so."))
     'No. Not so'

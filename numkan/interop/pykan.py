@@ -48,11 +48,11 @@ def from_pykan(
     Parameters
     ----------
     model : pykan model, str or path
-        A live model, or where its `saveckpt` wrote one: ``"model/0.1"`` for the files ``model/0.1_config.yml`` and
-        ``model/0.1_state``. No code in a file is run.
+        A live model, or the path of a checkpoint that `saveckpt` wrote: ``"model/0.1"`` for the files
+        ``model/0.1_config.yml`` and ``model/0.1_state``. No code in a file is run.
     base_fun, grid_eps
-        For a checkpoint whose configuration is not there, or not plain: what it would say, `base_fun` as for
-        :class:`numkan.KAN`. They are given together. The configuration is then not read, and scales are trainable.
+        For a checkpoint whose configuration is missing or not plain: the settings that it would have, `base_fun` as for
+        :class:`numkan.KAN`. Pass both or none. The configuration is then not read, and scales are trainable.
 
     Returns
     -------
@@ -68,7 +68,7 @@ def from_pykan(
     TypeError
         If `model` is neither.
     OSError
-        If a file is not there, or may not be read.
+        If there is no such file, or reading it is not permitted.
     ImportError
         If torch or yaml, which a checkpoint is read with, are not installed.
 
@@ -158,7 +158,7 @@ def to_pykan(model: Network) -> Any:
 
 
 def _check_for_pykan(model: Network) -> None:
-    """Say what of a model pykan cannot have."""
+    """Raise an error if a model has something that pykan does not support."""
     first = model.act_fun[0].base_fun
     for place, layer in enumerate(model.act_fun):
         rule = value = ""
@@ -178,7 +178,7 @@ def _check_for_pykan(model: Network) -> None:
 
 @contextmanager
 def _random_numbers_kept(torch: Any) -> Iterator[None]:
-    """Put the global random numbers back, which pykan's constructor seeds."""
+    """Restore the global random states, which pykan's constructor seeds."""
     ours, theirs = np.random.get_state(), random.getstate()  # noqa: NPY002 (it is the legacy state that is seeded)
     try:
         with torch.random.fork_rng(devices=[]):
@@ -189,5 +189,5 @@ def _random_numbers_kept(torch: Any) -> Iterator[None]:
 
 
 def _one_or_all(values: list[int]) -> int | list[int]:
-    """Return one number where all are the same: what pykan's other methods are used to."""
+    """Return one number if all are the same, as pykan's other methods expect."""
     return values[0] if len(set(values)) == 1 else values

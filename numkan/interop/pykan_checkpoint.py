@@ -26,7 +26,7 @@ def read_checkpoint(
     base_fun: str | tuple[Function, ...] | None = None,
     grid_eps: float | None = None,
 ) -> Source:
-    """Read what pykan's ``saveckpt(name)`` wrote; with `base_fun` and `grid_eps`, the state alone."""
+    """Read a checkpoint of pykan's ``saveckpt(name)``; with `base_fun` and `grid_eps`, the state alone."""
     state, configuration = Path(f"{os.fspath(name)}_state"), Path(f"{os.fspath(name)}_config.yml")
     if base_fun is not None and grid_eps is not None:
         base_function(base_fun)
@@ -38,7 +38,7 @@ def read_checkpoint(
 
 
 def _settings(path: Path) -> tuple[Settings, bool]:
-    """Return what a configuration says of all layers, and whether symbolic edges are computed."""
+    """Return the settings of all layers in a configuration, and whether symbolic edges are computed."""
     instead = "Give `base_fun` and `grid_eps` to read the state alone."
     try:
         text = path.read_bytes()
@@ -81,7 +81,7 @@ def _arrays(path: Path) -> tuple[Mapping[str, FloatArray], int]:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
         raise FileNotFoundError(f"Argument `model` must name a checkpoint with {path}, which is not there.") from error
-    except Exception as error:  # whatever a broken or foreign file makes torch raise
+    except Exception as error:  # any error of torch for a broken or foreign file
         raise ValueError(
             f"Argument `model` must name a checkpoint that pykan wrote, not {path}: {reason(error)}."
         ) from error

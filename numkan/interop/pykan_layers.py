@@ -27,16 +27,16 @@ ARRAYS = ("grid", "coef", "mask", "scale_base", "scale_sp")
 #: The base functions that pykan has, in its own names and in ours.
 BASES = ("silu", "identity", "zero")
 
-#: Those that say what the dtype of a model is; masks come in any.
+#: The arrays that determine the dtype of a model; masks may have any.
 _NUMBERS = (".grid", ".coef", ".scale_base", ".scale_sp")
 
-#: What pykan does to the sums over edges, and to the nodes that it makes of them: name and the value that does nothing.
+#: Factors and biases of pykan's sums over edges, and of the nodes made of them: name and neutral value.
 AFFINE = {"subnode_scale": 1, "subnode_bias": 0, "node_scale": 1, "node_bias": 0}
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What a layer is, beside its arrays."""
+    """The settings of a layer."""
 
     base_fun: str | tuple[Function, ...]
     grid_eps: float
@@ -70,7 +70,7 @@ def numpy_array(name: str, tensor: Any) -> FloatArray:
 
 
 def source_of_model(model: Any) -> Source:
-    """Return what a live pykan model is made of; anything that has its attributes will do."""
+    """Return the arrays and settings of a live pykan model, or of any object with the same attributes."""
     parts = ("act_fun", "symbolic_fun", *AFFINE)
     if any(not hasattr(model, part) for part in parts):
         raise TypeError(
@@ -91,7 +91,7 @@ def source_of_model(model: Any) -> Source:
 
 
 def _base_name(model: Any, layer: Any, place: int) -> str:
-    """Return the name of a layer's base function: a module's type says it, or pykan's own name for its function."""
+    """Return the name of a layer's base function, from a module's type or from pykan's name for its function."""
     named = getattr(model, "base_fun_name", None)
     modules = {"SiLU": "silu", "Identity": "identity"}
     of_type = type(layer.base_fun).__name__
@@ -106,7 +106,7 @@ def _base_name(model: Any, layer: Any, place: int) -> str:
 
 
 def _check_inputs(model: Any, arrays: Mapping[str, FloatArray]) -> None:
-    """Say that a model must take its inputs as they come, which it does not after pykan's `prune_input`."""
+    """Raise an error if a model does not take all inputs in their order, as after pykan's `prune_input`."""
     chosen = getattr(model, "input_id", None)
     if chosen is None:
         return
@@ -120,7 +120,7 @@ def _check_inputs(model: Any, arrays: Mapping[str, FloatArray]) -> None:
 
 
 def layers_of(source: Source) -> list[KANLayer]:
-    """Return numkan's layers, or say what cannot be carried over, and in which layer it is."""
+    """Return numkan's layers; raise an error that says what cannot be carried over, and in which layer."""
     numbers = [array for name, array in source.arrays.items() if name.endswith(_NUMBERS)]
     dtype = np.dtype(np.float32 if all(array.dtype == np.float32 for array in numbers) else np.float64)
     layers: list[KANLayer] = []
@@ -152,7 +152,7 @@ def _layer(source: Source, place: int, settings: Settings, dtype: np.dtype[Any])
         sp_trainable=settings.sp_trainable,
         sb_trainable=settings.sb_trainable,
         extrapolate="fade",
-        init="power",  # what is drawn is overwritten, and this is the cheap one
+        init="power",  # cheap to draw; all parameters are overwritten
         dtype=dtype,
     )
     for array in ARRAYS:
@@ -161,7 +161,7 @@ def _layer(source: Source, place: int, settings: Settings, dtype: np.dtype[Any])
 
 
 def _degree(arrays: Mapping[str, FloatArray], place: int) -> int:
-    """Return the degree that the shapes of a layer's arrays tell, after a check of all of them."""
+    """Return the degree that follows from the shapes of a layer's arrays, after a check of all of them."""
     shapes = {name: array.shape for name, array in arrays.items()}
     n_in, n_out, n_basis = shapes["coef"] if len(shapes["coef"]) == 3 else (0, 0, 0)
     edges = (n_in, n_out)
@@ -178,7 +178,7 @@ def _degree(arrays: Mapping[str, FloatArray], place: int) -> int:
 
 
 def check_knots(knots: FloatArray, place: int) -> None:
-    """Say that the knots of each input must differ: between two that do not, pykan drops a part of the recursion."""
+    """Raise an error if knots of an input coincide, because pykan then drops a part of the recursion."""
     together = knots[:, 1:] == knots[:, :-1]
     if together.any():
         i, at = (int(index) for index in np.argwhere(together)[0])
@@ -189,7 +189,7 @@ def check_knots(knots: FloatArray, place: int) -> None:
 
 
 def _check_nodes(source: Source, place: int, symbolic: FloatArray) -> None:
-    """Say what there is between a layer's edges and its outputs: symbolic edges, products, scales and biases."""
+    """Raise an error if anything lies between edges and outputs: symbolic edges, products, scales or biases."""
     if source.symbolic and symbolic.any():
         o, i = (int(index) for index in np.argwhere(symbolic)[0])
         raise ValueError(

@@ -73,7 +73,7 @@ class Plan:
 
 
 def holdout(validation: Any, grids: Any, n: int) -> float | None:
-    """Return the share that ``validation="auto"`` holds out, None unless the ladder is automatic and samples suffice."""
+    """Return the share that ``validation="auto"`` holds out; None without an automatic ladder, or with few samples."""
     automatic = isinstance(grids, str) and n >= _MIN_TO_HOLD_OUT
     return _HELD_OUT if automatic else None
 

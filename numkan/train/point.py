@@ -22,7 +22,7 @@ _FEWEST_SPACINGS = 20
 
 
 def underflow(samples: Samples, dtype: np.dtype[Any]) -> str:
-    """Return a description of inputs or targets whose differences are too small for the dtype; empty if there are none."""
+    """Return a description of inputs or targets whose differences are too small; empty if there are none."""
     y, weight = samples.goal.y.astype(np.float64), samples.goal.weight
     rows = weight > 0 if weight.size else slice(None)
     size = float(np.ptp(y[rows], axis=0).max()) if len(y) else 1.0
