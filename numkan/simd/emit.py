@@ -10,7 +10,8 @@ from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 
-from numkan.simd.vectors import VectorType, address, lanes_of
+from numkan.simd.llvm_vectors import VectorType, address
+from numkan.simd.vectors import lanes_of
 
 __all__ = ["Emitter", "vector_types"]
 

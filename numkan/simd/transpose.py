@@ -25,7 +25,8 @@ from numba.extending import intrinsic
 
 from numkan.compile import kernel
 from numkan.simd.emit import Emitter, vector_types
-from numkan.simd.vectors import VectorType, as_python
+from numkan.simd.llvm_vectors import VectorType
+from numkan.simd.vectors import as_python
 
 __all__ = ["FOUR", "PairOps", "gather_op", "pair_ops", "row_stride", "transpose_four_op", "transpose_op"]
 
