@@ -11,6 +11,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
+from functools import lru_cache
+from math import isfinite
 from typing import Any
 
 ZERO = Fraction(0)
@@ -21,7 +23,7 @@ def rational(numbers: Iterable[Any]) -> list[Fraction]:
     return [n if isinstance(n, Fraction) else Fraction(float(n)) for n in numbers]
 
 
-def span(x: Fraction, knots: Sequence[Fraction | float], k: int) -> int:
+def span(x: Fraction | float, knots: Sequence[Fraction | float], k: int) -> int:
     """Return the index j of the span [t_j, t_{j+1}) that holds x, or -1 where there is none."""
     end = len(knots) - 1 - k
     if x == knots[end]:
@@ -61,15 +63,26 @@ def magnitudes(x: Any, knots: Iterable[Any], k: int, nu: int, floor: Fraction = 
 def _ladder(
     x: Any, knots: Iterable[Any], k: int, nu: int, *, signed: bool, floor: Fraction, at_span: int | None
 ) -> list[Fraction]:
-    numbers = [n if isinstance(n, Fraction) else float(n) for n in knots]
-    (point,) = rational([x])
+    numbers = tuple(n if isinstance(n, Fraction) else float(n) for n in knots)
+    point = x if isinstance(x, Fraction) else float(x)  # floats compare exactly, and much faster than fractions
+    if not isfinite(point):
+        raise ValueError(f"Argument `x` must be finite, not {point}.")
     j = span(point, numbers, k) if at_span is None else at_span
     n_basis = len(numbers) - 1 - k
     if nu > k or j < 0:
         return [ZERO] * n_basis
-    # the 2k + 2 knots that the functions of span j stand on, and of each degree every function on those
-    first, t = max(0, j - k), rational(numbers[max(0, j - k) : j + k + 2])
-    row = [Fraction(int(i == j - first)) for i in range(len(t) - 1)]
+    first = max(0, j - k)
+    row = _row(point, numbers[first : j + k + 2], j - first, k, nu, signed, floor)
+    return [ZERO] * first + list(row) + [ZERO] * (n_basis - first - len(row))
+
+
+@lru_cache(maxsize=1 << 13)
+def _row(
+    x: Fraction | float, numbers: tuple[Any, ...], j: int, k: int, nu: int, signed: bool, floor: Fraction
+) -> tuple[Fraction, ...]:
+    """Return the functions on the knots around span j. Many laws need the same ones of a case: so they are kept."""
+    point, *t = rational([x, *numbers])  # of each degree, every function on these knots
+    row = [Fraction(int(i == j)) for i in range(len(t) - 1)]
     for d in range(1, k - nu + 1):
         row = [
             _over((point - t[i]) * row[i], t[i + d] - t[i])
@@ -83,7 +96,7 @@ def _ladder(
         quotients = [_over(row[i], t[i + d + 1] - t[i]) for i in range(len(row))]
         sign = -1 if signed else 1
         row = [(d + 1) * (quotients[i] + sign * quotients[i + 1]) for i in range(len(row) - 1)]
-    return [ZERO] * first + row + [ZERO] * (n_basis - first - len(row))
+    return tuple(row)
 
 
 def curve(x: Any, knots: Iterable[Any], coef: Iterable[Any], k: int, nu: int = 0) -> Fraction:
