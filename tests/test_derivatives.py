@@ -10,7 +10,7 @@ import pytest
 
 from numkan import KAN
 from numkan.base import base_derivatives, base_function
-from numkan.conformance import twin
+from numkan.conformance import network_twin, twin
 from numkan.spline.policies import EXTRAPOLATIONS
 from tests.laws import Array
 
@@ -27,7 +27,7 @@ def points(n: int = 24, reach: float = 1.3) -> Array:
 
 def silu_slopes(x: Array, nu: int) -> Array:
     """Derivatives of x s(x) in the plain, from those of s."""
-    s = twin.sigmoid(x)
+    s = network_twin.sigmoid(x)
     d = [s, s * (1 - s), s * (1 - s) * (1 - 2 * s), s * (1 - s) * (1 - 6 * s + 6 * s * s)]
     return x * d[nu] + (nu * d[nu - 1] if nu else 0)
 

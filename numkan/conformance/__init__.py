@@ -12,7 +12,8 @@ breaks it, in plain numbers. Methods that an adapter lacks are not failures. Cho
 domain, are declared by the adapter.
 
 Expected values do not come from numkan, but from rational arithmetic (:mod:`numkan.conformance.exact`) and from slow
-twins in NumPy (:mod:`numkan.conformance.twin`). numkan's own adapter is :mod:`numkan.conformance.own`.
+twins in NumPy (:mod:`numkan.conformance.twin`, :mod:`numkan.conformance.network_twin`). numkan's own adapter is
+:mod:`numkan.conformance.own`.
 """
 
 from numkan.conformance.adapter import Adapter as Adapter

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from numkan.conformance import twin
+from numkan.conformance import network_twin
 from numkan.conformance.adapter import Array, Layer
 from numkan.conformance.cases import NetworkCase
 
@@ -25,7 +25,7 @@ def steady_rows(case: NetworkCase) -> Array:
     """Return for each sample whether its hidden activations stay in their pieces under rounding errors."""
     layers, x = case.exact
     steady = np.ones(len(x), bool)
-    acts, gathered = twin.activations(layers, x), twin.sizes(layers, x)
+    acts, gathered = network_twin.activations(layers, x), network_twin.sizes(layers, x)
     for layer, a, size in list(zip(layers, acts, gathered, strict=False))[1:]:
         distance = np.abs(a[:, :, None] - breaks(layer)).min(axis=2)
         steady &= (distance > 1000 * case.eps * (size + np.abs(layer.grid).max())).all(axis=1)

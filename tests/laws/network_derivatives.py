@@ -1,3 +1,3 @@
 """Names of the conformance kit."""
 
-from numkan.conformance.twin import loss_sizes as loss_sizes
+from numkan.conformance.network_twin import loss_sizes as loss_sizes

@@ -6,13 +6,16 @@ Each file holds the laws of one subject.
 from numkan.conformance.law import DEFINED, Law
 from numkan.conformance.laws import (
     bits,
+    collocation,
     curves,
     derivatives,
     dtypes,
     fits,
     gradients,
     grids,
+    invariance,
     missing,
+    outside,
     refinement,
     structure,
     values,
@@ -20,7 +23,8 @@ from numkan.conformance.laws import (
 
 __all__ = ["LAWS"]
 
-_SUBJECTS = (values, derivatives, curves, grids, fits, gradients, structure, refinement, bits, missing, dtypes)
+_SPLINES = (values, outside, invariance, collocation, derivatives, curves)
+_SUBJECTS = (*_SPLINES, grids, fits, gradients, structure, refinement, bits, missing, dtypes)
 _IN_ORDER = [law for module in _SUBJECTS for law in DEFINED.values() if law.check.__module__ == module.__name__]
 
 #: Every law by its id: splines, grids, networks.

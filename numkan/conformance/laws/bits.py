@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from numkan.conformance import twin
+from numkan.conformance import network_twin
 from numkan.conformance.adapter import KINDS, Array, claims
 from numkan.conformance.cases import Case, NetworkCase
 from numkan.conformance.law import assert_identical, assert_within, law, require
@@ -41,7 +41,7 @@ def subsets(impl: Any, case: NetworkCase) -> None:
         return
     n = len(case.x)
     layers, x = case.exact
-    sizes, (by_params, by_x) = twin.sizes(layers, x)[-1], twin.jacobian_sizes(layers, x)
+    sizes, (by_params, by_x) = network_twin.sizes(layers, x)[-1], network_twin.jacobian_sizes(layers, x)
     functions: dict[str, tuple[Callable[[Array], Any], Array]] = {
         "network_forward": (lambda x: impl.network_forward(case.layers, x), sizes),
         "network_derivative": (lambda x: impl.network_derivative(case.layers, x), by_x),
@@ -81,9 +81,9 @@ def chunked_gradient(impl: Any, case: NetworkCase) -> None:
     shares = [part.weight.sum(dtype=float) / case.weight.sum(dtype=float) for part in parts]
     mean = sum(share * flat(gradients(part)) for share, part in zip(shares, parts, strict=True))
     layers, x = case.exact
-    y, size = twin.network_forward(layers, x), twin.sizes(layers, x)[-1]
-    shape = twin.loss_sizes(y, size, case.y, "mse", case.weight.astype(float))
-    bound = [{name: contracted(d[name], shape) for name in KINDS} for d in twin.jacobian_sizes(layers, x)[0]]
+    y, size = network_twin.network_forward(layers, x), network_twin.sizes(layers, x)[-1]
+    shape = network_twin.loss_sizes(y, size, case.y, "mse", case.weight.astype(float))
+    bound = [{name: contracted(d[name], shape) for name in KINDS} for d in network_twin.jacobian_sizes(layers, x)[0]]
     assert_within(flat(whole), mean, 64 * case.eps * flat(shared(bound, whole)), "gradient")
 
 

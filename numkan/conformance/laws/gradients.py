@@ -1,8 +1,9 @@
 """Laws of outputs, gradients, Jacobians and their products.
 
-Sizes are those of :mod:`numkan.conformance.twin`: sums of the magnitudes of the terms, including those of hidden
-activations. A term is a product of a dozen rounded numbers, so bounds are 64 eps of a size. For networks, rounding must
-not move a hidden activation into another piece: at a knot where a function or its derivative jumps, no law could hold.
+Sizes are those of :mod:`numkan.conformance.network_twin`: sums of the magnitudes of the terms, including those of
+hidden activations. A term is a product of a dozen rounded numbers, so bounds are 64 eps of a size. For networks,
+rounding must not move a hidden activation into another piece: at a knot where a function or its derivative jumps, no
+law could hold.
 """
 
 # ruff: noqa: D401 - the docstring of a law is its statement
@@ -13,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from numkan.conformance import twin
+from numkan.conformance import network_twin
 from numkan.conformance.adapter import KINDS, Array, claims
 from numkan.conformance.cases import NetworkCase
 from numkan.conformance.law import assert_within, law, require
@@ -61,10 +62,10 @@ def _compare_all(got: Any, want: Any, size: Any, factor: float, what: str) -> No
 def layer_outputs(impl: Any, case: NetworkCase) -> None:
     """A layer's outputs are sum_i mask (scale_base b(x_i) + scale_sp sum_p coef_p B_p(x_i)), under its policy."""
     layer, x = case.layer.astype(float), case.x.astype(float)
-    size = twin.sizes([layer], x)[-1]
+    size = network_twin.sizes([layer], x)[-1]
     lost = float(np.finfo(case.dtype).tiny) * (1.0 + np.abs(layer.mask * layer.scale_base).sum(axis=0))  # underflow
     got = impl.layer_forward(case.layer, case.x)
-    assert_within(got, twin.forward(layer, x), 64 * case.eps * size + lost, "output")
+    assert_within(got, network_twin.forward(layer, x), 64 * case.eps * size + lost, "output")
     require(got.dtype == case.dtype, f"{got.dtype} comes out where {case.dtype} goes in")
 
 
@@ -81,7 +82,9 @@ def network_outputs(impl: Any, case: NetworkCase) -> None:
         return
     layers, x = case.exact
     got = impl.network_forward(case.layers, case.x)
-    assert_within(got, twin.network_forward(layers, x), 64 * case.eps * twin.sizes(layers, x)[-1], "output")
+    assert_within(
+        got, network_twin.network_forward(layers, x), 64 * case.eps * network_twin.sizes(layers, x)[-1], "output"
+    )
     require(got.dtype == case.dtype, f"{got.dtype} comes out where {case.dtype} goes in")
 
 
@@ -97,8 +100,8 @@ def complex_step(impl: Any, case: NetworkCase) -> None:
     factor = 64 * case.eps
     layer, x = case.layer.astype(float), case.x.astype(float)
     y_bar = case.noise(len(x), layer.n_out)
-    (by_params,), by_x = twin.network_jacobian([layer], x)
-    (sizes,), size_x = twin.jacobian_sizes([layer], x)
+    (by_params,), by_x = network_twin.network_jacobian([layer], x)
+    (sizes,), size_x = network_twin.jacobian_sizes([layer], x)
     got, weight = impl.layer_vjp(case.layer, case.x, y_bar), np.abs(y_bar).astype(float)
     want, bound = ({name: contracted(d[name], v) for name in KINDS} for d, v in ((by_params, y_bar), (sizes, weight)))
     _compare(got, want, bound, factor, "gradient")
@@ -112,8 +115,8 @@ def complex_step(impl: Any, case: NetworkCase) -> None:
 def _network_products(impl: Any, case: NetworkCase, factor: float) -> None:
     """Products with cotangents, and the derivative by the inputs, of a network that can tell them."""
     layers, x = case.exact
-    by_params, by_x = twin.network_jacobian(layers, x)
-    sizes, size_x = twin.jacobian_sizes(layers, x)
+    by_params, by_x = network_twin.network_jacobian(layers, x)
+    sizes, size_x = network_twin.jacobian_sizes(layers, x)
     if claims(impl, "network_vjp"):
         y_bar = case.noise(*case.y.shape)
         weight = np.abs(y_bar).astype(float)
@@ -132,17 +135,17 @@ def _losses(impl: Any, case: NetworkCase, factor: float) -> None:
     if not claims(impl, "network_loss"):
         return
     layers, x = case.exact
-    y, size = twin.network_forward(layers, x), twin.sizes(layers, x)[-1]
-    by_params, sizes = twin.network_jacobian(layers, x)[0], twin.jacobian_sizes(layers, x)[0]
+    y, size = network_twin.network_forward(layers, x), network_twin.sizes(layers, x)[-1]
+    by_params, sizes = network_twin.network_jacobian(layers, x)[0], network_twin.jacobian_sizes(layers, x)[0]
     weight = case.weight.astype(float)
     for loss, target in (("mse", case.y.astype(float)), ("cross_entropy", case.labels)):
-        slope = twin.loss_slope(y, target, loss, weight)
-        shape = twin.loss_sizes(y, size, target if loss == "mse" else y, loss, weight)
+        slope = network_twin.loss_slope(y, target, loss, weight)
+        shape = network_twin.loss_sizes(y, size, target if loss == "mse" else y, loss, weight)
         value, got = impl.network_loss(case.layers, case.x, case.y if loss == "mse" else case.labels, loss, case.weight)
         want = [{name: contracted(d[name], slope) for name in KINDS} for d in by_params]
         bound = [{name: contracted(d[name], shape) for name in KINDS} for d in sizes]
         _compare_all(got, want, bound, factor, loss)
-        expected = twin.LOSSES[loss](y, target, weight)
+        expected = network_twin.LOSSES[loss](y, target, weight)
         assert_within(value, expected, factor * ((np.abs(slope) + shape) * size).sum() + factor * abs(expected), loss)
 
 
@@ -161,7 +164,7 @@ def finite_difference(impl: Any, case: NetworkCase) -> None:
     distance = np.abs(x[:, :, None] - breaks(layer)).min(axis=2)
     y_bar = case.noise(len(x), layer.n_out).astype(float)
     got = impl.layer_vjp(layer, x, y_bar)
-    sizes = twin.jacobian_sizes([layer], x)[1]
+    sizes = network_twin.jacobian_sizes([layer], x)[1]
     for i, step in enumerate(h):
         moved = x.copy()
         moved[:, i] += step
@@ -200,10 +203,10 @@ def adjoint(impl: Any, case: NetworkCase) -> None:
     forward = impl.network_jvp(case.layers, case.x, dots, x_dot).astype(float)
     backward = flat(grads) @ flat(shared(dots, grads)) + (x_bar.astype(float) * x_dot).sum()
     layers, x = case.exact
-    by_params, by_x = twin.jacobian_sizes(layers, x)
+    by_params, by_x = network_twin.jacobian_sizes(layers, x)
     sizes = flat(by_params, batch=2) @ np.abs(flat(dots)) + (by_x * np.abs(x_dot)[:, None, :]).sum(axis=2)
     assert_within((forward * v).sum(), backward, 64 * case.eps * (np.abs(v) * sizes).sum(), "<v, J p>")
-    plain, slopes = twin.network_jacobian(layers, x)
+    plain, slopes = network_twin.network_jacobian(layers, x)
     want = flat(plain, batch=2) @ flat(dots) + (slopes * x_dot[:, None, :]).sum(axis=2)
     assert_within(forward, want, 64 * case.eps * sizes, "J p")
 
@@ -219,7 +222,7 @@ def jacobian_rows(impl: Any, case: NetworkCase) -> None:
     """Each row of a Jacobian is the product of a unit cotangent with it, in layers and in networks."""
     case = case.rows(slice(0, 5))
     whole = impl.layer_jacobian(case.layer, case.x)
-    (sizes,), size_x = twin.jacobian_sizes([case.layer.astype(float)], case.x.astype(float))
+    (sizes,), size_x = network_twin.jacobian_sizes([case.layer.astype(float)], case.x.astype(float))
     for place in range(len(case.x)):
         for q in range(case.layer.n_out):
             y_bar = np.eye(case.layer.n_out, dtype=case.dtype)[[q]]
@@ -235,7 +238,7 @@ def _network_rows(impl: Any, case: NetworkCase) -> None:
     """The same of a whole network."""
     n_out = case.y.shape[1]
     whole, slopes = impl.network_jacobian(case.layers, case.x), impl.network_derivative(case.layers, case.x)
-    sizes, size_x = twin.jacobian_sizes(*case.exact)
+    sizes, size_x = network_twin.jacobian_sizes(*case.exact)
     for place in range(len(case.x)):
         for q in range(n_out):
             x = case.x[place : place + 1]

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from numkan.conformance import twin
+from numkan.conformance import network_twin
 from numkan.conformance.adapter import Array, claims
 from numkan.conformance.cases import Case, NetworkCase
 from numkan.conformance.law import complaint, law, require
@@ -44,13 +44,13 @@ def nan_and_infinity_in_networks(impl: Any, case: NetworkCase) -> None:
     """A sample with NaN or infinity changes no other; NaN comes out of each edge that it goes into, or a ValueError."""
     case = case.rows(slice(0, 9))
     layers, x = case.exact
-    first, sizes = twin.sizes([layers[0]], x)[-1], twin.sizes(layers, x)[-1]
+    first, sizes = network_twin.sizes([layers[0]], x)[-1], network_twin.sizes(layers, x)[-1]
     functions: dict[str, tuple[Callable[[Array], Array], Array]] = {
         "layer_forward": (lambda x: impl.layer_forward(case.layer, x), first),
         "network_forward": (lambda x: impl.network_forward(case.layers, x), sizes),
         "network_derivative": (
             lambda x: impl.network_derivative(case.layers, x),
-            twin.jacobian_sizes(layers, x)[1],
+            network_twin.jacobian_sizes(layers, x)[1],
         ),
     }
     with np.errstate(all="ignore"):  # a warning is no fault

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from numkan.conformance import twin
+from numkan.conformance import network_twin
 from numkan.conformance.adapter import Array, Layer
 from numkan.conformance.cases import NetworkCase
 from numkan.conformance.grids import dyadic_grid
@@ -25,7 +25,7 @@ def covered(case: NetworkCase, even: bool) -> NetworkCase:
         else:
             knots = _stretched(layer, low, high)
         layers.append(layer.replace(grid=knots.astype(case.dtype)))
-        x = twin.forward(layers[-1].astype(float), x.astype(float))
+        x = network_twin.forward(layers[-1].astype(float), x.astype(float))
     return replace(case, layers=tuple(layers))
 
 
@@ -49,12 +49,12 @@ def refined(impl: Any, case: NetworkCase) -> None:
         return
     layers, x = case.exact
     bound = 128 * (max(layer.k for layer in layers) + 1) * case.eps
-    outputs, slopes = twin.network_forward(layers, x), twin.network_jacobian(layers, x)[1]
-    sizes, size_x = twin.sizes(layers, x)[-1], twin.jacobian_sizes(layers, x)[1]
+    outputs, slopes = network_twin.network_forward(layers, x), network_twin.network_jacobian(layers, x)[1]
+    sizes, size_x = network_twin.sizes(layers, x)[-1], network_twin.jacobian_sizes(layers, x)[1]
     for times in (2, 3):
         finer = [_refined(impl, layer, times * layer.G, case.eps).astype(float) for layer in case.layers]
-        assert_within(twin.network_forward(finer, x), outputs, bound * sizes, f"{times} G: outputs")
-        assert_within(twin.network_jacobian(finer, x)[1], slopes, bound * size_x, f"{times} G: derivatives")
+        assert_within(network_twin.network_forward(finer, x), outputs, bound * sizes, f"{times} G: outputs")
+        assert_within(network_twin.network_jacobian(finer, x)[1], slopes, bound * size_x, f"{times} G: derivatives")
     if case.layer.G > 1:
         coarse = _refined(impl, case.layer, case.layer.G - 1, case.eps)
         require(np.isfinite(coarse.coef).all(), "coefficients on fewer intervals are not finite")

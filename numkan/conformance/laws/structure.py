@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from numkan.conformance import twin
+from numkan.conformance import network_twin
 from numkan.conformance.adapter import KINDS, Array, Layer
 from numkan.conformance.cases import NetworkCase
 from numkan.conformance.law import assert_identical, assert_within, law, require
@@ -31,7 +31,7 @@ def edges_add(impl: Any, case: NetworkCase) -> None:
     """A layer's output is the sum of its edges; masking one edge subtracts its activation."""
     layer = case.layer.replace(mask=np.ones_like(case.layer.mask))
     whole = impl.layer_forward(layer, case.x).astype(float)
-    size = twin.sizes([layer.astype(float)], case.x.astype(float))[-1]
+    size = network_twin.sizes([layer.astype(float)], case.x.astype(float))[-1]
     bound = 4 * (layer.n_in + 1) * (layer.k + 2) * case.eps * size
     total = np.zeros_like(whole)
     for i in range(layer.n_in):
@@ -65,7 +65,7 @@ def hidden_order(impl: Any, case: NetworkCase) -> None:
     for depth in range(len(layers) - 1):
         layers = _reordered(layers, depth, np.arange(layers[depth].n_out)[::-1])
     before, after = (impl.network_forward(numbers, case.x) for numbers in (list(case.layers), layers))
-    assert_within(after, before, 64 * case.eps * twin.sizes(*case.exact)[-1], "output")
+    assert_within(after, before, 64 * case.eps * network_twin.sizes(*case.exact)[-1], "output")
 
 
 @law("N-PERM-O", "exact, or 64 eps sum |terms|, as `bits` declares", "symmetry", **NETWORKS, policies=("bits",))
@@ -76,7 +76,7 @@ def output_order(impl: Any, case: NetworkCase) -> None:
     order = np.roll(np.arange(case.y.shape[1]), 1)
     moved = _reordered(list(case.layers), len(case.layers) - 1, order)
     want = impl.network_forward(case.layers, case.x)[:, order]
-    bound = 64 * case.eps * twin.sizes(*case.exact)[-1][:, order]
+    bound = 64 * case.eps * network_twin.sizes(*case.exact)[-1][:, order]
     alike(impl, impl.network_forward(moved, case.x), want, bound, "outputs")
 
 
@@ -95,7 +95,7 @@ def pruned(impl: Any, case: NetworkCase) -> None:
         into[:, 0], out_of[0] = 0, 0
         layers[depth], layers[depth + 1] = layers[depth].replace(mask=into), layers[depth + 1].replace(mask=out_of)
     masked = impl.network_forward(layers, case.x)
-    bound = 64 * case.eps * twin.sizes([layer.astype(float) for layer in layers], case.x.astype(float))[-1]
+    bound = 64 * case.eps * network_twin.sizes([layer.astype(float) for layer in layers], case.x.astype(float))[-1]
     other = [layer.replace(coef=np.where(layer.mask[:, :, None] == 0, 7, layer.coef)) for layer in layers]
     alike(impl, impl.network_forward(other, case.x), masked, bound, "other numbers under the mask")
     for depth in range(len(layers) - 1):
@@ -112,7 +112,7 @@ def no_splines(impl: Any, case: NetworkCase) -> None:
     """Without coefficients the knots do not matter, and the output is the base alone."""
     bare = case.layer.replace(coef=np.zeros_like(case.layer.coef))
     alone = impl.layer_forward(bare, case.x)
-    bound = 8 * bare.n_in * case.eps * twin.sizes([bare.astype(float)], case.x.astype(float))[-1]
+    bound = 8 * bare.n_in * case.eps * network_twin.sizes([bare.astype(float)], case.x.astype(float))[-1]
     other = bare.replace(grid=bare.grid + case.dtype.type(3), scale_sp=bare.scale_sp * 0)
     alike(impl, impl.layer_forward(other, case.x), alone, bound, "on other knots")
     bases = getattr(impl, "base_fun", None) or ("silu",)
