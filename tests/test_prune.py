@@ -278,6 +278,7 @@ def test_into_a_node_the_mean_of_what_goes_moves_the_sum_least(seed, threshold):
         assert rms(column) <= rms(without) + 1e-13 * size
 
 
+@pytest.mark.jit
 def test_through_layers_the_means_keep_the_fit():
     better = []
     for seed in range(12):

@@ -195,7 +195,7 @@ def test_float32_stays_float32_and_close_to_float64():
 
 
 def test_threads_change_no_bit():
-    case = random_case(5, [3, 20, 2], [3, 3], [3, 3], 1500 if numkan_is_compiled() else 300)
+    case = random_case(5, [3, 20, 2], [3, 3], [3, 3], 1500 if numkan_is_compiled() else 200)
     model, before = model_of(case.layers), numkan.get_threads()
     found = []
     try:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numba import config
 
 from numkan import KAN
 from numkan.model.regularization import Penalties, objective_and_grad, penalized
@@ -44,7 +45,7 @@ def options_of(method: str, **options: Any) -> dict[str, Any]:
     weighted=st.booleans(),
     offset=st.sampled_from([0.0, 5.0]),
 )
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=3 if config.DISABLE_JIT else 12, deadline=None)
 def test_targets_times_a_power_of_two_give_the_same_bits_times_it(method, dtype, share, weighted, offset):
     m = round(share * MOST[dtype])
     x, y = data(dtype)

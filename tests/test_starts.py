@@ -82,7 +82,7 @@ def test_edges_that_are_off_stay_off():
     model.act_fun[1].mask[2] = 0
     x = points()
     start = find_start(
-        Splines.of(model), Data(x, standard(x[:, 0] + x[:, 1] ** 2)), 3, np.random.default_rng(0), lambda: None
+        Splines.of(model), Data(x, standard(x[:, 0] + x[:, 1] ** 2)), 1, np.random.default_rng(0), lambda: None
     )
     for layer, own, coef in zip(model.act_fun, start.splines.layers, start.splines.coefs, strict=True):
         np.testing.assert_array_equal(own.live, layer.mask)
