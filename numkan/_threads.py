@@ -7,11 +7,11 @@ partial sums are added in the order of the tasks.
 
 from __future__ import annotations
 
+import _thread
 import atexit
 import itertools
 import os
 import threading
-from _thread import start_new_thread
 from collections.abc import Callable
 from queue import SimpleQueue
 
@@ -154,7 +154,7 @@ class _Pool:
         """
         while self.n_started < wanted:
             try:
-                start_new_thread(self._serve, ())
+                _thread.start_new_thread(self._serve, ())
             except (RuntimeError, MemoryError):  # the system has no more threads, or the interpreter is about to end
                 return
             self.n_started += 1

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import _thread
 import contextlib
 import gc
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 import warnings
@@ -17,7 +20,7 @@ import numpy as np
 import pytest
 
 import numkan
-from numkan import KAN, _threads, get_threads, set_threads
+from numkan import KAN, get_threads, set_threads
 from numkan._threads import run_tasks
 
 
@@ -144,23 +147,22 @@ def test_without_threads_to_be_had_the_caller_does_it_all(monkeypatch: pytest.Mo
 
     set_threads(2)
     with monkeypatch.context() as patched:
-        patched.setattr(_threads, "start_new_thread", refuse)
+        patched.setattr(_thread, "start_new_thread", refuse)
         done: list[int] = []
         run_tasks(done.append, 9)
         assert done == list(range(9))
-        assert _threads._pool._jobs.empty()
     barrier = threading.Barrier(2)
     run_tasks(lambda index: barrier.wait(timeout=30), 2)  # passes only if both tasks are under way
 
 
 def test_threads_that_die_at_once_leave_all_to_the_caller_and_nothing_piles_up(monkeypatch: pytest.MonkeyPatch) -> None:
     set_threads(3)
-    monkeypatch.setattr(_threads, "start_new_thread", lambda *arguments: 0)
+    monkeypatch.setattr(_thread, "start_new_thread", lambda *arguments: 0)
     done: list[int] = []
     for _ in range(200):
         run_tasks(done.append, 3)
     assert sorted(done) == sorted([0, 1, 2] * 200)
-    assert 0 < _threads._pool._jobs.qsize() < 50
+    assert sum(type(thing).__module__ == run_tasks.__module__ for thing in gc.get_objects()) < 50
 
 
 def test_a_job_that_a_helper_comes_too_late_for_holds_nothing() -> None:
@@ -210,12 +212,14 @@ def test_an_error_holds_nothing_when_it_has_been_dealt_with() -> None:
 
 
 def test_threads_of_an_earlier_count_end() -> None:
+    set_threads(1)
+    barrier = threading.Barrier(4)
     set_threads(4)
-    run_tasks(lambda index: time.sleep(0.001), 50)
-    held = weakref.ref(_threads._pool)  # by each of its threads
+    run_tasks(lambda index: barrier.wait(timeout=30), 4)
+    others = _thread._count() - 3  # threads of this process that are no helpers
     set_threads(1)
     deadline = time.monotonic() + 30
-    while held() is not None:
+    while _thread._count() > others:
         assert time.monotonic() < deadline
         time.sleep(0.01)
 
@@ -250,13 +254,18 @@ def test_the_count_may_change_while_tasks_run() -> None:
     assert sorted(done) == list(range(30))
 
 
-def test_the_count_begins_with_the_cores_of_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_threads, "_threads", None)
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    assert get_threads() == cores
-    monkeypatch.setattr(_threads, "_threads", None)
-    monkeypatch.delattr(os, "sched_getaffinity", raising=False)
-    assert get_threads() == (os.cpu_count() or 1)
+@pytest.mark.parametrize(
+    ("system", "cores"),
+    [
+        ("os.sched_getaffinity = lambda process: {2, 3, 5}", 3),
+        ("del os.sched_getaffinity; os.cpu_count = lambda: 7", 7),
+        ("del os.sched_getaffinity; os.cpu_count = lambda: None", 1),
+    ],
+)
+def test_the_count_begins_with_the_cores_of_this_process(system: str, cores: int) -> None:
+    code = f"import os; os.sched_getaffinity = None; {system}; import numkan; print(numkan.get_threads())"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout == f"{cores}\n"
 
 
 @pytest.mark.parametrize("bad", [0, -1, 2.0, True, "2", None])
@@ -284,19 +293,25 @@ def outputs_and_gradient(model: KAN, x: Any, y: Any) -> bytes:
     return model(x).tobytes() + model.loss_and_grad(x, y)[1].tobytes()
 
 
-def count_of_helpers() -> int:
-    return 0 if _threads._pool is None else _threads._pool.n_started
+@pytest.fixture
+def begun(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The threads that are begun while a test runs."""
+    begun: list[int] = []
+    begin = _thread.start_new_thread
+    monkeypatch.setattr(_thread, "start_new_thread", lambda *arguments: begun.append(begin(*arguments)))
+    return begun
 
 
 @pytest.mark.jit
 @pytest.mark.parametrize("call", ["prediction", "gradient"])
 @pytest.mark.parametrize(("width", "n"), SHARED)
-def test_threads_share_what_the_tests_below_say_they_share(width: list[int], n: int, call: str) -> None:
+def test_threads_share_what_the_tests_below_say_they_share(
+    width: list[int], n: int, call: str, begun: list[int]
+) -> None:
     model, x, y = model_and_samples(width, n)
     set_threads(2)
-    assert count_of_helpers() == 0
     model(x) if call == "prediction" else model.loss_and_grad(x, y)
-    assert count_of_helpers() == 1
+    assert len(begun) == 1
 
 
 @pytest.mark.jit
@@ -324,18 +339,18 @@ def test_N_THR_ten_threads_share_a_model_a_frozen_one_and_a_pool(width: list[int
 @pytest.mark.jit
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
 @pytest.mark.parametrize(("width", "n"), SHARED)
-def test_a_forked_child_computes_the_same_bits(width: list[int], n: int) -> None:
+def test_a_forked_child_computes_the_same_bits(width: list[int], n: int, begun: list[int]) -> None:
     model, x, y = model_and_samples(width, n)
     set_threads(2)
     want = outputs_and_gradient(model, x, y)
-    assert count_of_helpers() == 1  # which the child lacks
+    assert len(begun) == 1  # a helper, which the child lacks
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # Python 3.12 warns of any fork beside threads
         child = os.fork()
     if child == 0:
         code = 1
         try:
-            same = count_of_helpers() == 0 and outputs_and_gradient(model, x, y) == want and count_of_helpers() == 1
+            same = outputs_and_gradient(model, x, y) == want and len(begun) == 2
             numkan.set_threads(3)
             code = 0 if same and model.loss(x, y) > 0 else 2
         finally:
