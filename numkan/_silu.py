@@ -1,4 +1,4 @@
-r"""silu and its derivatives: kernels of the first two, arrays of those beyond, which equations of physics ask for.
+r"""silu and its derivatives: kernels of the value and the slope, and higher derivatives of arrays for equations.
 
 With :math:`\sigma = 1 / (1 + e^{-x})` silu is :math:`x \sigma`, and by Leibniz' rule
 
@@ -21,7 +21,7 @@ __all__ = ["silu_derivatives", "silu_kernel"]
 
 # --- kernels ----------------------------------------------------------------------------------------------------------
 #
-# The exponential is written out, because a loop over it must become vectors: on a host without Intel's vector
+# The exponential is written out so that the compiler can vectorize loops over it. On a host without Intel's vector
 # mathematics library, ``exp`` costs as much as the whole rest of an edge.
 #
 # exp(x) = 2^n exp(r), n = round(x / log 2), |r| <= log(2) / 2 (Cody and Waite 1980, ch. 6): log 2 is split in two so
@@ -86,7 +86,7 @@ def _exp32(x):  # type: ignore[no-untyped-def]
 
 @kernel
 def _silu64(at):  # type: ignore[no-untyped-def]
-    """Return silu and its derivative. NaN fails both comparisons and goes through."""
+    """Return silu and its derivative. NaN fails both comparisons and is kept."""
     inside = -_CLAMP_64 if at < -_CLAMP_64 else (_CLAMP_64 if at > _CLAMP_64 else at)
     e = _exp64(-inside)
     sigmoid = 1.0 / (1.0 + e)
@@ -96,7 +96,7 @@ def _silu64(at):  # type: ignore[no-untyped-def]
 
 @kernel
 def _silu32(at):  # type: ignore[no-untyped-def]
-    """Return silu and its derivative. NaN fails both comparisons and goes through."""
+    """Return silu and its derivative. NaN fails both comparisons and is kept."""
     zero = np.float32(0)
     inside = -_CLAMP_32 if at < -_CLAMP_32 else (_CLAMP_32 if at > _CLAMP_32 else at)
     e = _exp32(-inside)

@@ -14,9 +14,9 @@ __all__ = ["Entry"]
 class Entry:
     """A kernel whose arguments have the same types at every call; it may take named tuples.
 
-    Numba's dispatcher asks for the types of all arguments whenever it is called: half a microsecond for each named
-    tuple, more than a small network takes for a sample. Here they are asked for once. Nothing checks afterwards that
-    arrays keep their dtype and order: callers pass canonical ones.
+    Numba's dispatcher determines the types of all arguments at every call: half a microsecond for each named tuple,
+    more than a small network takes for a sample. Here that is done once. Afterwards dtype and order of arrays are not
+    checked, so callers must pass canonical ones.
 
     What is private in Numba and used here, and why: ``CompileResult.entry_point``, the compiled function that the
     dispatcher itself calls.

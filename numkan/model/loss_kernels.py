@@ -12,7 +12,7 @@ __all__ = ["Goal", "Rows", "cross_entropy", "linear", "squared"]
 
 
 class Goal(NamedTuple):
-    """What the outputs at all samples are compared with."""
+    """The targets of all samples, and their weights."""
 
     target: Any  # (n * n_out,) targets, or (n,) integer labels, flat
     weight: Any  # (n,), or (0,) for ones
@@ -31,7 +31,7 @@ class Rows(NamedTuple):
 def _sum_of_squares(y, at, target, goal, n_out):  # type: ignore[no-untyped-def]
     """Return the sum of squared differences of one row: four sums, so that an addition need not wait for the last.
 
-    Places are unsigned, or every one would be asked whether it counts from the end of the array.
+    Indices are unsigned, because the compiler would check each signed one for counting from the end of the array.
     """
     a = b = c = d = 0.0
     one, two, three = np.uint64(1), np.uint64(2), np.uint64(3)
@@ -61,7 +61,7 @@ def squared(y, goal, begin, count, n_out, y_bar):  # type: ignore[no-untyped-def
         factor = scale * weight[begin + s] if weighted else scale
         at, to = np.uint64(y.at + s * y.width), np.uint64(y_bar.at + s * y_bar.width)
         own = np.uint64((begin + s) * n_out)
-        if n_out == 1:  # two loops of one turn each would take three times as long
+        if n_out == 1:  # two loops of one iteration each would take three times as long
             e = outputs[at] - target[own]
             row, bars[to] = np.float64(e) * np.float64(e), factor * e
         else:

@@ -2,9 +2,9 @@ r"""Sums of squares of residuals that hold derivatives of a network, and their n
 
 A residual :math:`r(x, u, \partial u, \partial^2 u, \dots; p)` at points x, with unknowns p beside the network's
 effective coefficients c, is minimised in :math:`f(c, p) = \sum r^2`. Jacobians of derivatives are never formed: the
-residual's partials by u and its derivatives are swept back through the layers once (:mod:`numkan.layer.jets`), and what
-reaches an edge makes k + 1 entries of a row, as a value does. So :math:`J^T J` is what
-:mod:`numkan.model.normal_kernels` multiplies for fits. The unknowns are the last segment of every row.
+residual's partials by u and its derivatives are propagated back through the layers once (:mod:`numkan.layer.jets`). At
+each edge they give k + 1 entries of a row, as many as for a value. So :math:`J^T J` is computed by the kernels of fits
+(:mod:`numkan.model.normal_kernels`). The unknowns are the last segment of every row.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ def _forward(
 
 
 class _Points(NamedTuple):
-    """Points at which jets are wanted, and no more."""
+    """A term of points alone, for jets without an equation."""
 
     x: FloatArray
     order: int
@@ -232,7 +232,7 @@ class ResidualSquares:
         return squares, *self._folded(gradient[: self._size], normal[: self._size, : self._size])
 
     def _swept(self, passed: list[_Layer], partials: Jets, pairs: Pairs) -> list[FloatArray]:
-        """Return what reaches the edges of every layer, (n, n_in, n_out, order + 1) each."""
+        """Return the factors of the edges of every layer, (n, n_in, n_out, order + 1) each."""
         swept = list[FloatArray]()
         for layer in reversed(passed[1:]):
             assert layer.below is not None

@@ -1,7 +1,8 @@
-"""Files from which a fit that was stopped goes on: one plain ``.npz``, written and read with the care of models'.
+"""Checkpoints, from which a stopped fit continues: one plain ``.npz``, written and read as carefully as models.
 
-It holds which fit it is of (:mod:`numkan.train.same_fit`), and what that has reached (:mod:`numkan.train.journal`), as
-a tree (:mod:`numkan.train.tree`): the member ``config`` is JSON as bytes, whose arrays are members of their own.
+A file holds facts that identify its fit (:mod:`numkan.train.same_fit`), and the progress of the fit
+(:mod:`numkan.train.journal`), as a tree (:mod:`numkan.train.tree`): the member ``config`` is JSON as bytes, whose
+arrays are members of their own.
 """
 
 from __future__ import annotations
@@ -21,10 +22,10 @@ from numkan.train.tree import Tree, integer, items, put_together, real, take_apa
 
 __all__ = ["Checkpoint", "broken", "read_checkpoint", "write_checkpoint"]
 
-#: Files of this format are read; a change of what a fit keeps gets the next number.
+#: The version of the format, which the reader requires. A change of the format gets the next number.
 FORMAT = 1
 
-#: Bytes of the zip's directory of members: 128 for each of so many arrays.
+#: Largest size of the zip's list of members, in bytes: 128 for each array.
 _LONGEST_DIRECTORY = 128 * 20_000
 
 Path_ = str | os.PathLike[str]
@@ -32,11 +33,11 @@ Path_ = str | os.PathLike[str]
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """What a file holds."""
+    """The content of a file."""
 
-    facts: dict[str, Any]  #: what makes the fit the one that it is: see :mod:`numkan.train.same_fit`
+    facts: dict[str, Any]  #: identify the fit: see :mod:`numkan.train.same_fit`
     generator: str  #: the state of the random numbers when it began, as JSON
-    entries: list[Tree]  #: what has ended, and in the end what has not: see :mod:`numkan.train.journal`
+    entries: list[Tree]  #: finished parts, then the unfinished one: see :mod:`numkan.train.journal`
     events: int = 0  #: calls of the callback
     seconds: float = 0.0  #: that the fit has taken
 
@@ -57,9 +58,9 @@ def read_checkpoint(path: Path_) -> Checkpoint:
     Raises
     ------
     OSError
-        If there is no such file, or it may not be read.
+        If there is no such file, or reading it is not permitted.
     ValueError
-        If it is not a whole file of a fit.
+        If it is not a complete checkpoint of a fit.
     """
     with open(path, "rb") as file:
         try:
@@ -69,7 +70,7 @@ def read_checkpoint(path: Path_) -> Checkpoint:
 
 
 def broken(path: Path_, error: Exception) -> ValueError:
-    """Return what to raise where a file, or what it holds, is not what a fit has written."""
+    """Return the error for a file that no fit has written, or that was changed."""
     name = os.fspath(path)
     return ValueError(f"Argument `resume` must name a checkpoint that a fit wrote, not {name!r}: {reason(error)}")
 

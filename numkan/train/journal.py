@@ -1,10 +1,10 @@
-"""What a fit has done, so that a stopped one goes on where it was and ends with the same bits.
+"""The journal of a fit, by which a stopped fit continues where it was and ends with the same bits.
 
-A fit is deterministic: run again from its beginning, it takes the same turns. Only two things in it take long, the
-search for a start and the stages of steps. A journal has an entry for each of them that has ended, with what it has led
-to; and one for the stage that is under way, with the state of its optimizer. A resumed fit runs from its beginning, and
-takes entries instead of steps; as long as there are some, the clock does not stop it and the caller's model does not
-change.
+A fit is deterministic: run again from its beginning, it makes the same decisions. Only two parts of it take long, the
+search for a start and the stages of steps. A journal has an entry for each finished part, with its result, and one for
+the unfinished stage, with the state of its optimizer. A resumed fit runs from its beginning, and takes results from the
+entries instead of computing them. As long as there are entries, the clock does not stop it and the caller's model does
+not change.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ class Part(Protocol):
     """A part of a fit that takes long."""
 
     def run(self, state: Tree | None) -> None:
-        """Do it; with the state of a resumed fit, go on from there."""
+        """Run the part; with the state of a resumed fit, continue from there."""
 
     def state(self, *, under_way: bool) -> Tree:
-        """Return what it has led to; and where it is, while it is under way."""
+        """Return its result, or its present state while it runs."""
 
     def restore(self, state: Tree) -> None:
-        """Take over what it has led to."""
+        """Take over its result."""
 
 
 class Journal:
@@ -40,11 +40,11 @@ class Journal:
     Parameters
     ----------
     checkpoint : Checkpoint, optional
-        That of a fit which goes on, or an empty one.
+        The one of the fit that is resumed, or an empty one.
     path : str or path, optional
-        Where to write checkpoints, every so many events.
+        File for checkpoints, which are written at intervals.
     resumed : str or path, optional
-        Where the checkpoint was read from.
+        File that the checkpoint was read from.
     """
 
     def __init__(
@@ -64,11 +64,11 @@ class Journal:
 
     @property
     def is_replaying(self) -> bool:
-        """Whether the fit has yet to come to where it was stopped."""
+        """Whether the fit has not yet reached the point where it was stopped."""
         return bool(self._left)
 
     def do(self, kind: str, part: Part) -> None:
-        """Do a part of the fit; or, where a resumed one has done it, take over what that led to."""
+        """Run a part of the fit, or take over its result from a resumed fit."""
         known = self._left[0] if self._left else None
         if known is not None and known["kind"] != kind:
             assert self._resumed is not None
@@ -91,7 +91,7 @@ class Journal:
         self._keep(kind, part, None)
 
     def restore(self, part: Part, state: Tree) -> None:
-        """Let a part take over its state, which may be one that no fit has written."""
+        """Let a part take over its state, which is checked because the file may have been changed."""
         try:
             part.restore(state)
         except BROKEN as error:
@@ -99,7 +99,7 @@ class Journal:
             raise broken(self._resumed, error) from error
 
     def go_on(self) -> None:
-        """Say that the fit has come to where it was stopped."""
+        """Note that the fit has reached the point where it was stopped."""
         self._left.clear()
 
     def _keep(self, kind: str, part: Part, error: list[str] | None) -> None:
@@ -110,13 +110,13 @@ class Journal:
     # --- checkpoints ----------------------------------------------------------------------------------------------
 
     def event(self, seconds: float) -> None:
-        """Count a call of the callback that is about to come, and write a checkpoint where it is time for one."""
+        """Count the next call of the callback, and write a checkpoint if one is due."""
         self._events += 1
         if self._path is not None and self._events % self._every == 0:
             self._write(seconds)
 
     def end(self, status: FitStatus, seconds: float) -> None:
-        """Write the last checkpoint, from which the fit ends at once; not where another try may go further."""
+        """Write the last checkpoint, from which the fit ends at once, unless another try could get further."""
         if self._path is not None and status not in (FitStatus.TIME, FitStatus.CALLBACK):
             self._write(seconds)
 
@@ -139,7 +139,7 @@ def _entry(kind: str, state: Tree, error: list[str] | None, *, ended: bool) -> T
 
 
 def _raise_again(error: list[str] | None) -> None:
-    """Raise what has ended a part before its time."""
+    """Raise the error that ended a part early."""
     if error is not None and error[0] == FitStatus.TIME:
         raise Ended(FitStatus.TIME, error[1])
     if error is not None:

@@ -1,4 +1,4 @@
-"""What the stages of Levenberg-Marquardt have led to, beside the best point of the session."""
+"""The state after a stage of Levenberg-Marquardt, beside the best point of the session."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from numkan.train.tree import Tree, array, items, knots, real, reals
 
 __all__ = ["Reached", "reached_of", "reached_tree", "splines_of", "splines_tree", "weights_of"]
 
-#: Before anything is known of the noise.
+#: The estimate of the noise before the first stage.
 _UNKNOWN = Evidence(math.nan, math.nan, math.inf)
 
 #: Residuals are falling if a stage has brought them below this share of the previous ones.
@@ -23,7 +23,7 @@ _FALLING = 0.5
 
 @dataclass(slots=True)
 class Reached:
-    """What the stages have led to, beside the best point of the session."""
+    """The state after a stage, beside the best point of the session."""
 
     splines: Splines  #: at the best point
     weights: list[FloatArray] | None = None
@@ -38,7 +38,7 @@ class Reached:
 
     @property
     def is_falling(self) -> bool:
-        """Whether the residuals were still falling a good deal when the last stage began to be the last."""
+        """Whether the last stage has lowered the residuals by much."""
         return len(self.noises) > 1 and self.noises[-1] < _FALLING * self.noises[-2]
 
 
@@ -86,7 +86,7 @@ def reached_tree(reached: Reached) -> Tree:
 
 
 def reached_of(tree: Tree, template: Splines) -> Reached:
-    """Return what :func:`reached_tree` was given, for splines like a template."""
+    """Return the state of a tree that :func:`reached_tree` made, for splines like a template."""
     weights: Any = None if tree["weights"] is None else weights_of(tree, template)
     noises = reals(tree["noises"])
     if not noises or min(noises) < 0.0 or 0.0 in noises[1:]:

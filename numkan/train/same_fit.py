@@ -1,4 +1,4 @@
-"""Whether a fit that goes on is the one that was stopped: the same model, data and settings, or what differs."""
+"""The identity of a fit: a resumed fit must have the model, data and settings of the one that was stopped."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ from numkan.train.session import Settings
 
 __all__ = ["Files", "facts_of"]
 
-#: Facts that are digests of arrays, and so are not told; the name of the model is no argument.
+#: Facts that error messages do not show, because they are digests of arrays; the name of the model is no argument.
 _ARRAYS = ("x", "y", "sample_weight", "validation")
 
 Facts = dict[str, Any]
 
 
 class Files:
-    """The files that a fit goes on from, and writes; its arguments are checked."""
+    """The files that a fit is resumed from, and writes; its arguments are checked."""
 
     def __init__(self, checkpoint: object, every: object, resume: object) -> None:
         self._path = None if checkpoint is None else check_path(checkpoint, "checkpoint")
@@ -69,7 +69,7 @@ class Files:
 
 
 def _compare(now: Facts, then: Facts, path: Path_) -> None:
-    """Say what differs between two fits."""
+    """Raise an error that names the first difference between two fits."""
     if set(now) != set(then):
         raise broken(path, ValueError("it does not say which fit it is of."))
     for name, value in now.items():
@@ -93,7 +93,7 @@ def _compare(now: Facts, then: Facts, path: Path_) -> None:
 def facts_of(
     model: Network, samples: Samples, held: Samples | None, plan: Plan, settings: Settings, others: Facts
 ) -> Facts:
-    """Return what makes a fit the one that it is; arrays by their digests."""
+    """Return the facts that identify a fit; arrays by their digests."""
     goal = samples.goal
     penalties = asdict(settings.penalties)
     return {

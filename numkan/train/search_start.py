@@ -1,4 +1,4 @@
-"""The search for a start as a part of a fit by Levenberg-Marquardt, which a resumed fit does not do again."""
+"""The search for a start as a part of a fit by Levenberg-Marquardt, which a resumed fit does not repeat."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["SearchForStart"]
 
 
 class SearchForStart:
-    """What all searches of a fit have tried; see :class:`numkan.train.journal.Part`.
+    """The searches of a fit, and their results; see :class:`numkan.train.journal.Part`.
 
     Attributes
     ----------
@@ -45,7 +45,7 @@ class SearchForStart:
         return find_start(self._origin, self._stages.data, self._restarts, self._rng, self._session.check_time)
 
     def state(self, *, under_way: bool) -> Tree:
-        """Return the start, and what the random numbers are after it."""
+        """Return the start, and the state of the random numbers after it."""
         return {
             "splines": splines_tree(self._stages.reached.splines),
             "noises": list(self._stages.reached.noises),
