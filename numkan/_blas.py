@@ -21,7 +21,7 @@ __all__ = ["one_blas_thread"]
 
 
 class _Libraries(NamedTuple):
-    """The BLAS libraries of the process, by what a setting of theirs applies to."""
+    """The BLAS libraries of the process, by the scope of their setting."""
 
     of_process: tuple[Any, ...]
     of_thread: tuple[Any, ...]
@@ -104,7 +104,7 @@ def _set(libraries: tuple[Any, ...], numbers: list[int]) -> None:
 
 
 def _after_fork() -> None:
-    """Forget the threads that exist in the parent only: the child begins with what the user had, or is inside."""
+    """Forget the threads that exist in the parent only: the child begins with the user's setting, or inside."""
     global _lock
     _lock = threading.Lock()
     me = threading.get_ident()

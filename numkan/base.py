@@ -107,7 +107,7 @@ def given_base(base: BaseFunction, x: FloatArray) -> tuple[FloatArray, FloatArra
 
 
 def _given(role: str, function: Function, x: FloatArray) -> FloatArray:
-    """Return what a user's function computes; it sees a copy: whatever it does, the samples stay as they are."""
+    """Return the result of a user's function, which gets a copy, so that it cannot change the samples."""
     try:
         out = np.asarray(function(x.copy()))
     except ValueError as error:

@@ -27,7 +27,7 @@ VERSION = 1
 
 @dataclass(frozen=True)
 class Encoding:
-    """The columns that are inputs, and what the outputs are."""
+    """The columns that are inputs, and the targets."""
 
     columns: tuple[Column, ...]
     targets: tuple[str, ...]

@@ -1,4 +1,4 @@
-"""What commands write: one JSON object, files that must be writable before the work begins, notes."""
+"""The output of commands: one JSON object, files that must be writable before the work begins, notes."""
 
 from __future__ import annotations
 

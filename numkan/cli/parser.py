@@ -16,7 +16,7 @@ Fit Kolmogorov-Arnold networks to tables, and predict with them.
 
   numkan fit data.csv --target y --out m.npz      fit a model and keep it
   numkan predict m.npz new.csv > predicted.csv    predict, one line for each row
-  numkan show m.npz                               what a model is, and what columns it takes
+  numkan show m.npz                               print a model's layers, and its columns
   numkan check mine.adapter:adapter               hold another KAN to the laws that numkan is tested with
   numkan info                                     versions, BLAS, threads, vectors, cache
 """
@@ -70,7 +70,7 @@ A model that was saved in Python, without names, takes all columns, in order, as
 """
 
 _SHOW = """\
-Print what a saved model is: its layers, and the columns that it was fitted to.
+Print the layers of a saved model, and the columns that it was fitted to.
 
 --json prints one object: file, width, k, grid, dtype, extrapolate, parameters, layers (objects with n_in, n_out, grid,
 k, base_fun, extrapolate, and edges: how many are not masked), columns (objects with name, kind "number" or "category",
@@ -86,7 +86,7 @@ process of its own, which may crash or hang.
 
   numkan check mine.adapter:adapter                    all laws; exit code 1 where one that is claimed fails
   numkan check mine.adapter:adapter --only P-PoU       one of them
-  numkan check --list                                  what they state
+  numkan check --list                                  the statements of all laws
 """
 
 _INFO = """\
@@ -134,7 +134,7 @@ def make_parser() -> argparse.ArgumentParser:
     predict = add("predict", "predict each row of a table", _PREDICT, _DATA)
     predict.add_argument("model", help="file that fit --out, or KAN.save, wrote")
     predict.add_argument("data", help="table: .csv, .npy or .parquet, or - for CSV from the standard input")
-    show = add("show", "print what a saved model is", _SHOW)
+    show = add("show", "print a saved model", _SHOW)
     show.add_argument("model", help="file that fit --out, or KAN.save, wrote")
     show.add_argument("--json", action="store_true", help="print one JSON object")
     add_options(add("check", "hold another KAN to numkan's laws", _CHECK))

@@ -1,4 +1,4 @@
-"""``numkan show``: what a saved model is."""
+"""``numkan show``: print a saved model."""
 
 from __future__ import annotations
 

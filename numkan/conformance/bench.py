@@ -19,9 +19,9 @@ from numkan.conformance.laws import LAWS
 from numkan.conformance.report import FAIL, Result
 from numkan.conformance.scope import AdapterError, Scope
 
-__all__ = ["Bench", "Child", "result_of", "told"]
+__all__ = ["Bench", "Child", "plain_result", "result_of"]
 
-#: What a child runs; it answers on the standard output that it was given, which nothing else writes to.
+#: The program of a child; it answers on the standard output that it was given, which nothing else writes to.
 PROGRAM = "from numkan.conformance.child import serve; serve()"
 
 
@@ -141,7 +141,7 @@ def _ending(code: int) -> str:
     return f"the process ended with exit code {code}"
 
 
-def told(result: Result) -> dict[str, Any]:
+def plain_result(result: Result) -> dict[str, Any]:
     """Return a result as plain values for JSON."""
     return {**vars(result), "law": result.law.id}
 

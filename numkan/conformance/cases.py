@@ -17,7 +17,7 @@ __all__ = ["CASES", "AnyCase", "Case", "GridCase", "NetworkCase", "from_plain", 
 
 @dataclass(frozen=True)
 class Case:
-    """One knot vector with what is asked of it."""
+    """One knot vector, with points and coefficients."""
 
     knots: Array  # (G + 2k + 1,), non-decreasing, of the dtype that is tested
     k: int

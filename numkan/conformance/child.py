@@ -10,7 +10,7 @@ from dataclasses import asdict
 from functools import partial
 from typing import Any, TextIO
 
-from numkan.conformance.bench import told
+from numkan.conformance.bench import plain_result
 from numkan.conformance.runner import Here
 from numkan.conformance.scope import AdapterError
 
@@ -60,7 +60,7 @@ def _say(answers: TextIO, answer: dict[str, Any]) -> None:
 def _answer(bench: Here, question: dict[str, Any]) -> dict[str, Any]:
     """Try a law, and return the result."""
     try:
-        return told(bench.replay(**question) if "example" in question else bench.judge(**question))
+        return plain_result(bench.replay(**question) if "example" in question else bench.judge(**question))
     except AdapterError as error:
         return {"hangs": str(error)}
     except Exception as error:

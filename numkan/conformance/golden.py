@@ -17,11 +17,11 @@ A file is one JSON object, ASCII, with the entries
 ``sha256``
     64 lower-case hexadecimal digits: SHA-256 of all bytes of the file, with these 64 digits replaced by 64 zeros.
 ``about``
-    What the inputs and outputs of this subject are, in words.
+    A description of the inputs and outputs of this subject, in words.
 ``vectors``
     A list of objects, each with ``id``, ``dtypes``, ``settings``, ``inputs`` and ``outputs``.
 
-``settings`` holds what is not an array (``k``, ``nu``, ``base_fun``, ``extrapolate``, ``flavour``, ...). ``inputs`` and
+``settings`` holds scalars and texts (``k``, ``nu``, ``base_fun``, ``extrapolate``, ``flavour``, ...). ``inputs`` and
 ``outputs`` map names to arrays. An array is an object with
 
 ``shape``
@@ -42,7 +42,7 @@ A file is one JSON object, ASCII, with the entries
 Inputs are representable in each of the vector's ``dtypes``, so that they are read without any rounding, and have no
 ``float32`` of their own. Outputs have the dtypes of their vector.
 
-What the numbers mean is numkan's conventions, which are those of the B-spline literature: a half-open span, but for the
+The conventions are numkan's, which are those of the B-spline literature: a half-open span, except for the
 right end of the domain [t_k, t_{G+k}], which belongs to the last non-empty span inside; 0/0 := 0 for each term; the
 plain basis on the whole padded knot vector, unless ``extrapolate`` says otherwise.
 """
@@ -200,9 +200,9 @@ def worst(numbers: Numbers, got: ArrayLike, dtype: DTypeLike) -> float:
     numbers : Numbers
         An output of a vector.
     got : array_like
-        What an implementation says, in the shape of `numbers`.
+        The result of an implementation, in the shape of `numbers`.
     dtype : float32 or float64
-        What it claims to compute in.
+        The dtype that it claims to compute in.
 
     Examples
     --------

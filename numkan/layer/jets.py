@@ -38,7 +38,7 @@ __all__ = ["Jets", "Pairs", "edge_derivatives", "pull", "pull_from_inputs", "pus
 
 
 class Jets(NamedTuple):
-    """Values of nodes and their derivatives, or the cotangents of these. What is not wanted has no columns."""
+    """Values of nodes and their derivatives, or the cotangents of these. Orders not computed have no columns."""
 
     value: FloatArray  # (n, nodes)
     first: FloatArray  # (n, nodes, n_in)

@@ -99,7 +99,7 @@ class LayerParameters(KnownAttributes):
         self._set_grid(np.array(self._grid))
         self._bind(np.array(self._storage), np.array(self._fixed))
 
-    # --- what a layer is ------------------------------------------------------------------------------------------
+    # --- shape and settings ---------------------------------------------------------------------------------------
 
     @property
     def n_in(self) -> int:

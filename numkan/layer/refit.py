@@ -7,7 +7,7 @@ samples that is closest to the old function (:func:`refit`):
 
 where :math:`A^+` is the pseudo-inverse and :math:`c_w` the projection of the old curve on the new basis in
 :math:`L_2` over the new domain (:func:`project`). Where the samples determine the coefficients, :math:`c_w` drops out;
-where they do not (empty spans, few samples), what was learned stays.
+where they do not (empty spans, few samples), the old curve is kept.
 
 Everything is computed in float64, one factorisation per input for all of its outputs.
 """

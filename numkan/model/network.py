@@ -121,8 +121,8 @@ class Network(Stack):
     def activations(self, x: Any) -> list[FloatArray]:
         """Return [x, inputs of layer 1, ..., outputs], all of them new arrays; nothing is kept on the model.
 
-        Each is what a layer called on its own makes of the one before, to rounding; a call of the model may differ from
-        the last one by rounding, and where numbers overflow.
+        Each array is the output, up to rounding, of a layer called on the array before. The last one may differ from a
+        call of the model by rounding, and where values overflow.
 
         Examples
         --------

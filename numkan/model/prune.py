@@ -169,7 +169,7 @@ class _Moments(NamedTuple):
 
     mean: FloatArray  # (n_in, n_out), of every edge
     std: FloatArray  # (n_in, n_out)
-    node_std: FloatArray  # (n_out,), of what the edges add up to
+    node_std: FloatArray  # (n_out,), of the sums of the edges
 
 
 def _moments(model: Network, x: Any) -> list[_Moments]:

@@ -190,7 +190,7 @@ class Stack(KnownAttributes):
 
     @property
     def is_as_drawn(self) -> bool:
-        """Whether parameters, grids and masks are byte for byte what the constructor drew."""
+        """Whether parameters, grids and masks are byte for byte those that the constructor drew."""
         return self._drawn is not None and self._drawn == self._digest()
 
     # --- shape and settings ---------------------------------------------------------------------------------------

@@ -1,6 +1,6 @@
 """Sums of the lanes of four vectors at once.
 
-    put_totals(array, at, add, a, b, c, d)   array[at : at + 4] = the sums of their lanes, plus what was there if `add`
+    put_totals(array, at, add, a, b, c, d)   array[at : at + 4] = the sums of their lanes, plus the old entries if `add`
 
 Summing one vector after the other would leave half of the lanes idle or more. Here the halves of two vectors are added
 together, then the quarters of four. Each sum has the bits of `vectors.total`, plus 0 or the old entry.

@@ -35,7 +35,7 @@ __all__ = ["as_python", "lanes_of", "prefetch_op", "rounded_ops", "sample_lanes"
 
 @cache
 def vector_width() -> int:
-    """Return the width of a vector register in bits: forced by ``NUMKAN_VECTOR_WIDTH``, or what the host has."""
+    """Return the width of a vector register in bits: forced by ``NUMKAN_VECTOR_WIDTH``, or that of the host."""
     forced = os.environ.get("NUMKAN_VECTOR_WIDTH", "")
     if forced:
         if forced not in ("128", "256", "512"):
@@ -47,7 +47,7 @@ def vector_width() -> int:
 
 
 def _has(*features: str) -> bool:
-    """Return whether Numba compiles for a processor that has all of these: the host's, unless it is told otherwise."""
+    """Return whether Numba compiles for a processor with all of these features; by default for the host."""
     known = config.CPU_FEATURES if config.CPU_FEATURES is not None else get_host_cpu_features()
     return set(features) <= {name[1:] for name in known.split(",") if name.startswith("+")}
 

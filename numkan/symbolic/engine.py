@@ -57,7 +57,7 @@ class Fitted:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Settings:
-    """What a search may use."""
+    """The resources of a search."""
 
     functions: Mapping[str, Function]
     effort: float

@@ -50,7 +50,7 @@ class _Snapshot(NamedTuple):
 
     @property
     def error(self) -> float:
-        """What climbs are compared by: the held-out loss, or else what cross-validation says."""
+        """The value by which climbs are compared: the held-out loss, or else its estimate by cross-validation."""
         if self.best is None:
             return math.inf
         held = self.best.validation

@@ -14,7 +14,7 @@ most likely are fixed points of
 The trace in s is the *effective degrees of freedom*. The measures are an edge's mean slope, its curvature and the jumps
 of its highest derivative (:mod:`numkan.spline.smoothness`): straight lines, other polynomials of the splines' degree
 and the rest, so that an edge which only follows noise straightens, then vanishes; and where data are free of noise, the
-weights fall until only empty cells feel them, which go on with their neighbours' polynomial.
+weights fall until they matter in empty cells only, where they continue the polynomial of the neighbours.
 
 The dispersion of a loss that is a likelihood (:mod:`numkan.model.curved`) is known, s = 1, and n never enters. In a
 network of classes all outputs of the last layer share their weights: numerators and denominators are summed over them,
@@ -78,7 +78,7 @@ _TINY = np.finfo(np.float64).tiny
 
 
 class Evidence(NamedTuple):
-    """What one update has found, in units of the targets' deviation."""
+    """The result of one update, in units of the targets' deviation."""
 
     noise: float  # s
     freedom: float  # effective degrees of freedom
@@ -88,7 +88,7 @@ class Evidence(NamedTuple):
 
 
 class Prior(NamedTuple):
-    """What is known of the weights before the data tell."""
+    """Prior knowledge of the weights."""
 
     tie: float = 0.0  # a
     firm: float = 0.0  # b

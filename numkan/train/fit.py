@@ -67,13 +67,13 @@ def fit(
 ) -> FitResult:
     """Train the model on samples, in place.
 
-    By default, losses with a curvature are fitted by Levenberg-Marquardt. It draws small networks until one does not
-    get stuck, on coarse grids and whatever the constructor drew (if all do, the best of them meet in a tournament on
-    finer grids); goes up a ladder of grids while samples held out gain from it, the function staying; penalises what is
-    rough by weights that the data themselves tell, so noise is recognised and empty cells are filled smoothly; and in
-    the end fits all samples once more. Classes, counts and a user's loss need no draws where there is one layer
-    (:mod:`numkan.train.likelihood`). Larger problems and other losses are fitted by L-BFGS or Adam, which begin from
-    the model's parameters. Inputs and targets may be in any units.
+    By default, losses with a curvature are fitted by Levenberg-Marquardt. It draws parameters on coarse grids, in place
+    of those that the constructor drew, until a draw does not get stuck (if all do, the best of them are compared on
+    finer grids). It then refines the grids, keeping the function, as long as the error at held-out samples falls.
+    Penalties on roughness, whose weights are estimated from the data, keep the fit from following noise and fill empty
+    cells smoothly. At the end all samples are fitted once more. With one layer, classes, counts and a user's loss need
+    no draws (:mod:`numkan.train.likelihood`). Larger problems and other losses are fitted by L-BFGS or Adam, which
+    begin from the model's parameters. Inputs and targets may be in any units.
 
     Parameters
     ----------
@@ -85,12 +85,12 @@ def fit(
         or Adam on mini-batches. By default the first whose steps are cheap enough; `chosen` of the result says which
         and why.
     steps : int or "auto"
-        Most steps in a stage. By default 80 of Levenberg-Marquardt, 2000 of L-BFGS, 60 passes of Adam. A stage ends
-        before, where steps bring less than 1 %, or with L-BFGS 50 steps less than 2 %.
+        The largest number of steps in a stage. By default 80 of Levenberg-Marquardt, 2000 of L-BFGS, 60 passes of Adam.
+        A stage ends earlier if steps gain less than 1 %, or with L-BFGS 50 steps less than 2 %.
     grids : list of int, int, "auto" or None
         Intervals G of the stages, such as ``[3, 5, 10, 20]``; None keeps the model's. By default up to as many
-        coefficients as the samples can tell: Levenberg-Marquardt from G = 5 (a model that goes on: from its own) in
-        ratios of about 5, the others from the model's G in doublings.
+        coefficients as the samples can determine: Levenberg-Marquardt from G = 5 (or the model's own G, if training
+        continues) in ratios of about 5, the others from the model's G in doublings.
     loss : {"mse", "cross_entropy", "huber", "logistic", "poisson"}, or a user's own
         ``"logistic"`` is of one output, a logit, and targets 0 or 1; ``"poisson"`` of logarithms of rates, and counts.
         A user's own is a tuple (value, derivative) or (value, derivative, curvature) of functions of (prediction,
@@ -100,29 +100,29 @@ def fit(
         Only ratios matter, but where Levenberg-Marquardt fits a likelihood (``"cross_entropy"``, ``"logistic"``,
         ``"poisson"``): there a weight is a number of equal samples.
     validation : "auto", None, float, (x, y) or (x, y, sample_weight)
-        Samples to judge by, which the training does not see: given, or that share of the samples, drawn with
+        Validation samples, which the training does not use: given, or that share of the samples, drawn with
         `random_state`; copies (rows of equal x) stay on one side, and shares and numbers of samples count them once. By
-        default 15 % with ``grids="auto"`` (from 40 samples on), none otherwise, nor where evidence is enough: with
-        Levenberg-Marquardt for classes, counts or a user's loss, and one layer. With validation samples, the best
-        parameters are those of the least validation loss, and a finer grid that does not lower it ends the ladder.
-        Levenberg-Marquardt then fits all samples, where it held them out itself; and where their error shows that it
-        took noise for the function, it climbs the ladder once more, with no less noise than they show.
+        default 15 % with ``grids="auto"`` (from 40 samples on), none otherwise, and none with Levenberg-Marquardt for
+        classes, counts or a user's loss and one layer, where evidence is enough. With validation samples, the best
+        parameters are those of the least validation loss, and a finer grid that does not lower it ends the ladder. If
+        Levenberg-Marquardt held the samples out itself, it then fits all of them. If their error shows that it has
+        fitted noise, it climbs the ladder once more, with at least that estimate of the noise.
     patience : int, optional
         A stage ends if this many steps in a row have not lowered the validation loss; 100 by default (Adam: 20 epochs).
         Stages of Levenberg-Marquardt end by themselves.
     start : {"auto", "keep", "redraw"}
-        Whether Levenberg-Marquardt may begin anew. "auto" does so only where parameters, grids and masks are byte for
-        byte what the constructor drew, and goes on with every other model (fitted, loaded, written into, regridded,
-        refined, pruned, imported). "redraw" begins anew in any case. Masks stay as they are; trainable base scales
-        become 0, for splines need no base function; `scale_sp` stays. L-BFGS and Adam begin from the model's numbers:
-        from those of a model as drawn in units of the targets, but with "keep", and from every other model, as they
-        are. With every method: the edges of an input that is constant in the training samples are 0 after a fit of a
-        model as it was drawn (but for base scales that are not trained), so it has no say where it changes later; a
-        model that goes on keeps their curves.
+        Whether Levenberg-Marquardt may draw new parameters. "auto" does so only if parameters, grids and masks are byte
+        for byte those that the constructor drew; it continues from any other model (fitted, loaded, written into,
+        regridded, refined, pruned, imported). "redraw" always draws. Masks are kept; trainable base scales become 0,
+        because splines need no base function; `scale_sp` is kept. L-BFGS and Adam begin from the model's parameters;
+        those of a new model are scaled to the units of the targets, unless "keep" is given. With every method: if an
+        input is constant in the training samples, a fit of a new model sets its edges to 0 (except base scales that are
+        not trained), so that the input has no effect when it varies later. If training continues, the edges keep their
+        curves.
     restarts : int or "auto"
-        Draws to try at most; 30 by default. Fewer are needed where one of them is good, or three agree. By default the
-        ladder is climbed up to twice more from other draws where the last refinement has hardly lowered the error,
-        though what is left is no noise (:mod:`numkan.train.order`). `status` is "stuck" where that did not help.
+        The largest number of draws; 30 by default. Fewer are made if one of them is good, or three agree. By default
+        the ladder is climbed up to twice more, from other draws, if the last refinement has hardly lowered the error
+        although the residuals are not noise (:mod:`numkan.train.order`). `status` is "stuck" if that did not help.
     penalty : "auto", None or float
         "auto" weighs roughness by evidence (:mod:`numkan.train.evidence`); None leaves it out; a number is one weight
         for the jumps of the highest derivative, in units of a target's deviation, a node's range and the number of
@@ -151,21 +151,22 @@ def fit(
     effort : float
         Scales the work that Levenberg-Marquardt may spend on starts: the draws, and the further climbs.
     time_limit : float, optional
-        Seconds, checked at every step. Where some samples are held out, the ladder has half of them at most.
+        Seconds, checked at every step. If samples are held out, the ladder may use at most half of the time.
     random_state : int, numpy.random.Generator or None
         Source of the random numbers (starts, validation samples, mini-batches). The same one gives the same bits on one
-        machine with one build of BLAS and the same settings of Numba, whatever the number of threads of numkan and of
-        BLAS, and however busy the machine is (unless `time_limit` is given).
+        machine with one build of BLAS and the same settings of Numba, for any number of threads of numkan and of BLAS,
+        and on a busy machine too (unless `time_limit` is given).
     checkpoint : str or path, optional
-        A file from which the fit can go on where it was stopped, by Ctrl-C, a crash or a kill. It is written when the
-        fit begins and ends, and after every `every` accepted steps, before `callback` is called; it is complete under
-        its name, whatever happens.
+        A file from which the fit can be resumed after Ctrl-C, a crash or a kill. It is written when the fit begins and
+        ends, and after every `every` accepted steps, before `callback` is called. The file under this name is always
+        complete.
     every : int
     resume : str or path, optional
-        A checkpoint to go on from, with the same model as it was when that fit began, the same data and settings:
-        a ValueError says what differs. (`checkpoint`, `every`, `callback`, `progress` and `time_limit` may be others.)
-        The fit ends with the same bits as without the stop; `callback` sees only new steps, of which fewer than `every`
-        are repeated. Seconds before the stop count, also against `time_limit`. A fit that had ended ends at once.
+        A checkpoint to resume from, with the same model as when that fit began, and the same data and settings: a
+        ValueError names a difference. (`checkpoint`, `every`, `callback`, `progress` and `time_limit` may differ.) The
+        fit ends with the same bits as without the stop; `callback` is called for new steps only, of which fewer than
+        `every` are repeated. Seconds before the stop count, also against `time_limit`. A fit that had ended ends at
+        once.
 
     Returns
     -------
@@ -185,30 +186,29 @@ def fit(
 
     Notes
     -----
-    Ctrl-C, like any other exception that a signal handler raises, is raised on and leaves the model at the last
-    accepted step; or after it, with its grids already laid anew for the next steps, which may change the loss by
-    a fraction of a percent. While a kernel compiles, signals wait for its end, some seconds at most. A fit can be gone
-    on with: from a checkpoint as if it had never stopped, or else call it again (the memory of the optimizer begins
-    empty).
+    Ctrl-C, like any other exception of a signal handler, leaves the model at the last accepted step, perhaps with grids
+    already laid anew for the next steps, which may change the loss by a fraction of a percent. While a kernel compiles,
+    signals wait for its end, a few seconds at most. To continue, resume from a checkpoint, as if the fit had never
+    stopped, or call it again (the memory of the optimizer begins empty).
 
-    BLAS has one thread while a fit runs, in `callback` too, and in other threads of Python; then it has again what it
-    had. (Accelerate, on macOS, cannot be limited.)
+    BLAS has one thread while a fit runs, in `callback` too, and in other threads of Python; afterwards its number of
+    threads is restored. (Accelerate, on macOS, cannot be limited.)
 
     L-BFGS and Adam measure targets in a power of two near their deviation. On a model as drawn, targets times 2^m give
     predictions times 2^m, to the bit, while no number leaves the range of the dtype (for targets of size 1, abs(m) up
     to 400 in float64, to 60 in float32). It does not hold with `lamb`, which weighs the regularization against losses
-    in the caller's units, nor where base scales are not trainable and not 0. Losses and `lamb` are in the caller's
-    units everywhere. Where numbers do leave the range, so that the model is not finite, explains nothing or has a loss
-    too large for a float, `success` is False.
+    in the caller's units, nor if base scales are not trainable and not 0. Losses and `lamb` are always in the caller's
+    units. If values do leave the range, so that the model is not finite, explains nothing or has a loss too large for a
+    float, `success` is False.
 
-    Points in the box of the data can leave the grids of hidden layers, where curves are extrapolated: in its corners a
-    node reaches further than at any sample. Levenberg-Marquardt makes hidden grids reach over the whole box (with
-    `update_grid` and without samples that only judge, and as far as curves allow it: :mod:`numkan.train.box`). If
-    points leave a grid all the same, by any method, `message` says by how much. Of more than 64 inputs the box is not
-    looked at: next to all of it is far from any sample.
+    Points in the box of the data can leave the grids of hidden layers, where curves are extrapolated: in its corners
+    the activations of a node can exceed those at all samples. Levenberg-Marquardt extends hidden grids over the whole
+    box (with `update_grid`, without given validation samples, and as far as curves allow it: :mod:`numkan.train.box`).
+    If points leave a grid nevertheless, by any method, `message` says by how much. With more than 64 inputs the box is
+    ignored, because nearly all of it is far from any sample.
 
-    Under the policies "nan" and "raise" training goes on outside the grids as under "continue". In the end the hidden
-    grids are laid over all training samples once more (with `update_grid`), so that the policy refuses none of them.
+    Under the policies "nan" and "raise" training uses "continue" outside the grids. At the end the hidden grids are
+    laid over all training samples once more (with `update_grid`), so that the policy refuses none of them.
 
     Examples
     --------
@@ -266,7 +266,7 @@ def fit(
         raise ValueError(why_not_curved(settings.penalties))
     others = {"start": start, "restarts": draws, "effort": climbs, "penalty": fixed, "anew": settings.anew}
     journal = files.journal(lambda: facts_of(self, samples, held, plan, settings, others))
-    with np.errstate(all="ignore"):  # what is not finite is found where it counts
+    with np.errstate(all="ignore"):  # values that are not finite are checked for
         if plan.method != "lm":
             scale = Scale.of(train, settings.penalties, drawn=start != "keep" and as_drawn)
             result = fit_by_gradients(Session(self, train, held, plan, settings, scale, journal), rng)

@@ -298,7 +298,7 @@ class LeastSquaresStages:
         return self._work
 
     def state(self, *, under_way: bool) -> Tree:
-        """Return what the stages have led to, and where this one is."""
+        """Return the state after the stages, and the state of this one."""
         tree: Tree = {"reached": reached_tree(self.reached)}
         if under_way:
             state, status, place = self._stepper.state, self._stepper.status, self._place
@@ -308,7 +308,7 @@ class LeastSquaresStages:
         return tree
 
     def restore(self, state: Tree) -> None:
-        """Take over what the stages have led to, and go to where one was."""
+        """Take over the state after the stages, and the state of an unfinished one."""
         self._check_scores()
         self.reached = reached_of(state["reached"], self._splines)
         if "place" not in state:

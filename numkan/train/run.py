@@ -36,7 +36,7 @@ class Algorithm(Protocol):
         """Whether the stage has gained too little for a finer grid to pay."""
 
     def state(self, *, under_way: bool) -> Tree:
-        """Return what the stages have led to beside the best point of the session; and where this one is."""
+        """Return the state after the stages, beside the best point of the session, and the state of this stage."""
 
     def restore(self, state: Tree) -> None:
         """Take over such a state; of a stage that is under way, after :meth:`begin_stage`."""
@@ -99,7 +99,7 @@ class _Stage:
         session.stages.append(Stage(self._grid, session.steps - self._before, loss, validation, seconds, why))
 
     def state(self, *, under_way: bool) -> Tree:
-        """Return what the stage has led to."""
+        """Return the result of the stage."""
         return {
             "began": self._began,
             "before": self._before,
@@ -108,7 +108,7 @@ class _Stage:
         }
 
     def restore(self, state: Tree) -> None:
-        """Take over what it has led to."""
+        """Take over the result of the stage."""
         self._began, self._before = real(state, "began"), integer(state, "before")
         restore_session(self._session, state["session"], self._records)
         self._algorithm.restore(state["algorithm"])

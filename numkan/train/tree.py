@@ -1,4 +1,4 @@
-"""What a fit has reached, as a tree of dicts, lists, numbers, texts and arrays, which files hold and give back.
+"""The progress of a fit as a tree of dicts, lists, numbers, texts and arrays, which can be written to a file.
 
 A tree that comes out of a file is not trusted: whoever reads it asks for each number and each array by
 :func:`integer`, :func:`real` and :func:`array`, which raise where it is something else.

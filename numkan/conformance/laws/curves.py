@@ -36,7 +36,7 @@ def _inner_knots(case: Case) -> Array:
 
 
 def _underflow(case: Case, coef: Array) -> float:
-    """What coefficients make of functions that have underflowed."""
+    """Return the contribution of functions that have underflowed."""
     return 8 * (case.k + 1) * float(np.finfo(case.knots.dtype).tiny) * float(np.abs(coef).max())
 
 

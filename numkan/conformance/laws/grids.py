@@ -63,7 +63,7 @@ def curves(case: GridCase, x: Array, grid: Array, coef: Array) -> tuple[Array, A
     return np.einsum("nip,iop->nio", rows, coef), np.einsum("nip,iop->nio", sizes, abs(coef))
 
 
-#: Singular values count where they are larger than so many eps of the largest.
+#: Singular values count if they are larger than this many eps of the largest.
 CUTOFF = 500
 
 

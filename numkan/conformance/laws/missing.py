@@ -20,7 +20,7 @@ from numkan.conformance.points import probes
 
 @law("P-NANC", "8(k+1) eps C_max beside NaN", "scipy test_nan", "splines", needs=("basis", "curve"), policies=("bits",))
 def nan_in_curves(impl: Any, case: Case) -> None:
-    """A curve is NaN at NaN, or that is a ValueError; at the other points it is what it is without."""
+    """A curve is NaN at NaN, or that is a ValueError; at the other points it does not change."""
     x = probes(case)
     mixed = np.insert(x, [0, len(x) // 2], case.dtype.type(np.nan))
     if isinstance(complaint(partial(impl.curve, mixed, case.knots, case.coef, case.k)), ValueError):

@@ -67,7 +67,7 @@ def _fades(case: Case, x: Array, found: Array, nu: int) -> None:
 
 
 def _goes_on(policy: str, case: Case, x: Array, found: Array, nu: int) -> None:
-    """What the ends' values and derivatives make of the functions, by Taylor's formula."""
+    """Check the functions outside against Taylor's formula with the values and derivatives at the ends."""
     given = x.astype(float)[:, None], case.knots.astype(float)[None], case.k, policy, nu
     truth, size = twin.basis(*given)[:, 0], twin.basis(*given, sizes=True)[:, 0].sum(axis=1)
     size = size * resolution(case, np.clip(x, *case.domain))

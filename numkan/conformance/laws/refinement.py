@@ -61,7 +61,7 @@ def refined(impl: Any, case: NetworkCase) -> None:
 
 
 def _refined(impl: Any, layer: Layer, G: int, eps: float) -> Layer:
-    """Return a layer on G intervals, its knots looked at, and what it has to carry over."""
+    """Return a layer on G intervals, after a check of its knots, scales and settings."""
     fine: Layer = impl.refine(layer, G)
     places = np.arange(G + 1) * layer.G / G
     due = [np.interp(places, np.arange(layer.G + 1), t) for t in layer.grid[:, layer.k : layer.grid.shape[1] - layer.k]]
