@@ -50,7 +50,7 @@ def layer_tables(layer: KANLayer) -> LayerTables:
     pieces = local_pieces(layer.grid, layer.k, layer.extrapolate)
     k = layer.k
     basis = pieces.poly[..., : k + 1].astype(np.float64)  # (n_in, n_pieces, power, function)
-    coef = (layer.coef.astype(np.float64) * (layer.mask * layer.scale_sp)[..., None]).swapaxes(1, 2)
+    coef, _ = layer._effective(np.dtype(np.float64))
     rows = np.arange(layer.n_in)[:, None, None]
     local = coef[rows, pieces.first[..., None] + np.arange(k + 1)]  # (n_in, n_pieces, function, n_out)
     poly = np.einsum("ijmr,ijro->ijom", basis, local)
@@ -61,5 +61,5 @@ def layer_tables(layer: KANLayer) -> LayerTables:
         centre=pieces.centre,
         inverse=pieces.inverse,
         poly=poly.astype(layer.dtype),
-        base=layer.mask * layer.scale_base,
+        base=layer._effective()[1],
     )

@@ -60,6 +60,13 @@ class LayerParameters(KnownAttributes):
         self._scale_sp = sections["scale_sp"] if self.sp_trainable else others.pop()
         self._shown = (self._coef.transpose(0, 2, 1), self._scale_base[:], self._scale_sp[:], self._mask[:])
 
+    def _effective(self, dtype: np.dtype[Any] | None = None) -> tuple[FloatArray, FloatArray]:
+        """Return the effective coefficients (n_in, G + k, n_out) and base scales (n_in, n_out), of a dtype if given."""
+        scale, base = (self._mask * array for array in (self._scale_sp, self._scale_base))
+        if dtype is not None:
+            scale, base = scale.astype(dtype), base.astype(dtype)
+        return scale[:, None] * self._coef, base
+
     def _sections(self, vector: FloatArray) -> dict[str, FloatArray]:
         """Return views of a vector in the order of the parameters: coef (n_in, G + k, n_out), then the scales."""
         n_in, n_basis, n_out = self._shape

@@ -67,7 +67,7 @@ def derivatives(self: Stack, x: Any, order: int = 2, mixed: bool = False) -> tup
         check_domain(packed, x)
         all_activations(packed, x)
     pairs = Pairs.of(self.n_in, mixed=mixed and order > 1)
-    numbers = [_effective(layer) for layer in layers]
+    numbers = [layer._effective() for layer in layers]
     jets = Jets.zeros(len(x), self.n_out, pairs, order, self.dtype)
     widest = max(layer.n_in * layer.n_out + layer.n_out * (2 * self.n_in + len(pairs.left)) for layer in layers)
     for rows in slices(len(x), max(1, _BLOCK_NUMBERS // (widest * (order + 1)))):
@@ -93,11 +93,6 @@ def _jets(
         jets = push_inputs(edges, pairs, order) if jets is None else push(edges, pairs, jets)
     assert jets is not None
     return jets
-
-
-def _effective(layer: KANLayer) -> tuple[FloatArray, FloatArray]:
-    """Return the effective coefficients of a layer, (n_in, G + k, n_out), and of its base function, (n_in, n_out)."""
-    return (layer._mask * layer._scale_sp)[:, None] * layer._coef, layer._mask * layer._scale_base
 
 
 def _matrices(second: FloatArray, pairs: Pairs) -> FloatArray:

@@ -305,13 +305,12 @@ def spline_layer(layer: KANLayer, *, base: bool = True) -> tuple[SplineLayer, Fl
     Without `base`, trainable base scales are left out. Edges without a spline have coefficients 0, and so have those
     whose scale is 0; if scales are trainable the latter count as live.
     """
-    scale = (layer._mask * layer._scale_sp).astype(np.float64)
-    base_scale = (layer._mask * layer._scale_base).astype(np.float64)
+    coef, base_scale = layer._effective(np.dtype(np.float64))
     if layer.sb_trainable and not base:
         base_scale[:] = 0.0
-    live = (layer._mask != 0) & ((scale != 0) | layer.sp_trainable)
+    live = (layer._mask != 0) & ((layer._scale_sp != 0) | layer.sp_trainable)
     described = SplineLayer(
         layer.basis.astype(np.float64), layer.grid_eps, layer._base, base_scale,
         live.astype(np.float64), layer.dtype,
     )  # fmt: skip
-    return described, scale[:, None, :] * layer._coef
+    return described, coef
