@@ -112,7 +112,7 @@ class _Room(NamedTuple):
 
 @kernel
 def _fold(first, values, y, factor, factor_rhs, residual, room):  # type: ignore[no-untyped-def]
-    """Fold sorted rows into `factor` and `factor_rhs`, chunk by chunk; squares of what is left go to `residual`."""
+    """Fold sorted rows into `factor` and `factor_rhs`, chunk by chunk; add squared residuals to `residual`."""
     columns, rhs, sums = room
     n, width = values.shape
     n_rhs = y.shape[1]

@@ -1,4 +1,4 @@
-"""Arguments of fit: each is checked, and what the caller left open is decided."""
+"""Arguments of fit: each is checked, and defaults are decided."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from numkan.train.samples import Samples, split, validation_samples
 
 __all__ = ["budget", "divide", "fixed_weight", "redraws", "weight_unit", "why_not_curved"]
 
-#: Starts that are tried at most for a climb of the ladder, and further climbs where the first one is stuck.
+#: Largest number of starts for a climb of the ladder, and of further climbs if the first one is stuck.
 _RESTARTS, _CLIMBS = 30, 2
 
 
 def redraws(model: Network, start: str, update_grid: bool) -> bool:
-    """Return whether the fit may begin from other numbers than the model's, which lays grids over the data."""
+    """Return whether the fit may draw new parameters, which lays grids over the data."""
     check_option("start", start, ["auto", "keep", "redraw"])
     if start == "redraw" and not update_grid:
         raise ValueError("Argument `start` must not be 'redraw' with `update_grid` False: starts lay grids anew.")
@@ -48,7 +48,7 @@ def weight_unit(samples: Samples, sample_weight: Any) -> float:
 
 
 def budget(restarts: Any, effort: float, *, likelihood: bool) -> tuple[int, int]:
-    """Return the most draws for a climb and the most further climbs, none where the caller has counted the draws."""
+    """Return the largest numbers of draws for a climb and of further climbs; no further ones if draws were given."""
     if isinstance(restarts, str):
         check_option("restarts", restarts, ["auto"])
         most = STARTS if likelihood else _RESTARTS
@@ -67,7 +67,7 @@ def fixed_weight(penalty: Any) -> float | None:
 def divide(
     model: Network, samples: Samples, validation: Any, grids: Any, loss: Any, rng: np.random.Generator
 ) -> tuple[Samples, Samples | None]:
-    """Return training samples, and validation samples where there are to be some."""
+    """Return training samples, and validation samples or None."""
     if isinstance(validation, str):
         if validation != "auto":
             raise ValueError(

@@ -1,4 +1,4 @@
-"""Samples as Levenberg-Marquardt sees them: in float64, in units of the targets, with a loss of second order."""
+"""Samples for Levenberg-Marquardt: in float64, in units of the targets, with a loss of second order."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ _NORMAL = 1.4826
 
 
 class Units(NamedTuple):
-    """What outputs are measured in: they are centre + width times those of training."""
+    """The units of outputs, which are centre + width times those of training."""
 
     centre: FloatArray  # (n_out,)
     width: float
 
     @classmethod
     def of(cls, samples: Samples) -> Units:
-        """Return mean and deviation of the targets; of other losses than squares the best constant, and what suits."""
+        """Return mean and deviation of the targets; for other losses the best constant and a suitable width."""
         goal = samples.goal
         with np.errstate(all="ignore"):
             if goal.loss.takes_labels:
@@ -71,7 +71,7 @@ class Data:
     def of(cls, samples: Samples, units: Units, weight_unit: float = 1.0) -> Data:
         """Return samples in some units.
 
-        Weights have a mean of 1, but where the loss is a likelihood: there they are numbers of samples, in units of
+        Weights have a mean of 1, unless the loss is a likelihood. Then they are numbers of samples, in units of
         `weight_unit`.
         """
         goal, loss = samples.goal, samples.goal.loss
@@ -98,7 +98,7 @@ class Data:
         return isinstance(self.curved, Softmax) or (isinstance(self.curved, Entries) and self.curved.loss.is_likelihood)
 
     def some(self, rows: slice) -> Data:
-        """Return the data of some samples; the loss is not meant to be asked of them."""
+        """Return the data of some samples, whose loss has no meaning."""
         return Data(self.x[rows], self.y[rows], self.root_weight[rows], self.curved)
 
     def problem(self, layers: tuple[SplineLayer, ...], penalty: Quadratic | None = None) -> LeastSquares:

@@ -1,14 +1,15 @@
 """Likelihoods by second order: classes, counts, and losses of a user's own, with weights of penalties by evidence.
 
-The steps are those of generalized Gauss-Newton (:mod:`numkan.model.curved`), one for every update of the weights: both
-settle together, and a step in between would be of weights that are not yet right.
+The steps are those of generalized Gauss-Newton (:mod:`numkan.model.curved`), one for every update of the weights. Both
+converge together; further steps between updates would be for weights that are not yet right.
 
-Networks of one layer begin as constants, for with a convex loss there is one minimum for given weights. Evidence rises
-from step to step, and the point of most evidence is kept, of all grids; nothing needs to be held out.
+Networks of one layer begin as constants, because a convex loss has one minimum for given weights. Evidence rises from
+step to step, and the point of largest evidence on all grids is kept; no samples need to be held out.
 
-Others are drawn some times, settle on some of the samples, and the one of most evidence goes on. Evidence is no judge
-of how far: with many coefficients it goes on to rise where classes of the samples are told apart by chance. So samples
-are held out, the best point is theirs, and all samples are then fitted with the weights that it has.
+Deeper networks are drawn several times and trained on some of the samples, and the one of largest evidence is trained
+further. Evidence cannot decide when to stop: with many coefficients it keeps rising when classes of the samples are
+separated by chance. So samples are held out, the best point is chosen by them, and all samples are then fitted with its
+weights.
 """
 
 from __future__ import annotations
@@ -39,20 +40,21 @@ from numkan.train.tree import Tree, array, real, reals
 
 __all__ = ["STARTS", "LikelihoodStages", "fit_by_likelihood"]
 
-#: Draws of a network with hidden layers, the intervals of their grid, and the samples that they settle on at most.
+#: Draws of a network with hidden layers, the intervals of their grid, and the largest number of their samples.
 STARTS, _START_GRID, _START_SAMPLES = 4, 5, 1000
 
-#: The first weights of mean slope, curvature and jumps, and the damping of the steps, which weights have in hand.
+#: The first weights of mean slope, curvature and jumps, and the damping of the steps, small because weights limit
+#: these.
 _FIRST, _DAMPING = (1.0, 1e-2, 1e-5), 1e-8
 
 #: The tie of weights: of 0, 0.1, 0.3 and 1 the best mean log-loss on tables that are not part of the records.
 _TIE = 0.3
 
-#: What weights are expected to be, over the first ones, and how firmly: of one layer, and of more.
+#: Prior mean of the weights, over the first ones, and its strength: for one layer, and for more.
 _EXPECTED = ((1.0, 0.3), (10.0, 10.0))
 
-#: Updates of the weights in a stage at most. They have settled where the evidence changes by less than `_SETTLED`; a
-#: point is near a minimum where a full step would lower f by less than `_NEAR`.
+#: Largest number of updates of the weights in a stage. They have settled if the evidence changes by less than
+#: `_SETTLED`; a point is near a minimum if a full step would lower f by less than `_NEAR`.
 _UPDATES, _SETTLED, _NEAR = 60, 0.1, 0.5
 
 #: Starts take so many rounds of so many updates; what they are compared by is less near a minimum.
@@ -68,7 +70,7 @@ _WORTH = 1.0
 def fit_by_likelihood(
     session: Session, samples: Samples, options: LeastSquaresOptions, rng: np.random.Generator
 ) -> FitResult:
-    """Carry out the plan of a session; return what happened."""
+    """Carry out the plan of a session; return the result."""
     with one_blas_thread():
         climbs = _LikelihoodClimbs(session, samples, options, rng)
         status, message = conclude(session, climbs.run)
@@ -93,7 +95,7 @@ class LikelihoodStages(LeastSquaresStages):
         super().begin_stage(grid)
 
     def _smoothness(self, origin: Splines) -> Smoothness:
-        """Return the penalty with the weights that a stage begins with."""
+        """Return the penalty with the first weights of a stage."""
         fixed, splines, weights = self._options.penalty, self._splines, self.reached.weights
         if fixed is not None:
             weights = self._first_weights(splines, origin)
@@ -106,7 +108,7 @@ class LikelihoodStages(LeastSquaresStages):
         return penalty
 
     def train(self, grid: int) -> str:
-        """Take a step, update the weights, and so on until they have settled; return why the stage ended."""
+        """Alternate steps and updates of the weights until these have settled; return why the stage ended."""
         place, steps = self._place, self._session.plan.steps
         updates = _UPDATES if self._options.penalty is None and not self.is_last else 0
         while place.update < updates:
@@ -160,7 +162,7 @@ class LikelihoodStages(LeastSquaresStages):
     # --- checkpoints ----------------------------------------------------------------------------------------------
 
     def state(self, *, under_way: bool) -> Tree:
-        """Return what the stages have led to, and where this one is."""
+        """Return the state after the stages, and the state of this one."""
         tree = super().state(under_way=under_way)
         tree["held_weights"] = self._held_weights
         if under_way:
@@ -170,7 +172,7 @@ class LikelihoodStages(LeastSquaresStages):
         return tree
 
     def restore(self, state: Tree) -> None:
-        """Take over what the stages have led to, and go to where one was."""
+        """Take over the state after the stages, and the state of an unfinished one."""
         if state["held_weights"] is not None:
             self._held_weights = weights_of({"weights": state["held_weights"]}, self._splines)
         if "place" in state:
@@ -261,7 +263,7 @@ def settled(splines: Splines, data: Data, labels: bool, check: Callable[[], obje
     return best, most
 
 
-#: Before anything is known.
+#: The evidence before the first stage.
 _NOTHING = Evidence(math.nan, math.nan, math.nan)
 
 
@@ -270,7 +272,7 @@ def _is_settled(now: Evidence, before: Evidence) -> bool:
 
 
 def _first_weights(splines: Splines, data: Data) -> list[FloatArray]:
-    """Return the weights that a fit begins with."""
+    """Return the first weights of a fit."""
     return [
         np.broadcast_to(common, (len(common), *layer.live.shape)).copy()
         for common, layer in zip(_common_weights(splines, data), splines.layers, strict=True)
@@ -287,7 +289,7 @@ def _common_weights(splines: Splines, data: Data) -> list[FloatArray]:
 
 
 def _prior(splines: Splines, data: Data, *, labels: bool) -> Prior:
-    """Return what is known of the weights: ties to what inputs share, in units of their deviations."""
+    """Return the prior of the weights: their means, and the spread of each input by which they are tied."""
     spread = []
     for layer, a in zip(splines.layers, splines.activations(data.x), strict=False):
         low, high = layer.basis.domain
