@@ -322,6 +322,47 @@ def test_a_fit_by_huber_passes_by_outliers() -> None:
     assert "Losses are means of the given loss." in str(result)
 
 
+@pytest.mark.jit
+@pytest.mark.parametrize("unit", [1.0, 1e-6])
+def test_huber_by_levenberg_marquardt_finds_its_scale_and_passes_by_outliers(unit: float) -> None:
+    """Also the noise is that of most samples, and least squares say that tails are heavy."""
+    rng = np.random.default_rng(0)
+    x = rng.uniform(-1, 1, (200, 2))
+    f = unit * (np.sin(3 * x[:, :1]) + x[:, 1:] ** 2)
+    y = f + unit * 0.1 * rng.standard_normal((200, 1))
+    y[::20] += 20 * unit
+    robust, squares = KAN([2, 1], seed=0), KAN([2, 1], seed=0)
+    result, other = robust.fit(x, y, loss="huber"), squares.fit(x, y)
+    assert result.chosen["method"].startswith("lm: ")
+    delta = float(result.chosen["loss"].split("delta=")[1].split(")")[0])
+    assert delta == pytest.approx(0.1345 * unit, rel=0.3)
+    assert result.loss == pytest.approx(robust.loss(x, y, Huber(delta)), rel=1e-9)
+    assert np.sqrt(np.mean((robust(x) - f) ** 2)) < 0.1 * unit < 0.2 * np.sqrt(np.mean((squares(x) - f) ** 2))
+    assert result.noise == pytest.approx(0.1 * unit, rel=0.4)
+    assert "heavy tails: 10 of 200" in other.message
+    assert "tails" not in result.message
+
+
+@pytest.mark.jit
+def test_least_squares_of_normal_noise_and_of_none_say_nothing_of_tails() -> None:
+    rng = np.random.default_rng(0)
+    x = rng.uniform(-1, 1, (200, 2))
+    f = np.sin(3 * x[:, :1]) + np.abs(x[:, 1:])
+    for noise in (0.0, 0.1):
+        result = KAN([2, 1], seed=0).fit(x, f + noise * rng.standard_normal((200, 1)))
+        assert "tails" not in result.message
+
+
+@pytest.mark.jit
+def test_a_delta_that_is_given_is_kept() -> None:
+    _, x, y, _ = network([2, 2], n=60)
+    model = KAN([2, 2], seed=0)
+    result = model.fit(x, y, loss=Huber(0.5))
+    assert result.chosen["method"].startswith("lm: ")
+    assert "loss" not in result.chosen
+    assert result.loss == pytest.approx(model.loss(x, y, Huber(0.5)), rel=1e-9)
+
+
 def test_the_unit_of_targets_does_not_matter_to_huber_if_delta_has_it_too() -> None:
     _, x, y, _ = network([2, 2], n=40)
     one, other = (KAN([2, 2], grid=3, seed=0) for _ in range(2))

@@ -63,6 +63,7 @@ CASES: dict[str, tuple[tuple[int, ...], dict[str, Any], Any, dict[str, Any]]] = 
     "lm labels hidden": ((2, 2, 3), {}, LABELS, {**LM, "loss": "cross_entropy", "grids": [2, 3], "validation": 0.3}),
     "lm counts": ((2, 1), {}, LABELS, {**LM, "loss": "poisson", "steps": 30, "grids": [3, 6], "sample_weight": WEIGHT}),
     "lm counts going on": ((2, 1), {}, LABELS, {**LM, "loss": "poisson", "start": "keep", "penalty": 1e-3}),
+    "lm huber": ((2, 1), {}, NOISY, {**LM, "loss": "huber"}),
     "lm weighted": ((2, 1), {}, NOISY, {**LM, "sample_weight": WEIGHT, "grids": None, "validation": 0.3}),
 }
 SLOW = {

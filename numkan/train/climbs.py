@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from numkan._blas import one_blas_thread
+from numkan.model.losses import LOSSES
 from numkan.train.box import LEAVES, excess
 from numkan.train.commit import scratch_copy
 from numkan.train.history import FitResult, FitStatus
@@ -17,6 +18,7 @@ from numkan.train.objective import local_loss, sample_loss, where_not_finite
 from numkan.train.order import ROUNDING, falls_too_little, neighbours_agree
 from numkan.train.point import underflow
 from numkan.train.reached import Reached
+from numkan.train.robust import heavy_tails, tuned
 from numkan.train.run import climb, conclude, run_stage
 from numkan.train.samples import Samples
 from numkan.train.search_start import SearchForStart
@@ -101,7 +103,7 @@ class Climbs:
                 raise
             limit = session.settings.time_limit
             status, message = end.status, f"Stopped: the ladder has had its share of the time limit of {limit:g} s."
-        if self._holds_out:
+        if self._holds_out or (self._options.tunes and session.validation is None):
             self._fit_everything()
         self._cover_the_box()
         return status, message
@@ -227,11 +229,25 @@ class Climbs:
         """Fit all samples on the grid that the held-out ones chose, from the best point."""
         session, stages = self._session, self._stages
         assert session.best is not None
+        if self._options.tunes:
+            self._tune()
         self._held = session.best.validation
         session.validation, session.last_validation, session.time_share = None, math.nan, 1.0
         stages.fit_everything(self._everything)
         session.best = session.best._replace(loss=stages.loss(stages.reached.splines))
         self._stage_more(max(session.best.model.grid))
+
+    def _tune(self) -> None:
+        """Take the scale of Huber's loss from the residuals of all samples."""
+        session, samples = self._session, self._everything
+        assert session.best is not None
+        outputs = session.best_model()._predict(samples.x)
+        self._everything = tuned(samples, outputs.astype(np.float64) - samples.goal.y)
+        loss, self._stages.reached.least_noise = self._everything.goal.loss, 0.0
+        session.plan.chosen["loss"] = f"{loss}: 1.345 times the deviation of the residuals, from their median"
+        if session.validation is not None:
+            held = session.validation.with_loss(loss)
+            session.best = session.best._replace(validation=sample_loss(session.best_model(), held))
 
     def _stage_more(self, grid: int) -> None:
         """Run one more stage of few updates, and undo it if it has raised the loss much."""
@@ -277,6 +293,9 @@ class Climbs:
         if status is not FitStatus.NONFINITE and not math.isfinite(lost):
             status, where = FitStatus.NONFINITE, where_not_finite(model, session.samples)
             message = f"The model is not finite on its training samples, beginning in {where}."
+        elif session.samples.goal.loss is LOSSES["mse"] and session.best is not None:
+            data = self._stages.data
+            message += heavy_tails(reached.splines.activations(data.x)[-1] - data.y, data.root_weight)
         result, width = session.result(status, message), self._stages.units.width
         return replace(
             result,

@@ -23,6 +23,7 @@ from numkan.train.history import FitResult, FitState
 from numkan.train.least_squares import LeastSquaresOptions
 from numkan.train.likelihood import fit_by_likelihood
 from numkan.train.plan import Plan, make_plan
+from numkan.train.robust import tuned
 from numkan.train.same_fit import Files, facts_of
 from numkan.train.samples import Samples, check_samples, merged
 from numkan.train.scale import Scale
@@ -94,8 +95,9 @@ def fit(
     loss : {"mse", "cross_entropy", "huber", "logistic", "poisson"}, or a user's own
         ``"logistic"`` is of one output, a logit, and targets 0 or 1; ``"poisson"`` of logarithms of rates, and counts.
         A user's own is a tuple (value, derivative) or (value, derivative, curvature) of functions of (prediction,
-        target), each (n, n_out) in and out, one value an entry. ``"huber"`` has delta 1, in the units of the targets:
-        :class:`numkan.Huber` takes another. See :mod:`numkan.model.losses`.
+        target), each (n, n_out) in and out, one value an entry. ``"huber"`` takes its delta from the residuals with
+        Levenberg-Marquardt (`chosen` of the result says it), and else 1; :class:`numkan.Huber` has one given. See
+        :mod:`numkan.model.losses`.
     sample_weight : array_like, shape (n,), optional
         Only ratios matter, but where Levenberg-Marquardt fits a likelihood (``"cross_entropy"``, ``"logistic"``,
         ``"poisson"``): there a weight is a number of equal samples.
@@ -279,7 +281,11 @@ def fit(
             everything = samples if isinstance(validation, str) else train
             session = Session(self, train, held, plan, settings, journal=journal)
             return fit_by_likelihood(session, everything, options, rng)
-        options = LeastSquaresOptions(redraw, draws, climbs, fixed)
+        if tunes := function is LOSSES["huber"]:
+            first = tuned(samples, samples.goal.y.astype(np.float64) - np.median(samples.goal.y, axis=0)).goal.loss
+            samples, train = samples.with_loss(first), train.with_loss(first)
+            held = None if held is None else held.with_loss(first)
+        options = LeastSquaresOptions(redraw, draws, climbs, fixed, tunes=tunes)
         train, everything = merged(train), merged(samples if isinstance(validation, str) else train)
         session = Session(self, train, held, plan, settings, journal=journal)
         return fit_by_least_squares(session, everything, options, rng)

@@ -67,6 +67,7 @@ class LeastSquaresOptions:
     climbs: int  # from other starts, at most, where the first is stuck
     penalty: float | None  # None: weights by evidence
     weight_unit: float = 1.0  # of sample weights, where these are numbers of samples
+    tunes: bool = False  # whether the scale of Huber's loss is taken from the residuals
 
 
 @dataclass(slots=True)
@@ -217,7 +218,8 @@ class LeastSquaresStages:
     def train(self, grid: int) -> str:
         """Run, update the weights, and run on until they have settled; return why the stage ended."""
         place, steps = self._place, self._session.plan.steps
-        updates = 0 if self._options.penalty is not None else _LAST_UPDATES if self.is_last else _UPDATES
+        few = self.is_last and not self._options.tunes
+        updates = 0 if self._options.penalty is not None else _LAST_UPDATES if few else _UPDATES
         while place.update < updates:
             self._take_steps(grid, min(_STEPS_BETWEEN, steps - place.taken))
             is_settled = self._update_weights()

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from numkan._check import FloatArray, as_samples, check_finite, check_number
+from numkan.model.losses import Loss
 from numkan.model.network import Network
 from numkan.model.targets import Targets, targets
 from numkan.train.copies import row_labels
@@ -55,6 +56,10 @@ class Samples:
     def distinct(self) -> int:
         """The number of distinct inputs of samples that have a weight."""
         return self.groups.number
+
+    def with_loss(self, loss: Loss) -> Samples:
+        """Return the samples with another loss of the same targets."""
+        return Samples(self.x, self.goal._replace(loss=loss))
 
     def take(self, rows: NDArray[np.int64], *, share: bool = False) -> Samples:
         """Return some rows; with `share`, weighted so that the mean over equal batches is the loss of all rows."""
