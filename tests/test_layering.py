@@ -30,6 +30,7 @@ TIERS = {
     "plot": 5,
     "kan": 6,  # the class that gathers network, training and files
     "search": 7,  # makes KANs
+    "sklearn": 7,
     "symbolic": 8,  # searches for networks and asks them
     "cli": 8,  # numkan/__init__ stands above it
 }

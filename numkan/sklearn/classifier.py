@@ -1,0 +1,116 @@
+"""Classes from the columns of a table."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import ClassifierMixin
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import column_or_1d
+
+from numkan._shown import shown
+from numkan.sklearn.estimator import KANEstimator
+from numkan.sklearn.rows import Rows, checked_weight
+from numkan.sklearn.tasks import Classes, Task
+
+__all__ = ["KANClassifier"]
+
+Floats = NDArray[np.float64]
+
+_LEAST = np.finfo(np.float64).tiny
+
+
+class KANClassifier(ClassifierMixin, KANEstimator):  # type: ignore[misc]  # scikit-learn has no types
+    """Classification by Kolmogorov-Arnold networks, for tables as they come.
+
+    Networks are fitted to cross-entropy, and their probabilities averaged. The rest is as in :class:`KANRegressor`.
+
+    Parameters
+    ----------
+    hidden, k, categorical_features, time_limit, progress, warm_start, n_jobs, random_state
+        As those of :class:`KANRegressor`.
+
+    Attributes
+    ----------
+    classes_ : ndarray, shape (n_classes,)
+        In the order of the probabilities.
+    models_, weights_, results_, input_names_, n_iter_, loss_curve_, feature_importances_
+        As those of :class:`KANRegressor`. A probability is ``sum(w * softmax(model(z)))``.
+    n_features_in_, feature_names_in_
+        As in all of scikit-learn.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from numkan.sklearn import KANClassifier
+    >>> x = np.random.default_rng(0).uniform(-1, 1, (200, 2))
+    >>> y = np.where(x[:, 0] ** 2 + x[:, 1] ** 2 < 0.6, "inside", "outside")
+    >>> KANClassifier().fit(x, y).predict([[0.1, -0.2], [0.9, 0.9]]).tolist()
+    ['inside', 'outside']
+    """
+
+    classes_: NDArray[Any]
+
+    _task = Classes
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+        """Fit the average to a table.
+
+        Parameters
+        ----------
+        X : data frame or array_like, shape (n, n_features)
+        y : array_like, shape (n,)
+            Classes of any kind.
+        sample_weight : array_like, shape (n,), optional
+            How often each row counts.
+
+        Returns
+        -------
+        KANClassifier
+            The estimator itself.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If an argument or a parameter is not as said; if there are not two classes at least.
+        """
+        if y is None:
+            raise ValueError(f"This {type(self).__name__} requires y to be passed, but the target y is None.")
+        labels = column_or_1d(y, warn=True)
+        check_classification_targets(labels)
+        counts = checked_weight(sample_weight, len(labels)) > 0.0
+        classes = np.unique(labels[counts])
+        if len(classes) < 2:
+            raise ValueError(f"Argument `y` must hold two classes at least, not only {shown(classes.tolist()[0])}.")
+        goes_on = self.warm_start and hasattr(self, "models_")
+        if goes_on and not np.array_equal(classes, self.classes_):
+            raise ValueError("Argument `y` must hold the same classes again where the fit goes on (`warm_start`).")
+        places = np.searchsorted(classes, np.where(counts, labels, classes[0]))
+        self._fit(X, places[:, None].astype(np.float64), sample_weight)
+        self.classes_ = classes
+        return self
+
+    def _task_of(self, rows: Rows, goes_on: bool) -> Task:
+        labels = rows.y[:, 0].astype(np.int64)
+        return Classes(self._inputs(rows.x), labels, rows.weight, int(labels.max()) + 1)
+
+    def predict_proba(self, X: Any) -> Floats:
+        """Return the probabilities (n, n_classes)."""
+        return self._answer(X)
+
+    def predict_log_proba(self, X: Any) -> Floats:
+        """Return the logarithms of the probabilities."""
+        logarithms: Floats = np.log(self._answer(X))
+        return logarithms
+
+    def decision_function(self, X: Any) -> Floats:
+        """Return the logarithms of the probabilities, of two classes their difference (n,)."""
+        logarithms: Floats = np.log(np.maximum(self._answer(X), _LEAST))
+        return logarithms[:, 1] - logarithms[:, 0] if len(self.classes_) == 2 else logarithms
+
+    def predict(self, X: Any) -> NDArray[Any]:
+        """Return the most probable class of each row."""
+        chosen: NDArray[Any] = self.classes_[self._answer(X).argmax(axis=1)]
+        return chosen

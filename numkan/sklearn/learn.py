@@ -1,0 +1,148 @@
+"""The recipe: an additive network, and hidden layers where samples that were not seen say that these are better."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from joblib import Parallel, delayed
+from numpy.typing import NDArray
+
+from numkan.kan import KAN
+from numkan.sklearn.blend import beats, blend
+from numkan.sklearn.candidates import Candidate, Fitted, candidates
+from numkan.sklearn.tasks import Task, answers
+from numkan.train.history import FitResult
+from numkan.train.progress import Progress
+
+__all__ = ["Learned", "Plan", "learn"]
+
+Floats = NDArray[np.float64]
+
+#: Parts of the samples that are left out in turn; fewer where there are many samples.
+_FOLDS, _FEW_FOLDS, _MANY = 5, 3, 4000
+
+#: Of fewer samples none are left out.
+_FEWEST = 10
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What the caller decides."""
+
+    hidden: Any  # "auto", or sizes of hidden layers
+    k: int
+    time_limit: float | None
+    progress: bool
+    n_jobs: int | None
+
+
+class Learned(NamedTuple):
+    """An average of networks, and how each of them was fitted."""
+
+    models: tuple[KAN, ...]
+    weights: Floats
+    results: tuple[FitResult, ...]
+
+
+class _Tried(NamedTuple):
+    """A candidate: the networks that it enters the average with, and what it says of samples that it has not seen."""
+
+    fitted: list[Fitted]
+    said: Floats
+
+
+def learn(task: Task, plan: Plan, rng: np.random.Generator) -> Learned:
+    """Fit the additive network to all samples, try the others, and average what is worth it."""
+    end = math.inf if plan.time_limit is None else time.perf_counter() + plan.time_limit
+    folds = _folds(len(task), rng)
+    tried = candidates(task, plan.hidden, plan.k, len(folds))
+    tries = len(tried) > 1 and len(folds) > 0
+    bar = Progress(plan.progress, (len(folds) * len(tried) if tries else 0) + 1)
+    try:
+        with Parallel(n_jobs=plan.n_jobs, prefer="threads") as parallel:
+            fits = _Fits(parallel, end, bar)
+            (first,) = fits(tried[0], [task])
+            others = list(_try(fits, tried, first, task, folds)) if tries else []
+    finally:
+        bar.close()
+    return _average(task, first, others)
+
+
+def _folds(n: int, rng: np.random.Generator) -> list[NDArray[np.int64]]:
+    """Return the places of the samples of each part."""
+    if n < _FEWEST:
+        return []
+    number = _FOLDS if n < _MANY else _FEW_FOLDS
+    return [np.sort(part) for part in np.array_split(rng.permutation(n), number)]
+
+
+class _Fits:
+    """Fits of a candidate to several tasks, as many at a time as joblib is told."""
+
+    def __init__(self, parallel: Any, end: float, bar: Progress) -> None:
+        self._parallel, self._end, self._bar = parallel, end, bar
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the time is over."""
+        return time.perf_counter() > self._end
+
+    def __call__(self, candidate: Candidate, tasks: list[Task]) -> list[Fitted]:
+        left = self._end - time.perf_counter()
+        limits = {"time_limit": max(left, 0.0)} if math.isfinite(left) else {}
+        jobs = (delayed(candidate.fit)(task, seed, **limits) for seed, task in enumerate(tasks))
+        found: list[Fitted] = self._parallel(jobs)
+        for model, result in found:
+            self._bar.step(max(model.grid), result.loss, result.validation_loss)
+        return found
+
+
+def _try(
+    fits: _Fits, tried: list[Candidate], first: Fitted, task: Task, folds: list[NDArray[np.int64]]
+) -> Iterator[_Tried]:
+    """Yield every candidate, judged by samples that it has not seen, while time lasts.
+
+    Networks with hidden layers differ from start to start: those of the folds are averaged. Where the first of them is
+    no better than the additive network, no more are tried.
+    """
+    everyone, simple, is_worse = np.arange(len(task)), np.empty(0), False
+    tasks = [task.take(np.setdiff1d(everyone, part)) for part in folds]
+    for place, candidate in enumerate(tried):
+        if is_worse:
+            return
+        parts = fits(candidate, tasks)
+        if candidate.is_simple:
+            whole = fits(candidate, [task]) if place else [first]
+        else:
+            whole = parts
+        if fits.is_over:
+            return
+        said = np.empty((len(task), task.n_out))
+        for part, fitted in zip(folds, parts, strict=True):
+            said[part] = answers(type(task), fitted.model, task.z[part])
+        loss = task.losses(said)
+        simple = simple if place else loss
+        is_worse = not candidate.is_simple and not beats(loss, simple, task.weight)
+        if not is_worse:
+            yield _Tried(whole, said)
+
+
+def _average(task: Task, first: Fitted, others: list[_Tried]) -> Learned:
+    """Return the average of the additive network, of straight lines, and of those that are better than it."""
+    fitted, weights = [first], [1.0]
+    if others:
+        fitted, weights = [], []
+        for one, weight in zip(others, blend(task, [one.said for one in others]), strict=True):
+            fitted += one.fitted
+            weights += [float(weight) / len(one.fitted)] * len(one.fitted)
+    chosen = [place for place, weight in enumerate(weights) if weight > 0.0]
+    return Learned(
+        tuple(fitted[place].model for place in chosen),
+        np.array([weights[place] for place in chosen]),
+        tuple(fitted[place].result for place in chosen),
+    )

@@ -1,0 +1,132 @@
+"""Numbers from the columns of a table."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import RegressorMixin
+from sklearn.utils.validation import check_array
+
+from numkan.sklearn.estimator import KANEstimator
+from numkan.sklearn.rows import Rows
+from numkan.sklearn.tasks import Numbers, Task
+
+__all__ = ["KANRegressor"]
+
+Floats = NDArray[np.float64]
+
+
+class KANRegressor(RegressorMixin, KANEstimator):  # type: ignore[misc]  # scikit-learn has no types
+    r"""Regression by Kolmogorov-Arnold networks, for tables as they come.
+
+    An additive network, one smooth curve for each input, is fitted first. Networks with hidden layers enter an average
+    with it where cross-validation says that they are better by more than one standard error. How smooth the curves are
+    the data decide (:mod:`numkan.train.evidence`). Outside the range of the samples all curves go on as constants.
+
+    Numbers are standardised. A category becomes an indicator for each of its levels (the 64 most frequent ones); a gap
+    (NaN, None) becomes a constant that is learned, and so does a level that the fit has not seen. Weights are
+    frequencies: a row of weight 2 is two rows.
+
+    Parameters
+    ----------
+    hidden : "auto" or sequence of int
+        Sizes of the hidden layers of one network, ``()`` for an additive one. By default what cross-validation chooses.
+    k : int
+        Degree of the splines.
+    categorical_features : "from_dtype", None or list
+        Columns that hold categories: by default those of a data frame whose dtype is a category or a text; none; or
+        names, places, or a truth value for each column.
+    time_limit : float, optional
+        Seconds for a fit, about. The additive network comes first; what has not been tried when they are over is left
+        out.
+    progress : bool
+        Whether to show a bar, which needs tqdm.
+    warm_start : bool
+        Whether a further call of `fit` goes on with the networks that there are, and keeps their weights and encoding.
+    n_jobs : int, optional
+        Networks that joblib fits at the same time. It changes no bit of the result.
+    random_state : int, RandomState, Generator or None
+        Source of all random numbers.
+
+    Attributes
+    ----------
+    models_ : tuple of KAN
+        The networks of the average.
+    weights_ : ndarray, shape (n_models,)
+        Their weights, which sum to 1.
+    results_ : tuple of FitResult
+        What their fits have told.
+    target_mean_, target_scale_ : ndarray, shape (n_outputs,)
+        A prediction is ``target_mean_ + target_scale_ * sum(w * model(z))``, with the encoded table z.
+    input_names_ : list of str
+        Names of the networks' inputs.
+    n_iter_ : int
+        Steps of all fits of the networks.
+    loss_curve_ : list of float
+        Loss of the network with the largest weight, step by step; targets have deviation 1.
+    feature_importances_ : ndarray, shape (n_features_in_,)
+        Share of each column in what makes predictions vary (total indices of Sobol).
+    n_features_in_, feature_names_in_
+        As in all of scikit-learn.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from numkan.sklearn import KANRegressor
+    >>> x = np.random.default_rng(0).uniform(-1, 1, (200, 2))
+    >>> model = KANRegressor().fit(x, np.exp(x[:, 0]) + x[:, 1] ** 2)
+    >>> model.score(x, np.exp(x[:, 0]) + x[:, 1] ** 2) > 0.999
+    True
+    """
+
+    _task = Numbers
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        tags.target_tags.single_output = False
+        return tags
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+        """Fit the average to a table.
+
+        Parameters
+        ----------
+        X : data frame or array_like, shape (n, n_features)
+        y : array_like, shape (n,) or (n, n_outputs)
+        sample_weight : array_like, shape (n,), optional
+            How often each row counts.
+
+        Returns
+        -------
+        KANRegressor
+            The estimator itself.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If an argument or a parameter is not as said.
+        """
+        if y is None:
+            raise ValueError(f"This {type(self).__name__} requires y to be passed, but the target y is None.")
+        goal = check_array(y, ensure_2d=False, dtype=np.float64, input_name="y")
+        is_single = goal.ndim == 1
+        self._fit(X, goal[:, None] if is_single else goal, sample_weight)
+        self._is_single = is_single
+        return self
+
+    def _task_of(self, rows: Rows, goes_on: bool) -> Task:
+        if not goes_on:
+            self.target_mean_ = np.average(rows.y, axis=0, weights=rows.weight)
+            spread = np.sqrt(np.average((rows.y - self.target_mean_) ** 2, axis=0, weights=rows.weight))
+            self.target_scale_ = np.where(spread > 1e-14 * np.abs(self.target_mean_), spread, 1.0)
+        goal = (rows.y - self.target_mean_) / self.target_scale_
+        return Numbers(self._inputs(rows.x), np.ascontiguousarray(goal), rows.weight, goal.shape[1])
+
+    def predict(self, X: Any) -> Floats:
+        """Return the predictions (n,), or (n, n_outputs) where `y` had two dimensions."""
+        answer = self._answer(X)
+        predicted = self.target_mean_ + self.target_scale_ * answer
+        return predicted[:, 0] if self._is_single else predicted
