@@ -27,6 +27,7 @@ TIERS = {
     "export": 5,
     "interop": 5,
     "io": 5,
+    "pde": 5,
     "plot": 5,
     "kan": 6,  # the class that gathers network, training and files
     "search": 7,  # makes KANs

@@ -74,7 +74,7 @@ class Nielsen:
     def propose(self) -> tuple[FloatArray, float] | None:
         """Return the damped step and its predicted reduction; None after many trials."""
         gradient = self._point.gradient
-        diagonal = np.diagonal(self._normal) if self._scaled else np.ones(gradient.size)
+        diagonal = self._weights()
         while self._trials < _MAX_TRIALS:
             self._trials += 1
             p = self._solve(self.damping * diagonal)
@@ -82,6 +82,10 @@ class Nielsen:
                 return p, float(p @ (self.damping * diagonal * p - gradient))
             self._grow()
         return None
+
+    def _weights(self) -> FloatArray:
+        """Return the diagonal of D."""
+        return np.diagonal(self._normal) if self._scaled else np.ones(len(self._normal))
 
     def _solve(self, added: FloatArray) -> FloatArray | None:
         """Return the step with `added` on the diagonal, or None where the matrix is singular."""

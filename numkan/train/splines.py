@@ -17,7 +17,7 @@ from numkan.spline.local import curves, local_functions
 from numkan.spline.spline_basis import SplineBasis
 from numkan.train.box import FAR, MARGIN, box_ends
 
-__all__ = ["Splines", "laid_over"]
+__all__ = ["Splines", "laid_over", "through"]
 
 #: Hidden grids are laid over numbers at most this large, and below the largest of the model's dtype by the second
 #: factor: knots reach beyond them.
@@ -108,7 +108,7 @@ class Splines:
                 raise FloatingPointError(f"the activations of layer {depth}")
             same = np.array_equal(layer.grid, new.grid)
             layers.append(layer if same else new)
-            coefs.append(coef if same else _through(layer.basis, coef, new.basis))
+            coefs.append(coef if same else through(layer.basis, coef, new.basis))
         return Splines(tuple(layers), tuple(coefs))
 
     def stretched(self, x: FloatArray, box: FloatArray) -> Splines:
@@ -123,7 +123,7 @@ class Splines:
             if depth:
                 layers[depth] = _stretched(layer, box_ends(x, box))
                 if layers[depth] is not layer:
-                    coefs[depth] = _through(layer.basis, coef, layers[depth].basis, _points(layer.basis))
+                    coefs[depth] = through(layer.basis, coef, layers[depth].basis, _points(layer.basis))
             here = Splines((layers[depth],), (coefs[depth],))
             x, box = here.activations(x)[-1], here.activations(box)[-1]
         return Splines(tuple(layers), tuple(coefs))
@@ -149,7 +149,7 @@ def laid_over(layer: SplineLayer, a: FloatArray, G: int, margin: float = 0.0) ->
     return layer.on(grid_from_samples(a, G, layer.k, layer.grid_eps, margin, layer.dtype))
 
 
-def _through(old: SplineBasis, coef: FloatArray, new: SplineBasis, points: FloatArray | None = None) -> FloatArray:
+def through(old: SplineBasis, coef: FloatArray, new: SplineBasis, points: FloatArray | None = None) -> FloatArray:
     """Return the coefficients on new knots that take the old curves' values at as many points (n_basis, n_in)."""
     points = _points(new) if points is None else points
     wanted = curves(local_functions(points, old.pieces), coef)

@@ -1,0 +1,98 @@
+"""The state of a solution, and how Levenberg-Marquardt takes it downwards."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from numkan._check import FloatArray
+from numkan.model.swept import ResidualSquares
+from numkan.optimize import LevenbergMarquardt
+from numkan.pde.grids import FirstGrid, laid, same_coefficients
+from numkan.pde.rule import Between
+from numkan.pde.term import PointTerm
+from numkan.train.splines import Splines
+
+__all__ = ["Descent", "State"]
+
+#: A run ends after so many steps in a row that each bring less than this share of the loss.
+_POOR_STEPS, _POOR = 6, 0.01
+
+
+@dataclass(frozen=True, eq=False)
+class State:
+    """Where a solution is."""
+
+    splines: Splines
+    unknowns: FloatArray
+    loss: float = math.inf
+    damping: float = 1e-2
+
+
+class Descent:
+    """What all runs share: the terms, the first grid, and what is called at every step.
+
+    Attributes
+    ----------
+    points : ndarray, shape (n, n_in)
+        Of all terms.
+    """
+
+    def __init__(self, terms: Sequence[PointTerm], first: FirstGrid, on_step: Callable[[int, float], None]) -> None:
+        self.terms, self.first, self._on_step = tuple(terms), first, on_step
+        self.points = np.concatenate([term.x for term in self.terms])
+
+    @property
+    def rows(self) -> int:
+        """How many points there are."""
+        return len(self.points)
+
+    def problem(self, state: State) -> ResidualSquares:
+        """Return the least-squares problem on the grids of a state."""
+        same = same_coefficients(state.splines, self.first.periodic)
+        return ResidualSquares(state.splines.layers, self.terms, len(state.unknowns), same)
+
+    def vector(self, problem: ResidualSquares, state: State) -> FloatArray:
+        """Return a state as a vector of its problem."""
+        return problem.vector(state.splines.coefs, state.unknowns)
+
+    def at(self, problem: ResidualSquares, state: State, z: FloatArray, loss: float, damping: float) -> State:
+        """Return the state at a vector of its problem."""
+        coefs, unknowns = problem.split(z)
+        splines = Splines(state.splines.layers, tuple(np.array(coef) for coef in coefs))
+        return State(splines, np.array(unknowns), loss, damping)
+
+    def on_grids(self, state: State, grids: Sequence[int]) -> State:
+        """Return the same functions on other grids."""
+        return replace(state, splines=laid(state.splines, self.points, list(grids), self.first), loss=math.inf)
+
+    def down(self, state: State, steps: int, *, grids: Sequence[int] | None = None, every: int = 5) -> State:
+        """Return where steps of Levenberg-Marquardt lead; with `grids`, they are laid anew after every few steps."""
+        poor, taken = 0, 0
+        while taken < steps:
+            problem = self.problem(state)
+            run = LevenbergMarquardt(
+                problem, self.vector(problem, state), rule=Between(max(state.damping, 1e-12)), gtol=0.0
+            )
+            some = min(every, steps - taken) if grids else steps - taken
+            ended = False
+            for _ in range(some):
+                before = run.state.fun
+                ended = not run.step()
+                if ended:
+                    break
+                taken += 1
+                self._on_step(max(state.splines.layers[-1].shape[1] - state.splines.layers[-1].k, 1), run.state.fun)
+                poor = poor + 1 if run.state.fun > (1.0 - _POOR) * before else 0
+                if poor >= _POOR_STEPS:
+                    ended = True
+                    break
+            state = self.at(problem, state, run.state.x, run.state.fun, run.state.damping)
+            if ended or not grids:
+                break
+            if taken < steps:
+                state = self.on_grids(state, grids)
+        return state

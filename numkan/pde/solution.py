@@ -1,0 +1,119 @@
+"""What solving equations returns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from numkan._check import FloatArray, as_samples, check_flag, check_integer
+from numkan.layer.jets import Jets, Pairs
+from numkan.model.network import Network
+from numkan.pde.hard import function_jets, hard_conditions
+
+__all__ = ["PDEState", "Solution", "solution_jets"]
+
+
+@dataclass(frozen=True, slots=True)
+class PDEState:
+    """What a callback sees after every accepted step."""
+
+    step: int  #: accepted steps since the beginning
+    stage: int  #: 0 for the starts, then the stages of the ladder
+    grid: int  #: intervals of the last layer
+    loss: float  #: weighted sum of squares
+    seconds: float
+
+
+def solution_jets(model: Network, transform: Any, x: FloatArray, order: int, pairs: Pairs) -> Jets:
+    """Return the jets of u = g + d N at x."""
+    own = function_jets(model, x, order, pairs)
+    hard = hard_conditions(transform, x, order, pairs)
+    return own if hard is None else hard.apply(own, pairs)
+
+
+@dataclass(frozen=True, eq=False)
+class Solution:
+    """A solution; called, it returns u at points (n, n_in), of shape (n, n_out).
+
+    Attributes
+    ----------
+    unknowns, standard_errors : dict of float
+        The unknowns, and their standard errors; NaN where no equation has `noise`.
+    residuals, fresh_residuals : ndarray, shape (n_equations,)
+        Root mean square of each equation, at the points of training and at fresh ones; NaN where there are none.
+    deviations : ndarray, shape (n_equations,)
+        Of the noise, as given or as estimated; NaN of exact equations.
+    coverage : float
+        The share of fresh points (or of those of training) at which all activations lie inside their grids.
+    regime : str
+        ``"exact"`` where no equation has noise. Otherwise how the weights of exact equations ended:
+        ``"converged"``, raising them no longer moves the unknowns; ``"limited"``, the network can't obey them any
+        better, and standard errors may be too small: take a wider network or a finer grid.
+    history : tuple of PDEState
+    success : bool
+    status : str
+        ``"finished"``, ``"time limit"``, ``"callback"`` or ``"non-finite"``.
+    message : str
+    """
+
+    model: Network
+    unknowns: dict[str, float]
+    standard_errors: dict[str, float]
+    residuals: FloatArray
+    fresh_residuals: FloatArray
+    deviations: FloatArray
+    coverage: float
+    regime: str
+    status: str
+    message: str
+    history: tuple[PDEState, ...] = ()
+    transform: Any = None
+    _parts: tuple[Any, ...] = field(default=(), repr=False)
+
+    @property
+    def success(self) -> bool:
+        """Whether it ended as it was meant to."""
+        return self.status in ("finished", "time limit", "callback")
+
+    def __call__(self, x: Any) -> FloatArray:
+        """Return u (n, n_out) at x (n, n_in)."""
+        x = as_samples("x", x, self.model.n_in, np.float64)
+        if self.transform is None:
+            return self.model(x)
+        return solution_jets(self.model, self.transform, x, 0, Pairs.of(self.model.n_in)).value
+
+    def derivatives(self, x: Any, order: int = 2, mixed: bool = False) -> tuple[FloatArray, ...]:
+        """Return u and its derivatives by the inputs, as :meth:`numkan.KAN.derivatives` does for a network."""
+        order, mixed = check_integer("order", order, 1), check_flag("mixed", mixed)
+        if order > 3:
+            raise ValueError(f"Argument `order` must lie in [1, 3], not {order}.")
+        x = as_samples("x", x, self.model.n_in, np.float64)
+        pairs = Pairs.of(self.model.n_in, mixed=mixed and order > 1)
+        return unpacked(solution_jets(self.model, self.transform, x, order, pairs), pairs, order, mixed)
+
+    def __str__(self) -> str:
+        lines = [f"{self.status}: {self.message}"]
+        for number, (own, fresh) in enumerate(zip(self.residuals, self.fresh_residuals, strict=True)):
+            lines.append(f"equation {number}: residual {own:.2e}, at fresh points {fresh:.2e}")
+        for name, value in self.unknowns.items():
+            lines.append(f"{name} = {value:.6g} +- {self.standard_errors[name]:.2g}")
+        return "\n".join(lines)
+
+
+def unpacked(jets: Jets, pairs: Pairs, order: int, mixed: bool) -> tuple[FloatArray, ...]:
+    """Return the arrays of jets as users see them."""
+    out = list(jets[: order + 1])
+    if mixed and order > 1:
+        n, n_out = jets.value.shape
+        matrices = np.empty((n, n_out, pairs.n_in, pairs.n_in))
+        matrices[:, :, pairs.left, pairs.right] = jets.second
+        matrices[:, :, pairs.right, pairs.left] = jets.second
+        out[2] = matrices
+    return tuple(out)
+
+
+#: A function of a state, which may raise StopIteration.
+Callback = Callable[[PDEState], object]
