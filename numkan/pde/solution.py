@@ -50,8 +50,9 @@ class Solution:
         The share of fresh points (or of those of training) at which all activations lie inside their grids.
     regime : str
         ``"exact"`` where no equation has noise. Otherwise how the weights of exact equations ended:
-        ``"converged"``, raising them no longer moves the unknowns; ``"limited"``, the network can't obey them any
-        better, and standard errors may be too small: take a wider network or a finer grid.
+        ``"converged"``, raising them further moves no unknown by more than half its standard error; ``"limited"``, it
+        does, for the network can't obey them any better, and standard errors are too small: take a wider network, a
+        finer grid or a higher degree.
     history : tuple of PDEState
     success : bool
     status : str

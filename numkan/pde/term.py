@@ -34,6 +34,8 @@ class PointTerm:
     ----------
     root : float or ndarray, shape (n, 1)
         What residuals are multiplied by.
+    size : int
+        How many residuals there are, n m.
     """
 
     def __init__(
@@ -48,6 +50,7 @@ class PointTerm:
         self.x, self.order = np.ascontiguousarray(sampled.x), signature.order
         self.pairs = Pairs.of(self.x.shape[1], mixed=equation.mixed and self.order > 1)
         self.root: Any = 1.0
+        self.size = len(self.x)
         self._equation, self._signature, self._n_out = equation, signature, n_out
         self._unknowns = tuple(unknowns)
         self._fixed = {NORMAL: sampled.normal} if signature.normal else {}
@@ -90,6 +93,7 @@ class PointTerm:
             raise ValueError(
                 f"Argument `residual` must return shape ({len(self.x)},) or ({len(self.x)}, m), not {r.shape}."
             )
+        self.size = r.size
         return r[:, None] if r.ndim == 1 else r
 
     # --- partials -------------------------------------------------------------------------------------------------

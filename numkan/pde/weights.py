@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import linalg
@@ -20,6 +20,7 @@ from numkan._blas import one_blas_thread
 from numkan._check import FloatArray
 from numkan.pde.descent import Descent, State
 from numkan.pde.equation import Equation
+from numkan.pde.term import PointTerm
 
 __all__ = ["Inference", "balance", "infer"]
 
@@ -28,6 +29,9 @@ _FACTOR, _RAISES, _STEPS = math.sqrt(10.0), 16, 40
 
 #: Unknowns have settled if two raises in a row move each by less than this share of its standard error.
 _SETTLED = 0.05
+
+#: The end is "limited" if raising lambda from the chosen one to the last moves an unknown by more standard errors.
+_BENT = 0.5
 
 #: lambda E has risen if it is this many times its least; after so many of these the search ends.
 _RISEN, _RISES = 1.2, 2
@@ -55,6 +59,11 @@ def balance(equations: Sequence[Equation], descent: Descent) -> None:
             term.root = (math.sqrt(float(np.square(sigma).mean()) / n) / sigma)[:, None]
 
 
+def _rms(balanced: float, term: PointTerm) -> float:
+    """Return the root mean square of residuals from the sum of squares that :func:`balance` weighs by points."""
+    return math.sqrt(max(balanced * len(term.x) / term.size, 1e-30))
+
+
 class _Weighing:
     """Roots of weights for a lambda and deviations."""
 
@@ -62,7 +71,7 @@ class _Weighing:
         self.equations, self.descent = equations, descent
         self.data = [number for number, equation in enumerate(equations) if not equation.is_exact]
         self.exact = [number for number, equation in enumerate(equations) if equation.is_exact]
-        self.n_data = sum(len(descent.terms[number].x) for number in self.data)
+        self.n_data = sum(descent.terms[number].size for number in self.data)
 
     def first_deviations(self, state: State) -> FloatArray:
         """Return those that the caller gave, or the residuals' root mean square."""
@@ -72,12 +81,12 @@ class _Weighing:
         for number in self.data:
             noise = self.equations[number].noise
             given = not isinstance(noise, str)
-            out[number] = math.sqrt(float(np.square(noise).mean())) if given else math.sqrt(max(squares[number], 1e-30))
+            out[number] = math.sqrt(float(np.square(noise).mean())) if given else _rms(squares[number], self.descent.terms[number])
         return out
 
     def weigh(self, raised: float, deviations: FloatArray) -> None:
         """Set the roots of the weights of all terms."""
-        sizes = [len(self.descent.terms[number].x) for number in self.data]
+        sizes = [self.descent.terms[number].size for number in self.data]
         variance = float(np.average(np.square(deviations[self.data]), weights=sizes))
         for number, (equation, term) in enumerate(zip(self.equations, self.descent.terms, strict=True)):
             n = len(term.x)
@@ -103,7 +112,7 @@ class _Weighing:
             if isinstance(self.equations[number].noise, str):
                 own = problem.normal_equations(z, [number])[2]
                 freedom = float(np.vdot(covariance, own))
-                left = max(len(self.descent.terms[number].x) - freedom, 1.0)
+                left = max(self.descent.terms[number].size - freedom, 1.0)
                 found[number] = deviations[number] * math.sqrt(squares[number] / left)
         n_unknowns = len(state.unknowns)
         variances = np.diagonal(covariance)[len(z) - n_unknowns :]
@@ -143,4 +152,5 @@ def infer(equations: Sequence[Equation], descent: Descent, state: State, check: 
             return now if now.exact <= best.exact else best
         if rises >= _RISES:
             break
-    return Inference(best.state, best.errors, best.deviations, best.exact, "limited")
+    bent = (np.abs(last.state.unknowns - best.state.unknowns) > _BENT * best.errors).any()
+    return replace(best, regime="limited" if bent else "converged")
