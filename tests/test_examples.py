@@ -19,7 +19,7 @@ SCRIPTS = sorted((PROJECT / "examples").glob("*.py"))
 LIGHT = ("api_5_grid", "check_my_kan")
 
 #: Those that draw if they are given a name, and those that never do; the others draw in any case.
-IF_ASKED, NEVER = ("formula", "noisy_data"), ("records",)
+IF_ASKED, NEVER = ("formula", "inverse", "noisy_data", "pde"), ("records",)
 
 #: What a script must have printed, beside ending well.
 PRINTED = {
@@ -42,6 +42,15 @@ PRINTED = {
         r"^FAIL +P-PoU ",
         r"^before: \d+ of \d+ claimed laws hold, \d\d fail",
         r"^after: +(\d+) of \1 claimed laws hold, 0 fail",
+    ],
+    "inverse": [
+        r"^rate: 0\.2[3-6]\d\d \+- 0\.00\d\d \(truth 0\.25\)$",
+        r"^noise: 0\.0[45]\d found, 0\.05 added$",
+    ],
+    "pde": [
+        r"^finished: The equations are solved",
+        r"^relative error on new points: \d\.\de-(0[789]|1\d)$",
+        r"^Laplacian / u: -19\.73920\d, -2 pi\^2 = -19\.739209$",
     ],
     "quickstart": [
         r"^ *grid +steps +train RMSE +held out +seconds$",

@@ -21,6 +21,9 @@ __all__ = ["Descent", "State"]
 #: A run ends after so many steps in a row that each bring less than this share of the loss.
 _POOR_STEPS, _POOR = 6, 0.01
 
+#: Grids are no longer laid anew once the steps between do not bring the loss below this share of what it was.
+_LAID_GAIN = 0.8
+
 
 @dataclass(frozen=True, eq=False)
 class State:
@@ -71,7 +74,7 @@ class Descent:
 
     def down(self, state: State, steps: int, *, grids: Sequence[int] | None = None, every: int = 5) -> State:
         """Return where steps of Levenberg-Marquardt lead; with `grids`, they are laid anew after every few steps."""
-        poor, taken = 0, 0
+        poor, taken, last = 0, 0, math.inf
         while taken < steps:
             problem = self.problem(state)
             run = LevenbergMarquardt(
@@ -91,8 +94,9 @@ class Descent:
                     ended = True
                     break
             state = self.at(problem, state, run.state.x, run.state.fun, run.state.damping)
-            if ended or not grids:
+            if ended or not grids or state.loss > _LAID_GAIN * last:
                 break
+            last = state.loss
             if taken < steps:
                 state = self.on_grids(state, grids)
         return state
