@@ -24,7 +24,8 @@ from numkan.pde.term import PointTerm
 from numkan.pde.weights import Inference, balance, infer
 from numkan.train.box import box_points
 from numkan.train.commit import commit_grids
-from numkan.train.point import Point, Units
+from numkan.train.data import Units
+from numkan.train.point import Point
 from numkan.train.progress import Progress
 from numkan.train.splines import Splines
 

@@ -20,7 +20,6 @@ from numkan._blas import one_blas_thread
 from numkan._check import FloatArray
 from numkan.pde.descent import Descent, State
 from numkan.pde.equation import Equation
-from numkan.pde.term import PointTerm
 
 __all__ = ["Inference", "balance", "infer"]
 
@@ -59,11 +58,6 @@ def balance(equations: Sequence[Equation], descent: Descent) -> None:
             term.root = (math.sqrt(float(np.square(sigma).mean()) / n) / sigma)[:, None]
 
 
-def _rms(balanced: float, term: PointTerm) -> float:
-    """Return the root mean square of residuals from the sum of squares that :func:`balance` weighs by points."""
-    return math.sqrt(max(balanced * len(term.x) / term.size, 1e-30))
-
-
 class _Weighing:
     """Roots of weights for a lambda and deviations."""
 
@@ -74,14 +68,15 @@ class _Weighing:
         self.n_data = sum(descent.terms[number].size for number in self.data)
 
     def first_deviations(self, state: State) -> FloatArray:
-        """Return those that the caller gave, or the residuals' root mean square."""
+        """Return those that the caller gave, or the residuals' root mean square: :func:`balance` weighs by points."""
         problem = self.descent.problem(state)
         squares = problem.squares(self.descent.vector(problem, state))
         out = np.full(len(self.equations), np.nan)
         for number in self.data:
-            noise = self.equations[number].noise
+            noise, term = self.equations[number].noise, self.descent.terms[number]
             given = not isinstance(noise, str)
-            out[number] = math.sqrt(float(np.square(noise).mean())) if given else _rms(squares[number], self.descent.terms[number])
+            mean = float(np.square(noise).mean()) if given else squares[number] / term.size * len(term.x)
+            out[number] = math.sqrt(max(mean, 1e-30))
         return out
 
     def weigh(self, raised: float, deviations: FloatArray) -> None:
