@@ -28,6 +28,7 @@ MODULES = [
     "numkan.layer",
     "numkan.model",
     "numkan.optimize",
+    "numkan.pde",
     "numkan.plot",
     "numkan.spline",
     "numkan.symbolic",

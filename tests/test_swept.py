@@ -116,7 +116,17 @@ def test_equal_coefficients_are_one_variable() -> None:
     r, jac = residuals(folded, z), differences(folded, z)
     np.testing.assert_allclose(gradient, jac.T @ r, rtol=0, atol=1e-6 * np.abs(gradient).max())
     np.testing.assert_allclose(normal, jac.T @ jac, rtol=0, atol=1e-6 * np.abs(normal).max())
-    assert folded.last_layer == slice(folded._size - 1 - len(doubles) - 2 * n_basis, folded._size - 1 - len(doubles))
+    last = z.size - 1 - 2 * problem.layers[1].shape[1]
+    assert folded.last_layer == slice(last, z.size - 1)
+
+
+def test_coefficients_that_no_point_depends_on_are_no_variables() -> None:
+    problem, z = problem_of([2, 2, 1], 2, n=2, G=12)
+    diagonal = np.diagonal(problem.normal_equations(z)[2])
+    assert (diagonal[: problem.last_layer.start] > 0).all()
+    coefs, _ = problem.split(z)
+    untouched = (coefs[0] == 0).all(axis=2)
+    assert 0 < untouched.sum() < untouched.size
 
 
 def test_some_terms_alone_add_up_to_all() -> None:

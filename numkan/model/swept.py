@@ -166,12 +166,25 @@ class ResidualSquares:
     def _fold(self, same: NDArray[np.int64] | None) -> None:
         own = np.arange(self._size)
         origin = own if same is None else np.concatenate([same, own[self.n_coefs :]])
+        counts = np.zeros(self._size, bool)
+        counts[origin[self._touched()]] = True
         self._doubles = np.flatnonzero(origin != own)
         self._originals = origin[self._doubles]
-        self._keep = np.flatnonzero(origin == own)
-        place = np.empty(self._size, np.int64)
+        self._keep = np.flatnonzero((origin == own) & counts)
+        place = np.full(self._size, len(self._keep))
         place[self._keep] = np.arange(len(self._keep))
         self._place = place[origin]
+
+    def _touched(self) -> NDArray[np.bool_]:
+        """Return which variables any point depends on: of the first layer, functions whose support holds a point."""
+        n_in, n_basis, n_out = self.layers[0].shape
+        used = np.zeros((n_in, n_basis), bool)
+        for functions, _ in self._first:
+            for r in range(self.layers[0].k + 1):
+                used[np.arange(n_in), functions.first + r] = True
+        touched = np.ones(self._size, bool)
+        touched[: n_in * n_basis * n_out] = np.repeat(used.reshape(-1), n_out)
+        return touched
 
     # --- vectors --------------------------------------------------------------------------------------------------
 
@@ -180,8 +193,8 @@ class ResidualSquares:
         return np.concatenate([*(coef.reshape(-1) for coef in coefs), unknowns])[self._keep]
 
     def split(self, z: FloatArray) -> tuple[list[FloatArray], FloatArray]:
-        """Return the coefficients of every layer, (n_in, G + k, n_out), and the unknowns."""
-        full = z[self._place]
+        """Return the coefficients of every layer, (n_in, G + k, n_out), 0 where no point is, and the unknowns."""
+        full = np.append(z, 0.0)[self._place]
         cuts = [segment.begin for segment in self._segments[1:]] + [self.n_coefs]
         *parts, unknowns = np.split(full, cuts)
         return [part.reshape(layer.shape) for part, layer in zip(parts, self.layers, strict=True)], unknowns
@@ -189,7 +202,8 @@ class ResidualSquares:
     @property
     def last_layer(self) -> slice:
         """Where the coefficients of the last layer are."""
-        return slice(int(self._place[self._segments[-1].begin]), len(self._keep) - self.n_unknowns)
+        begin = int(np.searchsorted(self._keep, self._segments[-1].begin))
+        return slice(begin, len(self._keep) - self.n_unknowns)
 
     # --- the function ---------------------------------------------------------------------------------------------
 
@@ -270,7 +284,7 @@ class ResidualSquares:
                 add_segments(rows, begins, offsets, residual, gradient, normal)
 
     def _folded(self, gradient: FloatArray, normal: FloatArray) -> tuple[FloatArray, FloatArray]:
-        if not len(self._doubles):
+        if len(self._keep) == self._size:
             return gradient, normal
         to, of, keep = self._originals, self._doubles, self._keep
         np.add.at(gradient, to, gradient[of])

@@ -55,6 +55,15 @@ class Evolution:
         The input that is the time.
     success : bool
         Whether the last window was reached and finished.
+
+    Examples
+    --------
+    >>> from numkan import KAN, pde
+    >>> def decay(t0, t1, previous):
+    ...     return [pde.Equation(pde.Interior([t0], [t1], 20), lambda x, u, du: du[:, 0] + u)]
+    >>> u = pde.march(KAN([1, 1], k=5), decay, [0.0, 0.5, 1.0], initial=lambda x: 1.0 + 0 * x[:, 0])
+    >>> u.success, len(u.windows), u([[0.2], [0.7]]).shape
+    (True, 2, (2, 1))
     """
 
     windows: tuple[Solution, ...]

@@ -18,7 +18,17 @@ __all__ = ["PDEState", "Solution", "solution_jets"]
 
 @dataclass(frozen=True, slots=True)
 class PDEState:
-    """What a callback sees after every accepted step."""
+    """What a callback sees after every accepted step.
+
+    Examples
+    --------
+    >>> from numkan import KAN, pde
+    >>> seen = []
+    >>> equation = pde.Equation([[0.0], [1.0]], lambda x, u: u**2 - x[:, 0] - 1)
+    >>> solution = pde.solve(KAN([1, 1]), [equation], callback=seen.append)
+    >>> seen[0].step, seen[-1].loss < 1e-12
+    (1, True)
+    """
 
     step: int  #: accepted steps since the beginning
     stage: int  #: 0 for the starts, then the stages of the ladder
@@ -58,6 +68,18 @@ class Solution:
     status : str
         ``"finished"``, ``"time limit"``, ``"callback"`` or ``"non-finite"``.
     message : str
+
+    Examples
+    --------
+    >>> from numkan import KAN, pde
+    >>> inside = pde.Equation(pde.Interior([0.0], [1.0], 20), lambda x, u, du, d2u: d2u[:, 0] - 6 * x[:, 0])
+    >>> ends = pde.Equation([[0.0], [1.0]], lambda x, u: u - x[:, 0])
+    >>> solution = pde.solve(KAN([1, 1], k=5), [inside, ends])
+    >>> u, du, d2u = solution.derivatives([[0.5]])
+    >>> u.round(9), du.round(9), d2u.round(7)
+    (array([[0.125]]), array([[[0.75]]]), array([[[3.]]]))
+    >>> solution.status, solution.unknowns
+    ('finished', {})
     """
 
     model: Network
