@@ -76,7 +76,7 @@ def test_numbers_near_the_ends_are_fitted(dtype, x_unit, y_unit):
 
 def test_a_model_whose_outputs_are_not_finite_is_no_success(monkeypatch):
     x, y = data()
-    monkeypatch.setattr("numkan.train.climbs.sample_loss", lambda model, samples: np.nan)
+    monkeypatch.setattr("numkan.train.climbs.local_loss", lambda model, samples: np.nan)
     result = KAN([2, 1], seed=0).fit(x, y, method="lm")
     assert not result.success
     assert "not finite on its training samples" in result.message
