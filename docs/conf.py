@@ -29,6 +29,7 @@ nitpick_ignore_regex = [
 myst_enable_extensions = ["dollarmath", "deflist"]
 myst_heading_anchors = 3
 
+autodoc_member_order = "bysource"
 autodoc_preserve_defaults = True
 autodoc_typehints = "none"
 autosummary_generate = True

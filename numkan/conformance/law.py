@@ -45,15 +45,15 @@ class Law:
     ('No function is ever negative.', 'exact')
     """
 
-    id: str
-    statement: str
-    tolerance: str
-    reference: str
-    check: Check
-    about: str  # "splines", "grids" or "networks": the kind of its cases
-    needs: tuple[str, ...] = ("basis",)  # methods and claims that it needs; without them it is "not claimed"
-    policies: tuple[str, ...] = ()  # declarations that it needs; without them it fails
-    knots: str = "as given"  # "uneven", "repeated" or "of any ends" where the check makes such knots out of any
+    id: str  #: such as "P-PoU"
+    statement: str  #: what has to hold, in a sentence
+    tolerance: str  #: in words
+    reference: str  #: who says so
+    check: Check  #: the function of an adapter and a case that tries it
+    about: str  #: "splines", "grids" or "networks": the kind of its cases
+    needs: tuple[str, ...] = ("basis",)  #: methods and claims that it needs; without them it is "not claimed"
+    policies: tuple[str, ...] = ()  #: declarations that it needs; without them it fails
+    knots: str = "as given"  #: "uneven", "repeated" or "of any ends" where the check makes such knots out of any
 
 
 def law(id: str, tolerance: str, reference: str, about: str, **more: Any) -> Callable[[Check], Law]:

@@ -39,11 +39,11 @@ class Result:
     """
 
     law: Law
-    outcome: str  # PASS, FAIL, NOT CLAIMED or KNOWN
-    worst: float | None = None  # largest error, in units of its bound; None where only exact things were compared
-    message: str = ""  # why it is not PASS
-    example: dict[str, Any] | None = None  # the smallest failing case, as plain numbers
-    cases: int = 0  # how many were tried
+    outcome: str  #: PASS, FAIL, NOT CLAIMED or KNOWN
+    worst: float | None = None  #: largest error, in units of its bound; None where only exact things were compared
+    message: str = ""  #: why it is not PASS
+    example: dict[str, Any] | None = None  #: the smallest failing case, as plain numbers
+    cases: int = 0  #: how many were tried
 
     @property
     def line(self) -> str:
@@ -70,9 +70,9 @@ class Report:
     (True, 2)
     """
 
-    adapter: str
-    results: tuple[Result, ...]
-    environment: dict[str, Any]
+    adapter: str  #: its name and version
+    results: tuple[Result, ...]  #: one for each law
+    environment: dict[str, Any]  #: versions, machine, BLAS, threads, and what cases were tried
 
     @property
     def counts(self) -> dict[str, int]:

@@ -39,11 +39,11 @@ class LineSearchResult(NamedTuple):
     (1.0, 0.0, 'strong')
     """
 
-    alpha: float
-    fun: float
-    grad: FloatArray
-    condition: Condition
-    nfev: int
+    alpha: float  #: the step length
+    fun: float  #: the loss there
+    grad: FloatArray  #: the gradient there
+    condition: Condition  #: how it was accepted; "none" where no step was
+    nfev: int  #: evaluations
     finite: bool  #: False where every trial that moved x was NaN or infinite
 
 

@@ -29,14 +29,14 @@ class Status(IntEnum):
     (False, 'Stopped: all steps were used before the run converged. Raise `steps` to go on.')
     """
 
-    GRADIENT = 0
-    DECREASE = 1
-    ROUNDING = 2
-    FINISHED = 3
-    STEPS = 4
-    CALLBACK = 5
-    STALLED = 6
-    NONFINITE = 7
+    GRADIENT = 0  #: converged: the gradient is small
+    DECREASE = 1  #: converged: the loss hardly falls
+    ROUNDING = 2  #: converged: the next step is lost in rounding
+    FINISHED = 3  #: all steps were taken, and there is no test of convergence
+    STEPS = 4  #: all steps were taken before the run converged
+    CALLBACK = 5  #: the callback raised StopIteration
+    STALLED = 6  #: no step lowers the loss
+    NONFINITE = 7  #: the loss or its gradient is NaN or infinite
 
     @property
     def success(self) -> bool:

@@ -27,13 +27,13 @@ class FitStatus(StrEnum):
     (True, ['finished', 'early stopping', 'stuck'])
     """
 
-    FINISHED = "finished"
-    EARLY = "early stopping"
-    STUCK = "stuck"
-    TIME = "time limit"
-    CALLBACK = "callback"
-    NONFINITE = "non-finite"
-    RANGE = "out of range"
+    FINISHED = "finished"  #: all stages are done, or a finer grid does not pay
+    EARLY = "early stopping"  #: the validation loss has not fallen for `patience` steps
+    STUCK = "stuck"  #: finer grids hardly lower the error, and what is left is no noise
+    TIME = "time limit"  #: `time_limit` is over
+    CALLBACK = "callback"  #: the callback raised StopIteration
+    NONFINITE = "non-finite"  #: the loss became NaN or infinite
+    RANGE = "out of range"  #: numbers left the range of the dtype
 
 
 class Ended(Exception):
@@ -117,8 +117,8 @@ class Stage:
     ([3, 6], True)
     """
 
-    grid: int
-    steps: int
+    grid: int  #: grid intervals G
+    steps: int  #: accepted steps
     loss: float  #: of the training samples, at its end
     validation: float  #: NaN without validation samples
     seconds: float  #: that it took
