@@ -326,6 +326,25 @@ assert not unpack_direct(np.dtype(np.float64)).is_compiled
 
 
 @pytest.mark.jit
+def test_a_default_fit_compiles_no_prediction(tmp_path: Any) -> None:
+    code = """
+import numpy as np
+from numkan import KAN
+from numkan.layer.direct_pack import pack_direct
+from numkan.model.direct_kernels import predict_direct
+x = np.linspace(-1, 1, 60)[:, None]
+model = KAN([1, 1])
+assert model.fit(x, np.sin(3 * x[:, 0])).success
+form = 3, np.dtype(np.float64)
+assert not predict_direct(*form).is_compiled and not pack_direct(*form).is_compiled
+model(x)
+assert predict_direct(*form).is_compiled
+"""
+    environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
+    subprocess.run([sys.executable, "-c", code], env=environment, check=True, timeout=300)
+
+
+@pytest.mark.jit
 @pytest.mark.parametrize("dtype", FLOATS, ids=lambda dtype: dtype.__name__)
 def test_samples_enough_for_many_partial_sums_sum_to_the_same_gradient(dtype: type) -> None:
     model = direct_model([4, 9, 9, 1], dtype=dtype)

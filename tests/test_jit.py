@@ -1,6 +1,7 @@
 """The cache of compiled kernels: right code or no code, whatever lies on the disk."""
 
 import errno
+import gc
 import os
 import re
 import shutil
@@ -10,6 +11,7 @@ import sys
 import tempfile
 from http import HTTPStatus
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -17,7 +19,7 @@ from llvmlite.binding import Linkage
 from numba import config, errors, njit, types
 from numba.extending import intrinsic
 
-from numkan.compile import cache, cache_folder, kernel
+from numkan.compile import Entry, cache, cache_folder, kernel
 from numkan.compile.cache import NumkanCacheWarning
 from numkan.compile.key import function_key, overload_key
 from tests import test_layering
@@ -25,6 +27,11 @@ from tests import test_layering
 PROJECT = Path(__file__).parents[1]
 IS_ROOT = hasattr(os, "getuid") and os.getuid() == 0
 FACTOR = 2
+
+
+class Pair(NamedTuple):
+    array: Any
+    number: float
 
 
 @pytest.fixture(autouse=True)
@@ -298,17 +305,29 @@ def test_recompiling_ignores_the_file(cache_root):
     assert len(files(cache_root)) == 1
 
 
-def test_a_disabled_cache_neither_reads_nor_writes(cache_root):
-    for _ in range(2):
-        f = scale(2)
-        f._cache.disable()
-        assert result(f) == [2, 4, 6]
-        assert hits(f) == 0
-    assert files(cache_root) == []
-    f = scale(2)
-    f._cache.enable()
-    result(f)
-    assert len(files(cache_root)) == 1
+def test_an_entry_is_compiled_at_its_first_call_and_takes_named_tuples(cache_root):
+    @kernel
+    def added(pair):
+        return pair.array[0] + pair.number
+
+    entry = Entry(added)
+    assert not entry.is_compiled
+    for number in (1.0, 2.5):
+        assert entry.call(Pair(np.array([number]), 3.0)) == number + 3
+        assert entry.is_compiled
+    with pytest.raises(TypeError):
+        entry.call(Pair(np.array([number]), 3.0), 1)
+
+
+def test_garbage_is_collected_after_compiling_as_before(cache_root):
+    result(scale(2))
+    assert gc.isenabled()
+    gc.disable()
+    try:
+        result(scale(3))
+        assert not gc.isenabled()
+    finally:
+        gc.enable()
 
 
 def test_with_the_jit_off_a_kernel_is_the_function(monkeypatch):

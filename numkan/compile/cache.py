@@ -8,6 +8,11 @@ A file begins with a checksum and appears by renaming: it is whole, or it is thr
 
 The cache may fail at any point, for lack of a folder, of space or of permission. Kernels are then compiled in every
 process, and one warning a process says why. Nothing here touches the disk before a kernel is called.
+
+What is private in Numba and used here, and why: ``CompileResult`` with ``_reduce`` and ``_rebuild`` (what of a compiled
+function goes into a file, and comes out of it), ``serialize`` (pickles what ``_reduce`` gives), ``sigutils`` (the types
+of a signature), ``magic_tuple`` of the code generator (the processor) and ``has_dynamic_globals`` of a library (machine
+code with addresses of this process). Numba's own cache uses them in the same way.
 """
 
 from __future__ import annotations
@@ -67,20 +72,11 @@ class KernelCache:
     def __init__(self, function: Callable[..., Any]) -> None:
         assert isinstance(function, FunctionType)
         self._function = function
-        self._enabled = True
 
     @property
     def cache_path(self) -> str:
-        """The folder in use, or an empty string where nothing is cached."""
+        """The folder in use, or an empty string where nothing is cached: part of what a dispatcher's ``stats`` tell."""
         return str(_folder() or "")
-
-    def enable(self) -> None:
-        """Read and write files (the default)."""
-        self._enabled = True
-
-    def disable(self) -> None:
-        """Neither read nor write files."""
-        self._enabled = False
 
     def flush(self) -> None:
         """Forget what is cached: Numba's ``recompile`` asks for this."""
@@ -92,8 +88,6 @@ class KernelCache:
     def load_overload(self, signature: Any, target_context: Any) -> Any:
         """Return the compiled form for a signature, or None where it must be compiled."""
         target_context.refresh()  # makes all types known that the file may speak of
-        if not self._enabled:
-            return None
         arguments, _ = sigutils.normalize_signature(signature)
         path = self._path(arguments, target_context.codegen())
         payload = None if path is None else _read(path)
@@ -110,7 +104,7 @@ class KernelCache:
 
     def save_overload(self, signature: Any, compiled: Any) -> None:
         """Write the compiled form of a signature; where that fails, warn once and go on."""
-        if not self._enabled or _holds_addresses(compiled):
+        if _holds_addresses(compiled):
             return
         arguments, _ = sigutils.normalize_signature(signature)
         path = self._path(arguments, compiled.codegen)

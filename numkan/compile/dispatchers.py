@@ -1,7 +1,8 @@
 """Numba's dispatcher in two forms: for kernels that Python calls, and for kernels that kernels call.
 
-What is private in Numba and used here, and why: ``CPUDispatcher`` (its `add_overload` keeps what was compiled, its
-`_cache` finds it on disk), because only it takes a compiler of one's own.
+What is private in Numba and used here, and why: ``CPUDispatcher``, because only it takes a compiler of one's own. Its
+``add_overload`` keeps what was compiled, by ``insert_user_function`` of the target for callers; ``get_call_template``
+and ``get_overload`` are what a calling kernel asks; its ``_cache`` finds code on disk.
 """
 
 from __future__ import annotations

@@ -7,6 +7,9 @@ kernel may hold is spelled out in its own way, and other kinds are refused rathe
 What is *not* seen: attributes of modules and classes that a kernel names (``np.pi``, ``base.SILU``), and what a plain
 function or an intrinsic refers to globally. For numkan itself the hash of its sources covers these
 (:mod:`numkan.compile.cache`), as long as they do not depend on the environment.
+
+What is private in Numba and used here, and why: ``_Intrinsic`` (tells an intrinsic from a function) and ``_compiler``
+of a dispatcher (tells kernels of numkan from functions that another decorator compiled).
 """
 
 from __future__ import annotations
