@@ -44,7 +44,7 @@ class _Workspace(NamedTuple):
     sizes: Sizes
     scratch: Scratch
     edges: Any  # (sizes.edges,): packed edges of a network that is packed for one call
-    grads: Any  # (sizes.grads,): its gradient by packed edges
+    grads: Any  # its gradient by packed edges
 
 
 def _workspace(plan: DirectPlan) -> _Workspace:
@@ -59,7 +59,8 @@ def _workspace(plan: DirectPlan) -> _Workspace:
     if space is None or not plan.sizes.fit(space.sizes):
         space = _new_workspace(plan, plan.sizes if space is None else Sizes(*map(max, plan.sizes, space.sizes)))
     scratch = plan.scratch._replace(work=space.scratch.work, index=space.scratch.index)
-    space = spaces[plan.dtype] = _Workspace(space.sizes, scratch, space.edges, space.grads)
+    spaces[plan.dtype] = space
+    space = space._replace(scratch=scratch, grads=space.grads[: plan.sizes.grads])
     _local.last = weakref.ref(plan), space
     return space
 
@@ -72,8 +73,10 @@ def _new_workspace(plan: DirectPlan, sizes: Sizes) -> _Workspace:
 
 def _parts(n: int, plan: DirectPlan, work: int, longest: int | None = None) -> list[slice]:
     """Divide n samples into runs of whole blocks, of about `work` multiply-adds each and at most `longest` samples."""
+    if n <= BLOCK:
+        return [slice(0, n)]
     number = max(round(n * plan.sample_work / work), -(-n // longest) if longest else 0)
-    if number < 2 or n <= BLOCK:
+    if number < 2:
         return [slice(0, n)]
     number += number % 2  # two threads share an even number of parts evenly
     size = -(-n // (number * BLOCK)) * BLOCK
@@ -137,7 +140,7 @@ class DirectNetwork:
             scratch = _workspace(plan).scratch
             return float(kernel.call(x, part.start, part.stop, compared, plan.grids, edges, scratch, grads))
 
-        grads = space.grads[: plan.sizes.grads]
+        grads = space.grads
         loss = self._sum(len(x), fill, grads)
         unpack_direct(plan.dtype).call(grads, self._storage, plan.grids.layers, grad)
         return loss / goal.total, grad
@@ -147,6 +150,8 @@ class DirectNetwork:
 
         The parts, and the order of the sums, depend on n alone: the number of threads changes no bit.
         """
+        if n <= BLOCK:  # one part, whatever its work; a call of one row takes little longer than this sum
+            return fill(slice(0, n), total)
         parts = _parts(n, self.plan, max(_GRADIENT_WORK, _WORK_PER_NUMBER * self.plan.sizes.grads), _MAX_SUMMED_SAMPLES)
         if len(parts) == 1:
             return fill(parts[0], total)
