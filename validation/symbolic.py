@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 import sympy
 from _symbolic_false import false_claims
+from _symbolic_peers import PEERS, best_of
 from _symbolic_sealed import sealed
 from _symbolic_sets import dimensionless, strogatz, with_units
 
@@ -27,6 +28,8 @@ from numkan import symbolic
 
 FILE = Path(__file__)
 ROWS, FRESH, AGREES = 2000, 1000, 1e-9
+LEAST = 60.0
+PEER_AGREES = 1e-6  # peers answer with decimals, pyoperon in float32: the kindest reading
 SETS = {"feynman27": dimensionless, "units": with_units, "strogatz": strogatz, "sealed": sealed, "false": false_claims}
 
 
@@ -64,6 +67,31 @@ def run(case: Any, seed: int, noise: float, time_limit: float | None) -> dict[st
         "status": formula.status, "seconds": round(seconds, 2), "wall": round(time.perf_counter() - wall, 1),
         "formula": str(formula)[:300], "stopped": formula.stopped, "network": formula.error.network,
     }  # fmt: skip
+
+
+def run_peer(peer: str, case: Any, seed: int, budget: float) -> dict[str, Any]:
+    """Give a peer the same samples and so many CPU seconds."""
+    rng = np.random.default_rng(seed)
+    x = case.draw(ROWS, rng)
+    fresh = case.draw(FRESH, rng)
+    y, truth = case(x), case(fresh)
+    predict, text, seconds, answers = best_of(peer, x, y, seed, budget)
+    error = np.inf
+    if predict is not None:
+        with np.errstate(all="ignore"):
+            error = float(np.sqrt(np.mean(np.square(np.asarray(predict(fresh)) - truth)))) / float(np.std(truth))
+    return {
+        "name": case.name, "seed": seed, "noise": 0.0, "truth": case.text, "found": bool(error < PEER_AGREES),
+        "error": error, "status": f"{answers} answers", "seconds": round(seconds, 2), "budget": round(budget, 1),
+        "formula": text[:300], "network": float("nan"),
+    }  # fmt: skip
+
+
+def budgets() -> dict[str, float]:
+    """Return ten times the CPU seconds of each of the 27 formulas, as they have been written down, 60 at least."""
+    file = FILE.with_name("symbolic_feynman27.json")
+    runs = json.loads(file.read_text(encoding="utf-8")).values()
+    return {r["name"]: max(10.0 * r["seconds"], LEAST) for r in runs if r["seed"] == 0}
 
 
 def keep(name: str, r: dict[str, Any]) -> None:
@@ -104,6 +132,7 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=None, help="only so many of a set, the first ones")
     parser.add_argument("--time-limit", type=float, default=None, help="seconds for a formula")
     parser.add_argument("--write", action="store_true", help="add the runs to symbolic_<set>.json")
+    parser.add_argument("--peers", nargs="*", default=[], choices=list(PEERS), help="run these on the 27, seed 0")
     parser.add_argument("--report", action="store_true", help="print what has been written, and run nothing")
     given = parser.parse_args()
     if given.report:
@@ -111,6 +140,16 @@ def main() -> None:
             print(report(file.stem.removeprefix("symbolic_"), json.loads(file.read_text(encoding="utf-8")).values()))
         return
     np.seterr(all="ignore")
+    for peer in given.peers:
+        for case in dimensionless()[: given.count]:
+            if given.only is None or case.name in given.only:
+                r = run_peer(peer, case, 0, budgets()[case.name])
+                print(f"{peer} {r['name']:12} {r['found']!s:5} {r['error']:.1e} {r['seconds']:6.1f} s  "
+                      f"{r['formula'][:100]}", flush=True)  # fmt: skip
+                if given.write:
+                    keep(f"peer_{peer}", r)
+    if given.peers:
+        return
     for name in given.set:
         runs = []
         for seed in given.seeds:

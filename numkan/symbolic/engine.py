@@ -32,6 +32,7 @@ _ROWS = 4000  # of the samples train networks
 _LOOKS = ((0.96, 1.0), (0.6, 1.0), (0.96, 8.0), (0.96, 0.25))
 _NOISY_LOOKS = ((0.96, 1.0), (0.96, 0.35), (0.96, 3.0))
 _WORK, _LOOK, _REDUCED = 90, 24, 12  # of all solvers, of a look, of a look at reduced data
+_DEEP = 4
 _PROPOSALS = 24  # of one look that are judged
 _BY_CHANCE = 3.5  # standard errors
 _LATER = 0.5  # effort for a network of reduced data
@@ -93,11 +94,12 @@ class Engine:
     judge: Judge = field(init=False)
     noisy: bool = False
     work: int = field(init=False)  # that is left for solvers
+    deep: int = field(init=False)  # curves that may be searched in depth in vain
 
     def __post_init__(self) -> None:
         """Make the judge."""
         self.judge = Judge(self.x, self.y, self.weight, self.settings.expired)
-        self.work = round(_WORK * self.settings.effort) + 8
+        self.work, self.deep = round(_WORK * self.settings.effort) + 8, round(_DEEP * self.settings.effort) + 1
 
     def run(self) -> None:
         """Yield all stages until one ends the search."""
@@ -170,7 +172,7 @@ class Engine:
             if self.work <= 0 and first is not None:
                 break
             given = min(self.work, _LOOK if origin == "network" else _REDUCED)
-            solver = Solver(self.settings.functions, given, self.settings.seed)
+            solver = Solver(self.settings.functions, given, self.settings.seed, self.deep)
             first = first or solver
             self.trace.append(f"{origin}: {share:g} of the box, {times:g} times the error")
             before = len(self.judge.tried)
@@ -180,6 +182,7 @@ class Engine:
                 if self.judge.done:
                     break
             self.work -= given - max(solver.work, 0)
+            self.deep = max(solver.deep, 0)
             self.trace += ["  " + line for line in solver.trace]
             self.settings.say(f"{origin}: {len(self.judge.tried) - before} expressions kept")
         assert first is not None
@@ -193,11 +196,11 @@ class Engine:
 
     def _swap(self) -> None:
         """Exchange functions of the best expressions for others, by what the data say."""
-        for _ in range(2):
+        for _ in range(4 if self.noisy else 2):
             best = self.judge.best()
             if best is None:
                 return
-            for name, node in swaps(best.node, self.judge.x, self.settings.functions):
+            for name, node in swaps(best.node, self.judge.x, self.settings.functions, 8 if self.noisy else 4):
                 found = self.judge.consider(node, f"{best.origin}, {name}")
                 if found is not None:
                     self.trace.append(f"{name}: residual {found.rms:.3g}")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 
@@ -11,7 +12,9 @@ from numkan._check import FloatArray
 from numkan.symbolic.expression import Call, Const, Node, Pow, Var, add, bits, constants, mul, number, power
 from numkan.symbolic.functions import LIBRARY, Function
 from numkan.symbolic.identify import affine, match_all
+from numkan.symbolic.pairs import functions_of_pairs, pairs
 from numkan.symbolic.refine import refine
+from numkan.symbolic.terms import sums_of_terms
 from numkan.symbolic.transforms import transforms_for
 
 __all__ = ["Leaf", "leaves"]
@@ -19,8 +22,14 @@ __all__ = ["Leaf", "leaves"]
 #: A leaf is accepted if its misfit is below this many times the tolerance.
 _BELIEVED = 3.0
 _LOOSE = 30.0
+_SHARP = 1e-4  # tolerance, as a share of the deviation, from which on pairs of functions can be told apart
+_PROMISING, _HOPEFUL = 30, 1e3  # compositions of two functions that are refined; misfit up to which to its end
 _INNER = ("exp", "pow0.5", "log", "pow2", "pow-1", "sin", "tanh")
 _COMMON = {"identity", "pow2", "pow-1", "pow0.5", "pow-2", "pow3", "exp", "log", "sin", "cosh", "tanh", "gauss"}
+_SMALL = ((1, 1), (0, 2), (1, 2), (2, 1))  # degrees of ratios
+_LARGE = ((2, 2), (3, 1), (1, 3), (3, 2))  # which come close to many a smooth curve that is none: last of all
+_PEELED = 2  # output transforms, one after the other
+_PLAIN = ("identity", "pow2", "pow-1", "pow0.5", "exp", "log", "sin", "tanh")
 _POWERS = (1.0, -1.0, 2.0, -2.0, 0.5, -0.5, 3.0, -3.0)
 
 
@@ -41,16 +50,23 @@ class Leaf:
 
 @np.errstate(all="ignore")
 def leaves(
-    u: FloatArray, v: FloatArray, sigma: FloatArray, functions: Mapping[str, Function], most: int = 4
+    u: FloatArray, v: FloatArray, sigma: FloatArray, functions: Mapping[str, Function], most: int = 4, deep: bool = True
 ) -> list[Leaf]:
-    """Return expressions of one variable that agree with v(u) within sigma, the best first."""
+    """Return expressions of one variable that agree with v(u) within sigma, the best first.
+
+    `deep` allows functions of functions of functions, and sums and products of those, which takes seconds.
+    """
     found: list[Leaf] = []
-    for stage in (_plain, _polynomials, _transformed, _inside, _times_powers, _with_line, _ratios, _damped):
+    for stage in _STAGES:
         found += [leaf for leaf in stage(u, v, sigma, functions) if leaf.misfit < _BELIEVED]
         if found and stage is not _plain:
             break
         if any(leaf.misfit < 1.5 for leaf in found):
             break
+    if not found and deep and float(sigma.min()) < _SHARP * float(np.std(v)):
+        found = _peeled(u, v, sigma, functions) or _composed(u, v, sigma, functions)
+    if not found:
+        found = [leaf for leaf in _ratios(u, v, sigma, functions, _LARGE) if leaf.misfit < _BELIEVED]
     if not found:  # none is accepted, but a close one may be right where the oracle is wrong
         near = [m for m in match_all(u, v, sigma, functions) if m.misfit < _LOOSE][:2]
         found = [_leaf(match.expression(), u, v, sigma, f"{match.name}?") for match in near]
@@ -62,10 +78,10 @@ def _simple(functions: Mapping[str, Function]) -> dict[str, Function]:
     return {name: f for name, f in functions.items() if name in _COMMON or name not in LIBRARY}
 
 
-def _leaf(node: Node, u: FloatArray, v: FloatArray, sigma: FloatArray, how: str) -> Leaf:
+def _leaf(node: Node, u: FloatArray, v: FloatArray, sigma: FloatArray, how: str, steps: int = 25) -> Leaf:
     """Refine an expression on the samples, and measure it."""
     weight = np.square(sigma.min() / sigma)
-    fitted = refine(node, u[:, None], v, weight=weight, steps=25)
+    fitted = refine(node, u[:, None], v, weight=weight, steps=steps)
     return Leaf(fitted.expression, fitted.rms * float(np.sqrt(weight.mean())) / float(sigma.min()), how)
 
 
@@ -176,10 +192,13 @@ def _sum_with(
     return [best]
 
 
-def _ratios(u: FloatArray, v: FloatArray, sigma: FloatArray, functions: Mapping[str, Function]) -> list[Leaf]:
-    """Try P(u) / Q(u) of degrees up to 3, by the null space of u^j and v u^k, then by refinement."""
+def _ratios(
+    u: FloatArray, v: FloatArray, sigma: FloatArray, functions: Mapping[str, Function],
+    degrees: Sequence[tuple[int, int]] = _SMALL,
+) -> list[Leaf]:  # fmt: skip
+    """Try P(u) / Q(u) of these degrees, by the null space of u^j and v u^k, then by refinement."""
     found: list[Leaf] = []
-    for top, bottom in ((1, 1), (0, 2), (1, 2), (2, 1), (2, 2), (3, 1), (1, 3), (3, 2)):
+    for top, bottom in degrees:
         columns = [u**k for k in range(top + 1)] + [-v * u**k for k in range(bottom + 1)]
         design = np.stack(columns, axis=1)
         size = np.sqrt(np.square(design).mean(axis=0))
@@ -222,3 +241,55 @@ def _damped(u: FloatArray, v: FloatArray, sigma: FloatArray, functions: Mapping[
     size = Const(float(np.hypot(c1, c2)))
     node = add(mul(size, Call(functions["exp"], mul(Const(rate), Var(0))), wave), Const(d))
     return [_leaf(node, u, v, sigma, "damped sin")]
+
+
+_STAGES = (_plain, _polynomials, _transformed, _inside, _times_powers, _with_line, _ratios, _damped)
+
+
+def _peeled(
+    u: FloatArray, v: FloatArray, sigma: FloatArray, functions: Mapping[str, Function], depth: int = 1, last: str = ""
+) -> list[Leaf]:
+    """Undo two functions one after the other, until a plain one is left."""
+    inside = {name: functions[name] for name in _PLAIN if name in functions}
+    for t in transforms_for(v, set(functions))[1:]:
+        if (t.name, last) in _UNDONE:
+            continue
+        tv, ts = t.value(v), np.abs(t.slope(v)) * sigma
+        if not (np.isfinite(tv).all() and np.isfinite(ts).all() and (ts > 0.0).all()):
+            continue
+        if (t.name == "log|y|" and np.ptp(np.sign(v)) > 0) or not float(ts.min()) < 0.01 * float(np.std(tv)):
+            continue
+        sign = 1.0 if v[len(v) // 2] >= 0 else -1.0
+        found = [leaf for leaf in _plain(u, tv, ts, inside) if leaf.misfit < _BELIEVED] if depth > 1 else []
+        if not found and depth < _PEELED:
+            found = _peeled(u, tv, ts, functions, depth + 1, t.name)
+        whole = [_leaf(t.back(leaf.expression, sign), u, v, sigma, f"{t.name} as {leaf.how}") for leaf in found[:2]]
+        whole = [leaf for leaf in whole if leaf.misfit < _BELIEVED]
+        if whole:
+            return whole
+    return []
+
+
+_REPEATED = (("log|y|", "exp(y)"), ("y^2", "sqrt|y|"), ("1/y", "1/y"), ("1/y", "y^-2"))
+_UNDONE = {pair for a, b in _REPEATED for pair in ((a, b), (b, a))}  # transforms that undo or repeat the one before
+
+
+def _composed(u: FloatArray, v: FloatArray, sigma: FloatArray, functions: Mapping[str, Function]) -> list[Leaf]:
+    """Try sums and products of two functions, and functions of them, of the curve and of its output transforms."""
+    own = {name for name in functions if name not in LIBRARY}
+    for t in transforms_for(v, set(functions)):
+        tv, ts = t.value(v), np.abs(t.slope(v)) * sigma
+        ok = np.isfinite(tv) & np.isfinite(ts) & (ts > 0.0)
+        if ok.sum() < 0.8 * len(u) or (t.name == "log|y|" and np.ptp(np.sign(v)) > 0):
+            continue
+        sign = 1.0 if v[len(v) // 2] >= 0 else -1.0
+        for stage in (sums_of_terms, pairs, functions_of_pairs):
+            for how, start in islice(stage(u[ok], tv[ok], ts[ok], functions, own), _PROMISING):
+                leaf = _leaf(start, u[ok], tv[ok], ts[ok], how, steps=8)
+                if leaf.misfit < _HOPEFUL:
+                    leaf = _leaf(leaf.expression, u[ok], tv[ok], ts[ok], how)
+                if leaf.misfit < _BELIEVED and t.name != "y":
+                    leaf = _leaf(t.back(leaf.expression, sign), u, v, sigma, f"{t.name} as {how}")
+                if leaf.misfit < _BELIEVED:
+                    return [leaf]
+    return []

@@ -14,7 +14,7 @@ import numpy as np
 from numkan._check import FloatArray
 from numkan.symbolic.transforms import Transform
 
-__all__ = ["Answer", "Oracle", "additive_part", "factor", "fixed", "transformed"]
+__all__ = ["Answer", "Oracle", "additive_part", "divided", "factor", "fixed", "transformed"]
 
 Answer = tuple[FloatArray, FloatArray]  # values (n,), their errors (n,)
 
@@ -117,6 +117,18 @@ def factor(oracle: Oracle, own: Sequence[int]) -> Oracle:
         return value @ weight, error @ np.abs(weight)
 
     return Oracle(ask, oracle.low[list(own)], oracle.high[list(own)])
+
+
+def divided(one: Oracle, two: Oracle) -> Oracle:
+    """Return the ratio of two oracles of the same variables."""
+
+    def ask(x: FloatArray) -> Answer:
+        (a, ea), (b, eb) = one.ask(x), two.ask(x)
+        with np.errstate(all="ignore"):
+            ratio = a / b
+            return ratio, (ea + np.abs(ratio) * eb) / np.abs(b)
+
+    return Oracle(ask, one.low, one.high)
 
 
 def fixed(oracle: Oracle, own: Sequence[int], at: FloatArray) -> Oracle:

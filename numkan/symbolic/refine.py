@@ -17,6 +17,7 @@ __all__ = ["Refined", "refine"]
 
 #: The refinement ends where a step gains less than this share, twice in a row, or residuals are as small as rounding.
 _GAIN, _ROUNDING = 1e-3, 3e-16
+_LARGEST = 1e150  # number whose square is still one
 _DAMPING = (1e-3, 1e-16, 1e12)  # first, least, most
 
 
@@ -41,7 +42,8 @@ class _Problem:
         residual = self.tape.value(self._x, theta) - self._y
         if self._root is not None:
             residual = residual * self._root
-        loss = float(residual @ residual)
+        with np.errstate(over="ignore"):
+            loss = float(residual @ residual)
         return loss if np.isfinite(loss) else np.inf
 
     def factor(self, theta: FloatArray) -> FloatArray:
@@ -86,7 +88,7 @@ def refine(node: Node, x: FloatArray, y: FloatArray, *, weight: FloatArray | Non
     problem = _Problem(node, x, y, weight)
     theta = problem.tape.theta
     loss = problem.loss(theta)
-    floor = len(y) * (_ROUNDING * float(np.abs(y).max(initial=0.0))) ** 2
+    floor = len(y) * (_ROUNDING * min(float(np.abs(y).max(initial=0.0)), _LARGEST)) ** 2
     damping, idle, done = _DAMPING[0], 0, 0
     if not len(theta) or not np.isfinite(loss):
         return Refined(node, np.sqrt(loss / len(y)), 0)

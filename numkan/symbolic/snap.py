@@ -7,6 +7,7 @@ constants are refitted. Constants that the data do not determine, such as the a 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
@@ -15,7 +16,21 @@ from math import e, gcd, log2, pi, sqrt
 import numpy as np
 
 from numkan._check import FloatArray
-from numkan.symbolic.expression import Add, Call, Const, Mul, Node, Pow, Tape, add, constants, mul, number, replace
+from numkan.symbolic.expression import (
+    Add,
+    Call,
+    Const,
+    Mul,
+    Node,
+    Pow,
+    Tape,
+    add,
+    constants,
+    mul,
+    number,
+    replace,
+    walk,
+)
 from numkan.symbolic.refine import refine
 
 __all__ = ["folded", "snap", "standard_errors"]
@@ -127,6 +142,23 @@ def standard_errors(node: Node, x: FloatArray, rms: float) -> tuple[FloatArray, 
     return errors, loose
 
 
+def _phases(node: Node, errors: Mapping[int, float]) -> dict[int, Const]:
+    """Return multiples of pi/2 for the free phases b of sin(u + b) that are as close as their errors allow.
+
+    They have the shortest of all descriptions: sin(u + pi/2) is cos(u).
+    """
+    found: dict[int, Const] = {}
+    for part in walk(node):
+        if isinstance(part, Call) and part.function.name == "sin" and isinstance(part.argument, Add):
+            for term in part.argument.terms:
+                if isinstance(term, Const) and not term.exact:
+                    turns = round(term.value / (pi / 2))
+                    error = errors.get(id(term), 0.0)
+                    if abs(term.value - turns * pi / 2) <= 3.0 * error < 0.3:
+                        found[id(term)] = Const(turns * pi / 2, f"{turns}*pi/2") if turns else number(0)
+    return found
+
+
 def snap(
     node: Node,
     x: FloatArray,
@@ -169,8 +201,10 @@ def snap(
         rms = max(refine(node, x, y, weight=weight, steps=0).rms, floor)
         errors, _ = standard_errors(node, x, rms)
         scale = 1.0 if noisy else 3.0
-        wanted = {}
+        wanted = _phases(node, {id(c): scale * float(e) for c, e in zip(free, errors, strict=True)})
         for constant, error in zip(free, errors, strict=True):
+            if id(constant) in wanted:
+                continue
             simple = simple_number(constant.value, scale * float(error))
             if simple is not None:
                 wanted[id(constant)] = simple

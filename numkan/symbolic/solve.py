@@ -14,7 +14,8 @@ from numkan._check import FloatArray
 from numkan.symbolic.expression import Add, Const, Mul, Node, Tape, Var, add, bits, mul, number, place
 from numkan.symbolic.functions import Function
 from numkan.symbolic.leaves import leaves
-from numkan.symbolic.oracle import Oracle, additive_part, factor, transformed
+from numkan.symbolic.oracle import Oracle, additive_part, divided, factor, transformed
+from numkan.symbolic.slices import parameters, slices
 from numkan.symbolic.span import Table, curve_beside_constant, in_span, independent, make_table, weights
 from numkan.symbolic.structure import decide, interactions, irrelevant, partition
 from numkan.symbolic.symmetry import Symmetry, reduced, symmetries
@@ -24,18 +25,21 @@ __all__ = ["Solver"]
 
 _NODES = 56  # points at which a function of one variable is evaluated
 _MOST, _DEEPEST = 3, 9  # expressions of a part; splits within splits
+_SLICED = 2  # depth down to which variables are looked at one at a time
+_SHARP = 1e-4  # error of an oracle, as a share of its deviation, below which agreement means something
 
 
 class Solver:
     """Proposes expressions for an oracle; records every test with its figures.
 
-    `work`: the largest number of functions of one variable and tables that it may examine.
+    `work`: the largest number of functions of one variable and tables that it may examine; `deep`: the largest number
+    of functions of one variable that it may search in depth and not find.
     """
 
-    def __init__(self, functions: Mapping[str, Function], work: int = 24, seed: int = 0) -> None:
+    def __init__(self, functions: Mapping[str, Function], work: int = 24, seed: int = 0, deep: int = 3) -> None:
         self._functions = functions
         self._rng = np.random.default_rng(seed)
-        self.work = work
+        self.work, self.deep = work, deep
         self.trace: list[str] = []
         self.symmetries: list[Symmetry] = []  # of the whole, whether they passed or not
 
@@ -61,9 +65,20 @@ class Solver:
         yield from self._sums(oracle, depth)
         yield from self._symmetric(oracle, depth)
         yield from self._spans(oracle, depth)
+        yield from self._slices(oracle, depth)
 
     def _some(self, oracle: Oracle, depth: int) -> list[Node]:
-        return list(islice(self.propose(oracle, depth + 1), _MOST))
+        """Return the first expressions; where errors are small, no more after one that agrees."""
+        found: list[Node] = []
+        sharp: bool | None = None
+        for node in self.propose(oracle, depth + 1):
+            found.append(node)
+            if len(found) == _MOST:
+                break
+            sharp = _is_sharp(oracle) if sharp is None else sharp
+            if sharp and agree(oracle, node, np.random.default_rng(3)):
+                return [node]
+        return found
 
     def _say(self, depth: int, text: object) -> None:
         self.trace.append("  " * depth + str(text))
@@ -82,7 +97,8 @@ class Solver:
         if len(u) < 24:
             return
         error = np.maximum(error, 1e-13 * float(np.abs(value).max()) + 1e-300)
-        found = leaves(u, value, error, self._functions)
+        found = leaves(u, value, error, self._functions, deep=self.deep > 0)
+        self.deep -= not found or found[0].how.endswith("?")
         self._say(depth, "one variable: " + (", ".join(f"{f.how} (misfit {f.misfit:.2g})" for f in found) or "unknown"))
         for leaf in found:
             yield leaf.expression
@@ -163,8 +179,7 @@ class Solver:
             self._say(depth, f"{t.name}: {table.rank} terms in input {table.variable}")
             self.work -= 1
             for basis in self._bases(inner, table, terms, depth):
-                node = self._spanned(inner, table, basis, depth)
-                if node is not None:
+                for node in self._spanned(inner, table, basis, depth):
                     yield t.back(node, sign)
 
     def _bases(self, oracle: Oracle, table: Table, terms: int, depth: int) -> Iterator[list[Node]]:
@@ -178,16 +193,57 @@ class Solver:
         self._say(depth, f"functions in the span: {len(found)}")
         yield from independent(table, found, table.rank, constant=table.with_constant)
 
-    def _spanned(self, oracle: Oracle, table: Table, basis: list[Node], depth: int) -> Node | None:
-        rest = [Var(k) for k in range(oracle.n_in) if k != table.variable]
-        terms = []
-        for phi, weight in zip(basis, weights(oracle, table, basis), strict=True):
-            found = self._some(weight, depth)
-            if not found:
-                return None
-            shortest = min(found, key=bits)
-            terms.append(mul(place(phi, [Var(table.variable)]), place(shortest, rest)))
-        return add(*terms)
+    def _spanned(self, oracle: Oracle, table: Table, basis: list[Node], depth: int) -> Iterator[Node]:
+        """Go through sums of the functions times their weights, and products of one weight and the sum of the rest."""
+        own = [place(phi, [Var(table.variable)]) for phi in basis]
+        parts = weights(oracle, table, basis)
+        found = [self._shortest(weight, table.variable, oracle.n_in, depth) for weight in parts]
+        known = [node for node in found if node is not None]
+        if len(known) == len(parts):
+            node = add(*(mul(phi, weight) for phi, weight in zip(own, known, strict=True)))
+            yield node
+            if len(parts) == 1 or agree(oracle, node, np.random.default_rng(3)):
+                return
+        for k, factor_k in enumerate(found):
+            if factor_k is None or self.work <= 0 or len(parts) == 1:
+                continue
+            terms: list[Node] = []
+            for phi, weight in zip(own, parts, strict=True):
+                if weight is parts[k]:
+                    terms.append(phi)
+                    continue
+                ratio = self._shortest(divided(weight, parts[k]), table.variable, oracle.n_in, depth)
+                if ratio is None:
+                    break
+                terms.append(mul(phi, ratio))
+            if len(terms) == len(parts):
+                self._say(depth, f"a weight comes out of the sum over input {table.variable}")
+                yield mul(factor_k, add(*terms))
+
+    def _shortest(self, part: Oracle, without: int, n_in: int, depth: int) -> Node | None:
+        """Return the shortest expression of an oracle of all variables but one, in their places."""
+        found = self._some(part, depth)
+        return place(min(found, key=bits), [Var(k) for k in range(n_in) if k != without]) if found else None
+
+    # --- one variable at a time ---------------------------------------------------------------------------------------
+
+    def _slices(self, oracle: Oracle, depth: int) -> Iterator[Node]:
+        """Along one variable the function is c f(a g + b) + d: find a, b, c, d as functions of the others."""
+        if depth > _SLICED or not _is_sharp(oracle):
+            return
+        found = [s for k in range(oracle.n_in) for s in slices(oracle, k, self._functions, self._rng)]
+        for s in sorted(found, key=lambda s: s.outer.bits + s.inner.bits)[:4]:
+            if self.work <= 0:
+                return
+            self._say(depth, f"along input {s.variable}: {s.outer.name} of {s.inner.name} (misfit {s.misfit:.2g})")
+            parts = {}
+            for name, part in parameters(oracle, s).items():
+                node = self._shortest(part, s.variable, oracle.n_in, depth)
+                if node is None:
+                    break
+                parts[name] = node
+            if len(parts) == len(s.names):
+                yield s.node(parts)
 
 
 def _bare(node: Node) -> Node:
@@ -205,3 +261,10 @@ def agree(oracle: Oracle, node: Node, rng: np.random.Generator) -> bool:
     x = oracle.draw(200, rng)
     value, error = oracle.ask(x)
     return decide("agrees", Tape(node).value(x) - value, error).accepted
+
+
+def _is_sharp(oracle: Oracle) -> bool:
+    """Tell whether the errors of an oracle are small beside what it does."""
+    value, error = oracle.ask(oracle.draw(100, np.random.default_rng(4)))
+    ok = np.isfinite(value) & np.isfinite(error)
+    return bool(ok.sum() > 50 and np.median(error[ok]) < _SHARP * float(np.std(value[ok])))

@@ -10,10 +10,12 @@ from numkan._check import FloatArray
 from numkan.symbolic.expression import Call, Node, Pow, Tape, replace, variables, walk
 from numkan.symbolic.functions import Function
 from numkan.symbolic.identify import match_all
+from numkan.symbolic.snap import folded
 
 __all__ = ["inner_functions", "swaps"]
 
 _ROWS, _MOST = 200, 4
+_FAR, _PLAIN = 100.0, 4.0  # misfit, in thousandths of the deviation; bits of functions that are tried up to there
 
 
 def inner_functions(node: Node) -> list[tuple[Node, Node]]:
@@ -46,6 +48,8 @@ def swaps(
             continue
         own = name_of(part)
         sigma = np.full(int(ok.sum()), 1e-3 * float(np.std(v[ok])) + 1e-300)
-        others = [m for m in match_all(u[ok], v[ok], sigma, functions, hopeless=100.0) if m.name != own][:most]
-        for match in others:
-            yield f"{match.name} for {own}", replace(node, {id(part): match.expression(argument)})
+        others = [m for m in match_all(u[ok], v[ok], sigma, functions, hopeless=_FAR) if m.name != own]
+        plain = [m for m in others[most:] if m.function.bits <= _PLAIN and m.misfit < _FAR]
+        for match in [*others[:most], *plain]:
+            # folded: c (a u + b) + d has two constants and not four, and the criterion counts them
+            yield f"{match.name} for {own}", folded(replace(node, {id(part): match.expression(argument)}))
