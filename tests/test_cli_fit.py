@@ -239,3 +239,24 @@ def test_predictions_of_long_tables_take_no_more_memory_than_those_of_short_ones
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
     assert peaks[2] < 1.5 * peaks[1]
+
+
+def test_the_formula_of_a_fit_is_printed_with_names_that_python_can_read(capsys):
+    pytest.importorskip("sympy")
+    x = RNG.uniform(1, 2, (60, 2))
+    write("law.csv", {"the mass": x[:, 0], "2r": x[:, 1], "y": 3 * x[:, 0] * x[:, 1]})
+    out = run(capsys, "fit", "law.csv", "--target", "y", "--width", 2, 1, 1, "--formula")
+    assert "y = 3*_2r*the_mass (exact; held-out RMSE " in out
+    told = json.loads(run(capsys, "fit", "law.csv", "--target", "y", "--width", 2, 1, 1, "--formula", "--json"))
+    (formula,) = told["formulas"]
+    assert (formula["output"], formula["formula"], formula["status"]) == ("y", "3*_2r*the_mass", "exact")
+    assert (formula["stopped"], formula["constants"][0]["exact"]) == (None, "3")
+    assert formula["held_out"] < 1e-14
+
+
+def test_a_formula_is_refused_before_anything_is_fitted(capsys):
+    write("few.csv", {"a": X[:20, 0], "y": X[:20, 1]})
+    write("kinds.csv", {"a": X[:, 0], "y": ["no" if value > 0 else "yes" for value in X[:, 1]]})
+    for file, message in (("few.csv", "must have at least 30 rows"), ("kinds.csv", "numbers, not classes")):
+        assert main(["fit", file, "--target", "y", "--formula"]) == 2
+        assert message in capsys.readouterr().err

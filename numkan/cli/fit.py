@@ -6,6 +6,7 @@ import argparse
 import io
 import math
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,9 +18,11 @@ from numkan._replace_file import replace_file
 from numkan._shown import shown
 from numkan.cli.encoding import Encoding
 from numkan.cli.errors import NO_SUCCESS, OK, CommandError
+from numkan.cli.formulas import as_json, as_lines, check_formulas, formulas_of
 from numkan.cli.output import check_writable, note, print_json
 from numkan.cli.survey import survey
 from numkan.cli.tables import Table, as_numbers, as_texts, open_table
+from numkan.symbolic.formula import Formula
 from numkan.train.history import FitResult
 
 __all__ = ["run"]
@@ -46,6 +49,8 @@ def run(options: argparse.Namespace) -> int:
     if options.plot and Path(options.plot).suffix.lower() not in _PICTURES:
         raise CommandError(f"Argument `--plot` must end in {', '.join(_PICTURES)}, not {options.plot!r}.")
     data = _read(options)
+    if options.formula:
+        check_formulas(data.encoding, len(data.x))
     model = KAN(_width(options.width, data.encoding), k=options.k, seed=options.seed)
     result = model.fit(
         data.x,
@@ -57,7 +62,8 @@ def run(options: argparse.Namespace) -> int:
     )
     if result.success:
         _write(options, model, data)
-    _tell(options, model, data, result)
+    formulas = formulas_of(options, data.x, data.y, data.encoding) if result.success and options.formula else []
+    _tell(options, model, data, result, formulas)
     if not result.success:
         note(f"the fit was not successful, and nothing is written: {result.message}")
     return OK if result.success else NO_SUCCESS
@@ -151,7 +157,7 @@ def _picture(model: KAN, data: _Data, kind: str) -> bytes:
     return content.getvalue()
 
 
-def _tell(options: argparse.Namespace, model: KAN, data: _Data, result: FitResult) -> None:
+def _tell(options: argparse.Namespace, model: KAN, data: _Data, result: FitResult, formulas: Sequence[Formula]) -> None:
     encoding = data.encoding
     score = model.score(data.x, data.y) if result.success else math.nan
     rmse = math.sqrt(result.loss) if encoding.classes is None else math.nan
@@ -181,6 +187,7 @@ def _tell(options: argparse.Namespace, model: KAN, data: _Data, result: FitResul
                 "seconds": result.seconds,
                 "out": options.out if result.success else None,
                 "plot": options.plot if result.success else None,
+                "formulas": as_json(formulas, encoding) if options.formula and result.success else None,
             }
         )
         return
@@ -188,6 +195,8 @@ def _tell(options: argparse.Namespace, model: KAN, data: _Data, result: FitResul
     print(f"{len(data.x)} rows{skipped}; inputs: {', '.join(encoding.inputs)}; outputs: {', '.join(encoding.outputs)}")
     print(model)
     print(result)
+    for line in as_lines(formulas, encoding):
+        print(line)
     what = "R2" if encoding.classes is None else "accuracy"
     print(f"{what} of the data that were fitted: {score:.6g}")
     if result.success and options.out:

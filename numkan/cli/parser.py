@@ -53,11 +53,14 @@ Examples:
   numkan fit data.csv --target y --out m.npz
   numkan fit iris.csv --target species --out iris.npz --plot iris.pdf
   numkan fit data.npy --target -1 --width 3 2 1 --json
+  numkan fit law.csv --target force --formula
 
 --json prints one object: data, rows, skipped (rows without a target), columns (the tables' inputs), inputs and outputs
 (of the network), classes (a list or null), width, grid, k, parameters, loss, loss_name, score (R2, or the accuracy for
 classes) and rmse (null for classes), all three of the data that were fitted; validation_loss (of rows held out, or
-null), noise (deviation, or null), success, status, message, seconds, out, plot (file names or null).
+null), noise (deviation, or null), success, status, message, seconds, out, plot (file names or null), formulas (null
+without --formula; else an object for each output: output, formula, status, held_out, its RMSE on rows held out,
+constants, objects with value, exact, a text or null, and error, and stopped, a sentence or null).
 Numbers that are not finite are null.
 """
 
@@ -157,6 +160,7 @@ def _add_fit(fit: argparse.ArgumentParser) -> None:
     fit.add_argument("--seed", type=int, default=0, metavar="N", help="of all random numbers (0)")
     fit.add_argument("--time-limit", type=float, metavar="SECONDS", help="stop the fit after so long")
     fit.add_argument("--plot", metavar="FILE", help="draw the network (.pdf, .png, .svg)")
+    fit.add_argument("--formula", action="store_true", help="find a formula for each target (needs sympy)")
     fit.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
     fit.add_argument("--progress", action=argparse.BooleanOptionalAction, help="a bar (where stderr is a terminal)")
 

@@ -20,7 +20,7 @@ from numkan.symbolic.formula import Constant, Errors, Formula
 from numkan.symbolic.functions import check_library
 from numkan.symbolic.symbols import sympy_module
 
-__all__ = ["explain", "find"]
+__all__ = ["check_size", "explain", "find"]
 
 _FEWEST, _MOST_COLUMNS, _MOST_ROWS = 30, 9, 6000
 _HELD_OUT = 0.2
@@ -223,14 +223,19 @@ def _keep_quiet(text: str) -> None:
     del text
 
 
+def check_size(n_rows: int, n_in: int) -> None:
+    """Raise ValueError where samples are too few, or inputs too many."""
+    if n_in > _MOST_COLUMNS:
+        raise ValueError(f"Argument `x` must have at most {_MOST_COLUMNS} columns, not {n_in}: drop some first.")
+    if n_rows < _FEWEST:
+        raise ValueError(f"Argument `x` must have at least {_FEWEST} rows to tell formulas apart, not {n_rows}.")
+
+
 def _check_data(x: Any, y: Any) -> tuple[FloatArray, FloatArray, bool]:
     x, y = as_float_array("x", x, np.float64), as_float_array("y", y, np.float64)
     if x.ndim != 2 or x.shape[1] < 1:
         raise ValueError(f"Argument `x` must have shape (n, n_in), not {x.shape}.")
-    if x.shape[1] > _MOST_COLUMNS:
-        raise ValueError(f"Argument `x` must have at most {_MOST_COLUMNS} columns, not {x.shape[1]}: drop some first.")
-    if len(x) < _FEWEST:
-        raise ValueError(f"Argument `x` must have at least {_FEWEST} rows to tell formulas apart, not {len(x)}.")
+    check_size(*x.shape)
     if y.ndim not in (1, 2) or len(y) != len(x) or y.size == 0:
         raise ValueError(f"Argument `y` must have shape ({len(x)},) or ({len(x)}, n_out), not {y.shape}.")
     check_finite("x", x)
