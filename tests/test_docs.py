@@ -30,6 +30,7 @@ MODULES = [
     "numkan.optimize",
     "numkan.pde",
     "numkan.plot",
+    "numkan.sklearn",
     "numkan.spline",
     "numkan.symbolic",
     "numkan.train",

@@ -21,7 +21,7 @@ NORMAL = "normal"
 
 @dataclass(frozen=True, eq=False)
 class Equation:
-    r"""An equation :math:`r(x, u, \partial u, \dots) = 0` at points.
+    r"""An equation :math:`r(x, u, \partial u, \ldots) = 0` at points.
 
     Parameters
     ----------

@@ -66,7 +66,7 @@ class KANRegressor(RegressorMixin, KANEstimator):  # type: ignore[misc]  # sciki
         Steps of all fits of the networks.
     loss_curve_ : list of float
         Loss of the network with the largest weight, step by step; targets have deviation 1.
-    feature_importances_ : ndarray, shape (n_features_in_,)
+    feature_importances_ : ndarray, shape (n_columns,)
         Share of each column in what makes predictions vary (total indices of Sobol).
     n_features_in_, feature_names_in_
         As in all of scikit-learn.
