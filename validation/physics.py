@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from _physics_cost import costs
 from _physics_tasks import (
     allen_cahn,
     burgers,
@@ -94,7 +95,11 @@ def main() -> int:
     parser.add_argument("--seeds", nargs="*", type=int, default=[0, 1, 2])
     parser.add_argument("--write", action="store_true", help="add the runs to physics.json")
     parser.add_argument("--report", action="store_true", help="print what has been written, and run nothing")
+    parser.add_argument("--cost", action="store_true", help="measure what a step costs, beside a step of a fit")
     given = parser.parse_args()
+    if given.cost:
+        print(costs())
+        return 0
     kept = json.loads(FILE.read_text(encoding="utf-8")) if FILE.exists() else {}
     good = True
     for name in given.only:
