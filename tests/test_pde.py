@@ -11,6 +11,7 @@ from numkan import KAN, pde
 from numkan.layer.jets import Jets
 from numkan.pde.equation import Signature
 from numkan.pde.hard import Hard, function_jets
+from numkan.pde.solver import Solver
 from numkan.pde.term import PointTerm
 from tests.laws import Array
 
@@ -357,3 +358,62 @@ def test_samplers_fill_their_box() -> None:
         assert (sampled.x[rows, i] == value).all()
         assert (sampled.normal[rows] == (2 * end - 1) * np.eye(2)[i]).all()
     assert not np.array_equal(faces.draw(np.random.default_rng(0)).x, sampled.x)
+
+
+def test_a_network_that_cannot_obey_a_law_says_that_its_standard_errors_are_too_small() -> None:
+    """One parabola for exp(-0.7 t), whose error is a thousand times the noise."""
+    t, y = decay_data(1e-5)
+    equations = [
+        pde.Equation(pde.Interior([0.0], [3.0], 60), law),
+        pde.Equation(t, lambda x, u: u - y, noise=1e-5),
+    ]
+    solution = pde.solve(KAN([1, 1], grid=1, k=2), equations, unknowns={"rate": 1.0}, ladder=[1])
+    assert solution.regime == "limited"
+    assert "standard errors may be too small" in solution.message
+    finer = pde.solve(KAN([1, 1], k=7), equations, unknowns={"rate": 1.0}, ladder=[4])
+    assert finer.regime == "converged"
+    assert abs(finer.unknowns["rate"] - 0.7) < 3 * finer.standard_errors["rate"] < 1e-3
+
+
+def test_a_time_limit_ends_it_and_an_unfinished_first_stage_leaves_the_model() -> None:
+    model = KAN([1, 2, 1], k=5)
+    before = model.params
+    solution = pde.solve(model, [oscillator(), start()], time_limit=1e-9)
+    assert solution.status == "time limit"
+    assert model.params.tobytes() == before.tobytes()
+
+
+def law_free(x: Array, u: Array, du: Array) -> Array:
+    return du[:, 0] + u
+
+
+def test_activations_that_leave_their_grids_at_fresh_points_are_a_warning() -> None:
+    model = KAN([1, 1, 1], k=3, base_fun="zero")
+    model.act_fun[0].coef[...] = np.arange(8.0)  # a line whose values hidden grids do not reach
+    solver = Solver(
+        model, [pde.Equation(pde.Interior([0.0], [1.0], 9), law_free)], {}, None, ({}, ()), np.random.default_rng(0)
+    )
+    with pytest.warns(UserWarning, match=r"100.00% of the fresh points leave the hidden grids"):
+        assert solver._coverage(model, warn=True) == 0.0
+
+
+def test_two_outputs_and_four_rates_of_a_system() -> None:
+    """Two decays that feed each other, of which the data see both."""
+    from scipy.linalg import expm
+
+    matrix = np.array([[-0.5, 0.2], [0.3, -0.8]])
+    t = np.linspace(0, 4, 30)
+    exact = np.array([expm(matrix * s) @ [1.0, 2.0] for s in t])
+    y = exact + 0.01 * np.random.default_rng(0).normal(size=exact.shape)
+
+    def system(x: Array, u: Array, du: Array, a: float, b: float) -> Array:
+        return du[:, :, 0] - u @ np.array([[a, 0.2], [0.3, b]]).T
+
+    equations = [
+        pde.Equation(pde.Interior([0.0], [4.0], 60), system),
+        pde.Equation(t[:, None], lambda x, u: u - y, noise="estimate"),
+    ]
+    solution = pde.solve(KAN([1, 2], k=5), equations, unknowns={"a": 0.0, "b": 0.0}, ladder=[6])
+    for name, truth in (("a", -0.5), ("b", -0.8)):
+        assert abs(solution.unknowns[name] - truth) < 3 * solution.standard_errors[name] < 0.05
+    assert 0.007 < solution.deviations[1] < 0.013

@@ -58,7 +58,8 @@ class KANLayer(LayerParameters):
     scale_base_mu, scale_base_sigma : float
         Mean and spread of the base scales under ``init="pykan"``.
     base_fun : {"silu", "identity", "zero"} or (callable, callable)
-        The base function b, or a pair (value, derivative) of functions of an array.
+        The base function b, or a pair (value, derivative) of functions of an array. Its second and third derivative
+        may follow in the tuple, for :meth:`numkan.KAN.derivatives`.
     grid_eps : float in [0, 1]
         How grid updates lay knots: 1 uniform, 0 at the quantiles of the samples.
     grid_range : (float, float)
