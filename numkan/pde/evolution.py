@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 from scipy.interpolate import make_interp_spline
 
+from numkan._blas import one_blas_thread
 from numkan._check import FloatArray, as_float_array, as_samples, check_flag, check_integer, check_number, check_seed
 from numkan._shown import shown
 from numkan.layer.grid import refined_grid
@@ -96,6 +97,7 @@ class Evolution:
 class _Slice:
     """A solution at one time, as a function of points that does not depend on their time."""
 
+    @one_blas_thread()
     def __init__(self, solution: Solution, time: int, at: float) -> None:
         self._solution, self._time, self._at = solution, time, at
         self._curve: Any = None

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from numkan._blas import one_blas_thread
 from numkan._check import FloatArray
 from numkan.model.network import Network
 from numkan.model.swept import jets_at
@@ -132,6 +133,7 @@ class Solver:
 
     # --- the course -----------------------------------------------------------------------------------------------
 
+    @one_blas_thread()
     def run(self, options: Options) -> Solution:
         """Solve; the model changes at the end."""
         self._options = options
