@@ -417,3 +417,13 @@ def test_two_outputs_and_four_rates_of_a_system() -> None:
     for name, truth in (("a", -0.5), ("b", -0.8)):
         assert abs(solution.unknowns[name] - truth) < 3 * solution.standard_errors[name] < 0.05
     assert 0.007 < solution.deviations[1] < 0.013
+
+
+def test_third_derivatives_of_what_is_linear_over_a_short_window_are_0() -> None:
+    from numkan.layer.jets import Pairs
+
+    x = np.random.default_rng(0).uniform([0.2, -1], [0.225, 1], (50, 2))
+    found = function_jets(lambda x: (x[:, 0] - 0.2) / 0.025, x, 3, Pairs.of(2))
+    np.testing.assert_allclose(found.first[:, 0], np.tile([40.0, 0.0], (50, 1)), atol=1e-9)
+    np.testing.assert_allclose(found.second, 0, atol=1e-6)
+    np.testing.assert_allclose(found.third[:, 0, 1], 0, atol=1e-8)

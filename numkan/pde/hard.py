@@ -118,11 +118,13 @@ def _values(f: Any, x: FloatArray) -> Any:
 
 def _along(f: Any, x: FloatArray, direction: FloatArray, order: int) -> list[FloatArray]:
     """Return derivatives along a direction, in its length: those of the radius that agrees best with its half."""
+    ends = [np.abs(_values(f, x + share * direction)).max() for share in (-_RADIUS, 0.0, _RADIUS)]
+    own_size = 1e-300 + float(max(ends))
     best, least, before, radius = list[FloatArray](), math.inf, None, _RADIUS
     for _ in range(_HALVINGS):
         now = _circle(f, x, direction, order, radius)
         if before is not None:
-            size = [1e-300 + float(np.abs(own).max()) + 1e-6 for own in now]
+            size = [own_size + float(np.abs(own).max()) for own in now]
             gap = max(float(np.abs(a - b).max()) / s for a, b, s in zip(now, before, size, strict=True))
             if gap < least:
                 best, least = before, gap
@@ -132,7 +134,7 @@ def _along(f: Any, x: FloatArray, direction: FloatArray, order: int) -> list[Flo
     step = 1e-5
     difference = (_values(f, x + step * direction) - _values(f, x - step * direction)) / (2 * step)
     off = float(np.abs(best[0] - difference).max()) if best else math.inf
-    if not least < _AGREE or not off <= 1e-4 * (1.0 + float(np.abs(difference).max())):
+    if not least < _AGREE or not off <= 1e-4 * (own_size + float(np.abs(difference).max())):
         raise ValueError(
             "Argument `transform` must have analytic functions of NumPy, which take complex numbers, or objects with a "
             "method `derivatives`, not functions with a kink or a comparison."
