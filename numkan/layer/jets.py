@@ -69,6 +69,13 @@ class Pairs(NamedTuple):
             left, right = np.concatenate([left, above[0]]), np.concatenate([right, above[1]])
         return cls(n_in, left, right)
 
+    def matrices(self, second: FloatArray) -> FloatArray:
+        """Return second derivatives (..., n_pairs), mixed ones among them, as symmetric matrices (..., n_in, n_in)."""
+        out = np.empty((*second.shape[:-1], self.n_in, self.n_in), second.dtype)
+        out[..., self.left, self.right] = second
+        out[..., self.right, self.left] = second
+        return out
+
 
 def edge_derivatives(
     functions: LocalDerivatives, base: list[FloatArray], coef: FloatArray, base_scale: FloatArray

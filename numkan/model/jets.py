@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from numkan._check import FloatArray, check_flag, check_integer
 from numkan.base import base_derivatives
 from numkan.layer.jets import Jets, Pairs, edge_derivatives, push, push_inputs
@@ -74,7 +72,7 @@ def derivatives(self: Stack, x: Any, order: int = 2, mixed: bool = False) -> tup
         for whole, part in zip(jets, _jets(layers, numbers, x[rows], pairs, order), strict=True):
             whole[rows] = part
     out = jets[: order + 1]
-    return (out[0], out[1], _matrices(jets.second, pairs), *out[3:]) if mixed and order > 1 else out
+    return (out[0], out[1], pairs.matrices(jets.second), *out[3:]) if mixed and order > 1 else out
 
 
 def _jets(
@@ -93,11 +91,3 @@ def _jets(
         jets = push_inputs(edges, pairs, order) if jets is None else push(edges, pairs, jets)
     assert jets is not None
     return jets
-
-
-def _matrices(second: FloatArray, pairs: Pairs) -> FloatArray:
-    """Return second derivatives of pairs as symmetric matrices (n, n_out, n_in, n_in)."""
-    out = np.empty((*second.shape[:2], pairs.n_in, pairs.n_in), second.dtype)
-    out[:, :, pairs.left, pairs.right] = second
-    out[:, :, pairs.right, pairs.left] = second
-    return out

@@ -88,7 +88,7 @@ class Descent:
                 if ended:
                     break
                 taken += 1
-                self._on_step(max(state.splines.layers[-1].shape[1] - state.splines.layers[-1].k, 1), run.state.fun)
+                self._on_step(state.splines.layers[-1].basis.n_intervals, run.state.fun)
                 poor = poor + 1 if run.state.fun > (1.0 - _POOR) * before else 0
                 if poor >= _POOR_STEPS:
                     ended = True

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -94,7 +94,6 @@ class Solution:
     message: str
     history: tuple[PDEState, ...] = ()
     transform: Any = None
-    _parts: tuple[Any, ...] = field(default=(), repr=False)
 
     @property
     def success(self) -> bool:
@@ -115,7 +114,9 @@ class Solution:
             raise ValueError(f"Argument `order` must lie in [1, 3], not {order}.")
         x = as_samples("x", x, self.model.n_in, np.float64)
         pairs = Pairs.of(self.model.n_in, mixed=mixed and order > 1)
-        return unpacked(solution_jets(self.model, self.transform, x, order, pairs), pairs, order, mixed)
+        jets = solution_jets(self.model, self.transform, x, order, pairs)
+        second = pairs.matrices(jets.second) if mixed and order > 1 else jets.second
+        return (jets.value, jets.first, second, jets.third)[: order + 1]
 
     def __str__(self) -> str:
         lines = [f"{self.status}: {self.message}"]
@@ -124,18 +125,6 @@ class Solution:
         for name, value in self.unknowns.items():
             lines.append(f"{name} = {value:.6g} +- {self.standard_errors[name]:.2g}")
         return "\n".join(lines)
-
-
-def unpacked(jets: Jets, pairs: Pairs, order: int, mixed: bool) -> tuple[FloatArray, ...]:
-    """Return the arrays of jets as users see them."""
-    out = list(jets[: order + 1])
-    if mixed and order > 1:
-        n, n_out = jets.value.shape
-        matrices = np.empty((n, n_out, pairs.n_in, pairs.n_in))
-        matrices[:, :, pairs.left, pairs.right] = jets.second
-        matrices[:, :, pairs.right, pairs.left] = jets.second
-        out[2] = matrices
-    return tuple(out)
 
 
 #: A function of a state, which may raise StopIteration.

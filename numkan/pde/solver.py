@@ -196,7 +196,7 @@ class Solver:
         automatic = self._options.ladder is None
         rungs = self._options.ladder
         if rungs is None:
-            now = state.splines.layers[-1].shape[1] - state.splines.layers[-1].k
+            now = state.splines.layers[-1].basis.n_intervals
             rungs = [now * 2**rung for rung in range(12)] if anew else [self.model.grid]
         best, least = state, math.inf
         for rung, grids in enumerate(self._grids(G) for G in rungs):

@@ -80,10 +80,7 @@ class PointTerm:
         """Return u, du, ... in the caller's shapes."""
         out: list[Any] = [jets.value, *jets[1 : self.order + 1]]
         if self._equation.mixed and self.order > 1:
-            second = np.empty((*jets.value.shape, self.pairs.n_in, self.pairs.n_in))
-            second[:, :, self.pairs.left, self.pairs.right] = jets.second
-            second[:, :, self.pairs.right, self.pairs.left] = jets.second
-            out[2] = second
+            out[2] = self.pairs.matrices(jets.second)
         return [one[:, 0] for one in out] if self._n_out == 1 else out
 
     def _call(self, arguments: list[Any], keywords: dict[str, Any]) -> Any:
