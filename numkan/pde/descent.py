@@ -21,6 +21,9 @@ __all__ = ["Descent", "State"]
 #: A run ends after so many steps in a row that each bring less than this share of the loss.
 _POOR_STEPS, _POOR = 6, 0.01
 
+#: A run begins with this damping at least.
+_LEAST_DAMPING = 1e-12
+
 #: Grids are no longer laid anew once the steps between do not bring the loss below this share of what it was.
 _LAID_GAIN = 0.8
 
@@ -75,28 +78,24 @@ class Descent:
     def down(self, state: State, steps: int, *, grids: Sequence[int] | None = None, every: int = 5) -> State:
         """Return where steps of Levenberg-Marquardt lead; with `grids`, they are laid anew after every few steps."""
         poor, taken, last = 0, 0, math.inf
-        while taken < steps:
-            problem = self.problem(state)
-            run = LevenbergMarquardt(
-                problem, self.vector(problem, state), rule=Between(max(state.damping, 1e-12)), gtol=0.0
-            )
+        while True:
             some = min(every, steps - taken) if grids else steps - taken
-            ended = False
-            for _ in range(some):
-                before = run.state.fun
-                ended = not run.step()
-                if ended:
-                    break
-                taken += 1
-                self._on_step(state.splines.layers[-1].basis.n_intervals, run.state.fun)
-                poor = poor + 1 if run.state.fun > (1.0 - _POOR) * before else 0
-                if poor >= _POOR_STEPS:
-                    ended = True
-                    break
-            state = self.at(problem, state, run.state.x, run.state.fun, run.state.damping)
-            if ended or not grids or state.loss > _LAID_GAIN * last:
+            state, number, poor = self._run(state, some, poor)
+            taken += number
+            settled = number < some or poor >= _POOR_STEPS or state.loss > _LAID_GAIN * last
+            if settled or taken >= steps or not grids:
+                return state
+            last, state = state.loss, self.on_grids(state, grids)
+
+    def _run(self, state: State, steps: int, poor: int) -> tuple[State, int, int]:
+        """Take steps on fixed grids; return the state, their number, and how many of the last ones were poor."""
+        problem = self.problem(state)
+        rule = Between(max(state.damping, _LEAST_DAMPING))
+        run = LevenbergMarquardt(problem, self.vector(problem, state), rule=rule, gtol=0.0)
+        while run.state.step < steps and poor < _POOR_STEPS:
+            before = run.state.fun
+            if not run.step():
                 break
-            last = state.loss
-            if taken < steps:
-                state = self.on_grids(state, grids)
-        return state
+            self._on_step(state.splines.layers[-1].basis.n_intervals, run.state.fun)
+            poor = poor + 1 if run.state.fun > (1.0 - _POOR) * before else 0
+        return self.at(problem, state, run.state.x, run.state.fun, run.state.damping), run.state.step, poor

@@ -31,8 +31,8 @@ _NOISE = 0.2
 #: Steps of each start, and of the best few.
 _STEPS, _MORE_STEPS, _BEST = 15, 15, 3
 
-#: A start is good if its residuals are below this share of those of u = 0, root mean square.
-_GOOD = 0.02
+#: No further start is drawn once residuals are below this share of those of u = 0, root mean square.
+_GOOD = 0.001
 
 #: Steps of the last layer alone, and what is added to the diagonal, as a share of it.
 _LAST_STEPS, _RIDGE = 3, 1e-10
@@ -105,7 +105,7 @@ def best_start(
         except (FloatingPointError, ValueError):
             continue  # activations that leave the range of numbers
         found.append(start)
-        if math.sqrt(start.loss / scale) < _GOOD / 20:
+        if math.sqrt(start.loss / scale) < _GOOD:
             break
     if not found:
         return state, math.inf
