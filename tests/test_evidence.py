@@ -224,12 +224,13 @@ def test_an_update_is_the_formula_with_dense_matrices(width, options, smooth):
     inverse = pseudo_inverse(A + R)
     n = problem.y.size
     freedom = np.trace(inverse @ A)
-    variance = squares / (n - freedom)
+    left = n - (1.0 if len(width) == 2 else 1.5) * freedom  # hidden layers are chosen by the data, too
+    variance = squares / left
     found = penalty.update_weights(problem, c)
     # rounding: what nothing determines is held by a tiny share of the diagonal
     assert found.freedom == pytest.approx(freedom, rel=2e-3)
     assert found.noise == pytest.approx(np.sqrt(variance), rel=2e-3)
-    assert found.score == pytest.approx(np.sqrt(n * squares) / (n - freedom), rel=2e-3)
+    assert found.score == pytest.approx(np.sqrt(n * squares) / left, rel=2e-3)
     for depth, i, o, index in places(of):
         rough = penalty._rough[depth]
         block, coef = inverse[np.ix_(index, index)], c[index]
@@ -299,7 +300,7 @@ def classes_of(of: Splines, penalty: Smoothness | None = None, n: int = 90) -> L
 
 
 def shared(of: Splines, tie: float = 0.3) -> Prior:
-    return Prior(tie, 0.0, True, tuple(np.linspace(0.2, 0.4, layer.shape[0]) for layer in of.layers))
+    return Prior(tie, 0.0, 0.0, True, tuple(np.linspace(0.2, 0.4, layer.shape[0]) for layer in of.layers))
 
 
 @pytest.mark.parametrize("width", [[2, 3], [2, 2, 3]])
@@ -372,7 +373,7 @@ def test_weights_are_tied_to_what_all_inputs_share(tie):
     of = splines([3, 1], grid=5)
     rng, c = np.random.default_rng(0), of.vector
     problem = LeastSquares(of.layers, rng.uniform(-1, 1, (90, 3)), rng.standard_normal((90, 1)))
-    prior = Prior(tie, 0.0, False, (np.array([0.1, 0.3, 0.5]),))
+    prior = Prior(tie, 0.0, 0.0, False, (np.array([0.1, 0.3, 0.5]),))
     tied = weighted(of, reach=0.5)
     tied._prior, old, rough = prior, tied.weights[0], tied._rough[0]
     slopes = rough.slopes_of_determinant(old)
@@ -390,6 +391,12 @@ def test_weights_are_tied_to_what_all_inputs_share(tie):
     want = (known + tie) / (squares + tie / (common * unit))
     kept = (want > old / 999) & (want < old * 999)
     assert kept.sum() >= 6
+    if tie == 0.3:  # where there is less noise than the tie is for, each edge has its own weight
+        alone, own = weighted(of, reach=0.5), weighted(of, reach=0.5)
+        alone._prior = prior._replace(least_noise=1.01 * evidence.noise)
+        alone.update_weights(problem, c)
+        own.update_weights(problem, c)
+        assert alone.weights[0].tobytes() == own.weights[0].tobytes() != tied.weights[0].tobytes()
     np.testing.assert_allclose(tied.weights[0][kept], want[kept], rtol=1e-2)
     alike = known / squares if tie == 1e-6 else common / unit * unit**2 if tie == 1e6 else want
     np.testing.assert_allclose(want, alike, rtol=1e-3)

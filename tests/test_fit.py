@@ -903,3 +903,35 @@ def test_no_steps_lay_the_grids_and_measure():
 
 def test_more_grid_updates_than_steps_can_hold_cost_nothing():
     assert small().fit(X, Y, **QUICK, grid_update_num=10**12).success
+
+
+# --- honest errors ----------------------------------------------------------------------------------------------------
+
+
+def error_of(width: list[int], n: int, seed: int) -> tuple[float, float]:
+    """The error of a fit to noisy samples of four inputs, two of which are idle; and what it claims."""
+    rng = np.random.default_rng(seed)
+    x, fresh = rng.uniform(-1, 1, (n, 4)), rng.uniform(-1, 1, (2000, 4))
+
+    def function(x):
+        return np.sin(2 * x[:, :1]) + x[:, 1:2]
+
+    model = KAN(width, seed=0)
+    result = model.fit(x, function(x) + 0.5 * rng.standard_normal((n, 1)))
+    noisy = function(fresh) + 0.5 * rng.standard_normal((2000, 1))
+    return float(np.sqrt(np.mean((model(fresh) - noisy) ** 2))), result.gcv
+
+
+@pytest.mark.jit
+@pytest.mark.parametrize(("width", "n"), [([4, 1], 100), ([4, 3, 1], 100), ([4, 3, 1], 300)])
+def test_the_claimed_error_is_about_that_of_fresh_samples(width, n):
+    errors, claims = np.transpose([error_of(width, n, seed) for seed in range(4)])
+    assert 0.85 < np.median(errors / claims) < 1.15
+    assert (errors / claims).max() < 1.3
+
+
+@pytest.mark.jit
+def test_a_wide_network_on_few_noisy_samples_is_smooth():
+    """It has 192 coefficients on 25 samples, and is about as good as one of a single layer."""
+    wide, alone = ([error_of(width, 25, seed)[0] for seed in range(4)] for width in ([4, 5, 1], [4, 1]))
+    assert np.median(wide) < 1.3 * np.median(alone) < 1.2

@@ -37,6 +37,9 @@ _WORSE = 2.0
 #: End polynomials run away if they change an output by more than this share of the targets' deviation.
 _AS_SMALL, _NEAR = 1.05, 0.05
 
+#: The claimed error is that of held-out samples where these exceed the other by so many standard errors of a square.
+_CHANCE = 1.0
+
 #: Held-out samples contradict the evidence if their error is `_CONTRADICTED` times the one that cross-validation
 #: estimates, and more than `_POOR` of the targets' deviation. Then the ladder is climbed again. The second climb is
 #: kept if its held-out loss is below `_AS_GOOD` times the first one: chance draws the held-out samples, and a function
@@ -84,7 +87,7 @@ class Climbs:
         self._session, self._everything, self._options = session, everything, options
         self._stages = self.stages(session, everything, options)
         self._origin = self._stages.reached.splines  # in the shape of the model, as it came
-        self._held = math.nan
+        self._held, self._n_held = math.nan, 0
         self._search = self.search(session, self._stages, options.restarts, rng)
 
     def run(self) -> tuple[FitStatus, str]:
@@ -231,7 +234,7 @@ class Climbs:
         assert session.best is not None
         if self._options.tunes:
             self._tune()
-        self._held = session.best.validation
+        self._held, self._n_held = session.best.validation, len(session.validation or ())
         session.validation, session.last_validation, session.time_share = None, math.nan, 1.0
         stages.fit_everything(self._everything)
         session.best = session.best._replace(loss=stages.loss(stages.reached.splines))
@@ -303,8 +306,14 @@ class Climbs:
             validation_loss=self._held if math.isnan(result.validation_loss) else result.validation_loss,
             noise=reached.evidence.noise * width,
             freedom=reached.evidence.freedom,
-            gcv=reached.evidence.score * width,
+            gcv=self._claimed(reached.evidence.score * width),
             starts=tuple(width * residual for residual in self._search.tried),
             start_seconds=self._search.seconds,
             weights=tuple(reached.weights or ()),
         )
+
+    def _claimed(self, score: float) -> float:
+        """Return the error that cross-validation tells; or of samples held out, where that is larger beyond chance."""
+        if not (self._held > score**2 * (1.0 + _CHANCE * math.sqrt(2.0 / max(self._n_held, 1)))):
+            return score
+        return math.sqrt(self._held)

@@ -33,6 +33,9 @@ expected one in the same way, :math:`\bar\lambda_m = (\sum \gamma + b) / (\sum u
 The evidence itself, by Laplace's method and but for a constant of the data, has the logarithm
 :math:`(\log |R|_+ - \log |H| - f / s^2) / 2`. It compares minima only.
 
+In a network with hidden layers noise is followed in ways that are not linear near the minimum, and not counted by the
+trace; where there is noise, a degree of freedom counts one and a half times.
+
 A network of more coefficients than targets can run through all of them, and s falls to zero. If held-out samples show
 more noise, their deviation is passed as a lower bound on s (`least_noise`).
 
@@ -71,6 +74,10 @@ _LEAST = 1e-60
 #: The degrees of freedom that estimate the noise are at least this share of the targets.
 _LEFT = 0.02
 
+#: With hidden layers, curves are chosen by the data beyond what is linear near the minimum. That costs as much as this
+#: share of the degrees of freedom more; where the mean residual is below this, of the deviation, nothing that matters.
+_HIDDEN_PRICE, _POOR = 1.5, 0.03
+
 #: Added to the diagonal of H, as a share of it, where neither data nor penalties determine a direction.
 _HELD = 1e-14
 
@@ -92,6 +99,7 @@ class Prior(NamedTuple):
 
     tie: float = 0.0  # a
     firm: float = 0.0  # b
+    least_noise: float = 0.0  # from which on there is a tie
     is_shared: bool = False  # whether all outputs have the weights of the last layer in common
     spread: tuple[FloatArray, ...] = ()  # (n_in,) for each layer: deviation of an input over its range
     expected: tuple[FloatArray, ...] = ()  # (n_measures, 1, 1 or n_out) for each layer: common weights; none are known
@@ -219,13 +227,20 @@ class Smoothness:
         explained = self._explained(half)
         pulled = sum(float((w * e).sum()) for w, e in zip(self._weights, explained, strict=True))
         freedom = max(len(data) - len(pins) - pulled, 0.0)  # tr H^-1 (H - R)
-        left, scatter = max(n - freedom, _LEFT * n), problem.scatter(c)
+        scatter = problem.scatter(c)
+        left = max(n - self._price(scatter / n) * freedom, _LEFT * n)
         variance = 1.0 if math.isnan(scatter) else max(scatter / left, least_noise**2, _TINY)
         log = self._log_evidence(value + self.value(c), variance, half, pins)
         to_fall = float(np.square(half @ gradient).sum()) / variance
         self._follow(variance, data, explained, self._split(c), n)
+        if self._prior.tie:  # few samples, of whose error the price would tell too much
+            left = max(n - freedom, _LEFT * n)
         score = math.sqrt(n * (value if math.isnan(scatter) else scatter)) / left
         return Evidence(math.sqrt(variance), freedom, score, log, to_fall)
+
+    def _price(self, square: float) -> float:
+        """Return how many targets a degree of freedom takes up: more where hidden layers have followed noise."""
+        return _HIDDEN_PRICE if len(self._layers) > 1 and square > _POOR**2 else 1.0
 
     def _log_evidence(self, fun: float, variance: float, half: FloatArray, pins: list[float]) -> float:
         """Return the logarithm of the evidence by Laplace's method, but for a constant of the data.
@@ -261,7 +276,7 @@ class Smoothness:
     ) -> FloatArray:
         """Return the new weights of a layer."""
         prior = self._prior
-        if not prior.tie:
+        if not prior.tie or variance < prior.least_noise**2:
             return variance * old * gain / np.maximum(squares, _TINY)
         known, shape = old * gain, old.shape
         if prior.is_shared and depth == len(self._layers) - 1:

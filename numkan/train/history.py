@@ -157,7 +157,9 @@ class FitResult:
     freedom : float
         Effective degrees of freedom of the fit; NaN as above.
     gcv : float
-        Root of the generalized cross-validation: the root mean square residual, enlarged for the degrees of freedom.
+        The error to expect of predictions: the root of the generalized cross-validation, which is the root mean square
+        residual, enlarged for the degrees of freedom (one and a half times as many with hidden layers, where there is
+        noise); or the error of the samples that the fit held out, where that is larger by more than its standard error.
     evidence : float
         Logarithm of the evidence, but for a constant of the data, of a likelihood that Levenberg-Marquardt has fitted:
         networks that were fitted to the same samples can be compared by it. NaN of other fits.

@@ -17,9 +17,10 @@ from numkan.model.network import Network
 from numkan.optimize import LevenbergMarquardt, Nielsen, Status
 from numkan.train.box import NEAR, box_points
 from numkan.train.data import Data, Units
-from numkan.train.evidence import Evidence, Smoothness
+from numkan.train.evidence import UNTIED, Evidence, Smoothness
 from numkan.train.objective import where_not_finite
 from numkan.train.point import Point, SplineObjective
+from numkan.train.prior import prior_of
 from numkan.train.reached import Reached, reached_of, reached_tree, weights_of
 from numkan.train.roughness import measures
 from numkan.train.samples import Samples
@@ -45,6 +46,9 @@ _UPDATES, _LAST_UPDATES, _STEPS_BETWEEN, _SETTLED = 8, 2, 6, 0.05
 #: The first weight, over the number of targets; it is the second one where there are more coefficients than the share
 #: `_MANY` of the targets, because the splines would run through the samples and show no noise.
 _FIRST_WEIGHT, _FIRST_WEIGHT_OF_MANY, _MANY = 1e-8, 1e-3, 0.5
+
+#: With hidden layers, weights have a prior where there are no more samples than this, and more noise than this.
+_FEW, _FEW_NOISE = 60, 0.2
 
 #: Grids reach over the box of the data in training up to this degree, where the finest of the ladder has coefficients
 #: for no more than this share of the targets.
@@ -172,7 +176,10 @@ class LeastSquaresStages:
         """Return the penalty with the first weights of a stage."""
         reached, options = self.reached, self._options
         weights = self._first_weights(self._splines, origin)
-        penalty = Smoothness(self._splines.layers, weights, smooth=reached.is_falling)
+        prior = UNTIED
+        if len(self.data.x) <= _FEW and len(self._splines.layers) > 1:
+            prior = prior_of(self._splines, self.data, labels=False, sized=True, least_noise=_FEW_NOISE)
+        penalty = Smoothness(self._splines.layers, weights, smooth=reached.is_falling, prior=prior)
         if reached.weights is None and not options.redraw and options.penalty is None:
             penalty.relax(self._splines.vector, max(reached.noises[0], _LEAST_NOISE))
         return penalty

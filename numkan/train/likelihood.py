@@ -25,11 +25,11 @@ from numkan._check import FloatArray
 from numkan.optimize import LevenbergMarquardt, Nielsen
 from numkan.train.climbs import Climbs
 from numkan.train.data import Data
-from numkan.train.evidence import Evidence, Prior, Smoothness
+from numkan.train.evidence import Evidence, Smoothness
 from numkan.train.history import FitResult, FitStatus
 from numkan.train.least_squares import LeastSquaresOptions, LeastSquaresStages
+from numkan.train.prior import first_weights, prior_of
 from numkan.train.reached import weights_of
-from numkan.train.roughness import measures
 from numkan.train.run import climb, conclude
 from numkan.train.samples import Samples
 from numkan.train.search_start import SearchForStart
@@ -43,15 +43,8 @@ __all__ = ["STARTS", "LikelihoodStages", "fit_by_likelihood"]
 #: Draws of a network with hidden layers, the intervals of their grid, and the largest number of their samples.
 STARTS, _START_GRID, _START_SAMPLES = 4, 5, 1000
 
-#: The first weights of mean slope, curvature and jumps, and the damping of the steps, small because weights limit
-#: these.
-_FIRST, _DAMPING = (1.0, 1e-2, 1e-5), 1e-8
-
-#: The tie of weights: of 0, 0.1, 0.3 and 1 the best mean log-loss on tables that are not part of the records.
-_TIE = 0.3
-
-#: Prior mean of the weights, over the first ones, and its strength: for one layer, and for more.
-_EXPECTED = ((1.0, 0.3), (10.0, 10.0))
+#: The first damping of the steps, small because weights limit them.
+_DAMPING = 1e-8
 
 #: Largest number of updates of the weights in a stage. They have settled if the evidence changes by less than
 #: `_SETTLED`; a point is near a minimum if a full step would lower f by less than `_NEAR`.
@@ -100,8 +93,9 @@ class LikelihoodStages(LeastSquaresStages):
         if fixed is not None:
             weights = self._first_weights(splines, origin)
         elif weights is None:
-            weights = _first_weights(splines, self.data)
-        prior = _prior(splines, self.data, labels=self._session.samples.goal.loss.takes_labels)
+            weights = first_weights(splines, self.data)
+        labels = self._session.samples.goal.loss.takes_labels
+        prior = prior_of(splines, self.data, labels=labels, sized=self.data.is_likelihood)
         penalty = Smoothness(splines.layers, weights, prior=prior)
         if self.reached.weights is None and not self._options.redraw and fixed is None:
             penalty.relax(splines.vector, 1.0)
@@ -244,9 +238,11 @@ class _LikelihoodClimbs(Climbs):
 
 def settled(splines: Splines, data: Data, labels: bool, check: Callable[[], object]) -> tuple[Splines, Evidence]:
     """Train splines, with grids laid anew between rounds, until all has settled; return what has the most evidence."""
-    best, most, weights = splines, _NOTHING, _first_weights(splines, data)
+    best, most, weights = splines, _NOTHING, first_weights(splines, data)
     for _ in range(_ROUNDS):
-        penalty = Smoothness(splines.layers, weights, prior=_prior(splines, data, labels=labels))
+        penalty = Smoothness(
+            splines.layers, weights, prior=prior_of(splines, data, labels=labels, sized=data.is_likelihood)
+        )
         problem, z, damping, found = data.problem(splines.layers, penalty), splines.vector, _DAMPING, _NOTHING
         for _ in range(_ROUND_UPDATES):
             check()
@@ -269,33 +265,3 @@ _NOTHING = Evidence(math.nan, math.nan, math.nan)
 
 def _is_settled(now: Evidence, before: Evidence) -> bool:
     return abs(now.log - before.log) < _SETTLED and now.to_fall < _NEAR
-
-
-def _first_weights(splines: Splines, data: Data) -> list[FloatArray]:
-    """Return the first weights of a fit."""
-    return [
-        np.broadcast_to(common, (len(common), *layer.live.shape)).copy()
-        for common, layer in zip(_common_weights(splines, data), splines.layers, strict=True)
-    ]
-
-
-def _common_weights(splines: Splines, data: Data) -> list[FloatArray]:
-    """Return first weights (n_measures, 1, n_out): outputs have a size of 1, hidden nodes that of their activations."""
-    nodes = [np.ptp(a, axis=0) for a in splines.activations(data.x)[1:-1]] + [np.ones(data.y.shape[1])]
-    return [
-        np.array(_FIRST)[-measures(layer.k) :, None, None] / np.maximum(size, 1e-6) ** 2
-        for layer, size in zip(splines.layers, nodes, strict=True)
-    ]
-
-
-def _prior(splines: Splines, data: Data, *, labels: bool) -> Prior:
-    """Return the prior of the weights: their means, and the spread of each input by which they are tied."""
-    spread = []
-    for layer, a in zip(splines.layers, splines.activations(data.x), strict=False):
-        low, high = layer.basis.domain
-        spread.append(a.std(axis=0) / (high - low))
-    by, firm = _EXPECTED[len(splines.layers) > 1]
-    expected = [by * common for common in _common_weights(splines, data)] if data.is_likelihood else []
-    if expected and labels:
-        expected[-1] = 2.0 * expected[-1][:, :, :1]  # two logits are half as far from 0 as from each other
-    return Prior(_TIE, firm, labels, tuple(spread), tuple(expected))
