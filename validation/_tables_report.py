@@ -6,11 +6,26 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from _goals import Claim, Goal, goal_table
+from _report import paragraph, table
+from _tables_list import CLASSIFICATION, REGRESSION, guides
 
 FILE = Path(__file__).with_name("tables.json")
 
+Data = dict[str, Any]
+Scores = dict[str, dict[str, float]]  # table -> contender -> mean over the folds
 
-def summary_line(found: dict[str, Any]) -> str:
+#: A contender takes part in ranks where it has scores on this share of the tables at least.
+_MOST_TABLES = 0.8
+
+#: Tables of fewer rows are left out of the goals on single folds.
+_ROWS = 60
+
+#: How far under ridge's a fold's R2 may be; how far under the best one's a table's.
+_UNDER_RIDGE, _REGRET = 0.2, 0.10
+
+
+def summary_line(found: Data) -> str:
     """Say what one contender reached on one table."""
     if "error" in found:
         return str(found["error"])
@@ -19,9 +34,134 @@ def summary_line(found: dict[str, Any]) -> str:
     return "  ".join(f"{key} {value:.4g}" for key, value in means.items())
 
 
-def goals(data):
-    return []
+def names_of(kind: str, half: str) -> list[str]:
+    """Return the names of the tables of one kind in one half, or in both."""
+    guiding = guides()
+    tables = REGRESSION if kind == "regression" else CLASSIFICATION
+    return [t.name for t in tables if half == "both" or (t.name in guiding) == (half == "guide")]
 
 
-def report_text(data):
-    return ""
+def scores(data: Data, names: list[str], measure: str) -> Scores:
+    """Return the means over the folds of one measure."""
+    found: Scores = {name: {} for name in names}
+    for contender, runs in data.get("runs", {}).items():
+        for name in names:
+            folds = runs.get(name, {}).get("folds")
+            if folds and measure in folds[0]:
+                found[name][contender] = float(np.mean([fold[measure] for fold in folds]))
+    return {name: each for name, each in found.items() if "numkan" in each}
+
+
+def ranks(found: Scores, more_is_better: bool) -> dict[str, float]:
+    """Return the mean rank of the contenders that were tried on most tables, among those that have a score."""
+    sign = -1.0 if more_is_better else 1.0
+    tried = {c for each in found.values() for c in each}
+    taking = {c for c in tried if sum(c in each for each in found.values()) >= _MOST_TABLES * len(found)}
+    places: dict[str, list[float]] = {c: [] for c in taking}
+    for each in found.values():
+        values = {c: sign * each[c] for c in taking if c in each}
+        for c, value in values.items():
+            better = sum(other < value for other in values.values())
+            equal = sum(other == value for other in values.values())
+            places[c].append(better + 0.5 * (equal + 1))
+    return dict(sorted(((c, float(np.mean(p))) for c, p in places.items()), key=lambda pair: pair[1]))
+
+
+def _sizes() -> dict[str, int]:
+    return {t.name: len(t.read()[1]) for t in REGRESSION}
+
+
+def _folds_under_ridge(data: Data, names: list[str]) -> int:
+    own, ridge = (data["runs"][c] for c in ("numkan", "ridge"))
+    return sum(
+        mine["r2"] < other["r2"] - _UNDER_RIDGE
+        for name in names
+        if "folds" in own.get(name, {}) and "folds" in ridge.get(name, {})
+        for mine, other in zip(own[name]["folds"], ridge[name]["folds"], strict=True)
+    )
+
+
+def _seconds(data: Data, contender: str, names: list[str]) -> float:
+    runs = data["runs"][contender]
+    return sum(fold["seconds"] for name in names for fold in runs.get(name, {}).get("folds", []))
+
+
+def goals(data: Data, half: str = "judge") -> list[Goal]:
+    """Hold numkan against the contenders on one half of the tables."""
+    numbers, classes = names_of("regression", half), names_of("classification", half)
+    r2 = scores(data, numbers, "r2")
+    losses, briers = (scores(data, classes, measure) for measure in ("log_loss", "brier"))
+    sizes = _sizes()
+    large = [name for name in r2 if sizes[name] >= _ROWS]
+    regret = max(max(r2[name].values()) - r2[name]["numkan"] for name in large)
+    worst = max(each["numkan"] / each["logistic"] for each in losses.values() if "logistic" in each)
+    both = [*r2, *losses]
+    ratio = _seconds(data, "numkan", both) / _seconds(data, "mlp", both)
+    return [
+        _first("mean rank by R2", ranks(r2, True)),
+        Goal("folds with R2 under ridge's minus 0.2", _folds_under_ridge(data, large), 0, True, ""),
+        Goal("worst regret of R2 to the best contender", regret, _REGRET, True, ""),
+        _first("mean rank by log-loss", ranks(losses, False)),
+        _first("mean rank by Brier score", ranks(briers, False)),
+        Goal("worst log-loss over logistic regression's", worst, 1.3, True),
+        Goal("seconds of all fits over MLP's", ratio, 6.0, True),
+    ]
+
+
+def _first(what: str, found: dict[str, float]) -> Goal:
+    others = {c: rank for c, rank in found.items() if c != "numkan"}
+    best = min(others, key=others.__getitem__)
+    return Goal(f"{what} (next best: {best})", found["numkan"], round(others[best], 2), True, "")
+
+
+def claim(data: Data) -> Claim:
+    """Return the goals as one claim."""
+    about = data["about"]["numkan"]
+    return Claim("real tables, the half that judges", "tables.py", goals(data), about, decides=False)
+
+
+def section(data: Data) -> str:
+    """Return the section of RESULTS.md."""
+    if "numkan" not in data.get("runs", {}):
+        return ""
+    parts = ["## Real tables", _about_halves(), goal_table(goals(data))]
+    for kind, measure, title in (
+        ("regression", "r2", "mean rank by R2"), ("classification", "log_loss", "mean rank by log-loss"),
+        ("classification", "brier", "mean rank by Brier score"),
+    ):  # fmt: skip
+        parts.append(_rank_table(data, kind, measure, title))
+    return "\n\n".join(parts)
+
+
+def _about_halves() -> str:
+    return (
+        f"{len(REGRESSION)} tables of numbers and {len(CLASSIFICATION)} of classes, five shuffled folds, defaults "
+        "only. Half of the tables guided the choice of defaults, the other half judges; a contender takes part in "
+        f"ranks where it was tried on {_MOST_TABLES:.0%} of the tables. Gaussian processes were tried up to 2000 rows "
+        "(classes: 600), and every rank is among the contenders that have a score on the table."
+    )
+
+
+def _rank_table(data: Data, kind: str, measure: str, title: str) -> str:
+    halves = {half: ranks(scores(data, names_of(kind, half), measure), measure == "r2") for half in ("judge", "guide")}
+    rows = [
+        [name, *(f"{halves[half][name]:.2f}" if name in halves[half] else "-" for half in halves)]
+        for name in halves["judge"]
+    ]
+    return table([title, "half that judges", "half that guided"], rows)
+
+
+def report_text(data: Data) -> str:
+    """Return the section, and the score of every table."""
+    if "numkan" not in data.get("runs", {}):
+        return "tables.json holds no run of numkan."
+    parts = [section(data), paragraph(data["about"]["numkan"])]
+    for kind, measure in (("regression", "r2"), ("classification", "log_loss"), ("classification", "brier")):
+        for half in ("judge", "guide"):
+            found = scores(data, names_of(kind, half), measure)
+            who = list(data["runs"])
+            rows = [[n, *(f"{each[c]:.3f}" if c in each else "-" for c in who)] for n, each in found.items()]
+            parts.append(
+                f"{measure}, half that {'judges' if half == 'judge' else 'guided'}\n\n" + table(["", *who], rows)
+            )
+    return "\n\n".join(parts)

@@ -7,6 +7,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import ClassifierMixin
+from sklearn.utils import assert_all_finite
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import column_or_1d
 
@@ -79,11 +80,14 @@ class KANClassifier(ClassifierMixin, KANEstimator):  # type: ignore[misc]  # sci
         if y is None:
             raise ValueError(f"This {type(self).__name__} requires y to be passed, but the target y is None.")
         labels = column_or_1d(y, warn=True)
+        if labels.dtype.kind == "f":
+            assert_all_finite(labels, input_name="y")
         check_classification_targets(labels)
         counts = checked_weight(sample_weight, len(labels)) > 0.0
         classes = np.unique(labels[counts])
         if len(classes) < 2:
-            raise ValueError(f"Argument `y` must hold two classes at least, not only {shown(classes.tolist()[0])}.")
+            found = f"one class, {shown(classes.tolist()[0])}" if len(classes) else "no sample"
+            raise ValueError(f"Argument `y` must hold two classes at least, not {found}.")
         goes_on = self.warm_start and hasattr(self, "models_")
         if goes_on and not np.array_equal(classes, self.classes_):
             raise ValueError("Argument `y` must hold the same classes again where the fit goes on (`warm_start`).")
@@ -112,5 +116,6 @@ class KANClassifier(ClassifierMixin, KANEstimator):  # type: ignore[misc]  # sci
 
     def predict(self, X: Any) -> NDArray[Any]:
         """Return the most probable class of each row."""
-        chosen: NDArray[Any] = self.classes_[self._answer(X).argmax(axis=1)]
+        places = self._answer(X).argmax(axis=1)
+        chosen: NDArray[Any] = self.classes_[places]
         return chosen

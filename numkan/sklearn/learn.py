@@ -24,7 +24,7 @@ __all__ = ["Learned", "Plan", "learn"]
 Floats = NDArray[np.float64]
 
 #: Parts of the samples that are left out in turn; fewer where there are many samples.
-_FOLDS, _FEW_FOLDS, _MANY = 5, 3, 4000
+_FOLDS, _FEW_FOLDS, _MANY = 5, 3, 1000
 
 #: Of fewer samples none are left out.
 _FEWEST = 10
