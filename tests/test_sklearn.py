@@ -1,0 +1,249 @@
+"""Estimators for tables: categories, gaps, weights, mixtures, and what is refused."""
+
+from __future__ import annotations
+
+import pickle
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.base import clone
+from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from numkan.sklearn import KANClassifier, KANRegressor
+from numkan.sklearn.blend import beats, blend
+from numkan.sklearn.rows import Rows, canonical
+from numkan.sklearn.tasks import Classes, Numbers, softmax
+
+pytestmark = pytest.mark.jit
+
+ADDITIVE = {"hidden": ()}
+
+
+def table(n=60):
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(
+        {
+            "size": rng.normal(size=n),
+            "kind": pd.Categorical(rng.choice(["a", "b", "c"], n)),
+            "text": rng.choice(["x", "y"], n),
+            "flat": np.ones(n),
+        }
+    )
+    level = frame["kind"].map({"a": 0.0, "b": 1.0, "c": -1.0}).astype(float)
+    y = np.sin(frame["size"]) + level + 2.0 * (frame["text"] == "x")
+    return frame, y.to_numpy()
+
+
+# --- columns ------------------------------------------------------------------------------------------------------
+
+
+def test_categories_and_texts_of_a_frame_are_inputs_without_being_named():
+    x, y = table()
+    model = KANRegressor(**ADDITIVE).fit(x, y)
+    assert model.input_names_ == ["size", "kind = a", "kind = b", "kind = c", "text = x", "text = y", "flat"]
+    assert model.feature_names_in_.tolist() == list(x.columns)
+    assert model.score(x, y) > 0.999
+
+
+def test_an_unseen_level_counts_as_missing():
+    x, y = table()
+    model = KANRegressor(**ADDITIVE).fit(x, y)
+    odd, gap = x.head(3).astype({"text": object}), x.head(3).astype({"text": object})
+    odd["text"], gap["text"] = "z", None
+    np.testing.assert_array_equal(model.predict(odd), model.predict(gap))
+
+
+def test_a_gap_becomes_a_constant_that_is_learned():
+    x, y = table(200)
+    x.loc[::4, "size"] = np.nan
+    y = np.where(x["size"].isna(), 5.0, y)
+    model = KANRegressor(**ADDITIVE).fit(x[["size"]], y)
+    assert model.input_names_ == ["size", "size is missing"]
+    gap = pd.DataFrame({"size": [np.nan]})
+    assert model.predict(gap)[0] == pytest.approx(5.0, abs=0.2)
+
+
+def test_categories_of_an_array_are_named_by_place_or_by_truth_values():
+    x, y = table()
+    array = x[["size", "kind"]].astype(object).to_numpy()
+    by_place = KANRegressor(**ADDITIVE, categorical_features=[1]).fit(array, y)
+    by_flag = KANRegressor(**ADDITIVE, categorical_features=[False, True]).fit(array, y)
+    assert by_place.input_names_ == ["x0", "x1 = a", "x1 = b", "x1 = c"]
+    np.testing.assert_array_equal(by_place.predict(array), by_flag.predict(array))
+
+
+def test_frames_of_polars_and_pandas_give_the_same_bits():
+    polars = pytest.importorskip("polars")
+    x, y = table()
+    x = x.astype({"kind": str})
+    other = polars.DataFrame({name: x[name].tolist() for name in x.columns})
+    model = KANRegressor(**ADDITIVE).fit(x, y)
+    np.testing.assert_array_equal(KANRegressor(**ADDITIVE).fit(other, y).predict(other), model.predict(x))
+
+
+def test_curves_are_constant_outside_the_range_of_the_samples():
+    x = np.linspace(0, 1, 50)[:, None]
+    model = KANRegressor(**ADDITIVE).fit(x, x[:, 0] ** 2)
+    assert model.predict([[100.0]])[0] == model.predict([[1.0]])[0]
+
+
+# --- weights ------------------------------------------------------------------------------------------------------
+
+
+def test_weights_are_frequencies_to_the_bit_and_order_does_not_matter():
+    x, y = table(40)
+    often = np.arange(40) % 3
+    rows = np.random.default_rng(1).permutation(np.repeat(np.arange(40), often))
+    weighed = KANRegressor().fit(x, y, sample_weight=often)
+    repeated = KANRegressor().fit(x.iloc[rows], y[rows])
+    np.testing.assert_array_equal(weighed.predict(x), repeated.predict(x))
+
+
+def test_rows_of_weight_zero_drop_and_equal_rows_merge():
+    rows = Rows(np.array([[2.0], [1.0], [2.0], [np.nan]]), np.zeros((4, 1)), np.array([1.0, 0.0, 2.0, 1.0]))
+    found = canonical(rows)
+    assert sorted(found.weight.tolist()) == [1.0, 3.0]
+    assert found.x[found.weight == 3.0].tolist() == [[2.0]]
+
+
+# --- the average --------------------------------------------------------------------------------------------------
+
+
+def product(n=120):
+    x = np.random.default_rng(0).uniform(-1, 1, (n, 2))
+    return x, x[:, 0] * x[:, 1]
+
+
+def test_a_product_is_found_by_hidden_layers_and_every_prediction_is_the_mixtures():
+    x, y = product()
+    model = KANRegressor().fit(x, y)
+    assert any(network.depth > 1 for network in model.models_)
+    assert model.weights_.sum() == pytest.approx(1.0)
+    z = (x - x.mean(axis=0)) / x.std(axis=0)
+    mixed = sum(w * m(z)[:, 0] for w, m in zip(model.weights_, model.models_, strict=True))
+    np.testing.assert_allclose(model.predict(x), model.target_mean_ + model.target_scale_ * mixed, atol=1e-9)
+    assert model.score(x, y) > 0.99
+
+
+def test_noise_gets_no_hidden_layers():
+    rng = np.random.default_rng(0)
+    model = KANRegressor().fit(rng.normal(size=(80, 3)), rng.normal(size=80))
+    assert all(network.depth == 1 for network in model.models_)
+
+
+def test_probabilities_are_the_mixtures_and_add_up_to_one():
+    x, y = product()
+    model = KANClassifier(hidden=(2,)).fit(x, np.where(y > 0, "up", "down"))
+    z = (x - x.mean(axis=0)) / x.std(axis=0)
+    np.testing.assert_allclose(model.predict_proba(x), softmax(model.models_[0](z)), atol=1e-9)
+    assert model.classes_.tolist() == ["down", "up"]
+    assert model.score(x, np.where(y > 0, "up", "down")) > 0.9
+
+
+def test_jobs_change_no_bit():
+    x, y = product(40)
+    one, two = (KANRegressor(n_jobs=jobs).fit(x, y).predict(x) for jobs in (1, 2))
+    np.testing.assert_array_equal(one, two)
+
+
+def test_stacking_gives_the_better_candidate_the_weight():
+    rng = np.random.default_rng(0)
+    goal = rng.normal(size=(50, 1))
+    task = Numbers(np.zeros((50, 1)), goal, np.ones(50), 1)
+    assert blend(task, [goal, rng.normal(size=(50, 1))]).tolist() == [1.0, 0.0]
+    sure, unsure = np.array([[0.99, 0.01]] * 50), np.full((50, 2), 0.5)
+    labels = Classes(np.zeros((50, 1)), np.zeros(50, np.int64), np.ones(50), 2)
+    assert blend(labels, [unsure, sure])[1] == pytest.approx(1.0)
+
+
+def test_one_standard_error_decides():
+    simple = np.array([1.0, 1.0, 1.0, 1.0])
+    assert beats(simple - 0.1, simple, np.ones(4))
+    assert not beats(np.array([0.0, 2.1, 0.0, 1.8]), simple, np.ones(4))
+
+
+# --- scikit-learn -------------------------------------------------------------------------------------------------
+
+
+def test_it_works_in_pipelines_searches_clones_and_pickles():
+    x, y = product(40)
+    pipeline = make_pipeline(StandardScaler().set_output(transform="pandas"), KANRegressor(**ADDITIVE))
+    assert len(cross_val_score(pipeline, x, y, cv=2)) == 2
+    search = GridSearchCV(KANRegressor(), {"hidden": [(), (2,)]}, cv=2).fit(x, y)
+    assert search.best_params_ == {"hidden": (2,)}
+    model = clone(search.best_estimator_).fit(x, y)
+    again = pickle.loads(pickle.dumps(model))
+    np.testing.assert_array_equal(again.predict(x), model.predict(x))
+
+
+def test_several_outputs_are_fitted_whatever_their_units():
+    x, _ = product(60)
+    goal = np.column_stack([x[:, 0] ** 2, 1e6 * x[:, 1]])
+    model = KANRegressor(**ADDITIVE).fit(x, goal)
+    assert model.predict(x).shape == (60, 2)
+    assert model.score(x, goal) > 0.999
+
+
+def test_warm_start_goes_on_and_keeps_the_encoding():
+    x, y = table()
+    model = KANRegressor(**ADDITIVE, warm_start=True).fit(x, y)
+    encoding = model.input_names_
+    model.fit(x.head(20), y[:20])
+    assert model.input_names_ == encoding
+    assert model.score(x, y) > 0.9
+
+
+def test_what_a_fit_tells():
+    x, y = table()
+    model = KANRegressor(**ADDITIVE).fit(x, y)
+    assert model.n_iter_ >= 1
+    assert model.loss_curve_[-1] < model.loss_curve_[0]
+    assert model.feature_importances_.sum() == pytest.approx(1.0)
+    assert model.feature_importances_[3] == 0.0  # the flat column
+
+
+def test_no_time_leaves_the_additive_network():
+    x, y = product(60)
+    model = KANRegressor(time_limit=0.0).fit(x, y)
+    assert [network.depth for network in model.models_] == [1]
+
+
+def test_more_columns_than_rows_are_answered():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(12, 20))
+    assert np.isfinite(KANRegressor(**ADDITIVE).fit(x, x[:, 0]).predict(x)).all()
+
+
+@pytest.mark.parametrize(
+    ("model", "x", "y", "weight", "says"),
+    [
+        (KANClassifier(), [[0.0], [1.0]], ["a", "a"], None, "`y` must hold two classes at least, not one class, 'a'"),
+        (KANClassifier(), [[0.0], [1.0]], ["a", "b"], [1, 0], "two classes at least, not one class, 'a'"),
+        (KANRegressor(hidden="deep"), [[0.0], [1.0]], [0, 1], None, "`hidden` must be 'auto' or sizes"),
+        (KANRegressor(hidden=[0]), [[0.0], [1.0]], [0, 1], None, r"`hidden\[0\]` must be at least 1"),
+        (KANRegressor(), [[0.0], [1.0]], [0, 1], [0, 0], "`sample_weight` must have a positive sum"),
+        (KANRegressor(), [[0.0], [1.0]], [0, 1], [-1, 1], "`sample_weight` must not be negative"),
+        (KANRegressor(categorical_features=["z"]), pd.DataFrame({"a": [1, 2]}), [0, 1], None, "must name columns"),
+        (KANRegressor(categorical_features="auto"), [[0.0], [1.0]], [0, 1], None, "must be 'from_dtype', None or"),
+        (
+            KANRegressor(categorical_features=None), pd.DataFrame({"a": ["u", "v"]}), [0, 1], None,
+            "Column 'a' of `X` must hold numbers, or be named in `categorical_features`, not 'u'",
+        ),
+        (KANRegressor(), pd.DataFrame({"a": [1.0, np.inf]}), [0, 1], None, "Column 'a' of `X` must be finite"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_fitted_is_refused_in_a_sentence(model, x, y, weight, says):
+    with pytest.raises(ValueError, match=says):
+        model.fit(x, y, sample_weight=weight)
+    assert not hasattr(model, "models_")
+
+
+def test_without_scikit_learn_one_sentence_says_how_to_get_it():
+    code = "import sys; sys.modules['sklearn'] = None; import numkan.sklearn"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert 'pip install "numkan[sklearn]"' in run.stderr.splitlines()[-1]
