@@ -14,7 +14,7 @@ import pytest
 PROJECT = Path(__file__).parents[1]
 sys.path.insert(0, str(PROJECT / "validation"))  # its scripts are no package
 
-contest, data, goals, peers, report, roofline, scaling, timing, documents, checks, accuracy, results = map(
+contest, data, goals, peers, report, roofline, scaling, timing, documents, checks, accuracy, tables, results = map(
     import_module,
     (
         "_contest",
@@ -28,11 +28,13 @@ contest, data, goals, peers, report, roofline, scaling, timing, documents, check
         "_speed_report",
         "_checks",
         "_accuracy_report",
+        "_tables_report",
         "_results",
     ),
 )
 
 SPEED, ACCURACY, CHECKS = data.load(), data.load(accuracy.FILE), data.load(checks.FILE)
+TABLES = data.load(tables.FILE)
 
 
 def time_of(contender, forward, both=None, workload="small", dtype="float32", threads=1):
@@ -105,8 +107,8 @@ def test_the_table_of_the_readme_is_made_from_the_data():
 
 def test_the_results_are_made_from_the_data_and_short():
     text = report.RESULTS.read_text(encoding="utf-8")
-    assert text == results.results_text(SPEED, ACCURACY, CHECKS)
-    assert len(text.splitlines()) <= 200
+    assert text == results.results_text(SPEED, ACCURACY, CHECKS, TABLES)
+    assert len(text.splitlines()) <= 220
 
 
 def test_writing_makes_the_same_document_again(tmp_path, monkeypatch):

@@ -1,4 +1,4 @@
-"""RESULTS.md, made whole from speed.json, accuracy.json and checks.json: what is missed, a summary, short tables."""
+"""RESULTS.md, made whole from the JSON files beside it: what is missed, a summary, short tables."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import _accuracy_report
 import _checks
 import _speed_data
 import _speed_report
+import _tables_report
 from _goals import Claim, count
 from _report import RESULTS, replace, table
 from _speed_data import load
@@ -18,27 +19,33 @@ SHOWN = 16  # missed goals at most, so that the document stays short
 
 TITLE = """# Results
 
-Every figure is made from [speed.json](speed.json), [accuracy.json](accuracy.json) and [checks.json](checks.json), which
-the scripts of this folder write with `--write`. The long tables, from the same files and without measuring anything:
+Every figure is made from [speed.json](speed.json), [accuracy.json](accuracy.json), [checks.json](checks.json) and
+[tables.json](tables.json), which the scripts of this folder write with `--write`. The long tables, from the same files
+and without measuring anything:
 
     python validation/benchmark.py --report     # every time of every peer, shares of the machine, all sweeps
     python validation/accuracy.py --report      # every case, special function and formula
+    python validation/tables.py --report        # the score of every contender on every table
 """
 
 
 def write() -> None:
     """Rewrite RESULTS.md from the files."""
-    replace(RESULTS, results_text(*(load(path) for path in (_speed_data.FILE, _accuracy_report.FILE, _checks.FILE))))
+    files = _speed_data.FILE, _accuracy_report.FILE, _checks.FILE, _tables_report.FILE
+    replace(RESULTS, results_text(*(load(path) for path in files)))
 
 
-def results_text(speed: Data, accuracy: Data, checks: Data) -> str:
-    """Write the document from the contents of the three files."""
+def results_text(speed: Data, accuracy: Data, checks: Data, tables: Data | None = None) -> str:
+    """Write the document from the contents of the files."""
     claims = [*_checks.claims(checks), *_speed_report.claims(speed), *_accuracy_report.claims(accuracy)]
+    if tables:
+        claims.append(_tables_report.claim(tables))
     parts = [
         TITLE.strip(),
         f"## Summary\n\n{missed(claims)}\n\n{summary(claims)}",
         _speed_report.section(speed),
         _accuracy_report.section(accuracy),
+        _tables_report.section(tables) if tables else "",
         _checks.section(checks),
         f"## Machines and versions\n\n{machines(claims)}",
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from textwrap import fill
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,11 @@ _MOST_TABLES = 0.8
 
 #: Tables of fewer rows are left out of the goals on single folds.
 _ROWS = 60
+
+#: What contenders are ranked by.
+_RANKED = (
+    ("regression", "r2", "R2"), ("classification", "log_loss", "log-loss"), ("classification", "brier", "Brier")
+)  # fmt: skip
 
 #: How far under ridge's a fold's R2 may be; how far under the best one's a table's.
 _UNDER_RIDGE, _REGRET = 0.2, 0.10
@@ -67,10 +73,6 @@ def ranks(found: Scores, more_is_better: bool) -> dict[str, float]:
     return dict(sorted(((c, float(np.mean(p))) for c, p in places.items()), key=lambda pair: pair[1]))
 
 
-def _sizes() -> dict[str, int]:
-    return {t.name: len(t.read()[1]) for t in REGRESSION}
-
-
 def _folds_under_ridge(data: Data, names: list[str]) -> int:
     own, ridge = (data["runs"][c] for c in ("numkan", "ridge"))
     return sum(
@@ -91,8 +93,7 @@ def goals(data: Data, half: str = "judge") -> list[Goal]:
     numbers, classes = names_of("regression", half), names_of("classification", half)
     r2 = scores(data, numbers, "r2")
     losses, briers = (scores(data, classes, measure) for measure in ("log_loss", "brier"))
-    sizes = _sizes()
-    large = [name for name in r2 if sizes[name] >= _ROWS]
+    large = [name for name in r2 if data["runs"]["numkan"][name]["rows"] >= _ROWS]
     regret = max(max(r2[name].values()) - r2[name]["numkan"] for name in large)
     worst = max(each["numkan"] / each["logistic"] for each in losses.values() if "logistic" in each)
     both = [*r2, *losses]
@@ -124,31 +125,31 @@ def section(data: Data) -> str:
     """Return the section of RESULTS.md."""
     if "numkan" not in data.get("runs", {}):
         return ""
-    parts = ["## Real tables", _about_halves(), goal_table(goals(data))]
-    for kind, measure, title in (
-        ("regression", "r2", "mean rank by R2"), ("classification", "log_loss", "mean rank by log-loss"),
-        ("classification", "brier", "mean rank by Brier score"),
-    ):  # fmt: skip
-        parts.append(_rank_table(data, kind, measure, title))
-    return "\n\n".join(parts)
+    return "\n\n".join(["## Real tables", _about_halves(), goal_table(goals(data)), _rank_table(data)])
 
 
 def _about_halves() -> str:
-    return (
+    text = (
         f"{len(REGRESSION)} tables of numbers and {len(CLASSIFICATION)} of classes, five shuffled folds, defaults "
         "only. Half of the tables guided the choice of defaults, the other half judges; a contender takes part in "
         f"ranks where it was tried on {_MOST_TABLES:.0%} of the tables. Gaussian processes were tried up to 2000 rows "
         "(classes: 600), and every rank is among the contenders that have a score on the table."
     )
+    return fill(text, 120)
 
 
-def _rank_table(data: Data, kind: str, measure: str, title: str) -> str:
-    halves = {half: ranks(scores(data, names_of(kind, half), measure), measure == "r2") for half in ("judge", "guide")}
-    rows = [
-        [name, *(f"{halves[half][name]:.2f}" if name in halves[half] else "-" for half in halves)]
-        for name in halves["judge"]
-    ]
-    return table([title, "half that judges", "half that guided"], rows)
+def _rank_table(data: Data) -> str:
+    """Lay out the mean ranks of all contenders: the half that judges, then the one that guided."""
+    columns = {
+        f"{title}, {'judging' if half == 'judge' else 'guiding'}": ranks(
+            scores(data, names_of(kind, half), measure), measure == "r2"
+        )
+        for kind, measure, title in _RANKED
+        for half in ("judge", "guide")
+    }
+    names = dict.fromkeys(name for found in columns.values() for name in found)
+    rows = [[name, *(f"{found[name]:.2f}" if name in found else "-" for found in columns.values())] for name in names]
+    return table(["mean rank", *columns], rows)
 
 
 def report_text(data: Data) -> str:

@@ -35,7 +35,7 @@ def run(contender: Contender, table: Table, kind: str) -> dict[str, Any] | None:
             return {"error": f"{type(error).__name__}: {error}"[:200]}
         if found[0]["seconds"] > MOST_SECONDS:
             return {"error": f"more than {MOST_SECONDS:g} CPU seconds a fold"}
-    return {"folds": found}
+    return {"rows": len(x), "folds": found}
 
 
 def _fold(estimator: Any, x: Any, y: Any, train: Any, test: Any, n_classes: int) -> dict[str, Any]:

@@ -79,9 +79,11 @@ def main() -> int:
     data = load(FILE)
     print(report_text(data))
     if options.write:
+        from _results import write
         from _tables_figure import draw
 
         draw(data)
+        write()
     return 0 if all(goal.met for goal in goals(data)) else 1
 
 
