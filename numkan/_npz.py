@@ -52,8 +52,9 @@ def check_path(path: object, name: str = "path") -> str | os.PathLike[str]:
 
 
 def reason(error: Exception) -> str:
-    """Return the fault of a file, in a sentence or two."""
-    return shortened(str(error), _MAX_REASON_CHARS)
+    """Return the fault of a file, in a sentence or two; those of zipfile have no full stop."""
+    text = shortened(str(error), _MAX_REASON_CHARS)
+    return text if text.endswith(".") else f"{text}."
 
 
 def write_members(file: IO[bytes], members: Mapping[str, Any]) -> None:

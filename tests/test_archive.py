@@ -487,9 +487,9 @@ def test_members_that_claim_to_be_longer_than_the_file_are_refused(tmp_path, con
 
 
 @pytest.mark.parametrize("content", [b"", b"PK", b"no zip at all" * 99, npy(np.zeros(3))])
-def test_a_foreign_file_is_refused(tmp_path, content):
+def test_a_foreign_file_is_refused_in_a_whole_sentence(tmp_path, content):
     (tmp_path / "bad.npz").write_bytes(content)
-    assert_refused(tmp_path / "bad.npz")
+    assert_refused(tmp_path / "bad.npz", r"[a-z]\.$")
 
 
 def test_an_npz_of_somebody_else_is_refused(tmp_path):
