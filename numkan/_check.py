@@ -23,6 +23,7 @@ __all__ = [
     "as_float_array",
     "as_samples",
     "check_dtype",
+    "check_effort",
     "check_finite",
     "check_flag",
     "check_integer",
@@ -30,10 +31,14 @@ __all__ = [
     "check_number",
     "check_option",
     "check_seed",
+    "check_size",
     "is_list",
 ]
 
 FloatArray = NDArray[np.floating[Any]]
+
+#: Longer arrays are a mistake; a larger effort is the same as this one.
+_LARGEST_SIZE, _MOST_EFFORT = 2**31 - 1, 1e9
 
 
 def check_integer(name: str, value: object, minimum: int) -> int:
@@ -70,6 +75,19 @@ def check_number(
             rule = "be finite"
         raise ValueError(f"Argument `{name}` must {rule}, not {shown(value)}.")
     return number
+
+
+def check_size(name: str, value: object, minimum: int) -> int:
+    """Return `value` as an int that is the length of an array: NumPy says nothing clear of those beyond 64 bits."""
+    size = check_integer(name, value, minimum)
+    if size > _LARGEST_SIZE:
+        raise ValueError(f"Argument `{name}` must be at most {_LARGEST_SIZE}, not {shown(size)}.")
+    return size
+
+
+def check_effort(value: object) -> float:
+    """Return a factor on the work that a search may do, which is no longer a limit where it is very large."""
+    return min(check_number("effort", value, 0.0, exclusive=True), _MOST_EFFORT)
 
 
 def check_option(name: str, value: object, options: Collection[str]) -> str:

@@ -100,6 +100,7 @@ def plot_network(
     """
     if not isinstance(model, Network):
         raise TypeError(f"Argument `model` must be a network, not {type(model).__name__}.")
+    _check_axes(ax)
     names = [_names("inputs", inputs, "x", model.n_in), _names("outputs", outputs, "y", model.n_out)]
     acts = None if x is None else [_drawable(act) for act in model.activations(x)]
     if ax is None:
@@ -150,7 +151,7 @@ def _spread(values: FloatArray) -> FloatArray:
 def _names(argument: str, given: Sequence[str] | None, letter: str, count: int) -> list[str]:
     if given is None:
         return [f"${letter}_{{{place}}}$" for place in range(count)]
-    if isinstance(given, str) or not isinstance(given, Iterable):
+    if isinstance(given, str) or not isinstance(given, Iterable) or getattr(given, "ndim", 1) == 0:
         raise TypeError(f"Argument `{argument}` must be a list of names, not {shown(given)}.")
     given = list(given)
     check_length(argument, given, count, "node")
@@ -277,6 +278,7 @@ def plot_history(history: Any, ax: Axes | None = None) -> Axes:
     history = getattr(history, "history", history)
     if not (isinstance(history, Mapping) or (hasattr(history, "step") and hasattr(history, "train"))):
         raise TypeError(f"Argument `history` must be a fit's result or its history, not {type(history).__name__}.")
+    _check_axes(ax)
     step, train, validation, grid = (_column(history, name) for name in ("step", "train", "validation", "grid"))
     ax = _new_axes(6.0, 3.6) if ax is None else ax
     ax.plot(step, train, color=BLUE, linewidth=1.8, label="train")
@@ -341,6 +343,7 @@ def plot_basis(grid: Any, k: int, ax: Axes | None = None) -> Axes:
     """
     from matplotlib import colormaps  # slow to import
 
+    _check_axes(ax)
     k = check_integer("k", k, 0)
     rows = as_float_array("grid", grid, common_dtype(grid))
     knots = check_grid_row("grid", rows[0] if rows.ndim == 2 and len(rows) == 1 else rows, k, rows.dtype)
@@ -364,6 +367,14 @@ def plot_basis(grid: Any, k: int, ax: Axes | None = None) -> Axes:
     if n_basis <= 12:
         ax.legend(frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
     return ax
+
+
+def _check_axes(ax: object) -> None:
+    """Say that `ax` must be something to draw on, where it is given."""
+    from matplotlib.axes import Axes
+
+    if not (ax is None or isinstance(ax, Axes)):
+        raise TypeError(f"Argument `ax` must be Axes of matplotlib or None, not {shown(ax)}.")
 
 
 def _new_axes(width: float, height: float) -> Axes:

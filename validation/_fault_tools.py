@@ -16,11 +16,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from numkan import KAN, Huber
+from numkan.conformance import AdapterError
 
 __all__ = ["CASES", "CLEAR", "Case", "Found", "Unclear", "answer", "digest", "found", "in_time", "run_program", "state"]
 
 #: Errors that tell a caller something, and the longest message that one reads.
-CLEAR = (ValueError, TypeError, OSError, MemoryError, RuntimeError, StopIteration)
+CLEAR = (ValueError, TypeError, OSError, MemoryError, RuntimeError, StopIteration, ImportError, AdapterError)
 LONGEST = 900
 
 
@@ -97,7 +98,7 @@ def answer(call: Callable[[], Any], seconds: float = 30.0) -> Exception | None:
 
 def is_sentence(text: str) -> bool:
     """Whether a message is a sentence or two on one line, of a length that one reads."""
-    return bool(re.match(r"^[A-Z].*[.!)]$", text)) and "\n" not in text and len(text) <= LONGEST
+    return bool(re.match(r"^([A-Z]|numkan).*[.!)]$", text)) and "\n" not in text and len(text) <= LONGEST
 
 
 # --- models and fits ----------------------------------------------------------------------------------------------

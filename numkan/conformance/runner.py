@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from numkan._shown import shown
 from numkan.conformance.adapter import POLICIES, claims
 from numkan.conformance.bench import Bench, Child
 from numkan.conformance.cases import from_plain, plain
@@ -177,10 +178,12 @@ def _name(adapter: Any) -> str:
 
 def selected(only: Iterable[str]) -> list[Law]:
     """Return the laws that some patterns name; all of them without patterns."""
-    patterns = [only] if isinstance(only, str) else list(only)
+    patterns: list[Any] = [only] if isinstance(only, str) else list(only) if isinstance(only, Iterable) else [only]
+    if not all(isinstance(pattern, str) for pattern in patterns):
+        raise TypeError(f"Argument `only` must be a list of patterns of laws, not {shown(only)}.")
     for pattern in patterns:
         if not fnmatch.filter(LAWS, pattern):
-            raise ValueError(f"Argument `only` must name laws, such as 'P-PoU' or 'G-*', not {pattern!r}.")
+            raise ValueError(f"Argument `only` must name laws, such as 'P-PoU' or 'G-*', not {shown(pattern)}.")
     return [law for id, law in LAWS.items() if not patterns or any(fnmatch.fnmatchcase(id, one) for one in patterns)]
 
 
@@ -321,7 +324,7 @@ def replay(adapter: Any, report: Mapping[str, Any], timeout: float = 60.0) -> Re
     '0 of 1 claimed laws hold, 1 fail; 0 not claimed'
     """
     if not isinstance(report, Mapping) or report.get("format") != FORMAT:
-        raise ValueError(f"Argument `report` must be a {FORMAT}, not {report!r:.80}.")
+        raise ValueError(f"Argument `report` must be a {FORMAT}, not {shown(report)}.")
     try:
         failed = [(entry["id"], entry["example"]) for entry in report["results"] if entry["example"] is not None]
         for id, example in failed:

@@ -9,7 +9,9 @@ from collections.abc import Iterator
 import numpy as np
 
 from numkan._check import FloatArray
+from numkan._npz import check_path
 from numkan._replace_file import replace_file
+from numkan._shown import shown
 from numkan.base import BASE_FUNCTIONS
 from numkan.export.tables import LayerTables, network_tables
 from numkan.model.network import Network
@@ -55,10 +57,10 @@ def to_c(self: Network, path: str | os.PathLike[str], *, name: str = "predict") 
     True
     """
     if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
-        raise ValueError(f"Argument `name` must be a C identifier, not {name!r}.")
+        raise ValueError(f"Argument `name` must be a C identifier, not {shown(name)}.")
     tables = network_tables(self)
     text = "\n".join(_lines(self, tables, name)) + "\n"
-    replace_file(path, lambda file: file.write(text.encode("ascii")))
+    replace_file(check_path(path), lambda file: file.write(text.encode("ascii")))
 
 
 def _lines(model: Network, tables: list[LayerTables], name: str) -> Iterator[str]:

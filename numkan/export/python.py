@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from numkan._check import FloatArray
+from numkan._npz import check_path
 from numkan._replace_file import replace_file
 from numkan.base import BASE_FUNCTIONS
 from numkan.export.tables import LayerTables, network_tables
@@ -50,7 +51,7 @@ def to_numpy(self: Network, path: str | os.PathLike[str]) -> None:
     True
     """
     text = "\n".join(_lines(self, network_tables(self)))
-    replace_file(path, lambda file: file.write(text.encode("ascii")))
+    replace_file(check_path(path), lambda file: file.write(text.encode("ascii")))
 
 
 def _lines(model: Network, tables: list[LayerTables]) -> Iterator[str]:

@@ -15,10 +15,10 @@ from numkan._check import (
     check_dtype,
     check_finite,
     check_flag,
-    check_integer,
     check_number,
     check_option,
     check_seed,
+    check_size,
 )
 from numkan._interrupt import at_once
 from numkan.base import Function, base_function
@@ -121,8 +121,8 @@ class KANLayer(LayerParameters):
         seed: int | np.random.Generator | None = 1,
         dtype: DTypeLike = np.float64,
     ) -> None:
-        n_in, n_out = check_integer("n_in", n_in, 1), check_integer("n_out", n_out, 1)
-        n_intervals, k = check_integer("grid", grid, 1), check_integer("k", k, 0)
+        n_in, n_out = check_size("n_in", n_in, 1), check_size("n_out", n_out, 1)
+        n_intervals, k = check_size("grid", grid, 1), check_size("k", k, 0)
         check_option("init", init, INITIALIZATIONS)
         self._extrapolate = check_option("extrapolate", extrapolate, EXTRAPOLATIONS)
         self._grid_eps = check_number("grid_eps", grid_eps, 0, 1)
@@ -221,7 +221,7 @@ class KANLayer(LayerParameters):
 
     def refine(self, grid: int) -> KANLayer:
         """Return a new layer with `grid` intervals and the same function; see :mod:`numkan.layer.refine`."""
-        n_intervals = check_integer("grid", grid, 1)
+        n_intervals = check_size("grid", grid, 1)
         knots = refined_grid(self.basis, n_intervals)
         return self._with(knots, refine_coef(self.basis, self.coef, self._basis_on(knots)))
 

@@ -10,6 +10,7 @@ Kingma and Ba, Adam: a method for stochastic optimization, ICLR 2015, algorithm 
 from __future__ import annotations
 
 import math
+import numbers
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -188,7 +189,7 @@ class Adam:
         if self.status is not None:
             return False
         state = self.state
-        rate = self._learning_rate * (1.0 if self._schedule is None else float(self._schedule(state.step)))
+        rate = self._learning_rate * self._factor(state.step)
         if not math.isfinite(rate):
             raise ValueError(f"Argument `schedule` must give finite factors, not a rate of {rate} at {state.step}.")
         x, m, v = self._moved(rate)
@@ -198,6 +199,15 @@ class Adam:
             return False
         self._show(x, fun, grad, m, v, state.step + 1, state.t + 1, rate)
         return True
+
+    def _factor(self, taken: int) -> float:
+        """Return the factor on the learning rate after so many steps."""
+        if self._schedule is None:
+            return 1.0
+        factor = self._schedule(taken)
+        if isinstance(factor, bool) or not isinstance(factor, numbers.Real | np.ndarray) or np.size(factor) != 1:
+            raise TypeError(f"Argument `schedule` must give numbers, not {shown(factor)} at {taken}.")
+        return float(factor)
 
     def _moved(self, rate: float) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Return new x, m, v."""

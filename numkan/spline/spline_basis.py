@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from numkan._check import FloatArray, as_samples, check_integer, check_option
+from numkan._check import FloatArray, as_samples, check_dtype, check_integer, check_option
 from numkan.spline.knots import check_grid, common_dtype, interior_knots
 from numkan.spline.local import LocalDerivatives, LocalFunctions, local_functions
 from numkan.spline.pieces import Pieces, check_inside, derived_pieces, local_pieces
@@ -167,13 +167,16 @@ class SplineBasis:
         return self if self.outside.has_values else self.unchecked(self.knots, self.degree, "continue")
 
     def astype(self, dtype: Any) -> SplineBasis:
-        """Return the same basis with knots of another dtype."""
-        knots = np.array(self.knots, dtype)
+        """Return the same basis with knots of another dtype, float32 or float64."""
+        knots = np.array(self.knots, check_dtype(dtype))
         knots.flags.writeable = False
         return self.unchecked(knots, self.degree, self.policy)
 
     def input(self, i: int) -> SplineBasis:
         """Return the basis of input `i` alone."""
+        i = check_integer("i", i, 0)
+        if i >= self.n_in:
+            raise ValueError(f"Argument `i` must be less than {self.n_in}, not {i}.")
         one = self.unchecked(self.knots[i : i + 1], self.degree, self.policy)
         one.__dict__["pieces"] = Pieces(*(table[i : i + 1] for table in self.pieces))
         return one

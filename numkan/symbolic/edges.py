@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from numkan._check import FloatArray, as_float_array
+from numkan._check import FloatArray, as_float_array, check_number
+from numkan._shown import shown
 from numkan.kan import KAN
 from numkan.plot import edge_values
 from numkan.symbolic.expression import Node, Var, add
@@ -56,7 +57,14 @@ def identify_edges(model: KAN, x: Any, functions: Mapping[str, Function] | None 
     >>> symbolic.identify_edges(model, x)[0, 0, 0].function.name
     'exp'
     """
+    if not isinstance(model, KAN):
+        raise TypeError(f"Argument `model` must be a KAN, not {shown(model)}.")
+    if not isinstance(functions, Mapping | None) or not all(
+        isinstance(f, Function) for f in (functions or {}).values()
+    ):
+        raise TypeError(f"Argument `functions` must be a mapping of names to Function, not {shown(functions)}.")
     functions = LIBRARY if functions is None else functions
+    close = check_number("close", close, 0.0)
     acts = model.activations(as_float_array("x", x, model.dtype))
     found: Edges = {}
     for depth, layer in enumerate(model.act_fun):

@@ -10,7 +10,16 @@ from typing import Any
 import numpy as np
 
 from numkan._blas import one_blas_thread
-from numkan._check import FloatArray, as_float_array, check_finite, check_flag, check_number, check_seed, is_list
+from numkan._check import (
+    FloatArray,
+    as_float_array,
+    check_effort,
+    check_finite,
+    check_flag,
+    check_number,
+    check_seed,
+    is_list,
+)
 from numkan._shown import shown
 from numkan.kan import KAN
 from numkan.symbolic.engine import Engine, Fitted, Settings
@@ -161,7 +170,7 @@ class _Given:
         self.x, self.y, self.several = _check_data(x, y)
         self.weight = _check_weight(weight, len(self.x))
         self.names = _check_names(names, self.x.shape[1])
-        self.effort = check_number("effort", effort, 0.0, exclusive=True)
+        self.effort = check_effort(effort)
         limit = None if time_limit is None else check_number("time_limit", time_limit, 0.0)
         self.deadline = None if limit is None else time.perf_counter() + limit
         self.say = _say if check_flag("progress", progress) else _keep_quiet

@@ -121,7 +121,7 @@ def check_library(library: Any, forbid: Any) -> dict[str, Function]:
     for name, given in (library or {}).items():
         allowed[str(name)] = _own(str(name), given)
     for name in forbid:
-        if name not in allowed and name not in ("pow", "cos"):
+        if not isinstance(name, str) or (name not in allowed and name not in ("pow", "cos")):
             raise ValueError(f"Argument `forbid` must hold names of the library, not {shown(name)}.")
     barred = set(forbid) | ({"sin"} if "cos" in forbid else set())
     return {

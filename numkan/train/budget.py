@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from numkan._check import check_number
+from numkan._check import check_effort, check_number
 from numkan.model.network import Network
 from numkan.train.history import FitResult, FitStatus
 from numkan.train.plan import Plan
@@ -75,7 +75,7 @@ class Budget:
 
     def __init__(self, effort: Any, time_limit: Any) -> None:
         self._began = time.perf_counter()
-        self.effort = check_number("effort", effort, 0.0, exclusive=True)
+        self.effort = check_effort(effort)
         self._limit = None if time_limit is None else check_number("time_limit", time_limit, 0.0, exclusive=True)
         self._work = _WORK * self.effort
         self.cut_by_time = False

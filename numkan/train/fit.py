@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from numkan._check import check_flag, check_integer, check_number, check_seed
+from numkan._check import check_effort, check_flag, check_integer, check_number, check_seed
 from numkan._shown import shown
 from numkan.model.losses import LOSSES
 from numkan.model.network import Network
@@ -237,7 +237,7 @@ def fit(
     files = Files(checkpoint, every, resume)
     files.begin(rng, is_anew=random_state is None)
     redraw = redraws(self, start, settings.update_grid)
-    effort = check_number("effort", effort, 0.0, exclusive=True)
+    effort = check_effort(effort)
     automatic, fixed = isinstance(penalty, str), fixed_weight(penalty)
     as_drawn, function = self.is_as_drawn, samples.goal.loss
     likelihood = function is not LOSSES["mse"] and function.rescaled(1.0) is None
