@@ -30,6 +30,10 @@ def check_cannot():
     """Water burns."""
     raise RuntimeError("no fire")
 
+def check_often(quick=False):
+    """Water is cold."""
+    return "cold", True, 10 if quick else 100, 0
+
 def helper():
     raise AssertionError
 '''
@@ -44,7 +48,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("only", "code", "failed"), [("", 1, "2 of 3"), ("holds", 0, "0 of 1"), ("cannot", 1, "1 of 1")]
+    ("only", "code", "failed"), [("", 1, "2 of 4"), ("holds", 0, "0 of 1"), ("cannot", 1, "1 of 1")]
 )
 def test_a_claim_that_does_not_hold_fails_the_script(only, code, failed, folder, monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["faults.py", "--only", only])
@@ -65,7 +69,15 @@ def test_the_verdicts_are_kept_and_a_failed_check_is_named(folder, monkeypatch, 
     assert faults.main(folder) == 1
     text = (folder / "RESULTS.md").read_text(encoding="utf-8")
     assert "checks that hold; water: cannot; water: fails" in text
-    assert "1 of 3 | at least 3 of 3 | missed |" in text
+    cells = " ".join(text.split())
+    assert "2 of 4 | at least 4 of 4 | missed |" in cells
+    assert "| faults: often: failures | 0 of 100 | at most 0 of 100 | met |" in cells
+
+
+def test_quick_is_what_can_do_with_fewer_tries(folder, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["faults.py", "--quick"])
+    assert faults.main(folder) == 0
+    assert "0 of 1 failed" in capsys.readouterr().out
 
 
 def test_a_name_that_no_check_has_is_an_error(folder, monkeypatch, capsys):

@@ -10,7 +10,7 @@ import pytest
 
 from numkan import KAN, KANLayer, SplineBasis, conformance
 from numkan.optimize import adam
-from numkan.spline import extend_grid
+from numkan.spline import B_batch, coef2curve, design_matrix, extend_grid
 from tests.test_bad_input import complaint
 
 X = np.random.default_rng(0).uniform(-1, 1, (20, 2))
@@ -104,3 +104,16 @@ def test_formulas_are_told_what_they_cannot_use():
 def test_the_largest_effort_is_as_good_as_any():
     model = KAN([1, 1], seed=0)
     assert model.fit(X[:, :1], X[:, 0], effort=1e308).success
+
+
+@pytest.mark.parametrize("nu", [3, 2**63, 10**30])
+def test_derivatives_of_any_order_beyond_the_degree_are_zero(nu):
+    x, coef = np.array([[0.3], [0.4]]), np.ones((1, 2, 6))
+    assert not B_batch(x, KNOTS, 2, nu=nu).any()
+    assert not coef2curve(x, KNOTS, coef, 2, nu=nu, extrapolate="linear").any()
+    assert not design_matrix(x[:, 0], KNOTS[0], 2, nu=nu).toarray().any()
+    assert not SplineBasis(KNOTS, 2).derivative(x, nu).any()
+
+
+def test_a_grid_is_not_extended_beyond_what_arrays_hold():
+    complaint("k_extend", f"not {10**30}", extend_grid, KNOTS, 10**30)

@@ -124,8 +124,8 @@ def test_every_claim_has_a_line_and_every_missed_goal_stands_above_them():
         {"what": "few", "value": 1, "bound": 1, "least": True},
     ]
     text = results.results_text({}, {}, {"faults": {"about": about, "rows": rows}})
-    missed = text.index("| Failures that users met are cured: slow |")
-    assert missed < text.index("| Failures that users met are cured |")
+    missed = text.index("| Nothing lost, torn, hung or unclear: slow |")
+    assert missed < text.index("| Nothing lost, torn, hung or unclear |")
     assert "\n1 of 2 met.\n" in text
     assert "`faults.py`: said." in text
     assert "few |" not in text[:missed]

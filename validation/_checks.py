@@ -20,7 +20,7 @@ TITLES = {
     "crosscheck_pykan": "The same function as pykan",
     "determinism": "The same bits",
     "first_use": "The first day",
-    "faults": "Failures that users met are cured",
+    "faults": "Nothing lost, torn, hung or unclear",
 }
 
 

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from _fault_tools import CASES, Found, Unclear, answer, found, state
+from _fault_tools import CASES, Found, Unclear, X, answer, found, state
 
 from numkan import KAN
 from numkan._npz import write_members
 
-__all__ = ["check_damaged_checkpoints", "check_damaged_models"]
+__all__ = ["check_damaged_checkpoints", "check_damaged_models", "check_fits_of_mapped_files"]
 
 FILES, QUICK = 2000, 200
 ODD: tuple[Any, ...] = (
@@ -34,6 +34,24 @@ ODD: tuple[Any, ...] = (
     {"float": "nan"},
     "x" * 9999,
 )
+
+
+def check_fits_of_mapped_files(quick: bool = False) -> Found:
+    """Fits of mapped, read-only files of any dtype, byte order and layout have the bits of those of arrays."""
+    failures, tried = list[str](), 0
+    with tempfile.TemporaryDirectory() as folder:
+        for name in ("lbfgs", "adam", "lm", "lm, noise")[: 3 if quick else None]:
+            case = CASES[name]
+            for kind in (np.asarray, np.asfortranarray, lambda a: a.astype(">f8"), lambda a: a.astype("f4")):
+                tried += 1
+                x, y = kind(X), kind(np.asarray(case.y))
+                np.save(f"{folder}/x.npy", x)
+                np.save(f"{folder}/y.npy", y)
+                plain, mapped = case.model(), case.model()
+                plain.fit(x.astype(float), y.astype(float), **case.options)
+                mapped.fit(*(np.load(f"{folder}/{part}.npy", mmap_mode="r") for part in "xy"), **case.options)
+                failures += [] if state(plain) == state(mapped) else [f"{name}: other bits"]
+    return found(tried, failures)
 
 
 def check_damaged_models(quick: bool = False) -> Found:

@@ -1,4 +1,4 @@
-"""Claim: every failure that a user once met is cured.
+"""Claim: nothing is lost, torn, hung or unclear on a bad day, and every failure that a user once met is cured.
 
 Every function ``check_*`` of the modules ``_faults_*.py`` beside this file makes one claim, its docstring. It returns
 its measurement and whether the claim holds; those that try something many times, how often, and how often it failed.

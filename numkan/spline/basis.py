@@ -159,7 +159,7 @@ def B_batch(x: Any, grid: Any, k: int, nu: int = 0) -> FloatArray:
     array([0.28266667, 0.00133333, 0.        ])
     """
     k = check_integer("k", k, 0)
-    nu = check_integer("nu", nu, 0)
+    nu = min(check_integer("nu", nu, 0), k + 1)  # from there on derivatives are 0
     dtype = common_dtype(x, grid)
     points = as_samples("x", x, None, dtype)
     knots = check_grid("grid", grid, k, dtype)

@@ -90,7 +90,7 @@ def coef2curve(x_eval: Any, grid: Any, coef: Any, k: int, nu: int = 0, *, extrap
     array([1., 1.])
     """
     k = check_integer("k", k, 0)
-    nu = check_integer("nu", nu, 0)
+    nu = min(check_integer("nu", nu, 0), k + 1)  # from there on derivatives are 0
     check_option("extrapolate", extrapolate, EXTRAPOLATIONS)
     dtype = common_dtype(x_eval, grid, coef)
     knots = check_grid("grid", grid, k, dtype)

@@ -70,7 +70,7 @@ def design_matrix(x: Any, grid_row: Any, k: int, nu: int = 0) -> csr_array[Any, 
     from scipy.sparse import csr_array
 
     k = check_integer("k", k, 0)
-    nu = check_integer("nu", nu, 0)
+    nu = min(check_integer("nu", nu, 0), k + 1)  # from there on derivatives are 0
     dtype = common_dtype(x, grid_row)
     points = as_float_array("x", x, dtype)
     if points.ndim != 1:

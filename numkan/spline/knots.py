@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
-from numkan._check import FloatArray, as_float_array, check_finite, check_integer
+from numkan._check import FloatArray, as_float_array, check_finite, check_integer, check_size
 from numkan._real import as_plain_array
 
 __all__ = ["check_grid", "check_grid_row", "common_dtype", "extend_grid", "greville", "interior_knots"]
@@ -133,7 +133,7 @@ def extend_grid(grid: Any, k_extend: int = 0) -> FloatArray:
     >>> extend_grid(np.linspace(-1, 1, 6)[None, :], k_extend=3).round(4)
     array([[-2.2, -1.8, -1.4, -1. , -0.6, -0.2,  0.2,  0.6,  1. ,  1.4,  1.8, 2.2]])
     """
-    k_extend = check_integer("k_extend", k_extend, 0)
+    k_extend = check_size("k_extend", k_extend, 0)
     interior = check_grid("grid", grid, 0, common_dtype(grid))
     first, last = interior[:, :1], interior[:, -1:]
     # multiples of the step, because the rounding of repeated sums would grow

@@ -100,7 +100,7 @@ def derived_pieces(pieces: Pieces, nu: int) -> Pieces:
     poly = pieces.poly
     rate = pieces.inverse[:, :, None, None]
     with np.errstate(over="ignore", invalid="ignore"):
-        for _ in range(nu):
+        for _ in range(min(nu, poly.shape[2])):  # all that follow are 0 as well
             down = np.empty_like(poly)
             down[:, :, 0] = 0 * poly[:, :, 0]  # not a plain zero: NaN pieces stay NaN
             for m in range(1, poly.shape[2]):

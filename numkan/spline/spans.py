@@ -94,7 +94,7 @@ def value_and_slope(poly: FloatArray, w: FloatArray, inverse: FloatArray) -> tup
 def differentiated(poly: FloatArray, inverse: FloatArray, nu: int) -> FloatArray:
     """Return the coefficients in w of the `nu`-th derivative by x; d/dx = inverse * d/dw."""
     k = poly.shape[2] - 1
-    for _ in range(nu):
+    for _ in range(min(nu, k + 1)):  # all that follow are 0 as well
         down = np.zeros_like(poly)
         for m in range(k):
             down[:, :, m] = (m + 1) * poly[:, :, m + 1]

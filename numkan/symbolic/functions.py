@@ -115,7 +115,7 @@ def check_library(library: Any, forbid: Any) -> dict[str, Function]:
     """
     if library is not None and not isinstance(library, Mapping):
         raise TypeError(f"Argument `library` must be a mapping of names to functions, not {shown(library)}.")
-    if isinstance(forbid, str) or not isinstance(forbid, Collection):
+    if isinstance(forbid, str) or not isinstance(forbid, Collection) or getattr(forbid, "ndim", 1) == 0:
         raise TypeError(f"Argument `forbid` must be a list of names, not {shown(forbid)}.")
     allowed = dict(LIBRARY)
     for name, given in (library or {}).items():
