@@ -117,3 +117,11 @@ def test_derivatives_of_any_order_beyond_the_degree_are_zero(nu):
 
 def test_a_grid_is_not_extended_beyond_what_arrays_hold():
     complaint("k_extend", f"not {10**30}", extend_grid, KNOTS, 10**30)
+
+
+def test_the_formula_of_constants_is_found_up_to_the_largest_float():
+    pytest.importorskip("sympy")
+    from numkan import symbolic
+
+    formula = symbolic.find(np.repeat(X, 2, axis=0), np.full(40, 1e308))
+    assert formula.constants[0].value == 1e308

@@ -26,6 +26,7 @@ ONE_IN = 12
 
 #: What is done as it was asked for, however long it takes, or fails in a function of the caller's own.
 HONEST = {("steps", "2^63"), ("steps", "10^30"), ("callback", "class"), ("schedule", "class")}
+HONEST |= {("time_limit", kind) for kind in ("None", "2^63", "10^30", "1e308")}
 
 
 def check_hostile_arguments(quick: bool = False) -> Found:

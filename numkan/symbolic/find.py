@@ -195,7 +195,9 @@ class _Given:
     def _one(self, k: int, model: KAN | None, train: Any, held: Any, seed: int, notes: list[str]) -> Formula:
         y = self.y[:, k]
         if np.ptp(y) <= 1e-14 * float(np.abs(y).max()):
-            return _constant(float(np.mean(y)), self.names, notes)
+            with np.errstate(over="ignore"):  # their sum may be too large for a float
+                mean = float(np.mean(y))
+            return _constant(mean if np.isfinite(mean) else float(y[0]), self.names, notes)
         settings = Settings(self.functions, self.effort, self.deadline, seed, self.say)
         weight = None if self.weight is None else self.weight[train]
         network = None
