@@ -10,6 +10,7 @@ import pytest
 
 from numkan import KAN, KANLayer, SplineBasis, conformance
 from numkan.optimize import adam
+from numkan.pde import Boundary
 from numkan.spline import B_batch, coef2curve, design_matrix, extend_grid
 from tests.test_bad_input import complaint
 
@@ -125,3 +126,8 @@ def test_the_formula_of_constants_is_found_up_to_the_largest_float():
 
     formula = symbolic.find(np.repeat(X, 2, axis=0), np.full(40, 1e308))
     assert formula.constants[0].value == 1e308
+
+
+@pytest.mark.parametrize("faces", [1, 0.5, "x", np.array(1.0), [1], [(0, 2)], np.ones((3, 2), complex)])
+def test_faces_of_a_box_are_pairs(faces):
+    complaint("faces", "must list pairs (input, 0 or 1), not", Boundary, [0.0, 0.0], [1.0, 1.0], 3, faces=faces)

@@ -16,7 +16,7 @@ from numkan import KAN, KANLayer, SplineBasis
 __all__ = ["Call", "calls", "without_a_call"]
 
 MODULES = ("numkan", "numkan.conformance", "numkan.export", "numkan.interop", "numkan.model", "numkan.optimize")
-MODULES += ("numkan.plot", "numkan.spline", "numkan.symbolic", "numkan.train")
+MODULES += ("numkan.pde", "numkan.plot", "numkan.spline", "numkan.symbolic", "numkan.train")
 CLASSES = (KAN, KANLayer, SplineBasis)
 
 #: What is no function of a caller's: results, states, statuses, protocols, tables, errors and parts of the search for
@@ -29,6 +29,7 @@ LEFT_OUT = {
     "numkan.model": {"FrozenKAN", "LOSSES", "Loss", "Network"},
     "numkan.optimize": {"AdamState", "LBFGSState", "LevenbergMarquardtState", "LineSearchResult", "NormalEquations"}
     | {"Status", "strong_wolfe"},
+    "numkan.pde": {"Evolution", "PDEState", "Solution", "march", "solve"},
     "numkan.plot": {"edge_values"},
     "numkan.spline": {"interior_knots"},
     "numkan.symbolic": {"Formula", "Function", "LIBRARY", "Oracle", "refine", "snap", "symmetries", "equivalent"}
@@ -98,6 +99,9 @@ def _functions(folder: Path) -> dict[str, Call]:
         "lbfgs": ("numkan.optimize", _options("lbfgs", fun_and_grad=_squared, x0=start, steps=3)),
         "adam": ("numkan.optimize", _options("adam", fun_and_grad=_squared, x0=start, steps=3)),
         "levenberg_marquardt": ("numkan.optimize", _options("levenberg_marquardt", problem=_line, x0=start, steps=3)),
+        "Interior": ("numkan.pde", {"low": [0.0, 0.0], "high": [1.0, 1.0], "n": 9}),
+        "Boundary": ("numkan.pde", {"low": [0.0, 0.0], "high": [1.0, 1.0], "n": 9, "faces": None}),
+        "Equation": ("numkan.pde", _options("numkan.pde.Equation", points=X, residual=lambda x, u, d1, d2: u)),
         "plot_basis": ("numkan.plot", {"grid": GRID, "k": 2, "ax": None}),
         "plot_history": ("numkan.plot", {"history": None, "ax": None}),
         "plot_network": ("numkan.plot", {"model": a_model(), "x": X, "ax": None, "inputs": None, "outputs": None}),

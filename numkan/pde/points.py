@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -110,8 +111,9 @@ class Boundary:
         object.__setattr__(self, "high", high)
         object.__setattr__(self, "n", check_integer("n", self.n, 1))
         every = [(i, end) for i in range(len(low)) for end in (0, 1)]
-        faces = every if self.faces is None else list(self.faces)
-        if not faces or any(not is_list(face) or tuple(face) not in every for face in faces):
+        faces: list[Any] = every if self.faces is None else list(self.faces) if is_list(self.faces) else []
+        pairs = [face for face in faces if is_list(face) and all(isinstance(part, Integral) for part in face)]
+        if not faces or len(pairs) < len(faces) or not all(tuple(face) in every for face in pairs):
             raise ValueError(f"Argument `faces` must list pairs (input, 0 or 1), not {shown(self.faces)}.")
         object.__setattr__(self, "faces", tuple((int(i), int(end)) for i, end in faces))
 
