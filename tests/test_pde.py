@@ -427,3 +427,14 @@ def test_third_derivatives_of_what_is_linear_over_a_short_window_are_0() -> None
     np.testing.assert_allclose(found.first[:, 0], np.tile([40.0, 0.0], (50, 1)), atol=1e-9)
     np.testing.assert_allclose(found.second, 0, atol=1e-6)
     np.testing.assert_allclose(found.third[:, 0, 1], 0, atol=1e-8)
+
+
+def test_too_few_points_are_told() -> None:
+    wave = pde.Equation(
+        pde.Interior([0.0], [1.0], 9),
+        lambda x, u, du: du[:, 0] - np.cos(40 * x[:, 0]),
+        fresh=np.linspace(0, 1, 200)[:, None],
+    )
+    solution = pde.solve(KAN([1, 1], k=5), [wave], ladder=[16])
+    assert "Between its points equation 0 holds" in solution.message
+    assert "Between" not in pde.solve(KAN([1, 1], k=7), [oscillator(60), start()]).message

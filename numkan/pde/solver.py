@@ -55,6 +55,9 @@ class Options:
     damping: float = 1e-2  # that a model which goes on begins with
 
 
+#: Residuals at fresh points that are this many times those at the points of training show that these are too few.
+_OVERFIT = 10.0
+
 #: What happened, in a sentence.
 _MESSAGES = {
     "finished": "The equations are solved as far as steps and grids go.",
@@ -283,7 +286,7 @@ class Solver:
             coverage=coverage,
             regime="exact" if inference is None else inference.regime,
             status=status,
-            message=self._message(status, inference),
+            message=self._message(status, inference, np.array(fresh) / np.maximum(residuals, 1e-300)),
             history=tuple(self.history),
             transform=self.transform,
         )
@@ -309,8 +312,12 @@ class Solver:
             )
         return inside
 
-    def _message(self, status: str, inference: Inference | None) -> str:
+    def _message(self, status: str, inference: Inference | None, growth: FloatArray) -> str:
         text = _MESSAGES[status]
+        exact = [number for number, equation in enumerate(self.equations) if equation.is_exact]
+        for number in exact:
+            if growth[number] > _OVERFIT:
+                text += f" Between its points equation {number} holds {growth[number]:.0f} times less well: take more."
         if self.names and inference is None:
             text += " Standard errors need an equation with `noise`."
         elif inference is not None and inference.regime == "limited":
