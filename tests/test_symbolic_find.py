@@ -13,6 +13,8 @@ from matplotlib.figure import Figure
 
 from numkan import KAN, search, symbolic
 from numkan.plot import plot_network
+from numkan.symbolic.engine import Fitted
+from numkan.symbolic.formula import Errors, Formula
 
 sympy = pytest.importorskip("sympy")
 
@@ -147,6 +149,24 @@ def test_what_is_no_formula_is_not_called_one():
 
 
 @pytest.mark.jit
+def test_without_a_formula_the_c_function_computes_the_network(tmp_path):
+    compiler = shutil.which("cc") or shutil.which("gcc")
+    if compiler is None:
+        pytest.skip("no C compiler")
+    model = KAN([2, 3, 2], seed=0)
+    x = box([-1, -1], [1, 1], 5)
+    network = Fitted(model, 0.1, 0.1, output=1)
+    formula = Formula("none", ("a", "b"), Errors(np.nan, np.nan, 0.1), _network=network)
+    (tmp_path / "f.c").write_text(formula.c("f"))
+    command = [compiler, "-std=c99", "-shared", "-fPIC", "-o", tmp_path / "f.so", tmp_path / "f.c", "-lm"]
+    subprocess.run(command, check=True)
+    function = ctypes.CDLL(str(tmp_path / "f.so")).f
+    function.restype = ctypes.c_double
+    values = [function(row.copy().ctypes.data_as(ctypes.POINTER(ctypes.c_double))) for row in x]
+    np.testing.assert_allclose(values, formula(x), rtol=1e-13)
+
+
+@pytest.mark.jit
 def test_a_forbidden_function_is_in_no_formula():
     x = box([0.2, 0.5], [1.3, 2], 300)
     y = x[:, 1] * np.tan(x[:, 0])
@@ -215,6 +235,8 @@ def test_explain_wants_a_network_of_the_same_shape():
     x = box([0, 0], [1, 1], 50)
     with pytest.raises(TypeError, match="Argument `model` must be a KAN, not str"):
         symbolic.explain("model", x, x[:, 0])
+    with pytest.raises(TypeError, match="unexpected keyword argument 'name'"):
+        symbolic.explain(KAN([2, 1]), x, x[:, 0], name=["a", "b"])
     with pytest.raises(ValueError, match="Argument `x` must have 3 columns"):
         symbolic.explain(KAN([3, 1]), x, x[:, 0])
     with pytest.raises(ValueError, match="Argument `y` must have 2 columns"):

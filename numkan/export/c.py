@@ -56,11 +56,15 @@ def to_c(self: Network, path: str | os.PathLike[str], *, name: str = "predict") 
     >>> "static void predict(const double *x, double *y)" in text
     True
     """
+    text = c_header(self, name)
+    replace_file(check_path(path), lambda file: file.write(text.encode("ascii")))
+
+
+def c_header(model: Network, name: str) -> str:
+    """Return the text that :func:`to_c` writes."""
     if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
         raise ValueError(f"Argument `name` must be a C identifier, not {shown(name)}.")
-    tables = network_tables(self)
-    text = "\n".join(_lines(self, tables, name)) + "\n"
-    replace_file(check_path(path), lambda file: file.write(text.encode("ascii")))
+    return "\n".join(_lines(model, network_tables(model), name)) + "\n"
 
 
 def _lines(model: Network, tables: list[LayerTables], name: str) -> Iterator[str]:

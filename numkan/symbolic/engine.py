@@ -32,7 +32,7 @@ _ROWS = 4000  # of the samples train networks
 _LOOKS = ((0.96, 1.0), (0.6, 1.0), (0.96, 8.0), (0.96, 0.25))
 _NOISY_LOOKS = ((0.96, 1.0), (0.96, 0.35), (0.96, 3.0))
 _WORK, _LOOK, _REDUCED = 90, 24, 12  # of all solvers, of a look, of a look at reduced data
-_DEEP = 4
+_DEEP = 5  # curves that may be searched in depth in vain
 _PROPOSALS = 24  # of one look that are judged
 _BY_CHANCE = 3.5  # standard errors
 _LATER = 0.5  # effort for a network of reduced data
@@ -99,7 +99,7 @@ class Engine:
     def __post_init__(self) -> None:
         """Make the judge."""
         self.judge = Judge(self.x, self.y, self.weight, self.settings.expired)
-        self.work, self.deep = round(_WORK * self.settings.effort) + 8, round(_DEEP * self.settings.effort) + 1
+        self.work, self.deep = round(_WORK * self.settings.effort) + 8, round(_DEEP * self.settings.effort)
 
     def run(self) -> None:
         """Yield all stages until one ends the search."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 import numpy as np
 
@@ -90,32 +90,32 @@ def find(
     --------
     >>> import numpy as np
     >>> from numkan import symbolic
-    >>> x = np.random.default_rng(0).uniform(1, 3, (100, 2))
-    >>> formula = symbolic.find(x, 3 * x[:, 0] / x[:, 1] ** 2, names=["m", "r"])
+    >>> x = np.random.default_rng(0).uniform(1, 3, (40, 2))
+    >>> formula = symbolic.find(x, 3 * x[:, 0] / x[:, 1] ** 2, names=["m", "r"], effort=0.05)
     >>> print(formula, formula.status)
     3*m/r**2 exact
     """
     given = _Given(
-        x, y, names=names, library=library, forbid=forbid, weight=sample_weight, effort=effort, time_limit=time_limit,
-        progress=progress, random_state=random_state,
+        x, y, names=names, library=library, forbid=forbid, sample_weight=sample_weight, effort=effort,
+        time_limit=time_limit, progress=progress, random_state=random_state,
     )  # fmt: skip
     return given.all_outputs(None)
 
 
-def explain(
-    model: KAN,
-    x: Any,
-    y: Any,
-    *,
-    names: Sequence[str] | None = None,
-    library: Any = None,
-    forbid: Any = (),
-    sample_weight: Any = None,
-    effort: float = 1.0,
-    time_limit: float | None = None,
-    progress: bool = False,
-    random_state: int | np.random.Generator | None = 0,
-) -> Formula | tuple[Formula, ...]:
+class Options(TypedDict, total=False):
+    """What may be passed by name to `find` and `explain`; what it means stands there."""
+
+    names: Sequence[str] | None
+    library: Any
+    forbid: Any
+    sample_weight: Any
+    effort: float
+    time_limit: float | None
+    progress: bool
+    random_state: int | np.random.Generator | None
+
+
+def explain(model: KAN, x: Any, y: Any, **options: Unpack[Options]) -> Formula | tuple[Formula, ...]:
     """Find the formula that a fitted network has learned.
 
     As :func:`find`, but the network is given. Pass samples x and y that it was not fitted to, if you have any: their
@@ -127,8 +127,8 @@ def explain(
         It is not changed.
     x, y
         Samples.
-    names, library, forbid, sample_weight, effort, time_limit, progress, random_state
-        As for :func:`find`.
+    **options
+        names, library, forbid, sample_weight, effort, time_limit, progress and random_state, as for :func:`find`.
 
     Returns
     -------
@@ -147,10 +147,9 @@ def explain(
     """
     if not isinstance(model, KAN):
         raise TypeError(f"Argument `model` must be a KAN, not {type(model).__name__}.")
-    given = _Given(
-        x, y, names=names, library=library, forbid=forbid, weight=sample_weight, effort=effort, time_limit=time_limit,
-        progress=progress, random_state=random_state,
-    )  # fmt: skip
+    for name in options.keys() - Options.__annotations__.keys():
+        raise TypeError(f"explain() got an unexpected keyword argument {name!r}")
+    given = _Given(x, y, **options)
     if given.x.shape[1] != model.n_in:
         raise ValueError(f"Argument `x` must have {model.n_in} columns, one for each input, not {given.x.shape[1]}.")
     if given.y.shape[1] != model.n_out:
@@ -162,13 +161,13 @@ class _Given:
     """The arguments, checked."""
 
     def __init__(
-        self, x: Any, y: Any, *, names: Any, library: Any, forbid: Any, weight: Any, effort: Any, time_limit: Any,
-        progress: Any, random_state: Any,
+        self, x: Any, y: Any, *, names: Any = None, library: Any = None, forbid: Any = (), sample_weight: Any = None,
+        effort: Any = 1.0, time_limit: Any = None, progress: Any = False, random_state: Any = 0,
     ) -> None:  # fmt: skip
         sympy_module()
         self.functions = check_library(library, forbid)
         self.x, self.y, self.several = _check_data(x, y)
-        self.weight = _check_weight(weight, len(self.x))
+        self.weight = _check_weight(sample_weight, len(self.x))
         self.names = _check_names(names, self.x.shape[1])
         self.effort = check_effort(effort)
         limit = None if time_limit is None else check_number("time_limit", time_limit, 0.0)

@@ -57,8 +57,7 @@ def finished(engine: Engine, names: Sequence[str], stopped: str, notes: Sequence
         _symbols=tuple(symbols),
         _node=node,
         edges=_edges(engine),
-        _network=None if network is None else network.__call__,
-        _slopes=None if network is None else network.slopes,
+        _network=network,
     )
 
 
@@ -72,8 +71,7 @@ def _network_stands(engine: Engine, names: Sequence[str], stopped: str, notes: S
     alternatives = _alternatives(engine, symbols_for(names, engine.x.min(axis=0)))
     return Formula(
         "none", tuple(names), error, alternatives=alternatives, trace=tuple(engine.trace), stopped=stopped,
-        notes=tuple(notes), edges=_edges(engine), _network=None if network is None else network.__call__,
-        _slopes=None if network is None else network.slopes,
+        notes=tuple(notes), edges=_edges(engine), _network=network,
     )  # fmt: skip
 
 

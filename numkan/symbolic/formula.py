@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from numkan._check import FloatArray, as_samples
+from numkan.export.c import c_header
 from numkan.symbolic.expression import Node, Tape
 from numkan.symbolic.identify import Match
 from numkan.symbolic.symbols import c_text, python_text, sympy_module
+
+if TYPE_CHECKING:
+    from numkan.symbolic.engine import Fitted
 
 __all__ = ["Alternative", "Constant", "Errors", "Formula", "Part"]
 
@@ -120,8 +123,7 @@ class Formula:
     _expression: Any = None
     _symbols: tuple[Any, ...] = ()
     _node: Node | None = None
-    _network: Callable[[FloatArray], FloatArray] | None = field(default=None, repr=False)
-    _slopes: Callable[[FloatArray], FloatArray] | None = field(default=None, repr=False)
+    _network: Fitted | None = field(default=None, repr=False)
 
     def __call__(self, x: Any) -> FloatArray:
         """Return the values (n,) at samples x (n, n_in); those of the network if there is no formula."""
@@ -136,8 +138,8 @@ class Formula:
         x = as_samples("x", x, len(self.names), np.float64)
         if self._node is not None:
             return Tape(self._node).gradient(x)
-        assert self._slopes is not None
-        return self._slopes(x)
+        assert self._network is not None
+        return self._network.slopes(x)
 
     def __str__(self) -> str:
         if self._expression is None:
@@ -163,5 +165,20 @@ class Formula:
         return str(sp.latex(expression.xreplace(short), full_prec=False))
 
     def c(self, name: str = "formula") -> str:
-        """Return a C99 function ``double name(const double *x)``."""
-        return c_text(self.sympy(), self._symbols, name)
+        """Return a C99 function ``double name(const double *x)``; without a formula it computes the network."""
+        if self._expression is not None:
+            return c_text(self._expression, self._symbols, name)
+        assert self._network is not None
+        return _network_in_c(self._network, name)
+
+
+def _network_in_c(network: Fitted, name: str) -> str:
+    """Return the network as a C99 function of one output."""
+    model, inner = network.model, f"{name}_network"
+    real = "float" if model.dtype == np.float32 else "double"
+    return (
+        f"{c_header(model, inner)}\ndouble {name}(const double *x)\n{{\n"
+        f"    {real} in[{model.n_in}], out[{model.n_out}];\n"
+        f"    for (int i = 0; i < {model.n_in}; i++) in[i] = ({real})x[i];\n"
+        f"    {inner}(in, out);\n    return out[{network.output}];\n}}\n"
+    )
