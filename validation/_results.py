@@ -9,6 +9,7 @@ import _accuracy_report
 import _checks
 import _speed_data
 import _speed_report
+import _symbolic_report
 import _tables_report
 from _goals import Claim, count
 from _report import RESULTS, replace, table
@@ -19,33 +20,39 @@ SHOWN = 16  # missed goals at most, so that the document stays short
 
 TITLE = """# Results
 
-Every figure is made from [speed.json](speed.json), [accuracy.json](accuracy.json), [checks.json](checks.json) and
-[tables.json](tables.json), which the scripts of this folder write with `--write`. The long tables, from the same files
-and without measuring anything:
+Every figure is made from [speed.json](speed.json), [accuracy.json](accuracy.json), [checks.json](checks.json),
+[tables.json](tables.json) and symbolic_*.json, which the scripts of this folder write with `--write`. The long tables,
+from the same files and without measuring anything:
 
     python validation/benchmark.py --report     # every time of every peer, shares of the machine, all sweeps
     python validation/accuracy.py --report      # every case, special function and formula
     python validation/tables.py --report        # the score of every contender on every table
+    python validation/symbolic.py --report      # every formula that was missed
 """
 
 
 def write() -> None:
     """Rewrite RESULTS.md from the files."""
     files = _speed_data.FILE, _accuracy_report.FILE, _checks.FILE, _tables_report.FILE
-    replace(RESULTS, results_text(*(load(path) for path in files)))
+    replace(RESULTS, results_text(*(load(path) for path in files), _symbolic_report.sets()))
 
 
-def results_text(speed: Data, accuracy: Data, checks: Data, tables: Data | None = None) -> str:
+def results_text(
+    speed: Data, accuracy: Data, checks: Data, tables: Data | None = None, formulas: dict[str, Data] | None = None
+) -> str:
     """Write the document from the contents of the files."""
     claims = [*_checks.claims(checks), *_speed_report.claims(speed), *_accuracy_report.claims(accuracy)]
     if tables:
         claims.append(_tables_report.claim(tables))
+    if formulas:
+        claims.append(_symbolic_report.claim(formulas))
     parts = [
         TITLE.strip(),
         f"## Summary\n\n{missed(claims)}\n\n{summary(claims)}",
         _speed_report.section(speed),
         _accuracy_report.section(accuracy),
         _tables_report.section(tables) if tables else "",
+        _symbolic_report.section(formulas) if formulas else "",
         _checks.section(checks),
         f"## Machines and versions\n\n{machines(claims)}",
     ]

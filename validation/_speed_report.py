@@ -148,7 +148,7 @@ def section(data: dict[str, Any]) -> str:
     """Write the sections of RESULTS.md: the contest, the sweeps, and a few lines for other vectors."""
     parts = [_contest(data["peers"])] if "peers" in data else []
     if "scaling" in data:
-        parts.append(f"## Scaling\n\n{fill(SCALING_IS, 120)}\n\n{scaling_summary(data['scaling'])}")
+        parts.append(f"## Scaling\n\n{fill(SCALING_IS + ' ' + scaling_summary(data['scaling']), 120)}")
     parts += [_other_vectors(part) for name, part in data.items() if name.startswith("peers ")]
     return "\n\n".join(parts)
 

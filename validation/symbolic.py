@@ -11,7 +11,6 @@ constant.
 from __future__ import annotations
 
 import argparse
-import json
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -19,8 +18,10 @@ from typing import Any
 
 import numpy as np
 import sympy
+from _results import write
 from _symbolic_false import false_claims
 from _symbolic_peers import PEERS, best_of
+from _symbolic_report import keep, load_set
 from _symbolic_sealed import sealed
 from _symbolic_sets import dimensionless, strogatz, with_units
 
@@ -89,17 +90,13 @@ def run_peer(peer: str, case: Any, seed: int, budget: float) -> dict[str, Any]:
 
 def budgets() -> dict[str, float]:
     """Return ten times the CPU seconds of each of the 27 formulas, as they have been written down, 60 at least."""
-    file = FILE.with_name("symbolic_feynman27.json")
-    runs = json.loads(file.read_text(encoding="utf-8")).values()
+    runs = load_set("feynman27")["runs"].values()
     return {r["name"]: max(10.0 * r["seconds"], LEAST) for r in runs if r["seed"] == 0}
 
 
-def keep(name: str, r: dict[str, Any]) -> None:
-    """Add a run to the file of its set; several processes may work on several sets."""
-    file = FILE.with_name("symbolic_" + name.removesuffix(", noise 0").replace(", noise ", "_noise_") + ".json")
-    data = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
-    data[f"{r['name']}, {r['seed']}"] = r
-    file.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
+def file_name(name: str, noise: float) -> str:
+    """Return what the file of a set is called."""
+    return f"{name}_noise_{noise:g}" if noise else name
 
 
 def report(name: str, runs: Iterable[dict[str, Any]]) -> str:
@@ -133,11 +130,18 @@ def main() -> None:
     parser.add_argument("--time-limit", type=float, default=None, help="seconds for a formula")
     parser.add_argument("--write", action="store_true", help="add the runs to symbolic_<set>.json")
     parser.add_argument("--peers", nargs="*", default=[], choices=list(PEERS), help="run these on the 27, seed 0")
-    parser.add_argument("--report", action="store_true", help="print what has been written, and run nothing")
+    parser.add_argument(
+        "--report",
+        action="store_true",
+        help="print what has been written, and run nothing; with --write, rewrite RESULTS.md",
+    )
     given = parser.parse_args()
     if given.report:
         for file in sorted(FILE.parent.glob("symbolic_*.json")):
-            print(report(file.stem.removeprefix("symbolic_"), json.loads(file.read_text(encoding="utf-8")).values()))
+            name = file.stem.removeprefix("symbolic_")
+            print(report(name, load_set(name)["runs"].values()))
+        if given.write:
+            write()
         return
     np.seterr(all="ignore")
     for peer in given.peers:
@@ -160,7 +164,7 @@ def main() -> None:
                     print(f"{r['name']:12} {r['status']:12} {r['found']!s:5} {r['error']:.1e} {r['seconds']:6.1f} s  "
                           f"{r['formula'][:100]}", flush=True)  # fmt: skip
                     if given.write:
-                        keep(f"{name}, noise {given.noise:g}", r)
+                        keep(file_name(name, given.noise), r)
         if runs:
             print(report(name, runs), flush=True)
 
