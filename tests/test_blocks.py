@@ -41,14 +41,14 @@ def test_blocks_change_no_bit(kind, dtype, monkeypatch):
     for model in (KAN([2, 3, 2], grid=3, seed=0, dtype=dtype), KAN([2, 2], extrapolate="nan", seed=0, dtype=dtype)):
         want = model(x).tobytes()
         with monkeypatch.context() as patch:
-            patch.setattr(blocks, "_BLOCK_NUMBERS", 14)  # the last block is shorter
+            patch.setattr(blocks, "_BLOCK_SIZE", 14)  # the last block is shorter
             assert blocks.is_long_and_copied(x, 2, model.dtype) or x.dtype == model.dtype == np.float32
             assert model(x).tobytes() == want
             assert model.frozen()(x).tobytes() == want
 
 
 def test_errors_are_those_of_the_whole_array(monkeypatch):
-    monkeypatch.setattr(blocks, "_BLOCK_NUMBERS", 14)
+    monkeypatch.setattr(blocks, "_BLOCK_SIZE", 14)
     model, x = KAN([2, 2], extrapolate="raise", seed=0), samples(50)
     x[:40] = 0
     bad: list[Any] = [
@@ -64,7 +64,7 @@ def test_errors_are_those_of_the_whole_array(monkeypatch):
             with pytest.raises((ValueError, TypeError)) as cut:
                 call(array)
             with monkeypatch.context() as patch:
-                patch.setattr(blocks, "_BLOCK_NUMBERS", 1000)
+                patch.setattr(blocks, "_BLOCK_SIZE", 1000)
                 with pytest.raises(type(cut.value)) as whole:
                     call(array)
             assert str(cut.value) == str(whole.value)
