@@ -43,10 +43,16 @@ class Raised(Exception):
     """What a signal handler raises, say."""
 
 
+#: A trace function can raise between the end of a `with` and the release of its lock, which no signal handler can.
+HOLD_LOCKS = ("numkan._blas", "threadpoolctl")
+
+
 def raising_before(instruction: int, counted: list[int]) -> Any:
     """A trace function that raises before an instruction, as a signal handler could; `counted` counts them."""
 
     def trace(frame: FrameType, event: str, argument: object) -> Any:
+        if frame.f_globals.get("__name__") in HOLD_LOCKS:
+            return None
         frame.f_trace_opcodes = True
         if event == "opcode":
             counted[0] += 1
