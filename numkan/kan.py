@@ -9,6 +9,7 @@ from numkan.base import Function
 from numkan.export import to_c, to_numpy, to_scipy
 from numkan.model.archive import load, save
 from numkan.model.network import Network
+from numkan.model.posterior import predict_std, sample
 from numkan.model.prune import edge_scores, prune
 from numkan.model.score import predict, score
 from numkan.train.fit import fit
@@ -80,7 +81,9 @@ class KAN(Network):
     edge_scores = edge_scores
     fit = fit
     predict = predict
+    predict_std = predict_std
     prune = prune
+    sample = sample
     score = score
     to_c = to_c
     to_numpy = to_numpy
@@ -88,7 +91,7 @@ class KAN(Network):
 
     # --- files ----------------------------------------------------------------------------------------------------
 
-    def save(self, path: str | os.PathLike[str]) -> None:
+    def save(self, path: str | os.PathLike[str], *, posterior: bool = False) -> None:
         """Write the model to one plain ``.npz`` file, exact in every bit and without pickle.
 
         The same model makes the same bytes. The file is written beside its place and then renamed, so that a crash
@@ -98,6 +101,9 @@ class KAN(Network):
         ----------
         path : str or path
             Used as it is; ``.npz`` is the usual ending.
+        posterior : bool
+            Whether to save how sure the fit was, for :meth:`predict_std` and :meth:`sample`: the square of the number
+            of coefficients more numbers. A RuntimeError if the model has no posterior.
 
         Notes
         -----
@@ -117,6 +123,8 @@ class KAN(Network):
             Factors of each edge's base function, of its spline, and of both.
         ``encoding``
             JSON as bytes, if ``numkan fit`` made the model: how columns of a table become the inputs.
+        ``posterior``, ``posterior.root``
+            The posterior, if it is saved.
 
         Outside the domain the spline is, by the layer's policy: under ``continue`` the polynomial of the outermost span
         for 3 % of the domain's length, then a straight line with its value and slope; under ``linear`` such a line from
@@ -135,7 +143,7 @@ class KAN(Network):
         >>> again.params.tobytes() == model.params.tobytes()
         True
         """
-        save(self, path)
+        save(self, path, posterior=posterior)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], *, base_fun: tuple[Function, ...] | None = None) -> Self:

@@ -3,6 +3,7 @@
 A file is a zip of uncompressed ``.npy`` members, so ``numpy.load(path)`` reads it as well: ``config`` (JSON as bytes)
 and, for each layer, ``layer_0.grid``, ``.coef``, ``.scale_base``, ``.scale_sp`` and ``.mask``. A model that was fitted
 to a table has ``encoding`` too (JSON as bytes, ``numkan/cli/encoding.py``), which is stored and not interpreted here.
+A posterior, if asked for, is ``posterior`` (JSON as bytes) and ``posterior.root``.
 Members are sorted and have a fixed date, so the same model makes the same bytes. The reader trusts nothing: it compares
 names, dtypes, shapes and sizes with each other and with the size of the file before it makes any array.
 ``docs/file_format.md`` describes the format for other programs.
@@ -11,6 +12,7 @@ names, dtypes, shapes and sizes with each other and with the size of the file be
 from __future__ import annotations
 
 import json
+import math
 import os
 import zipfile
 from itertools import pairwise
@@ -18,13 +20,14 @@ from typing import IO, Any, TypeVar
 
 import numpy as np
 
-from numkan._check import FloatArray, check_integer
+from numkan._check import FloatArray, check_flag, check_integer, check_number
 from numkan._npz import BROKEN, check_directory, check_path, members_of, read_array, reason, write_members
 from numkan._replace_file import replace_file
 from numkan._shown import shown
 from numkan.base import Function, base_function
 from numkan.layer.layer import KANLayer
 from numkan.model.network import Network
+from numkan.model.posterior import current_posterior, keep_posterior
 
 __all__ = ["load", "save"]
 
@@ -32,6 +35,12 @@ Model = TypeVar("Model", bound=Network)
 
 #: The version of the format, which the reader requires. A change of the format gets the next number.
 FORMAT = 1
+
+#: A posterior's root, noise and loss.
+_Posterior = tuple[FloatArray, float, str]
+
+#: Members that are not of a layer.
+_OPTIONAL = {"config.npy", "encoding.npy", "posterior.npy", "posterior.root.npy"}
 
 _ARRAYS = ("coef", "grid", "mask", "scale_base", "scale_sp")
 _SETTINGS = ("G", "base_fun", "extrapolate", "grid_eps", "k", "n_in", "n_out", "sb_trainable", "sp_trainable")
@@ -42,12 +51,12 @@ _GIVEN = "given"
 #: The largest number of layers, and bytes of the zip's list of members, which is parsed as a whole: 128 for each
 #: member.
 _MAX_LAYERS = 2000
-_MAX_DIRECTORY_BYTES = 128 * (1 + len(_ARRAYS) * _MAX_LAYERS)
+_MAX_DIRECTORY_BYTES = 128 * (len(_OPTIONAL) + len(_ARRAYS) * _MAX_LAYERS)
 
 # --- writing ------------------------------------------------------------------------------------------------------
 
 
-def save(model: Network, path: str | os.PathLike[str]) -> None:
+def save(model: Network, path: str | os.PathLike[str], *, posterior: bool = False) -> None:
     """Write a model to a file, which is complete under its name or not there at all.
 
     Parameters
@@ -55,6 +64,8 @@ def save(model: Network, path: str | os.PathLike[str]) -> None:
     model : Network
     path : str or path
         Taken as it is; ``.npz`` is the usual ending.
+    posterior : bool
+        Whether to write the posterior of its fit too, which may be much larger than the model.
 
     Raises
     ------
@@ -65,11 +76,22 @@ def save(model: Network, path: str | os.PathLike[str]) -> None:
     """
     if model.depth > _MAX_LAYERS:
         raise ValueError(f"A model of {model.depth} layers cannot be saved: a file holds at most {_MAX_LAYERS}.")
-    replace_file(check_path(path), lambda file: _write_members(model, file))
+    members = _members(model)
+    if check_flag("posterior", posterior):
+        members |= _posterior_members(model)
+    replace_file(check_path(path), lambda file: _write_members(members, file))
 
 
-def _write_members(model: Network, file: IO[bytes]) -> None:
-    write_members(file, _members(model))
+def _write_members(members: dict[str, Any], file: IO[bytes]) -> None:
+    write_members(file, members)
+
+
+def _posterior_members(model: Network) -> dict[str, Any]:
+    """Return the arrays of the posterior by name."""
+    found = current_posterior(model)
+    about = {"loss": found.loss, "noise": found.noise if found.noise >= 0.0 else None, "size": len(found.root)}
+    text = json.dumps(about, sort_keys=True, allow_nan=False).encode()
+    return {"posterior": np.frombuffer(text, np.uint8), "posterior.root": found.root.astype("<f8", copy=False)}
 
 
 def _members(model: Network) -> dict[str, Any]:
@@ -121,7 +143,7 @@ def load(path: str | os.PathLike[str], model_class: type[Model], base_fun: tuple
     """
     with open(check_path(path), "rb") as file:
         try:
-            layers, given, encoding = _read_layers(file)
+            layers, given, encoding, posterior = _read_layers(file)
         except BROKEN as error:
             raise ValueError(
                 f"Argument `path` must name a model that numkan saved, not {os.fspath(path)!r}: {reason(error)}"
@@ -140,11 +162,13 @@ def load(path: str | os.PathLike[str], model_class: type[Model], base_fun: tuple
         layer._base = base_function(base_fun)  # type: ignore[arg-type]
     model = model_class._of(layers)
     model._encoding = encoding
+    if posterior is not None:
+        keep_posterior(model, *posterior)
     return model
 
 
-def _read_layers(file: IO[bytes]) -> tuple[list[KANLayer], list[KANLayer], bytes | None]:
-    """Return all layers, those that still need a user's base function, and the encoding or None."""
+def _read_layers(file: IO[bytes]) -> tuple[list[KANLayer], list[KANLayer], bytes | None, _Posterior | None]:
+    """Return all layers, those that still need a user's base function, and the encoding and the posterior or None."""
     check_directory(file, _MAX_DIRECTORY_BYTES)
     with zipfile.ZipFile(file) as archive:
         index = members_of(archive, os.fstat(file.fileno()).st_size)
@@ -157,17 +181,18 @@ def _read_layers(file: IO[bytes]) -> tuple[list[KANLayer], list[KANLayer], bytes
             for place, layer in enumerate(settings)
             for name, shape in _shapes(layer).items()
         }
-        odd = sorted((set(index) - {"config.npy", "encoding.npy"}) ^ set(shapes))
+        odd = sorted((set(index) - _OPTIONAL) ^ set(shapes))
         if odd:
             raise ValueError(f"member {odd[0]} is {'missing' if odd[0] in shapes else 'unknown'}.")
         arrays = {name: read_array(archive, index[name], dtype, shape) for name, shape in shapes.items()}
         encoding = _encoding(archive, index.get("encoding.npy"))
+        posterior = _posterior(archive, index, settings)
     layers, given = [], []
     for place, layer in enumerate(settings):
         layers.append(_layer(layer, dtype, {name: arrays[f"layer_{place}.{name}.npy"] for name in _ARRAYS}))
         if layer["base_fun"] == _GIVEN:
             given.append(layers[-1])
-    return layers, given, encoding
+    return layers, given, encoding, posterior
 
 
 def _encoding(archive: zipfile.ZipFile, info: zipfile.ZipInfo | None) -> bytes | None:
@@ -178,6 +203,28 @@ def _encoding(archive: zipfile.ZipFile, info: zipfile.ZipInfo | None) -> bytes |
     if not isinstance(json.loads(text), dict):
         raise ValueError(f"member {info.filename} is no JSON object.")
     return text
+
+
+def _posterior(
+    archive: zipfile.ZipFile, index: dict[str, zipfile.ZipInfo], settings: list[dict[str, Any]]
+) -> _Posterior | None:
+    """Return the posterior; None if the file has none."""
+    names = {"posterior.npy", "posterior.root.npy"}
+    if not names & set(index):
+        return None
+    if missing := sorted(names - set(index)):
+        raise ValueError(f"member {missing[0]} is missing.")
+    about = json.loads(read_array(archive, index["posterior.npy"], np.dtype(np.uint8), None).tobytes())
+    if not isinstance(about, dict) or sorted(about) != ["loss", "noise", "size"] or not isinstance(about["loss"], str):
+        raise ValueError(f"its posterior is {shown(about)}.")
+    noise = math.nan if about["noise"] is None else check_number("noise", about["noise"], 0.0)
+    size, sizes = check_integer("size", about["size"], 1), [math.prod(_shapes(layer)["coef"]) for layer in settings]
+    if size not in (sum(sizes), sizes[-1]):
+        raise ValueError(f"its posterior is of {size} coefficients, and the model has {sum(sizes)}.")
+    root: FloatArray = read_array(archive, index["posterior.root.npy"], np.dtype(np.float64), (size, size)).copy()
+    if not np.isfinite(root).all():
+        raise ValueError("its posterior is not finite.")
+    return root, noise, about["loss"]
 
 
 def _check_config(config: Any) -> tuple[np.dtype[Any], list[dict[str, Any]]]:

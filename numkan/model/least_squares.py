@@ -37,7 +37,7 @@ from numkan.model.normal_kernels import (
 from numkan.spline.local import LocalFunctions, add_curves, local_functions
 from numkan.spline.spline_basis import SplineBasis
 
-__all__ = ["LeastSquares", "Quadratic", "SplineLayer", "activations", "spline_layer"]
+__all__ = ["LeastSquares", "Quadratic", "SplineLayer", "activations", "output_jacobian", "spline_layer"]
 
 #: Samples that go through the network at a time, and rows of the Jacobian that are added at a time.
 _SAMPLES, _ROWS = 8192, 512
@@ -141,6 +141,21 @@ def _forward(
 def activations(layers: Sequence[SplineLayer], coefs: Sequence[FloatArray], x: FloatArray) -> list[FloatArray]:
     """Return x (n, n_in), the inputs of every further layer, and the outputs."""
     return _forward(layers, coefs, x, _Basis.of(layers[0], x), sloped=False).activations
+
+
+def output_jacobian(layers: Sequence[SplineLayer], coefs: Sequence[FloatArray], x: FloatArray) -> FloatArray:
+    """Return the derivatives of the outputs at x (n, n_in) by all coefficients, (n, n_out, n_params)."""
+    done = _forward(layers, coefs, x, _Basis.of(layers[0], x), sloped=True)
+    n, n_out = done.activations[-1].shape
+    deltas = _deltas(done, np.broadcast_to(np.eye(n_out), (n, n_out, n_out)).copy())
+    parts = []
+    for layer, basis, delta in zip(layers, done.bases, deltas, strict=True):
+        first, values, _ = basis.functions
+        dense = np.zeros((n, *layer.shape[:2]))
+        np.put_along_axis(dense, first[:, :, None] + np.arange(layer.k + 1), values, axis=2)
+        by_edge = dense[:, None, :, :, None] * (delta.transpose(0, 2, 1)[:, :, None] * layer.live)[:, :, :, None]
+        parts.append(by_edge.reshape(n, n_out, -1))
+    return np.concatenate(parts, axis=2)
 
 
 class LeastSquares:

@@ -33,15 +33,18 @@ from numkan.spline.policies import EXTRAPOLATIONS
 
 __all__ = ["Stack", "per_layer"]
 
+#: What a model has beside its layers, and copies have too.
+_BESIDE = ("drawn", "encoding", "posterior")
+
 
 class Stack(KnownAttributes):
     """Layers whose parameters are one vector. :class:`numkan.model.Network` makes a function of them."""
 
     #: Digest of the parameters and grids that the constructor drew; None where it is not known.
     _drawn: bytes | None = None
-
     #: JSON that describes how columns of a table became the inputs, or None; it is saved with the model.
     _encoding: bytes | None = None
+    _posterior: Any = None  #: of :mod:`numkan.model.posterior`, which never changes, or None
 
     def __init__(
         self,
@@ -114,15 +117,12 @@ class Stack(KnownAttributes):
         become read-only.
         """
         fresh = other.copy()
-        kept = ("_layers", "_drawn", "_encoding")
-        mine = {name: value for name, value in vars(fresh).items() if name not in kept}
+        mine = {name: value for name, value in vars(fresh).items() if name[1:] not in ("layers", *_BESIDE)}
         shown = [view for layer in self._layers for view in layer._shown]
+        pairs = zip(self._layers, fresh._layers, strict=True)
         at_once(
             [
-                *(
-                    partial(vars(layer).update, vars(new))
-                    for layer, new in zip(self._layers, fresh._layers, strict=True)
-                ),
+                *(partial(vars(layer).update, vars(new)) for layer, new in pairs),
                 partial(vars(self).update, mine),
                 *(partial(view.setflags, write=False) for view in shown),
             ]
@@ -167,19 +167,19 @@ class Stack(KnownAttributes):
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         twin = self._with_layers([copy.deepcopy(layer, memo) for layer in self.act_fun])
-        twin._drawn = self._drawn
+        twin._drawn, twin._posterior = self._drawn, self._posterior
         return twin
 
     def __copy__(self) -> Self:
         return self.copy()  # a copy that shares the vector but not its views would be neither
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"layers": list(self._layers), "drawn": self._drawn, "encoding": self._encoding}
+        return {"layers": list(self._layers), **{name: getattr(self, f"_{name}") for name in _BESIDE}}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self._take(state["layers"])
-        self._drawn = state["drawn"]
-        self._encoding = state.get("encoding")  # pickles of older versions have none
+        for name in _BESIDE:
+            setattr(self, f"_{name}", state.get(name))  # pickles of older versions do not have all
 
     def _digest(self) -> bytes:
         """Return a digest of all parameters and grids, byte for byte."""

@@ -17,6 +17,7 @@ from numkan.train.least_squares import LeastSquaresOptions, LeastSquaresStages
 from numkan.train.objective import local_loss, sample_loss, where_not_finite
 from numkan.train.order import ROUNDING, falls_too_little, neighbours_agree
 from numkan.train.point import underflow
+from numkan.train.posterior import leave_posterior
 from numkan.train.reached import Reached
 from numkan.train.robust import heavy_tails, tuned
 from numkan.train.run import climb, conclude, run_stage
@@ -299,6 +300,8 @@ class Climbs:
         elif session.samples.goal.loss is LOSSES["mse"] and session.best is not None:
             data = self._stages.data
             message += heavy_tails(reached.splines.activations(data.x)[-1] - data.y, data.root_weight)
+        if session.best is not None and status not in (FitStatus.NONFINITE, FitStatus.RANGE):
+            message += leave_posterior(session, self._stages)
         result, width = session.result(status, message), self._stages.units.width
         return replace(
             result,

@@ -60,7 +60,7 @@ from numkan._check import FloatArray
 from numkan.model.least_squares import LeastSquares, SplineLayer
 from numkan.train.roughness import Roughness, orders
 
-__all__ = ["UNTIED", "Evidence", "Prior", "Smoothness"]
+__all__ = ["LEAST_SHARE", "UNTIED", "Evidence", "Prior", "Smoothness"]
 
 #: One update changes no weight by a larger factor.
 _FASTEST = 1e3
@@ -72,7 +72,7 @@ _MAX_RATIO = 1e9
 _LEAST = 1e-60
 
 #: The degrees of freedom that estimate the noise are at least this share of the targets.
-_LEFT = 0.02
+LEAST_SHARE = 0.02
 
 #: With hidden layers, curves are chosen by the data beyond what is linear near the minimum. That costs as much as this
 #: share of the degrees of freedom more; where the mean residual is below this, of the deviation, nothing that matters.
@@ -216,6 +216,13 @@ class Smoothness:
             at += n_in * n_basis * n_out
         return out
 
+    def root_of_inverse(self, problem: LeastSquares, c: FloatArray, ridge: FloatArray) -> FloatArray:
+        """Return X with (J^T J + R + ridge)^-1 = X^T X at c, of the last coefficients: as many as the ridge has."""
+        whole = problem.data_equations(c)[2].copy()
+        self.add(c, np.zeros(c.size), whole)
+        self._pin(whole)
+        return _half_inverse(whole[-ridge.size :, -ridge.size :] + np.diag(ridge))
+
     def update_weights(self, problem: LeastSquares, c: FloatArray, least_noise: float = 0.0) -> Evidence:
         """Update the weights once, by the data of a problem at the point c, whose noise is `least_noise` or more."""
         value, gradient, data = problem.data_equations(c)
@@ -228,13 +235,13 @@ class Smoothness:
         pulled = sum(float((w * e).sum()) for w, e in zip(self._weights, explained, strict=True))
         freedom = max(len(data) - len(pins) - pulled, 0.0)  # tr H^-1 (H - R)
         scatter = problem.scatter(c)
-        left = max(n - self._price(scatter / n) * freedom, _LEFT * n)
+        left = max(n - self._price(scatter / n) * freedom, LEAST_SHARE * n)
         variance = 1.0 if math.isnan(scatter) else max(scatter / left, least_noise**2, _TINY)
         log = self._log_evidence(value + self.value(c), variance, half, pins)
         to_fall = float(np.square(half @ gradient).sum()) / variance
         self._follow(variance, data, explained, self._split(c), n)
         if self._prior.tie:  # few samples, of whose error the price would tell too much
-            left = max(n - freedom, _LEFT * n)
+            left = max(n - freedom, LEAST_SHARE * n)
         score = math.sqrt(n * (value if math.isnan(scatter) else scatter)) / left
         return Evidence(math.sqrt(variance), freedom, score, log, to_fall)
 

@@ -57,6 +57,8 @@ _REACHING, _REACHING_SHARE = 3, 2.0 / 3.0
 #: Least value for the residuals of a model whose training continues, because of rounding.
 _LEAST_NOISE = 1e-15
 
+#: How a stage that was not stopped has ended.
+_WHOLE = ("all steps taken", "converged")
 
 #: A finer grid must lower the score by this share, or the ladder ends.
 _LEAST_STAGE_GAIN = 0.1
@@ -184,6 +186,14 @@ class LeastSquaresStages:
             penalty.relax(self._splines.vector, max(reached.noises[0], _LEAST_NOISE))
         return penalty
 
+    def last_penalty(self, splines: Splines) -> Smoothness:
+        """Return the penalty that the fit has ended with, on splines like those of the last stage."""
+        reached = self.reached.copy()
+        if self._session.stages[-1].ended in _WHOLE:
+            reached.noises.pop()  # the measures were chosen before that stage
+        weights = self._first_weights(splines, splines) if reached.weights is None else reached.weights
+        return Smoothness(splines.layers, weights, smooth=reached.is_falling)
+
     def _begin_steps(self, z: FloatArray) -> None:
         self._begin_at(z, self.damping)
         self._session.evaluations += 1
@@ -235,7 +245,7 @@ class LeastSquaresStages:
                 place.update = updates
         self._take_steps(grid, steps - place.taken)
         self.reached.noises.append(self.reached.evidence.noise)
-        return "all steps taken" if place.taken >= steps else "converged"
+        return _WHOLE[place.taken < steps]
 
     def _update_weights(self) -> bool:
         """Update the weights of the penalties; return whether that has changed little."""

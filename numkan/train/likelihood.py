@@ -25,7 +25,7 @@ from numkan._check import FloatArray
 from numkan.optimize import LevenbergMarquardt, Nielsen
 from numkan.train.climbs import Climbs
 from numkan.train.data import Data
-from numkan.train.evidence import Evidence, Smoothness
+from numkan.train.evidence import Evidence, Prior, Smoothness
 from numkan.train.history import FitResult, FitStatus
 from numkan.train.least_squares import LeastSquaresOptions, LeastSquaresStages
 from numkan.train.prior import first_weights, prior_of
@@ -100,6 +100,14 @@ class LikelihoodStages(LeastSquaresStages):
         if self.reached.weights is None and not self._options.redraw and fixed is None:
             penalty.relax(splines.vector, 1.0)
         return penalty
+
+    def last_penalty(self, splines: Splines) -> Smoothness:
+        """Return the penalty that the fit has ended with, on splines like those of the last stage."""
+        weights = self.reached.weights
+        if weights is None:
+            weights = first_weights(splines, self.data)
+        prior = Prior(is_shared=self._session.samples.goal.loss.takes_labels)
+        return Smoothness(splines.layers, weights, prior=prior)
 
     def train(self, grid: int) -> str:
         """Alternate steps and updates of the weights until these have settled; return why the stage ended."""

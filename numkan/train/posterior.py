@@ -1,0 +1,91 @@
+"""The posterior that a fit by Levenberg-Marquardt leaves on the model; see :mod:`numkan.model.posterior`."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from numkan._check import FloatArray
+from numkan.model.least_squares import LeastSquares
+from numkan.model.network import Network
+from numkan.model.posterior import CONVENTIONS, keep_posterior
+from numkan.train.commit import scratch_copy
+from numkan.train.evidence import LEAST_SHARE
+from numkan.train.least_squares import LeastSquaresStages
+from numkan.train.session import Session
+from numkan.train.splines import Splines
+
+__all__ = ["MOST", "leave_posterior"]
+
+#: The posterior is of at most so many coefficients: its root takes 18 MB then.
+MOST = 1500
+
+
+def leave_posterior(session: Session, stages: LeastSquaresStages) -> str:
+    """Give the caller's model the posterior of a fit that has ended; return a sentence if it is not that of all layers.
+
+    It is that of the model as it is, in its dtype and on its last grids, with the weights of the last stage.
+    """
+    model, units = session.model, stages.units
+    model._posterior = None
+    splines = Splines.of(_going_on(model)).holding(session.held_edges)
+    splines = splines.scaled(1.0 / units.width, -units.centre / units.width)
+    c, last = splines.vector, splines.coefs[-1].size
+    size = c.size if c.size <= MOST else last
+    if size > MOST:
+        return f" There is no posterior: the last layer has {last} coefficients, more than {MOST}."
+    problem = stages.data.problem(splines.layers)
+    ridge = _ridge(splines, problem, stages.reached.evidence.noise)[-size:]
+    root = stages.last_penalty(splines).root_of_inverse(problem, c, ridge)
+    noise, loss = _noise(stages, problem, c, root), session.samples.goal.loss
+    if not (np.isfinite(root).all() and math.isfinite(noise)):
+        return " There is no posterior: its numbers are not finite."
+    live = [np.broadcast_to(a.live[:, None], a.shape).reshape(-1) for a in splines.layers]
+    root *= noise * np.concatenate(live)[-size:]
+    root[:, -last:] *= units.width
+    has_noise = not loss.is_likelihood and loss.rescaled(1.0) is not None
+    keep_posterior(model, root, noise * units.width if has_noise else math.nan, loss.name)
+    if size == c.size:
+        return ""
+    return f" The posterior is that of the last layer alone, because there are more than {MOST} coefficients."
+
+
+def _going_on(model: Network) -> Network:
+    """Return a copy with the curves that deviations are computed with, outside the grids."""
+    work = scratch_copy(model)
+    for layer in work.act_fun:
+        if layer.extrapolate in CONVENTIONS:
+            layer.extrapolate = "continue"
+    return work
+
+
+def _ridge(splines: Splines, problem: LeastSquares, noise: float) -> FloatArray:
+    """Return a weight for every coefficient that keeps its deviation below the range of the node that it leads to.
+
+    Where a later curve is flat, an edge before it can be anything as far as data and penalties say. But linearised the
+    network is for small changes only, and beyond the range of the next grid no change has a meaning. One layer is
+    linear: it needs none.
+    """
+    if len(splines.layers) == 1:
+        return np.zeros(splines.vector.size)
+    outputs = splines.activations(problem.x)[-1]
+    ranges = [np.subtract(*layer.basis.domain[::-1]) for layer in splines.layers[1:]] + [np.ptp(outputs, axis=0)]
+    square = noise**2 if math.isfinite(noise) else problem.data_equations(splines.vector)[0] / problem.y.size
+    weights = [square / np.square(np.where(range_ > 0.0, range_, 1.0)) for range_ in ranges]
+    return np.concatenate(
+        [
+            np.broadcast_to(weight, layer.shape).reshape(-1)
+            for weight, layer in zip(weights, splines.layers, strict=True)
+        ]
+    )
+
+
+def _noise(stages: LeastSquaresStages, problem: LeastSquares, c: FloatArray, root: FloatArray) -> float:
+    """Return the noise that evidence found, in the units of training; without evidence, that of the residuals."""
+    noise, size = stages.reached.evidence.noise, len(root)
+    scatter = problem.scatter(c)
+    if math.isfinite(noise) or math.isnan(scatter):
+        return noise if math.isfinite(noise) else 1.0
+    freedom = float(np.vdot(root @ problem.data_equations(c)[2][-size:, -size:], root))
+    return math.sqrt(scatter / max(problem.y.size - freedom, LEAST_SHARE * problem.y.size))
