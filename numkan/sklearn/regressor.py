@@ -7,8 +7,10 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import RegressorMixin
-from sklearn.utils.validation import check_array
+from sklearn.utils.validation import check_array, check_is_fitted
 
+from numkan._check import check_flag, check_number
+from numkan.sklearn.certainty import Mixture
 from numkan.sklearn.estimator import KANEstimator
 from numkan.sklearn.rows import Rows
 from numkan.sklearn.tasks import Numbers, Task
@@ -125,8 +127,68 @@ class KANRegressor(RegressorMixin, KANEstimator):  # type: ignore[misc]  # sciki
         goal = (rows.y - self.target_mean_) / self.target_scale_
         return Numbers(self._inputs(rows.x), np.ascontiguousarray(goal), rows.weight, goal.shape[1])
 
-    def predict(self, X: Any) -> Floats:
-        """Return the predictions (n,), or (n, n_outputs) where `y` had two dimensions."""
-        answer = self._answer(X)
-        predicted = self.target_mean_ + self.target_scale_ * answer
-        return predicted[:, 0] if self._is_single else predicted
+    def predict(self, X: Any, return_std: bool = False) -> Any:
+        """Return the predictions (n,), or (n, n_outputs) where `y` had two dimensions.
+
+        Parameters
+        ----------
+        X : data frame or array_like, shape (n, n_features)
+        return_std : bool
+            Whether to return the standard deviations of observations there too, as (predictions, deviations): those of
+            the noise, of each network's posterior, and between the networks.
+
+        Raises
+        ------
+        RuntimeError
+            If `return_std`, and a network is too large to have a posterior.
+        """
+        if not check_flag("return_std", return_std):
+            return self._shaped(self.target_mean_ + self.target_scale_ * self._answer(X))
+        predicted, mixture = self.predict(X), self._mixture(X)
+        return predicted, self._shaped(self.target_scale_ * mixture.deviation)
+
+    def predict_interval(self, X: Any, level: float = 0.9) -> tuple[Floats, Floats]:
+        """Return the lower and upper ends of intervals that hold an observation with a probability of `level`.
+
+        Below and above them the probability is the same. Noise is taken for normal, and as large everywhere.
+
+        Parameters
+        ----------
+        X : data frame or array_like, shape (n, n_features)
+        level : float in (0, 1)
+
+        Returns
+        -------
+        lower, upper : ndarray, of the shape of the predictions
+
+        Raises
+        ------
+        RuntimeError
+            If a network is too large to have a posterior.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from numkan.sklearn import KANRegressor
+        >>> rng = np.random.default_rng(0)
+        >>> x = rng.uniform(-1, 1, (200, 1))
+        >>> y = np.exp(x[:, 0]) + 0.1 * rng.standard_normal(200)
+        >>> lower, upper = KANRegressor(hidden=()).fit(x, y).predict_interval(x, level=0.9)
+        >>> bool(0.85 < np.mean((lower < y) & (y < upper)) < 0.95)
+        True
+        """
+        level = check_number("level", level, 0.0, 1.0, exclusive=True)
+        if level == 1.0:
+            raise ValueError("Argument `level` must be less than 1, not 1: no finite interval is certain.")
+        mixture = self._mixture(X)
+        ends = (mixture.quantile(0.5 - 0.5 * level), mixture.quantile(0.5 + 0.5 * level))
+        lower, upper = (self._shaped(self.target_mean_ + self.target_scale_ * end) for end in ends)
+        return lower, upper
+
+    def _mixture(self, X: Any) -> Mixture:
+        check_is_fitted(self)
+        return Mixture.of(self.weights_, self.models_, self._encoded(X))
+
+    def _shaped(self, values: Floats) -> Floats:
+        """Return values (n, n_outputs) in the shape of the targets."""
+        return values[:, 0] if self._is_single else values
