@@ -60,7 +60,7 @@ from numkan._check import FloatArray
 from numkan.model.least_squares import LeastSquares, SplineLayer
 from numkan.train.roughness import Roughness, orders
 
-__all__ = ["LEAST_SHARE", "UNTIED", "Evidence", "Prior", "Smoothness"]
+__all__ = ["UNTIED", "Evidence", "Prior", "Smoothness", "free_targets"]
 
 #: One update changes no weight by a larger factor.
 _FASTEST = 1e3
@@ -72,7 +72,7 @@ _MAX_RATIO = 1e9
 _LEAST = 1e-60
 
 #: The degrees of freedom that estimate the noise are at least this share of the targets.
-LEAST_SHARE = 0.02
+_LEFT = 0.02
 
 #: With hidden layers, curves are chosen by the data beyond what is linear near the minimum. That costs as much as this
 #: share of the degrees of freedom more; where the mean residual is below this, of the deviation, nothing that matters.
@@ -235,19 +235,15 @@ class Smoothness:
         pulled = sum(float((w * e).sum()) for w, e in zip(self._weights, explained, strict=True))
         freedom = max(len(data) - len(pins) - pulled, 0.0)  # tr H^-1 (H - R)
         scatter = problem.scatter(c)
-        left = max(n - self._price(scatter / n) * freedom, LEAST_SHARE * n)
+        left = free_targets(len(self._layers), n, scatter, freedom)
         variance = 1.0 if math.isnan(scatter) else max(scatter / left, least_noise**2, _TINY)
         log = self._log_evidence(value + self.value(c), variance, half, pins)
         to_fall = float(np.square(half @ gradient).sum()) / variance
         self._follow(variance, data, explained, self._split(c), n)
         if self._prior.tie:  # few samples, of whose error the price would tell too much
-            left = max(n - freedom, LEAST_SHARE * n)
+            left = max(n - freedom, _LEFT * n)
         score = math.sqrt(n * (value if math.isnan(scatter) else scatter)) / left
         return Evidence(math.sqrt(variance), freedom, score, log, to_fall)
-
-    def _price(self, square: float) -> float:
-        """Return how many targets a degree of freedom takes up: more where hidden layers have followed noise."""
-        return _HIDDEN_PRICE if len(self._layers) > 1 and square > _POOR**2 else 1.0
 
     def _log_evidence(self, fun: float, variance: float, half: FloatArray, pins: list[float]) -> float:
         """Return the logarithm of the evidence by Laplace's method, but for a constant of the data.
@@ -298,6 +294,12 @@ class Smoothness:
         common = count / np.maximum(size, _TINY)
         new = (known + prior.tie) / (squares + prior.tie / (common * unit))
         return np.broadcast_to(new, shape).copy()
+
+
+def free_targets(n_layers: int, n: int, scatter: float, freedom: float) -> float:
+    """Return how many targets are left to estimate the noise by: fewer where hidden layers have followed noise."""
+    price = _HIDDEN_PRICE if n_layers > 1 and scatter / n > _POOR**2 else 1.0
+    return max(n - price * freedom, _LEFT * n)
 
 
 def _edges(matrix: FloatArray, at: int, shape: tuple[int, ...]) -> FloatArray:

@@ -11,7 +11,7 @@ from numkan.model.least_squares import LeastSquares
 from numkan.model.network import Network
 from numkan.model.posterior import CONVENTIONS, keep_posterior
 from numkan.train.commit import scratch_copy
-from numkan.train.evidence import LEAST_SHARE
+from numkan.train.evidence import free_targets
 from numkan.train.least_squares import LeastSquaresStages
 from numkan.train.session import Session
 from numkan.train.splines import Splines
@@ -36,7 +36,7 @@ def leave_posterior(session: Session, stages: LeastSquaresStages) -> str:
     if size > MOST:
         return f" There is no posterior: the last layer has {last} coefficients, more than {MOST}."
     problem = stages.data.problem(splines.layers)
-    ridge = _ridge(splines, problem, stages.reached.evidence.noise)[-size:]
+    ridge = _ridge(splines, problem)[-size:]
     root = stages.last_penalty(splines).root_of_inverse(problem, c, ridge)
     noise, loss = _noise(stages, problem, c, root), session.samples.goal.loss
     if not (np.isfinite(root).all() and math.isfinite(noise)):
@@ -60,8 +60,8 @@ def _going_on(model: Network) -> Network:
     return work
 
 
-def _ridge(splines: Splines, problem: LeastSquares, noise: float) -> FloatArray:
-    """Return a weight for every coefficient that keeps its deviation below the range of the node that it leads to.
+def _ridge(splines: Splines, problem: LeastSquares) -> FloatArray:
+    """Return a weight for every coefficient that keeps its deviation to about the range of the node that it leads to.
 
     Where a later curve is flat, an edge before it can be anything as far as data and penalties say. But linearised the
     network is for small changes only, and beyond the range of the next grid no change has a meaning. One layer is
@@ -71,21 +71,24 @@ def _ridge(splines: Splines, problem: LeastSquares, noise: float) -> FloatArray:
         return np.zeros(splines.vector.size)
     outputs = splines.activations(problem.x)[-1]
     ranges = [np.subtract(*layer.basis.domain[::-1]) for layer in splines.layers[1:]] + [np.ptp(outputs, axis=0)]
-    square = noise**2 if math.isfinite(noise) else problem.data_equations(splines.vector)[0] / problem.y.size
+    scatter = problem.scatter(splines.vector)
+    square = 1.0 if math.isnan(scatter) else scatter / problem.y.size  # about the variance of the noise
     weights = [square / np.square(np.where(range_ > 0.0, range_, 1.0)) for range_ in ranges]
-    return np.concatenate(
-        [
-            np.broadcast_to(weight, layer.shape).reshape(-1)
-            for weight, layer in zip(weights, splines.layers, strict=True)
-        ]
-    )
+    pairs = zip(weights, splines.layers, strict=True)
+    return np.concatenate([np.broadcast_to(weight, layer.shape).reshape(-1) for weight, layer in pairs])
 
 
 def _noise(stages: LeastSquaresStages, problem: LeastSquares, c: FloatArray, root: FloatArray) -> float:
-    """Return the noise that evidence found, in the units of training; without evidence, that of the residuals."""
-    noise, size = stages.reached.evidence.noise, len(root)
-    scatter = problem.scatter(c)
-    if math.isfinite(noise) or math.isnan(scatter):
-        return noise if math.isfinite(noise) else 1.0
-    freedom = float(np.vdot(root @ problem.data_equations(c)[2][-size:, -size:], root))
-    return math.sqrt(scatter / max(problem.y.size - freedom, LEAST_SHARE * problem.y.size))
+    """Return the noise at the end of the fit, in the units of training; 1 where the loss is a likelihood.
+
+    The evidence has been updated some steps before, when residuals were larger. If only a part of the coefficients has
+    a posterior, it is all that there is.
+    """
+    reached, n, scatter = stages.reached, problem.y.size, problem.scatter(c)
+    if math.isnan(scatter):
+        return 1.0
+    if len(root) < c.size and math.isfinite(reached.evidence.noise):
+        return reached.evidence.noise
+    freedom = float(np.vdot(root @ problem.data_equations(c)[2][-len(root) :, -len(root) :], root))
+    left = free_targets(len(problem.layers), n, scatter, freedom)
+    return max(math.sqrt(scatter / left), reached.least_noise)
