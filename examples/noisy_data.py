@@ -32,7 +32,9 @@ def draw(model, x, y, figure):
     near = abs(x[:, 1]) < 0.2
     right.plot(x[near, 0], y[near], ".", color="0.6", label="samples with $|x_2| < 0.2$")
     right.plot(line[:, 0], f(line), color="0.2", linewidth=3, alpha=0.4, label="truth, $x_2 = 0$")
-    right.plot(line[:, 0], model(line)[:, 0], color="#0072B2", label="found, $x_2 = x_3 = 0$")
+    found, sure = model(line)[:, 0], 2 * model.predict_std(line)[:, 0]
+    right.plot(line[:, 0], found, color="#0072B2", label="found, $x_2 = x_3 = 0$")
+    right.fill_between(line[:, 0], found - sure, found + sure, color="#0072B2", alpha=0.25, label="two deviations")
     right.set_xlabel("$x_1$")
     right.legend(frameon=False)
     fig.savefig(figure, dpi=120)
@@ -58,6 +60,10 @@ def main(figure=None):
     error = np.sqrt(np.mean((model(fresh)[:, 0] - f(fresh)) ** 2))
     print(f"RMSE against the truth, on new points: {error:.3f}")
 
+    # How sure the fit is of itself: of ten truths, nine should lie within 1.64 deviations.
+    share = np.mean(abs(model(fresh)[:, 0] - f(fresh)) < 1.64 * model.predict_std(fresh)[:, 0])
+    print(f"within the band for 90 %: {share:.0%} of the truth")
+
     # The score of an edge is how much the output moves with it.
     scores = model.edge_scores(x)[0].max(axis=1)
     scores = scores / scores.max()
@@ -68,6 +74,7 @@ def main(figure=None):
         draw(model, x, y, figure)
     assert error < 0.6 * NOISE, error
     assert abs(result.noise - NOISE) < 0.02, result.noise
+    assert share > 0.75, share
     assert scores[2] < 0.02 < scores[:2].min(), scores
 
 
