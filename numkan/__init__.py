@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from numkan._threads import get_threads as get_threads
     from numkan._threads import set_threads as set_threads
+    from numkan.additive import Effect as Effect
+    from numkan.additive import effects as effects
     from numkan.base import silu as silu
     from numkan.kan import KAN as KAN
     from numkan.layer import KANLayer as KANLayer
@@ -17,17 +19,21 @@ if TYPE_CHECKING:
     from numkan.search import search as search
     from numkan.spline import SplineBasis as SplineBasis
 
-__all__ = ["KAN", "Huber", "KANLayer", "SplineBasis", "get_threads", "search", "set_threads", "silu"]
+__all__ = [
+    "KAN", "Effect", "Huber", "KANLayer", "SplineBasis", "effects", "get_threads", "search", "set_threads", "silu",
+]  # fmt: skip
 
 __version__ = "0.1.0"
 
 #: The modules of the public names. They are imported at the first use of any name, because ``numkan --help`` needs
 #: none.
 _HOMES = {
+    "Effect": "numkan.additive",
     "Huber": "numkan.model.losses",
     "KAN": "numkan.kan",
     "KANLayer": "numkan.layer",
     "SplineBasis": "numkan.spline",
+    "effects": "numkan.additive",
     "get_threads": "numkan._threads",
     "search": "numkan.search",
     "set_threads": "numkan._threads",

@@ -23,6 +23,7 @@ TIERS = {
     "optimize": 3,
     "train": 4,
     "__main__": 10,
+    "additive": 5,
     "conformance": 5,
     "export": 5,
     "interop": 5,

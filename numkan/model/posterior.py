@@ -35,7 +35,7 @@ from numkan.model.least_squares import SplineLayer, output_jacobian, spline_laye
 from numkan.model.network import Network
 from numkan.spline.spline_basis import SplineBasis
 
-__all__ = ["CONVENTIONS", "Posterior", "current_posterior", "keep_posterior", "predict_std", "sample"]
+__all__ = ["CONVENTIONS", "Posterior", "contrast_std", "current_posterior", "keep_posterior", "predict_std", "sample"]
 
 #: Numbers of a Jacobian that are held at a time.
 _BLOCK = 1 << 20
@@ -165,6 +165,17 @@ def sample(self: Network, x: Any, n_draws: int = 100, seed: int | np.random.Gene
         mean = np.asarray(self._predict(samples), np.float64)
         for rows, jac in _jacobians(self, samples, size):
             out[:, rows] = mean[rows] + np.moveaxis(jac @ moves.T, 2, 0)
+    return out
+
+
+def contrast_std(model: Network, x: FloatArray, about: FloatArray) -> FloatArray:
+    """Return the deviations (n, n_out) of outputs at samples x less their mean at other ones."""
+    posterior, out = current_posterior(model), np.empty((len(x), model.n_out), model.dtype)
+    size = len(posterior.root)
+    with one_blas_thread(), np.errstate(all="ignore"):
+        mean = sum(jac.sum(axis=0) for _, jac in _jacobians(model, about, size)) / len(about)
+        for rows, jac in _jacobians(model, x, size):
+            out[rows] = np.linalg.norm((jac - mean) @ posterior.root.T, axis=2)
     return out
 
 
