@@ -108,9 +108,10 @@ def test_boxes_lie_inside_the_picture_and_do_not_overlap(ax, width):
     model = KAN(width)
     plot_network(model, ax=ax)
     (left, right), (bottom, top) = ax.get_xlim(), ax.get_ylim()
-    boxes = {(*patch.get_xy(), patch.get_width(), patch.get_height()) for patch in ax.patches}
-    assert len(boxes) == sum(layer.n_in * layer.n_out for layer in model.act_fun)
-    x, y, w, h = np.array(sorted(boxes)).T
+    frames = [each for each in ax.collections if str(each.get_gid()).startswith("boxes-")]
+    corners = np.array([path.vertices[:4] for each in frames for path in each.get_paths()])
+    assert len(corners) == sum(layer.n_in * layer.n_out for layer in model.act_fun)
+    (x, y), (w, h) = corners[:, 0].T, (corners[:, 2] - corners[:, 0]).T
     assert left <= x.min() < (x + w).max() <= right
     assert bottom <= y.min() < (y + h).max() <= top
     apart = (
