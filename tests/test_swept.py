@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -127,6 +129,33 @@ def test_coefficients_that_no_point_depends_on_are_no_variables() -> None:
     coefs, _ = problem.split(z)
     untouched = (coefs[0] == 0).all(axis=2)
     assert 0 < untouched.sum() < untouched.size
+
+
+def test_matrices_are_as_large_as_what_points_depend_on() -> None:
+    problem, z = problem_of([8, 2, 1], 1, n=2, G=200)
+    assert 4 * z.size < problem.n_coefs
+    tracemalloc.start()
+    try:
+        problem.normal_equations(z)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 8 * problem.n_coefs**2 / 3
+
+
+def test_equal_coefficients_are_added_up_where_no_point_depends_on_some() -> None:
+    whole, _ = problem_of([2, 2, 1], 2, n=2, G=12)
+    same = np.arange(whole.n_coefs)
+    doubles = np.arange(12 * 2, 17 * 2)  # of the first input, periodic with 12 intervals
+    same[doubles] -= 12 * 2
+    folded = ResidualSquares(whole.layers, whole.terms, 1, same)
+    shape = folded.vector([np.zeros(s.shape) for s in folded.layers], np.zeros(1)).shape
+    z = 0.03 * np.random.default_rng(3).normal(size=shape)
+    _, gradient, normal = folded.normal_equations(z)
+    r, jac = residuals(folded, z), differences(folded, z)
+    assert z.size < whole.n_coefs + 1 - doubles.size
+    np.testing.assert_allclose(gradient, jac.T @ r, rtol=0, atol=1e-6 * np.abs(gradient).max())
+    np.testing.assert_allclose(normal, jac.T @ jac, rtol=0, atol=1e-6 * np.abs(normal).max())
 
 
 def test_some_terms_alone_add_up_to_all() -> None:

@@ -160,20 +160,24 @@ class ResidualSquares:
         self._offsets = np.array(offsets)
         self._size = at + n_unknowns
         self._fold(same)
-        self._dense = bool(self._offsets[-1] ** 2 * _DENSE_GAIN > self._size**2)
+        self._dense = bool(self._offsets[-1] ** 2 * _DENSE_GAIN > self._n_columns**2)
         self._kept: tuple[FloatArray, list[tuple[list[_Layer], Jets]]] | None = None
 
     def _fold(self, same: NDArray[np.int64] | None) -> None:
         own = np.arange(self._size)
         origin = own if same is None else np.concatenate([same, own[self.n_coefs :]])
-        counts = np.zeros(self._size, bool)
-        counts[origin[self._touched()]] = True
-        self._doubles = np.flatnonzero(origin != own)
-        self._originals = origin[self._doubles]
+        touched, counts = self._touched(), np.zeros(self._size, bool)
+        counts[origin[touched]] = True
         self._keep = np.flatnonzero((origin == own) & counts)
         place = np.full(self._size, len(self._keep))
         place[self._keep] = np.arange(len(self._keep))
         self._place = place[origin]
+        # matrices are formed without variables that no point depends on: of inputs with far fewer knots than others
+        present = touched | counts
+        self._column, self._n_columns = np.cumsum(present) - 1, int(present.sum())
+        doubles = np.flatnonzero(touched & (origin != own))
+        self._doubles, self._originals = self._column[doubles], self._column[origin[doubles]]
+        self._kept_columns = self._column[self._keep]
 
     def _touched(self) -> NDArray[np.bool_]:
         """Return which variables any point depends on: of the first layer, functions whose support holds a point."""
@@ -232,7 +236,8 @@ class ResidualSquares:
         self, z: FloatArray, chosen: Sequence[int] | None = None
     ) -> tuple[float, FloatArray, FloatArray]:
         """Return f, J^T r and J^T J, of all terms or the chosen ones."""
-        gradient, normal = np.zeros(self._size + STRIDE), np.zeros((self._size + STRIDE,) * 2)
+        size = self._n_columns
+        gradient, normal = np.zeros(size + STRIDE), np.zeros((size + STRIDE,) * 2)
         squares, unknowns = 0.0, self.split(z)[1]
         with np.errstate(all="ignore"):
             for number, (passed, jets) in enumerate(self._passes(z)):
@@ -243,7 +248,7 @@ class ResidualSquares:
                         swept = self._swept(passed, partials, self.terms[number].pairs)
                         self._add(passed, swept, linear, q, gradient, normal)
         mirror(normal)
-        return squares, *self._folded(gradient[: self._size], normal[: self._size, : self._size])
+        return squares, *self._folded(gradient[:size], normal[:size, :size])
 
     def _swept(self, passed: list[_Layer], partials: Jets, pairs: Pairs) -> list[FloatArray]:
         """Return the factors of the edges of every layer, (n, n_in, n_out, order + 1) each."""
@@ -273,6 +278,7 @@ class ResidualSquares:
             if n_unknowns:
                 begins[:, -1] = self.n_coefs
                 rows[:, offsets[-2] : offsets[-2] + n_unknowns] = linear.by_unknowns[some, q]
+            begins = self._column[begins]
             residual = np.ascontiguousarray(linear.residuals[some, q])
             if self._dense:
                 dense = np.zeros((count, len(normal)))
@@ -284,9 +290,9 @@ class ResidualSquares:
                 add_segments(rows, begins, offsets, residual, gradient, normal)
 
     def _folded(self, gradient: FloatArray, normal: FloatArray) -> tuple[FloatArray, FloatArray]:
-        if len(self._keep) == self._size:
+        to, of, keep = self._originals, self._doubles, self._kept_columns
+        if len(keep) == self._n_columns:
             return gradient, normal
-        to, of, keep = self._originals, self._doubles, self._keep
         np.add.at(gradient, to, gradient[of])
         np.add.at(normal.T, to, normal.T[of])
         np.add.at(normal, to, normal[of])
