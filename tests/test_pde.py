@@ -266,6 +266,16 @@ def law(x: Array, u: Array, du: Array, rate: float) -> Array:
     return du[:, 0] + rate * u
 
 
+@pytest.mark.filterwarnings("ignore:.* of the fresh points leave")
+def test_data_that_a_network_fits_exactly_have_the_least_noise_that_numbers_know() -> None:
+    data = pde.Equation([[0.5, 0.5], [0.5, 0.2]], lambda x, u: u - 1.0, noise="estimate")
+    box = pde.Interior([0.0, 0.0], [1.0, 1.0], 40)
+    heat = pde.Equation(box, lambda x, u, du, d2u, rate: du[:, 0] - rate * d2u[:, 1])
+    solution = pde.solve(KAN([2, 2, 1], k=5), [heat, data], unknowns={"rate": 1.0}, ladder=[2], draws=1)
+    assert 0.0 < solution.deviations[1] < 1e-10
+    assert np.isfinite(solution.unknowns["rate"])
+
+
 @pytest.mark.parametrize("noise", ["estimate", 0.02])
 def test_a_rate_is_found_from_noisy_data_with_its_standard_error(noise: Any) -> None:
     """Beside the least-squares fit of a exp(-rate t), which knows the solution's form."""

@@ -36,6 +36,10 @@ _BENT = 0.5
 _RISEN, _RISES = 1.2, 2
 
 
+#: Noise is estimated to be no less than this: values that a network fits exactly would weigh infinitely much.
+_LEAST_DEVIATION = 1e-15
+
+
 @dataclass(frozen=True, eq=False)
 class Inference:
     """What data say at one lambda."""
@@ -76,7 +80,7 @@ class _Weighing:
             noise, term = self.equations[number].noise, self.descent.terms[number]
             given = not isinstance(noise, str)
             mean = float(np.square(noise).mean()) if given else squares[number] / term.size * len(term.x)
-            out[number] = math.sqrt(max(mean, 1e-30))
+            out[number] = max(math.sqrt(mean), _LEAST_DEVIATION)
         return out
 
     def weigh(self, raised: float, deviations: FloatArray) -> None:
@@ -108,7 +112,7 @@ class _Weighing:
                 own = problem.normal_equations(z, [number])[2]
                 freedom = float(np.vdot(covariance, own))
                 left = max(self.descent.terms[number].size - freedom, 1.0)
-                found[number] = deviations[number] * math.sqrt(squares[number] / left)
+                found[number] = max(deviations[number] * math.sqrt(squares[number] / left), _LEAST_DEVIATION)
         n_unknowns = len(state.unknowns)
         variances = np.diagonal(covariance)[len(z) - n_unknowns :]
         return Inference(state, np.sqrt(np.maximum(variances, 0.0)), found, float(squares[self.exact].sum()))
