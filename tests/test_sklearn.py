@@ -16,6 +16,7 @@ from sklearn.preprocessing import StandardScaler
 
 from numkan.sklearn import KANClassifier, KANRegressor
 from numkan.sklearn.blend import beats, blend
+from numkan.sklearn.candidates import Candidate
 from numkan.sklearn.rows import Rows, canonical
 from numkan.sklearn.tasks import Classes, Numbers, softmax
 
@@ -134,6 +135,27 @@ def test_noise_gets_no_hidden_layers():
     rng = np.random.default_rng(0)
     model = KANRegressor().fit(rng.normal(size=(80, 3)), rng.normal(size=80))
     assert all(network.depth == 1 for network in model.models_)
+
+
+def test_noise_is_predicted_mostly_by_a_constant():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(80, 3))
+    model = KANRegressor().fit(x, rng.normal(size=80))
+    assert np.ptp(model.models_[model.weights_.argmax()](x)) == 0.0
+
+
+@pytest.mark.parametrize(("formula", "folds"), [(np.sum, 1), (np.prod, 5)])
+def test_hidden_layers_that_lose_the_first_fold_are_not_fitted_to_the_others(formula, folds, monkeypatch):
+    fits, fit = [], Candidate.fit
+
+    def count(candidate, task, seed, **limits):
+        fits.append((candidate.hidden, seed))
+        return fit(candidate, task, seed, **limits)
+
+    monkeypatch.setattr(Candidate, "fit", count)
+    x = np.random.default_rng(0).uniform(-1, 1, (60, 2))
+    KANRegressor().fit(x, formula(x, axis=1))
+    assert [seed for hidden, seed in fits if hidden == (2,)] == list(range(folds))
 
 
 def test_probabilities_are_the_mixtures_and_add_up_to_one():

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any, NamedTuple
+
+import numpy as np
 
 from numkan.kan import KAN
 from numkan.sklearn.tasks import Task
@@ -37,6 +39,7 @@ class Candidate:
     hidden: tuple[int, ...]
     k: int = 3
     options: tuple[tuple[str, Any], ...] = ()
+    is_blind: bool = False  # whether it sees no inputs, and says the same of all samples
 
     @property
     def is_simple(self) -> bool:
@@ -48,7 +51,7 @@ class Candidate:
         width = [task.z.shape[1], *self.hidden, task.n_out]
         model = KAN(width, grid=5, k=self.k, extrapolate="clamp", seed=seed)
         result = model.fit(
-            task.z,
+            np.zeros_like(task.z) if self.is_blind else task.z,
             task.goal,
             loss=task.loss,
             sample_weight=task.given_weight,
@@ -66,10 +69,14 @@ class Candidate:
 
 
 def candidates(task: Task, hidden: Any, k: int, folds: int) -> list[Candidate]:
-    """Return what is tried: the additive network first, then straight lines, and hidden layers as work allows."""
+    """Return what is tried: the additive network first, then simpler ones, and hidden layers as work allows.
+
+    A constant draws predictions to the mean where the columns tell little.
+    """
     if hidden != "auto":
         return [Candidate(hidden, k)]
-    found = [Candidate((), k), Candidate((), 1, (("grids", [1]), ("validation", None)))]
+    lines = Candidate((), 1, (("grids", [1]), ("validation", None)))
+    found = [Candidate((), k), lines, replace(lines, is_blind=True)]
     if len(task) < _FEW:
         return found
     for sizes, grid in _HIDDEN.items():

@@ -92,10 +92,10 @@ class _Fits:
         """Whether the time is over."""
         return time.perf_counter() > self._end
 
-    def __call__(self, candidate: Candidate, tasks: list[Task]) -> list[Fitted]:
+    def __call__(self, candidate: Candidate, tasks: list[Task], seed: int = 0) -> list[Fitted]:
         left = self._end - time.perf_counter()
         limits = {"time_limit": max(left, 0.0)} if math.isfinite(left) else {}
-        jobs = (delayed(candidate.fit)(task, seed, **limits) for seed, task in enumerate(tasks))
+        jobs = (delayed(candidate.fit)(task, place, **limits) for place, task in enumerate(tasks, seed))
         found: list[Fitted] = self._parallel(jobs)
         for model, result in found:
             self._bar.step(max(model.grid), result.loss, result.validation_loss)
@@ -110,30 +110,52 @@ def _try(
     Networks with hidden layers differ from start to start: those of the folds are averaged. Where the first of them is
     no better than the additive network, no more are tried.
     """
-    everyone, simple, is_worse = np.arange(len(task)), np.empty(0), False
-    tasks = [task.take(np.setdiff1d(everyone, part)) for part in folds]
+    simple, best = np.empty(0), np.empty(0)
     for place, candidate in enumerate(tried):
-        if is_worse:
-            return
-        parts = fits(candidate, tasks)
+        parts, said = _cross_validated(fits, candidate, task, folds, best)
         if candidate.is_simple:
             whole = fits(candidate, [task]) if place else [first]
         else:
             whole = parts
         if fits.is_over:
             return
-        said = np.empty((len(task), task.n_out))
-        for part, fitted in zip(folds, parts, strict=True):
-            said[part] = answers(type(task), fitted.model, task.z[part])
         loss = task.losses(said)
-        simple = simple if place else loss
-        is_worse = not candidate.is_simple and not beats(loss, simple, task.weight)
-        if not is_worse:
-            yield _Tried(whole, said)
+        if place == 0:
+            simple = best = loss
+        if not candidate.is_simple:
+            if not beats(loss, simple, task.weight):
+                return
+            best = loss
+        yield _Tried(whole, said)
+
+
+def _cross_validated(
+    fits: _Fits, candidate: Candidate, task: Task, folds: list[NDArray[np.int64]], best: Floats
+) -> tuple[list[Fitted], Floats]:
+    """Return the networks of the folds, and what each says of the samples that it has not seen.
+
+    `best` has the losses of the best candidate so far. Hidden layers whose loss on the first fold is no lower are not
+    fitted to the others, of which nothing is said then (NaN): few of them would win, and they cost most of the time.
+    """
+    everyone, said = np.arange(len(task)), np.full((len(task), task.n_out), np.nan)
+    tasks = [task.take(np.setdiff1d(everyone, part)) for part in folds]
+    parts: list[Fitted] = []
+    for many in [len(folds)] if candidate.is_simple else [1, len(folds)]:
+        parts += fits(candidate, tasks[len(parts) : many], len(parts))
+        for part, fitted in zip(folds, parts, strict=False):
+            said[part] = answers(type(task), fitted.model, task.z[part])
+        if many == 1 and not _gains(task, said, best, folds[0]):
+            break
+    return parts, said
+
+
+def _gains(task: Task, said: Floats, best: Floats, part: NDArray[np.int64]) -> bool:
+    """Whether the mean loss of some samples is less than the best candidate's."""
+    return bool(np.average((best - task.losses(said))[part], weights=task.weight[part]) > 0.0)
 
 
 def _average(task: Task, first: Fitted, others: list[_Tried]) -> Learned:
-    """Return the average of the additive network, of straight lines, and of those that are better than it."""
+    """Return the average of the additive network, lines, a constant, and hidden layers that are better than these."""
     fitted, weights = [first], [1.0]
     if others:
         fitted, weights = [], []
