@@ -29,6 +29,7 @@ sys.path.insert(0, str(PROJECT / "validation"))  # its scripts are no package
     accuracy,
     tables,
     formulas,
+    physics,
     results,
 ) = map(
     import_module,
@@ -46,12 +47,13 @@ sys.path.insert(0, str(PROJECT / "validation"))  # its scripts are no package
         "_accuracy_report",
         "_tables_report",
         "_symbolic_report",
+        "_physics_report",
         "_results",
     ),
 )
 
 SPEED, ACCURACY, CHECKS = data.load(), data.load(accuracy.FILE), data.load(checks.FILE)
-TABLES, FORMULAS = data.load(tables.FILE), formulas.sets()
+TABLES, FORMULAS, PHYSICS = data.load(tables.FILE), formulas.sets(), data.load(physics.FILE)
 
 
 def time_of(contender, forward, both=None, workload="small", dtype="float32", threads=1):
@@ -124,7 +126,7 @@ def test_the_table_of_the_readme_is_made_from_the_data():
 
 def test_the_results_are_made_from_the_data_and_short():
     text = report.RESULTS.read_text(encoding="utf-8")
-    assert text == results.results_text(SPEED, ACCURACY, CHECKS, TABLES, FORMULAS)
+    assert text == results.results_text(SPEED, ACCURACY, CHECKS, TABLES, FORMULAS, PHYSICS)
     assert len(text.splitlines()) <= 200
 
 
@@ -146,6 +148,34 @@ def test_every_claim_has_a_line_and_every_missed_goal_stands_above_them():
     assert "\n1 of 2 met.\n" in text
     assert "`faults.py`: said." in text
     assert "few |" not in text[:missed]
+
+
+def test_claims_of_a_group_share_a_line_that_counts_their_goals():
+    about = {"date": "today"}
+    each = [goals.Claim(n, f"s.py --task {n}", [goals.Goal(n, 1.0, bound)], about, group="all") for n, bound in
+            (("a", 1.0), ("b", 2.0))]  # fmt: skip
+    *_, line = lines = results.summary(each).splitlines()
+    assert len(lines) == 3
+    assert all(part in line for part in ("| all ", "`s.py`", "1 of 2 met"))
+
+
+def test_equations_are_held_against_their_goals_by_every_seed():
+    about = {"date": "today", "machine": "m", "system": "s", "packages": "p 1"}
+    runs = [{"seed": seed, "error": error, "seconds": 1.0} for seed, error in enumerate((1e-9, 1e-9, 1e-4))]
+    inverse = [{"seed": s, "error": 0.1, "seconds": 1.0, "covers": s < 57} for s in range(100)]
+    found = {"about": about, "poisson": {"anchor": "splines", "runs": runs},
+             "diffusion 5 %": {"anchor": "", "runs": inverse}}  # fmt: skip
+    missed = [goal.what for goal in physics.goals(found) if not goal.met]
+    assert missed == [
+        "poisson: worst error of 3 seeds",
+        "diffusion 5 %: share of 100 seeds whose interval of 68 % covers the truth",
+    ]
+    shown = " ".join(physics.section(found).split())
+    assert shown.index("Missed: poisson: worst error of 3 seeds 0.0001 (goal 5e-05)") < shown.index("1.0e-04 of 3")
+    assert "1.0e-01 of 100, 68 % intervals cover 57" in shown
+    long = physics.report_text(found)
+    assert "1.0e-09, 1.0e-09, 1.0e-04" in long.replace("\n ", "")
+    assert " splines |" in long
 
 
 def test_a_claim_says_when_its_peers_ran():

@@ -35,7 +35,13 @@ TIME, SCALING = Path(__file__).with_name("accuracy.png"), Path(__file__).with_na
 def claims(data: dict[str, Part]) -> list[Claim]:
     """Return the claim of each task that has been measured."""
     return [
-        Claim(f"Accuracy {TITLES[task]}", f"accuracy.py --task {task}", GOALS[task](data[task]), data[task]["about"])
+        Claim(
+            f"Accuracy {TITLES[task]}",
+            f"accuracy.py --task {task}",
+            GOALS[task](data[task]),
+            data[task]["about"],
+            group="Accuracy, all tasks",
+        )
         for task in TABLES
         if task in data
     ]

@@ -56,6 +56,7 @@ class Claim:
     goals: list[Goal]
     about: dict[str, str]
     decides: bool = True
+    group: str = ""  # claims of one group share a line of the summary
 
     @property
     def missed(self) -> list[Goal]:

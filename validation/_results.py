@@ -7,6 +7,7 @@ from typing import Any
 
 import _accuracy_report
 import _checks
+import _physics_report
 import _speed_data
 import _speed_report
 import _symbolic_report
@@ -21,24 +22,31 @@ SHOWN = 16  # missed goals at most, so that the document stays short
 TITLE = """# Results
 
 Every figure is made from [speed.json](speed.json), [accuracy.json](accuracy.json), [checks.json](checks.json),
-[tables.json](tables.json) and symbolic_*.json, which the scripts of this folder write with `--write`. The long tables,
-from the same files and without measuring anything:
+[tables.json](tables.json), [physics.json](physics.json) and symbolic_*.json, which the scripts of this folder write
+with `--write`. The long tables, from the same files and without measuring anything:
 
     python validation/benchmark.py --report     # every time of every peer, shares of the machine, all sweeps
     python validation/accuracy.py --report      # every case, special function and formula
     python validation/tables.py --report        # the score of every contender on every table
     python validation/symbolic.py --report      # every formula that was missed
+    python validation/physics.py --report       # every equation beside a classical method, every seed
 """
 
 
 def write() -> None:
     """Rewrite RESULTS.md from the files."""
     files = _speed_data.FILE, _accuracy_report.FILE, _checks.FILE, _tables_report.FILE
-    replace(RESULTS, results_text(*(load(path) for path in files), _symbolic_report.sets()))
+    text = results_text(*(load(path) for path in files), _symbolic_report.sets(), load(_physics_report.FILE))
+    replace(RESULTS, text)
 
 
 def results_text(
-    speed: Data, accuracy: Data, checks: Data, tables: Data | None = None, formulas: dict[str, Data] | None = None
+    speed: Data,
+    accuracy: Data,
+    checks: Data,
+    tables: Data | None = None,
+    formulas: dict[str, Data] | None = None,
+    physics: Data | None = None,
 ) -> str:
     """Write the document from the contents of the files."""
     claims = [*_checks.claims(checks), *_speed_report.claims(speed), *_accuracy_report.claims(accuracy)]
@@ -46,6 +54,8 @@ def results_text(
         claims.append(_tables_report.claim(tables))
     if formulas:
         claims.append(_symbolic_report.claim(formulas))
+    if physics:
+        claims.append(_physics_report.claim(physics))
     parts = [
         TITLE.strip(),
         f"## Summary\n\n{missed(claims)}\n\n{summary(claims)}",
@@ -53,6 +63,7 @@ def results_text(
         _accuracy_report.section(accuracy),
         _tables_report.section(tables) if tables else "",
         _symbolic_report.section(formulas) if formulas else "",
+        _physics_report.section(physics) if physics else "",
         _checks.section(checks),
         f"## Machines and versions\n\n{machines(claims)}",
     ]
@@ -71,14 +82,23 @@ def missed(claims: list[Claim]) -> str:
 
 
 def summary(claims: list[Claim]) -> str:
-    """Lay out a line for each claim: how many of its goals are met."""
-    rows = [[c.what, f"`{c.script}`", count(c.goals), _date(c.about)] for c in claims]
+    """Lay out a line for each claim, or group of claims: how many of its goals are met."""
+    groups: dict[str, list[Claim]] = {}
+    for claim in claims:
+        groups.setdefault(claim.group or claim.what, []).append(claim)
+    rows = []
+    for what, each in groups.items():
+        script = each[0].script if len(each) == 1 else each[0].script.split()[0]
+        rows.append([what, f"`{script}`", count([goal for c in each for goal in c.goals]), _date(each)])
     return table(["claim", "script", "goals", "date"], rows)
 
 
-def _date(about: dict[str, str]) -> str:
-    """Return when a claim was measured, and when its peers, where that was earlier."""
-    return f"{about['date']}, peers {about['peers']}" if "peers" in about else about["date"]
+def _date(claims: list[Claim]) -> str:
+    """Return when claims were measured, and when their peers, where that was earlier."""
+    dates = sorted({c.about["date"] for c in claims})
+    peers = sorted({c.about["peers"] for c in claims if "peers" in c.about})
+    text = dates[0] if len(dates) == 1 else f"{dates[0]} to {dates[-1]}"
+    return f"{text}, peers {peers[0]}" if peers else text
 
 
 def machines(claims: list[Claim]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from textwrap import fill
 from typing import Any
@@ -68,13 +69,18 @@ def peer_claims(peers: dict[str, Any]) -> list[Claim]:
         Claim("Two threads over one", SCRIPT, speedups(peers["speedups"]), about, decides=False),
         Claim("Near the rate of BLAS", SCRIPT, blas if widest else [], about, decides=False),
     ]
-    return [Claim(f"{c.what}{bits(peers)}", c.script, c.goals, c.about, c.decides) for c in found if c.goals]
+    return [replace(c, what=f"{c.what}{bits(peers)}", group=_group(peers)) for c in found if c.goals]
+
+
+def _group(part: dict[str, Any]) -> str:
+    """Return the group of a part's claims."""
+    return f"Speed, scaling and memory{bits(part)}"
 
 
 def scaling_claim(part: dict[str, Any]) -> Claim:
     """Hold the sweeps and the memory against their bounds."""
     what = f"Scaling of time and memory{bits(part)}"
-    return Claim(what, SCALING_SCRIPT, scaling(part), part["about"], decides=not bits(part))
+    return Claim(what, SCALING_SCRIPT, scaling(part), part["about"], decides=not bits(part), group=_group(part))
 
 
 def claims(data: dict[str, Any]) -> list[Claim]:
