@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from textwrap import fill
 
+import _physics_report
+import _symbolic_report
 import numpy as np
 from _accuracy_determinant import GOALS as PEARSON
 from _accuracy_feynman import PUBLISHED as FEYNMAN_PUBLISHED
@@ -102,18 +105,23 @@ def report_text(data: dict[str, Part]) -> str:
     return "\n\n".join(parts)
 
 
-def readme_text(data: dict[str, Part]) -> str:
-    """Lay out the README's table: the first case of each task that has been measured."""
-    rows = [lay(data[task])[0] for task, lay in _ROWS.items() if task in data]
+def readme_text(data: dict[str, Part], more: Iterable[list[str]] = ()) -> str:
+    """Lay out the README's table: the first case of each task that has been measured, and rows of other scripts."""
+    rows = [*(lay(data[task])[0] for task, lay in _ROWS.items() if task in data), *more]
     heads = ["task", "published or rerun", "numkan", "seconds"]
     dates = sorted({part["about"]["date"] for part in data.values()})
     machines = sorted({part["about"]["machine"] for part in data.values()})
     about = (
         "RMSE on fresh points: median / 90th percentile over the seeds; one core, float64 (the determinant: float32), "
-        "without compilation. "
+        "without compilation. Poisson: relative, median / worst. "
         f"{dates[-1]}, {'; '.join(machines)}."
     )
     return f"{table(heads, rows)}\n\n{fill(about, 120)}"
+
+
+def other_rows() -> list[list[str]]:
+    """Return what formulas and differential equations add to the README's table."""
+    return [*_symbolic_report.readme_rows(_symbolic_report.sets()), *_physics_report.readme_rows()]
 
 
 def _spread_cells(s: Spread) -> list[str]:
@@ -196,7 +204,7 @@ _ROWS = {"a": _row_a, "b": _row_b, "c": _row_c, "d": _row_d, "e": _row_e, "f": _
 
 def write(data: dict[str, Part]) -> None:
     """Rewrite all that is made from the data but RESULTS.md."""
-    write_section("accuracy", readme_text(data), README)
+    write_section("accuracy", readme_text(data, other_rows()), README)
     if "a" in data:
         draw_time(data["a"], TIME)
     if "h" in data:
