@@ -793,7 +793,7 @@ def test_the_package_brings_the_extra_and_the_option() -> None:
     folders = {path.parent.relative_to(PROJECT).as_posix() for path in (PROJECT / "numkan").rglob("__init__.py")}
     names = {"numkan_pytest" if "plugin" in folder else folder.replace("/", ".") for folder in folders}
     assert sorted(names) == sorted(setuptools["packages"])
-    assert [one.partition(">")[0] for one in project["optional-dependencies"]["conformance"]] == ["hypothesis"]
+    assert [one.partition(">")[0] for one in project["optional-dependencies"]["conformance"]] == ["pytest"]
 
 
 def test_an_imported_adapter_may_be_a_class_or_an_object() -> None:

@@ -34,7 +34,7 @@ from _report import header, table
 
 HERE = Path(__file__).parent
 DOCUMENT = HERE / "CONFORMANCE.md"
-PACKAGES = ("numkan", "hypothesis", "numpy", "scipy", "torch", "pykan", "jax", "jaxkan", "inkan", "flashkan")
+PACKAGES = ("numkan", "numpy", "scipy", "torch", "pykan", "jax", "jaxkan", "inkan", "flashkan")
 SNIPPET_SECONDS = 300
 REPORT = "numkan.conformance report, version 1"  # the format of a file that the kit replays
 
