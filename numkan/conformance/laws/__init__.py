@@ -10,6 +10,7 @@ from numkan.conformance.laws import (
     curves,
     derivatives,
     dtypes,
+    extremes,
     fits,
     gradients,
     grids,
@@ -24,7 +25,7 @@ from numkan.conformance.laws import (
 __all__ = ["LAWS"]
 
 _SPLINES = (values, outside, invariance, collocation, derivatives, curves)
-_SUBJECTS = (*_SPLINES, grids, fits, gradients, structure, refinement, bits, missing, dtypes)
+_SUBJECTS = (*_SPLINES, grids, fits, gradients, structure, refinement, bits, missing, extremes, dtypes)
 _IN_ORDER = [law for module in _SUBJECTS for law in DEFINED.values() if law.check.__module__ == module.__name__]
 
 #: Every law by its id: splines, grids, networks.
