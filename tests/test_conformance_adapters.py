@@ -14,7 +14,7 @@ from scipy.interpolate import BSpline
 from numkan.conformance import LAWS, check
 from numkan.conformance.own import Numkan
 from tests.conformance_adapters import CORRECT, Scipy
-from tests.conformance_mutants import MUTANTS
+from tests.conformance_mutants import BY_CLASS, MUTANTS
 from tests.laws import Array
 
 
@@ -87,13 +87,30 @@ def test_the_kit_has_found_a_fault_in_scipy() -> None:
     assert "0.0 where 1.0 is due" in result.message
 
 
-@pytest.mark.parametrize(("mutant", "id"), MUTANTS, ids=lambda value: getattr(value, "__name__", value))
-def test_a_planted_fault_is_found_by_the_law_that_is_meant_to(mutant: type[Any], id: str) -> None:
+#: Classes of faults, each of which has some.
+CLASSES = (
+    *("values", "ends", "policies", "derivatives", "insertion", "fits", "dtype", "NaN", "shapes", "sizes"),
+    *("grid updates", "refinement", "gradients", "Jacobians", "files", "bits", "threads", "hostile calls"),
+)
+
+
+@pytest.mark.parametrize(
+    ("kind", "mutant", "id"),
+    [(kind, mutant, id) for kind, pairs in BY_CLASS.items() for mutant, id in pairs],
+    ids=lambda value: getattr(value, "__name__", value),
+)
+def test_a_planted_fault_is_found_by_the_law_that_is_meant_to(
+    kind: str, mutant: type[Any], id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("numkan.conformance.search.SMALLER", 0)  # the first case that fails will do
     (result,) = check(mutant(), only=[id]).results
     assert result.outcome == "FAIL", f"{mutant.__name__}: {mutant.__doc__}"
+    assert result.example is not None or "not declared" in result.message
 
 
-def test_there_are_many_faults_of_many_kinds() -> None:
-    assert len({mutant for mutant, _ in MUTANTS}) >= 85
+def test_there_are_many_faults_of_every_kind() -> None:
+    assert tuple(BY_CLASS) == CLASSES
+    assert all(len({mutant for mutant, _ in pairs}) >= 5 for pairs in BY_CLASS.values())
+    assert len({mutant for mutant, _ in MUTANTS}) >= 120
     assert all(mutant.__doc__ for mutant, _ in MUTANTS)
     assert {id for _, id in MUTANTS} <= set(LAWS)

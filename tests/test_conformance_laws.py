@@ -13,8 +13,8 @@ from numkan.conformance.cases import Case
 from numkan.conformance.meeting import count_lines, meet
 from numkan.conformance.points import clamped
 from tests.conformance_adapters import DeBoor, Scipy
-from tests.conformance_mutants import Raising
 from tests.laws import Array
+from tests.spline_mutants import Raising
 
 # --- the right end ------------------------------------------------------------------------------------------------
 

@@ -26,7 +26,7 @@ from numkan.conformance.points import (
 
 @law("P-ORD", "identical, or 4(k+1) eps, as declared; else 4(k+1) eps", "scipy", "splines", policies=("bits",))
 def every_way_of_asking(impl: Any, case: Case) -> None:
-    """One point alone, any order of points, and the design matrix give the same values; the recursion agrees."""
+    """One point alone, any order and number of points, and the design matrix agree; so does the recursion."""
     x, k = everywhere(case), case.k
     found = impl.basis(x, case.knots, k)
 
@@ -39,6 +39,8 @@ def every_way_of_asking(impl: Any, case: Case) -> None:
     same(impl.basis(x[::-1].copy(), case.knots, k)[::-1], found, "points in reverse order")
     alone = [impl.basis(x[n : n + 1], case.knots, k)[0] for n in range(min(len(x), 6))]
     same(np.array(alone), found[:6], "a point alone")
+    square = np.resize(np.arange(len(x)), case.n_basis)  # a matrix that may be transposed unseen
+    same(impl.basis(x[square], case.knots, k), found[square], "as many points as functions")
     if claims(impl, "dbasis"):
         same(impl.dbasis(x, case.knots, k, 0), found, "derivatives of order 0")
     if claims(impl, "design_rows"):
