@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
-from numkan.conformance import LAWS, AdapterError, check
+from numkan.conformance import LAWS, AdapterError, Layer, check, network_twin
 from numkan.conformance.cases import Case
 from numkan.conformance.meeting import count_lines, meet
+from numkan.conformance.network_cases import random_case
 from numkan.conformance.points import clamped
 from tests.conformance_adapters import DeBoor, Scipy
 from tests.laws import Array
@@ -37,6 +39,27 @@ def test_the_neighbour_of_the_right_end_lies_inside(last: float) -> None:
     LAWS["P-RC"].check(Recording(), Case(knots, 1, knots[1:2], knots[1:2], np.ones(4)))
     assert np.concatenate(asked).max() == last
     assert asked[1][-1] == np.nextafter(last, -np.inf)
+
+
+# --- underflow ----------------------------------------------------------------------------------------------------
+
+
+class Rounded(DeBoor):
+    """Gradients in float64, rounded to the dtype."""
+
+    def layer_vjp(self, layer: Layer, x: Array, y_bar: Array) -> dict[str, Array]:
+        whole = layer.astype(float)
+        packed, by_x = network_twin.backward(whole, x.astype(float), y_bar.astype(float))
+        grads = {**network_twin.unpack_gradient(whole, packed), "x": by_x}
+        return {name: grad.astype(x.dtype) for name, grad in grads.items()}
+
+
+def test_a_gradient_that_underflows_in_float32_is_no_fault() -> None:
+    """The slope of silu at -400 is 8e-172."""
+    case = random_case(0, [1, 2], [2], [1], n=3, dtype=np.float32)
+    layers = tuple(layer.replace(mask=np.ones_like(layer.mask)) for layer in case.layers)
+    case = replace(case, layers=layers, x=np.array([[-400], [0.5], [400]], np.float32))
+    LAWS["N-GCS"].check(Rounded(), case)
 
 
 # --- declarations -------------------------------------------------------------------------------------------------

@@ -10,7 +10,8 @@ law could hold.
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -19,6 +20,9 @@ from numkan.conformance.adapter import KINDS, Array, claims
 from numkan.conformance.cases import NetworkCase
 from numkan.conformance.law import assert_within, law, require
 from numkan.conformance.steady import breaks, is_steady
+
+#: A bound as a function of the size.
+Room: TypeAlias = Callable[[Any], Any]
 
 
 def contracted(jacobian: Array, y_bar: Array) -> Any:
@@ -38,18 +42,24 @@ def shared(dots: Any, other: Any) -> list[dict[str, Array]]:
     return [{name: d[name] for name in KINDS if name in d and name in o} for d, o in zip(dots, other, strict=True)]
 
 
-def _compare(got: Any, want: Any, size: Any, factor: float, what: str) -> None:
+def _room(factor: float, case: NetworkCase) -> Room:
+    """Return the bound for a size: `factor` eps of it, and what underflows, whatever it is multiplied by later."""
+    lost = 2.0**20 * float(np.finfo(case.dtype).tiny)
+    return lambda size: factor * case.eps * np.asarray(size) + lost * (1 + np.max(size, initial=0.0)) ** 2
+
+
+def _compare(got: Any, want: Any, size: Any, room: Room, what: str) -> None:
     """Compare the parameters' entries of dicts, both of which may lack those of the scales."""
     for name in KINDS:
         if name == "coef" or (name in got and name in want):
-            assert_within(got[name], want[name], factor * np.asarray(size[name]), f"{what}, {name}")
+            assert_within(got[name], want[name], room(size[name]), f"{what}, {name}")
 
 
-def _compare_all(got: Any, want: Any, size: Any, factor: float, what: str) -> None:
+def _compare_all(got: Any, want: Any, size: Any, room: Room, what: str) -> None:
     require(len(got) == len(want), f"{what}: {len(got)} layers where {len(want)} are due")
     for depth, one in enumerate(got):
         require("coef" in one, f"{what}, layer {depth}: entries {sorted(one)}")
-        _compare(one, want[depth], size[depth], factor, f"{what}, layer {depth}")
+        _compare(one, want[depth], size[depth], room, f"{what}, layer {depth}")
 
 
 @law(
@@ -90,29 +100,29 @@ def network_outputs(impl: Any, case: NetworkCase) -> None:
 
 @law(
     "N-GCS",
-    "64 eps of the sum of the terms' magnitudes (rel 1e-12 in float64)",
+    "64 eps of the sum of the terms' magnitudes (rel 1e-12 in float64), plus underflow",
     "complex step; Squire, Trapp",
     "networks",
     needs=("layer_vjp",),
 )
 def complex_step(impl: Any, case: NetworkCase) -> None:
     """Gradients by coef, scales and input are those of complex steps: of layers, networks, and losses."""
-    factor = 64 * case.eps
+    room = _room(64, case)
     layer, x = case.layer.astype(float), case.x.astype(float)
     y_bar = case.noise(len(x), layer.n_out)
     (by_params,), by_x = network_twin.network_jacobian([layer], x)
     (sizes,), size_x = network_twin.jacobian_sizes([layer], x)
     got, weight = impl.layer_vjp(case.layer, case.x, y_bar), np.abs(y_bar).astype(float)
     want, bound = ({name: contracted(d[name], v) for name in KINDS} for d, v in ((by_params, y_bar), (sizes, weight)))
-    _compare(got, want, bound, factor, "gradient")
-    bound_x = factor * np.einsum("nq,nqi->ni", weight, size_x)
+    _compare(got, want, bound, room, "gradient")
+    bound_x = room(np.einsum("nq,nqi->ni", weight, size_x))
     assert_within(got["x"], np.einsum("nq,nqi->ni", y_bar, by_x), bound_x, "gradient, x")
     if is_steady(case):
-        _network_products(impl, case, factor)
-        _losses(impl, case, factor)
+        _network_products(impl, case, room)
+        _losses(impl, case, room)
 
 
-def _network_products(impl: Any, case: NetworkCase, factor: float) -> None:
+def _network_products(impl: Any, case: NetworkCase, room: Room) -> None:
     """Products with cotangents, and the derivative by the inputs, of a network that can tell them."""
     layers, x = case.exact
     by_params, by_x = network_twin.network_jacobian(layers, x)
@@ -123,14 +133,14 @@ def _network_products(impl: Any, case: NetworkCase, factor: float) -> None:
         got, x_bar = impl.network_vjp(case.layers, case.x, y_bar)
         want = [{name: contracted(d[name], y_bar) for name in KINDS} for d in by_params]
         bound = [{name: contracted(d[name], weight) for name in KINDS} for d in sizes]
-        _compare_all(got, want, bound, factor, "product")
-        bound_x = factor * np.einsum("nq,nqi->ni", weight, size_x)
+        _compare_all(got, want, bound, room, "product")
+        bound_x = room(np.einsum("nq,nqi->ni", weight, size_x))
         assert_within(x_bar, np.einsum("nq,nqi->ni", y_bar, by_x), bound_x, "product, x")
     if claims(impl, "network_derivative"):
-        assert_within(impl.network_derivative(case.layers, case.x), by_x, factor * size_x, "derivative")
+        assert_within(impl.network_derivative(case.layers, case.x), by_x, room(size_x), "derivative")
 
 
-def _losses(impl: Any, case: NetworkCase, factor: float) -> None:
+def _losses(impl: Any, case: NetworkCase, room: Room) -> None:
     """Both losses and their gradients, of a network that can tell them."""
     if not claims(impl, "network_loss"):
         return
@@ -144,9 +154,9 @@ def _losses(impl: Any, case: NetworkCase, factor: float) -> None:
         value, got = impl.network_loss(case.layers, case.x, case.y if loss == "mse" else case.labels, loss, case.weight)
         want = [{name: contracted(d[name], slope) for name in KINDS} for d in by_params]
         bound = [{name: contracted(d[name], shape) for name in KINDS} for d in sizes]
-        _compare_all(got, want, bound, factor, loss)
+        _compare_all(got, want, bound, room, loss)
         expected = network_twin.LOSSES[loss](y, target, weight)
-        assert_within(value, expected, factor * ((np.abs(slope) + shape) * size).sum() + factor * abs(expected), loss)
+        assert_within(value, expected, room(((np.abs(slope) + shape) * size).sum() + abs(expected)), loss)
 
 
 @law(
@@ -228,7 +238,7 @@ def jacobian_rows(impl: Any, case: NetworkCase) -> None:
             y_bar = np.eye(case.layer.n_out, dtype=case.dtype)[[q]]
             got = impl.layer_vjp(case.layer, case.x[place : place + 1], y_bar)
             want, bound = ({name: d[name][place, q] for name in KINDS if name in whole} for d in (whole, sizes))
-            _compare(got, want, bound, 8 * case.eps, f"row {place}, {q} of a layer")
+            _compare(got, want, bound, _room(8, case), f"row {place}, {q} of a layer")
             assert_within(got["x"][0], whole["x"][place, q], 8 * case.eps * size_x[place, q], "x of a layer")
     if is_steady(case) and all(claims(impl, f"network_{name}") for name in ("jacobian", "vjp", "derivative")):
         _network_rows(impl, case)
@@ -246,5 +256,5 @@ def _network_rows(impl: Any, case: NetworkCase) -> None:
             want, bound = (
                 [{name: d[name][place, q] for name in KINDS if name in d} for d in rows] for rows in (whole, sizes)
             )
-            _compare_all(got, want, bound, 8 * case.eps, f"row {place}, {q}")
+            _compare_all(got, want, bound, _room(8, case), f"row {place}, {q}")
             assert_within(x_bar[0], slopes[place, q], 8 * case.eps * size_x[place, q], "x")
