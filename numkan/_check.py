@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import math
 import numbers
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -28,6 +28,7 @@ __all__ = [
     "check_flag",
     "check_integer",
     "check_length",
+    "check_names",
     "check_number",
     "check_option",
     "check_seed",
@@ -141,6 +142,15 @@ def check_length(name: str, value: Any, length: int, of: str) -> None:
     """Raise an error unless `value` has `length` entries; `of` names the thing that each of them belongs to."""
     if len(value) != length:
         raise ValueError(f"Argument `{name}` must have {length} entries, one for each {of}, not {len(value)}.")
+
+
+def check_names(name: str, given: Any, count: int) -> list[str]:
+    """Return an argument that names `count` nodes as a list of texts."""
+    if isinstance(given, str) or not isinstance(given, Iterable) or getattr(given, "ndim", 1) == 0:
+        raise TypeError(f"Argument `{name}` must be a list of names, not {shown(given)}.")
+    names = list(given)
+    check_length(name, names, count, "node")
+    return [str(each) for each in names]
 
 
 def as_float_array(name: str, value: Any, dtype: DTypeLike) -> FloatArray:

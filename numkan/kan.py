@@ -6,7 +6,7 @@ import os
 from typing import Self
 
 from numkan.base import Function
-from numkan.export import to_c, to_numpy, to_scipy
+from numkan.export import explore, to_c, to_numpy, to_scipy
 from numkan.model.archive import load, save
 from numkan.model.network import Network
 from numkan.model.posterior import predict_std, sample
@@ -79,6 +79,7 @@ class KAN(Network):
     """
 
     edge_scores = edge_scores
+    explore = explore
     fit = fit
     predict = predict
     predict_std = predict_std

@@ -19,7 +19,7 @@ from numkan.layer.layer import KANLayer
 from numkan.model.network import Network
 from numkan.spline.pieces import local_pieces
 
-__all__ = ["LayerTables", "layer_tables", "network_tables"]
+__all__ = ["LayerTables", "check_base_functions", "layer_tables", "network_tables"]
 
 
 class LayerTables(NamedTuple):
@@ -34,14 +34,19 @@ class LayerTables(NamedTuple):
     base: FloatArray  # (n_in, n_out): scale_base, 0 where the mask is
 
 
-def network_tables(model: Network) -> list[LayerTables]:
-    """Return the tables of all layers; a base function without a formula is refused."""
+def check_base_functions(model: Network) -> None:
+    """Refuse a network with a base function that has no formula."""
     for number, layer in enumerate(model.act_fun):
         if layer._base.is_custom:
             raise ValueError(
                 f"A model can be exported if its base function is one of {tuple(BASE_FUNCTIONS)}, not one that is "
                 f"given as Python functions (layer {number})."
             )
+
+
+def network_tables(model: Network) -> list[LayerTables]:
+    """Return the tables of all layers; a base function without a formula is refused."""
+    check_base_functions(model)
     return [layer_tables(layer) for layer in model.act_fun]
 
 

@@ -37,7 +37,7 @@ from numkan.model.layer_outputs import checked_activations
 from numkan.model.moments import edge_moments, without_rounding
 from numkan.model.network import Network
 
-__all__ = ["edge_scores", "prune"]
+__all__ = ["edge_scores", "prune", "score_and_mean"]
 
 Model = TypeVar("Model", bound=Network)
 Flags = NDArray[np.bool_]
@@ -159,6 +159,12 @@ def prune(self: Model, x: Any = None, threshold: float = THRESHOLD) -> Model:
         for o, constant in enumerate(gone[columns]):
             _carry(layers[-1], o, constant)
     return self._with_layers(layers)
+
+
+def score_and_mean(model: Network, x: Any) -> tuple[list[FloatArray], list[FloatArray]]:
+    """Return the score and the mean of every edge of every layer over samples, which are checked, in float64."""
+    moments = _moments(model, x)
+    return _scores(moments), [moment.mean for moment in moments]
 
 
 # --- scores -------------------------------------------------------------------------------------------------------

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from numkan._check import check_integer, check_length
+from numkan._check import check_integer, check_names
 from numkan._shown import shown
 from numkan.model.network import Network
 
@@ -61,11 +61,7 @@ def node_names(argument: str, given: Sequence[str] | None, letter: str, count: i
     """Return the names of nodes as texts: those given, or a letter with a number."""
     if given is None:
         return [f"${letter}_{{{place}}}$" for place in range(count)]
-    if isinstance(given, str) or not isinstance(given, Iterable) or getattr(given, "ndim", 1) == 0:
-        raise TypeError(f"Argument `{argument}` must be a list of names, not {shown(given)}.")
-    given = list(given)
-    check_length(argument, given, count, "node")
-    return [str(name) for name in given]
+    return check_names(argument, given, count)
 
 
 def new_axes(width: float, height: float) -> Axes:

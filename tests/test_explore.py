@@ -1,0 +1,278 @@
+"""A page to explore a model: what it computes in a real browser, what can be done with it, and what it holds."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from numkan import KAN
+from numkan.plot import edge_values
+from numkan.spline.policies import EXTRAPOLATIONS
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+PAGES = sys.modules["numkan.export.explore"]
+EVIL = "</script><script>window.evil = 1</script><img src=x onerror='window.evil = 1'>\u2028&\"'"
+
+x = np.random.default_rng(0).uniform(-1, 1, (60, 2))
+y = np.sin(3 * x[:, :1]) + x[:, 1:] ** 2
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """A browser that is installed; nothing is downloaded."""
+    sync_api = pytest.importorskip("playwright.sync_api")
+    if CHROMIUM is None:
+        pytest.skip("there is no Chromium")
+    with sync_api.sync_playwright() as play:
+        started = play.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield started
+        started.close()
+
+
+@pytest.fixture
+def opened(browser, tmp_path):
+    """Return a function that writes the page of a model and opens it, watched for errors and requests."""
+    pages = []
+
+    def open_page(model, *data, size=(1200, 900), **options):
+        path = tmp_path / "page.html"
+        model.explore(path, *data, **options)
+        page = browser.new_page(viewport={"width": size[0], "height": size[1]})
+        faults, requests = [], []
+        page.on("pageerror", lambda error: faults.append(str(error)))
+        page.on("console", lambda message: message.type == "error" and faults.append(message.text))
+        page.on("request", lambda request: requests.append(request.url))
+        page.goto(path.as_uri())
+        pages.append((page, faults, requests))
+        return page
+
+    yield open_page
+    for page, faults, requests in pages:
+        page.close()
+        assert faults == []
+        assert len(requests) == 1
+
+
+def read(path: Path) -> Any:
+    """Return the data of a page."""
+    (text,) = re.findall(r'<script type="application/json" id="data">(.*?)</script>', path.read_text("utf-8"), re.S)
+    return json.loads(text)
+
+
+def networks():
+    made = {policy: KAN([2, 3, 2], grid=5, extrapolate=policy, seed=1) for policy in EXTRAPOLATIONS}
+    made |= {f"k={k}": KAN([2, 3, 1], grid=7, k=k, seed=k) for k in (0, 1, 5)}
+    made |= {name: KAN([2, 3, 1], base_fun=name, seed=2) for name in ("identity", "zero")}
+    made["deep"] = KAN([2, 3, 3, 1], grid=[3, 8, 20], k=[1, 2, 3], seed=4)
+    uneven = KAN([2, 3, 1], grid=12, grid_eps=0.02, seed=6)
+    uneven.update_grid_from_samples(np.random.default_rng(0).normal(size=(500, 2)) ** 3)
+    made["uneven"] = uneven
+    masked = KAN([2, 4, 2], seed=7)
+    masked.act_fun[0].mask[0, 1] = 0
+    masked.act_fun[1].mask[2, :] = 0
+    made["masked"] = masked
+    made["raise"].act_fun[1].grid = 20 * made["raise"].act_fun[1].grid  # so that no hidden node leaves it
+    return made
+
+
+NETWORKS = networks()
+
+
+def predictions(model, points):
+    """Return the model's own, NaN where a point is refused."""
+    if "raise" not in model.extrapolate:
+        return model(points)
+    out = np.full((len(points), model.n_out), np.nan)
+    domain = model.act_fun[0].grid[:, [model.act_fun[0].k, -1 - model.act_fun[0].k]]
+    inside = ((points >= domain[:, 0]) & (points <= domain[:, 1])).all(axis=1)
+    out[inside] = model(points[inside])
+    return out
+
+
+# --- what it computes ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_the_page_computes_what_the_model_does_inside_the_grids_and_outside(opened, name):
+    model = NETWORKS[name]
+    layer = model.act_fun[0]
+    low, high = layer.grid[:, layer.k], layer.grid[:, -1 - layer.k]
+    rng = np.random.default_rng(1)
+    samples = rng.uniform(low, high, (30, 2))
+    points = rng.uniform(low - (high - low), high + (high - low), (1000, 2))
+    points[:40] = layer.grid[:, rng.integers(0, layer.grid.shape[1], 40)].T
+    page = opened(model, samples, np.zeros((30, model.n_out)))
+    found = page.evaluate(
+        "points => points.map((x) => numkan.predict(x).map((v) => isNaN(v) ? null : v))", points.tolist()
+    )
+    expected = predictions(model, points)
+    np.testing.assert_allclose(np.array(found, float), expected, rtol=1e-9, atol=1e-9)
+    assert np.isfinite(expected).mean() > 0.1
+
+
+def test_a_node_that_is_pushed_far_outside_is_computed_too(opened):
+    model = KAN([2, 3, 1], seed=0)
+    points = np.array([[1e6, -1e6], [1e3, 0.0], [-700.0, 800.0]])
+    found = opened(model, x, y).evaluate("points => points.map((x) => numkan.predict(x))", points.tolist())
+    np.testing.assert_allclose(found, model(points), rtol=1e-9)
+
+
+# --- what can be done ---------------------------------------------------------------------------------------------
+
+
+def test_names_are_escaped_wherever_they_stand(opened):
+    page = opened(KAN([2, 2, 1], seed=0), x, y, [EVIL, "b"], outputs=[EVIL])
+    assert page.evaluate("window.evil") is None
+    assert EVIL in page.locator("#prediction").text_content()
+    assert page.locator("#sliders span").first.text_content() == EVIL
+    assert page.locator("img").count() == 0
+
+
+def test_an_edge_is_chosen_by_a_click_and_with_the_keyboard(opened):
+    page = opened(KAN([2, 3, 1], seed=0), x, y, ["mass", "speed"], outputs=["force"])
+    page.locator(".edge .box").nth(1).click()
+    assert page.locator("#edge-name").text_content() == "mass → node 1 of row 1"
+    page.keyboard.press("ArrowRight")
+    assert page.locator("#edge-name").text_content() == "mass → node 2 of row 1"
+    page.keyboard.press("ArrowUp")
+    assert page.locator("#edge-name").text_content().endswith("→ force")
+    assert page.locator("#edge-plot .knot").count() == 6
+    assert page.locator("#edge-plot .density").count() > 0
+
+
+def test_only_one_edge_is_a_stop_of_the_tabulator(opened):
+    page = opened(KAN([2, 3, 1], seed=0), x, y)
+    assert page.locator('.edge[tabindex="0"]').count() == 1
+
+
+def test_a_slider_changes_the_prediction(opened):
+    model = KAN([2, 3, 1], seed=0)
+    page = opened(model, x, y)
+    page.locator("#sliders input").first.focus()
+    page.keyboard.press("Home")
+    low = x[:, 0].min() - 0.25 * np.ptp(x[:, 0])
+    expected = model(np.array([[low, x[0, 1]]]))[0, 0]
+    assert page.locator("#prediction").text_content() == f"y0 = {float(f'{expected:.4g}'):g}"
+
+
+def test_a_sample_flows_through_the_network_when_it_is_pointed_at(opened):
+    page = opened(KAN([2, 3, 1], seed=0), x, y)
+    dot = page.locator(".sample").nth(7)
+    dot.dispatch_event("mouseenter")
+    number = int(re.search(r"sample (\d+):", page.locator("#sample-text").text_content())[1])
+    assert number == int(np.argsort(y[:, 0], kind="stable")[7])
+    assert page.evaluate("state.x") == x[number].tolist()
+    visible = page.locator('#network .mark[visibility="visible"]')
+    assert visible.count() == 2 * 3 + 3
+
+
+def test_samples_can_be_gone_through_with_the_keyboard(opened):
+    page = opened(KAN([2, 3, 1], seed=0), x, y)
+    page.locator('.sample[tabindex="0"]').focus()
+    page.keyboard.press("ArrowRight")
+    number = int(re.search(r"sample (\d+):", page.locator("#sample-text").text_content())[1])
+    assert number == int(np.argsort(y[:, 0], kind="stable")[1])
+
+
+@pytest.mark.parametrize("n_in", [2, 13])
+def test_on_a_phone_nothing_is_wider_than_the_screen(opened, n_in):
+    wide = np.random.default_rng(0).uniform(-1, 1, (50, n_in))
+    names = [f"a rather long name of column {place}" for place in range(n_in)]
+    page = opened(KAN([n_in, 5, 1], seed=0), wide, wide[:, 0], names, size=(390, 800))
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def test_tables_hold_scores_coverage_and_stages(opened):
+    model = KAN([2, 2, 1], seed=0)
+    result = model.fit(x, y, steps=5, grids=[3, 5])
+    page = opened(model, x, y, result=result)
+    scores = np.sort(np.concatenate([each.ravel() for each in model.edge_scores(x)]))[::-1]
+    shown = [float(cell) for cell in page.locator("#scores td:nth-child(3)").all_text_contents()]
+    np.testing.assert_allclose(shown, scores, rtol=1e-3)
+    assert page.locator("#coverage tbody tr").count() == 4
+    assert page.locator("#stages tbody tr").count() == len(result.stages)
+
+
+# --- what it holds ------------------------------------------------------------------------------------------------
+
+
+def test_a_page_has_at_most_500_samples_and_says_so(tmp_path):
+    many = np.random.default_rng(0).uniform(-1, 1, (2000, 2))
+    KAN([2, 2, 1], seed=0).explore(tmp_path / "page.html", many, many[:, 0])
+    data = read(tmp_path / "page.html")
+    assert data["samples"]["count"] == 500
+    assert any("500 of 2000 samples" in note for note in data["notes"])
+
+
+def test_weak_edges_are_left_out_of_a_page_that_would_be_too_large(opened, tmp_path, monkeypatch):
+    model = KAN([2, 40, 1], grid=20, seed=0)
+    model.explore(tmp_path / "whole.html", x, y)
+    limit = (tmp_path / "whole.html").stat().st_size - 10_000
+    monkeypatch.setattr(PAGES, "LIMIT", limit)
+    page = opened(model, x, y)
+    assert (tmp_path / "page.html").stat().st_size <= limit
+    data = read(tmp_path / "page.html")
+    assert 0 < data["dropped"] < 120
+    notes = page.locator("#notes li").all_text_contents()
+    assert any(note.startswith(f"{data['dropped']} weak edges are left out") for note in notes)
+    found = np.array(page.evaluate("points => points.map((x) => numkan.predict(x))", x.tolist()))
+    np.testing.assert_allclose(found, with_means(model, data), rtol=1e-9, atol=1e-12)
+    missed = np.abs(found - model(x)).max()
+    told = re.search(r"differ from the network's by up to (\S+)\.", notes[-1])[1]
+    assert float(told) == pytest.approx(missed, rel=1e-3)
+
+
+def with_means(model, data):
+    """Return predictions at x of the edges in a page, the others replaced by their means over x."""
+    out = x
+    for layer, inputs, own in zip(model.act_fun, model.activations(x), data["layers"], strict=False):
+        gone = np.ones(layer.mask.size, bool)
+        gone[np.frombuffer(base64.b64decode(own["edges"]), "<i4")] = False
+        means = edge_values(layer, inputs).mean(axis=0)
+        out = np.where(gone.reshape(layer.mask.shape), means, edge_values(layer, out)).sum(axis=1)
+    return out
+
+
+def test_a_page_is_one_file_that_asks_for_nothing(tmp_path):
+    KAN([2, 2, 1], seed=0).explore(tmp_path / "page.html", x, y)
+    text = (tmp_path / "page.html").read_text("utf-8")
+    assert "default-src 'none'" in text
+    assert not re.search(r"""(?:src|href)\s*=|@import|url\(|fetch\(|XMLHttp""", text)
+    assert [path.name for path in tmp_path.iterdir()] == ["page.html"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((x, y[:5]), r"Argument `y` must have shape \(60, 1\), not \(5, 1\)"),
+        ((x, y, ["one"]), "Argument `names` must have 2 entries"),
+        ((x, y, "ab"), "Argument `names` must be a list of names"),
+        ((x[:1], y[:1]), "Argument `x` must have at least 2 rows"),
+        ((np.full((60, 2), np.nan), y), "Argument `x` must"),
+    ],
+)
+def test_what_is_wrong_is_said_and_nothing_is_written(tmp_path, arguments, message):
+    with pytest.raises((TypeError, ValueError), match=message):
+        KAN([2, 2, 1]).explore(tmp_path / "page.html", *arguments)
+    assert not list(tmp_path.iterdir())
+
+
+def test_labels_are_told_from_targets(tmp_path):
+    labels = (x[:, 0] > 0).astype(int)
+    KAN([2, 2, 3], seed=0).explore(tmp_path / "page.html", x, labels)
+    assert read(tmp_path / "page.html")["labels"]
+    with pytest.raises(ValueError, match="Argument `y` must hold labels from 0 to 2"):
+        KAN([2, 2, 3], seed=0).explore(tmp_path / "page.html", x, labels + 7)
+
+
+def test_a_base_function_of_the_user_cannot_be_explored(tmp_path):
+    with pytest.raises(ValueError, match="base function"):
+        KAN([2, 2, 1], base_fun=(np.sin, np.cos)).explore(tmp_path / "page.html", x, y)
