@@ -16,7 +16,7 @@ from numkan.cli import main
 
 needs_posix = pytest.mark.skipif(os.name != "posix", reason="signals and devices of POSIX")
 
-COMMANDS = ("fit", "predict", "show", "check", "info")
+COMMANDS = ("fit", "predict", "show", "explore", "check", "info")
 
 
 def run(program: str, *arguments: object, **options) -> subprocess.CompletedProcess[str]:

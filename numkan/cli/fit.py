@@ -8,10 +8,6 @@ import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
-
-import numpy as np
-from numpy.typing import NDArray
 
 from numkan import KAN
 from numkan._replace_file import replace_file
@@ -20,8 +16,9 @@ from numkan.cli.encoding import Encoding
 from numkan.cli.errors import NO_SUCCESS, OK, CommandError
 from numkan.cli.formulas import as_json, as_lines, check_formulas, formulas_of
 from numkan.cli.output import check_writable, note, print_json
+from numkan.cli.rows import Rows, load_rows
 from numkan.cli.survey import survey
-from numkan.cli.tables import Table, as_numbers, as_texts, open_table
+from numkan.cli.tables import open_table
 from numkan.symbolic.formula import Formula
 from numkan.train.history import FitResult
 
@@ -31,15 +28,6 @@ __all__ = ["run"]
 _HIDDEN = 5
 
 _PICTURES = (".pdf", ".png", ".svg")
-
-
-class _Data(NamedTuple):
-    """A table, encoded."""
-
-    encoding: Encoding
-    x: NDArray[np.float64]  # (n, n_in)
-    y: NDArray[Any]  # (n, n_out), or labels (n,)
-    skipped: int  # rows without a target
 
 
 def run(options: argparse.Namespace) -> int:
@@ -72,7 +60,7 @@ def run(options: argparse.Namespace) -> int:
 # --- reading ------------------------------------------------------------------------------------------------------
 
 
-def _read(options: argparse.Namespace) -> _Data:
+def _read(options: argparse.Namespace) -> Rows:
     if options.data == "-":
         raise CommandError("Argument `data` must be a file that can be read twice, not the standard input.")
     with open_table(options.data) as table:
@@ -87,36 +75,7 @@ def _read(options: argparse.Namespace) -> _Data:
         if not inputs:
             raise CommandError(f"{table.path} must have a column beside the targets, to predict from.")
         encoding, n_rows = survey(table, inputs, targets, category, options.classify)
-        return _load(table, encoding, n_rows)
-
-
-def _load(table: Table, encoding: Encoding, n_rows: int) -> _Data:
-    """Return the rows that have all targets."""
-    x = np.empty((n_rows, len(encoding.inputs)))
-    y = np.empty((n_rows, len(encoding.targets)))
-    names = [*(column.name for column in encoding.columns), *encoding.targets]
-    kept = seen = 0
-    for block in table.blocks(names):
-        inputs, _ = encoding.encode(block)
-        goals = np.column_stack([_targets(block.columns[name], encoding) for name in encoding.targets])
-        rows = ~np.isnan(goals).any(axis=1)
-        seen, number = seen + block.size, int(np.count_nonzero(rows))
-        if seen > n_rows:
-            break
-        x[kept : kept + number], y[kept : kept + number] = inputs[rows], goals[rows]
-        kept += number
-    if seen != n_rows:
-        raise CommandError(f"{table.path} must stay as it is while it is read.")
-    goals = y[:kept] if encoding.classes is None else y[:kept, 0].astype(np.int64)
-    return _Data(encoding, x[:kept], goals, n_rows - kept)
-
-
-def _targets(cells: Any, encoding: Encoding) -> NDArray[np.float64]:
-    """Return a target as numbers, or as the numbers of its classes; gaps as NaN."""
-    if encoding.classes is None:
-        return as_numbers(cells)
-    number: dict[str | None, float] = {name: float(place) for place, name in enumerate(encoding.classes)}
-    return np.array([number.get(text, math.nan) for text in as_texts(cells)])
+        return load_rows(table, encoding, n_rows)
 
 
 def _width(given: list[int] | None, encoding: Encoding) -> list[int]:
@@ -132,7 +91,7 @@ def _width(given: list[int] | None, encoding: Encoding) -> list[int]:
 # --- writing ------------------------------------------------------------------------------------------------------
 
 
-def _write(options: argparse.Namespace, model: KAN, data: _Data) -> None:
+def _write(options: argparse.Namespace, model: KAN, data: Rows) -> None:
     model._encoding = data.encoding.to_json()
     if options.out:
         model.save(options.out)
@@ -141,7 +100,7 @@ def _write(options: argparse.Namespace, model: KAN, data: _Data) -> None:
         replace_file(options.plot, lambda file: file.write(picture))
 
 
-def _picture(model: KAN, data: _Data, kind: str) -> bytes:
+def _picture(model: KAN, data: Rows, kind: str) -> bytes:
     import matplotlib
 
     matplotlib.use("agg")
@@ -157,7 +116,7 @@ def _picture(model: KAN, data: _Data, kind: str) -> bytes:
     return content.getvalue()
 
 
-def _tell(options: argparse.Namespace, model: KAN, data: _Data, result: FitResult, formulas: Sequence[Formula]) -> None:
+def _tell(options: argparse.Namespace, model: KAN, data: Rows, result: FitResult, formulas: Sequence[Formula]) -> None:
     encoding = data.encoding
     score = model.score(data.x, data.y) if result.success else math.nan
     rmse = math.sqrt(result.loss) if encoding.classes is None else math.nan

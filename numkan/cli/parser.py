@@ -17,6 +17,7 @@ Fit Kolmogorov-Arnold networks to tables, and predict with them.
   numkan fit data.csv --target y --out m.npz      fit a model and keep it
   numkan predict m.npz new.csv > predicted.csv    predict, one line for each row
   numkan show m.npz                               print a model's layers, and its columns
+  numkan explore m.npz data.csv page.html         write a page to explore a model with, for any browser
   numkan check mine.adapter:adapter               hold another KAN to the laws that numkan is tested with
   numkan info                                     versions, BLAS, threads, vectors, cache
 """
@@ -81,6 +82,14 @@ gaps (whether the data had some), and mean and scale, or levels), targets, class
 null for a model saved in Python without names.
 """
 
+_EXPLORE = """\
+Write a page to explore a saved model with: one HTML file that needs no server and no network. It shows the network, the
+curve of each edge, how the samples of the table go through it, and sliders for the inputs with the prediction. Columns
+are found by their names; rows without a target are left out.
+
+A model that was saved in Python, without names, takes all columns as numbers: first its inputs, then its outputs.
+"""
+
 _CHECK = """\
 Hold an implementation of B-splines or KANs to the laws that numkan is tested with: exact values, derivatives, knot
 insertion, grid updates, gradients, files. An adapter is an object with a method basis(x, knots, k) and whatever else
@@ -140,6 +149,10 @@ def make_parser() -> argparse.ArgumentParser:
     show = add("show", "print a saved model", _SHOW)
     show.add_argument("model", help="file that fit --out, or KAN.save, wrote")
     show.add_argument("--json", action="store_true", help="print one JSON object")
+    explore = add("explore", "write a page to explore a model with", _EXPLORE, _DATA)
+    explore.add_argument("model", help="file that fit --out, or KAN.save, wrote")
+    explore.add_argument("data", help="table with the targets: .csv, .npy or .parquet")
+    explore.add_argument("page", help="the file to write (.html)")
     add_options(add("check", "hold another KAN to numkan's laws", _CHECK))
     info = add("info", "print versions and settings", _INFO)
     info.add_argument("--json", action="store_true", help="print one JSON object")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from typing import Any
 
@@ -96,7 +96,7 @@ def explore(
     """
     check_path(path)
     known = {} if formula is None else getattr(formula, "edges", None)
-    if not isinstance(known, dict):
+    if not isinstance(known, Mapping):
         raise TypeError(f"Argument `formula` must be a formula of numkan.symbolic, not {type(formula).__name__}.")
     stages = () if result is None else getattr(result, "stages", None)
     if not isinstance(stages, tuple):
@@ -121,7 +121,7 @@ def page_text(model: Network, x: Any, y: Any, told: Told) -> bytes:
     truth, labels = _truth(model, y, len(samples))
     parts: dict[str, Any] = {
         "labels": labels,
-        "samples": samples_data(samples, truth, acts[-1]),
+        "samples": samples_data(samples, truth, model(samples)),
         "coverage": coverage_data(model, samples),
     }
     inputs = [layer_data(layer, act) for layer, act in zip(model.act_fun, acts[:-1], strict=True)]
