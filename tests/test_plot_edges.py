@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from numkan import KAN
-from numkan.plot import edge_values, plot_coverage, plot_edge, plot_fit, plot_grid_update, plot_history
+from numkan import KAN, Effect
+from numkan.plot import edge_values, plot_coverage, plot_edge, plot_effects, plot_fit, plot_grid_update, plot_history
 
 X = np.random.default_rng(0).normal(size=(200, 2))
 
@@ -120,3 +120,36 @@ def test_a_history_of_roots_shows_roots_and_stages_that_share_a_grid(ax):
     assert [line.get_gid() for line in ax.lines if str(line.get_gid()).startswith("regrid")] == ["regrid-4"]
     with pytest.raises(TypeError, match="Argument `rmse` must be"):
         plot_history(history, rmse=2)
+
+
+def an_effect(name, height):
+    at = np.linspace(-1, 1, 11)
+    return Effect(name, at, height * at[:, None] ** [1, 3], np.full((11, 2), 0.1), np.array([0.75, 0.5]))
+
+
+def test_effects_are_curves_with_bands_and_a_rug_of_one_height():
+    axes = Figure().subplots(1, 2)
+    effects = [an_effect("age", 2.0), an_effect("mass", 0.5)]
+    assert plot_effects(effects, X, axes, output=1) == list(axes)
+    for i, (effect, ax) in enumerate(zip(effects, axes, strict=True)):
+        (curve,) = by_gid(ax, "effect")
+        assert curve.get_ydata().tolist() == effect.curve[:, 1].tolist()
+        (band,) = [each for each in ax.collections if each.get_gid() == "band"]
+        heights = band.get_paths()[0].vertices[:, 1]
+        np.testing.assert_allclose([heights.min(), heights.max()], effect.curve[[0, -1], 1] + [-0.196, 0.196])
+        (rug,) = by_gid(ax, "rug")
+        assert rug.get_xdata().tolist() == X[:, i].tolist()
+        assert ax.get_title() == "50 % of the variance"
+    assert axes[0].get_ylim() == axes[1].get_ylim()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((3,), "Argument `effects` must be a list of effects"),
+        (([an_effect("a", 1.0)], None, list(Figure().subplots(1, 2))), "Argument `axes` must be 1 axes, one for each"),
+    ],
+)
+def test_wrong_arguments_of_effects_are_said(arguments, message):
+    with pytest.raises((TypeError, ValueError), match=message):
+        plot_effects(*arguments)

@@ -8,6 +8,7 @@ itself.
 from numkan.plot.basis import plot_basis
 from numkan.plot.coverage import plot_coverage
 from numkan.plot.edge import plot_edge
+from numkan.plot.effects import plot_effects
 from numkan.plot.fit import plot_fit
 from numkan.plot.grid_update import plot_grid_update
 from numkan.plot.history import plot_history
@@ -19,6 +20,7 @@ __all__ = [
     "plot_basis",
     "plot_coverage",
     "plot_edge",
+    "plot_effects",
     "plot_fit",
     "plot_grid_update",
     "plot_history",

@@ -1,0 +1,98 @@
+"""What each input does: centred curves with bands."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from numkan._check import as_samples, check_integer, is_list
+from numkan._shown import shown
+from numkan.plot.axes import BLACK, BLUE, GREY, check_axes, open_axes
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+__all__ = ["plot_effects"]
+
+_BAND = 1.96  # deviations, which 95 % of a normal distribution lie within
+_MOST_TICKS = 500  # samples of the rug
+_SIDE = 4  # pictures side by side
+
+
+def plot_effects(
+    effects: Sequence[Any], x: Any = None, axes: Sequence[Axes] | None = None, *, output: int = 0
+) -> list[Axes]:
+    """Draw the effect of each input as a curve of mean 0 with its 95 % band, and the share of variance as title.
+
+    Parameters
+    ----------
+    effects : list of numkan.Effect
+        What :func:`numkan.effects` returned.
+    x : array_like, shape (n, n_in), optional
+        Samples, whose values are drawn as ticks at the bottom.
+    axes : sequence of matplotlib Axes, optional
+        One for each effect; by default those of a new figure.
+    output : int
+        Which output is drawn.
+
+    Returns
+    -------
+    list of matplotlib Axes
+        All have the same range upwards, so that heights can be compared.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from numkan import KAN, effects
+    >>> from numkan.plot import plot_effects
+    >>> x = np.random.default_rng(0).uniform(-1, 1, (200, 2))
+    >>> model = KAN([2, 1], seed=0)
+    >>> result = model.fit(x, np.sin(3 * x[:, 0]) + 0.2 * x[:, 1], method="lm")
+    >>> [ax.get_xlabel() for ax in plot_effects(effects(model, x, ["wave", "slope"]), x)]
+    ['wave', 'slope']
+    """
+    if not is_list(effects) or not len(effects) or not all(hasattr(each, "curve") for each in effects):
+        raise TypeError(f"Argument `effects` must be a list of effects, not {shown(effects)}.")
+    n_out = effects[0].curve.shape[1]
+    if check_integer("output", output, 0) >= n_out:
+        raise ValueError(f"Argument `output` must be below {n_out}, not {output}.")
+    samples = None if x is None else as_samples("x", x, len(effects), np.float64)
+    drawn = _new_axes(len(effects)) if axes is None else list(np.ravel(np.asarray(axes, object)))
+    for ax in drawn:
+        check_axes(ax)
+    if len(drawn) != len(effects):
+        raise ValueError(f"Argument `axes` must be {len(effects)} axes, one for each effect, not {len(drawn)}.")
+    reach = max(float(np.nanmax(np.abs(e.curve[:, output]) + _BAND * e.std[:, output])) for e in effects)
+    for i, (effect, ax) in enumerate(zip(effects, drawn, strict=True)):
+        _draw_effect(ax, effect, output)
+        if samples is not None:
+            some = samples[:: max(1, len(samples) // _MOST_TICKS), i]
+            style: dict[str, Any] = {"color": BLACK, "markersize": 5, "markeredgewidth": 0.4, "gid": "rug"}
+            ax.plot(some, np.full(len(some), 0.02), "|", transform=ax.get_xaxis_transform(), **style)
+        ax.set_ylim(-1.05 * reach or -1.0, 1.05 * reach or 1.0)
+    return drawn
+
+
+def _draw_effect(ax: Axes, effect: Any, output: int) -> None:
+    curve, std = effect.curve[:, output], effect.std[:, output]
+    ax.fill_between(effect.x, curve - _BAND * std, curve + _BAND * std, color=BLUE, alpha=0.2, linewidth=0, gid="band")
+    ax.plot(effect.x, curve, color=BLUE, linewidth=1.8, gid="effect")
+    ax.axhline(0, color=GREY, linewidth=0.8, zorder=0)
+    ax.set_xlabel(effect.name)
+    ax.set_title(f"{100 * float(effect.share[output]):.3g} % of the variance", fontsize=9)
+    open_axes(ax)
+
+
+def _new_axes(count: int) -> list[Axes]:
+    """Return the axes of a new figure, several side by side."""
+    import matplotlib.pyplot as plt  # slow to import
+
+    columns = min(count, _SIDE)
+    rows = -(-count // columns)
+    size = (2.8 * columns, 2.5 * rows)
+    grid = plt.subplots(rows, columns, figsize=size, layout="constrained", squeeze=False)[1].ravel()
+    for ax in grid[count:]:
+        ax.set_axis_off()
+    return list(grid[:count])
