@@ -14,8 +14,12 @@ import numpy as np
 import pytest
 
 from numkan import KAN
+from numkan.compile import jit_is_off
 from numkan.plot import edge_values
 from numkan.spline.policies import EXTRAPOLATIONS
+
+#: Points of each network; in plain Python a kernel takes thousands of times as long.
+MANY = 100 if jit_is_off() else 1000
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 PAGES = sys.modules["numkan.export.explore"]
@@ -107,7 +111,7 @@ def test_the_page_computes_what_the_model_does_inside_the_grids_and_outside(open
     low, high = layer.grid[:, layer.k], layer.grid[:, -1 - layer.k]
     rng = np.random.default_rng(1)
     samples = rng.uniform(low, high, (30, 2))
-    points = rng.uniform(low - (high - low), high + (high - low), (1000, 2))
+    points = rng.uniform(low - (high - low), high + (high - low), (MANY, 2))
     points[:40] = layer.grid[:, rng.integers(0, layer.grid.shape[1], 40)].T
     page = opened(model, samples, np.zeros((30, model.n_out)))
     found = page.evaluate(
