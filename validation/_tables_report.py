@@ -144,7 +144,7 @@ def _about_halves() -> str:
         f"{len(REGRESSION)} tables of numbers and {len(CLASSIFICATION)} of classes, five shuffled folds, defaults "
         "only. Half of the tables guided the choice of defaults, the other half judges; a contender takes part in "
         f"ranks where it was tried on {_MOST_TABLES:.0%} of the tables. Gaussian processes were tried up to 2000 rows "
-        "(classes: 600), and every rank is among the contenders that have a score on the table."
+        "(classes: 600), and ranks are among those tried."
     )
     return fill(text, 120)
 
