@@ -54,7 +54,20 @@ _PACKAGE = Path(__file__).parents[1]
 
 #: What stands above all kernels: nothing here is compiled, and nothing that is compiled imports it.
 _ABOVE_KERNELS = frozenset(
-    {"__main__.py", "cli", "conformance", "export", "interop", "kan.py", "plot", "search.py", "symbolic", "train"}
+    {
+        "__main__.py",
+        "cli",
+        "conformance",
+        "export",
+        "interop",
+        "kan.py",
+        "pde",
+        "plot",
+        "search.py",
+        "sklearn",
+        "symbolic",
+        "train",
+    }
 )
 
 
