@@ -184,9 +184,16 @@ class _Search:
         return self._try_again(k)
 
     def _try_again(self, k: int) -> str:
-        """Try the best shapes in turn, with other starts and held-out samples, until one fits; return the reason."""
-        number = 0
+        """Try the best shapes in turn, with other starts and held-out samples, until one fits; return the reason.
+
+        Whatever the effort, that ends where as many trials as an effort of 1 allows bring nothing better.
+        """
+        number, best, best_at = 0, math.inf, 0
         while number < _MAX_TRIALS * self._budget.effort and self._budget.allows(_LAST_SHARE):
+            if self._by_score()[0].score < best:
+                best, best_at = self._by_score()[0].score, number
+            if number - best_at > _MAX_TRIALS:
+                break
             self._train, self._held = split(self._samples, _HELD_OUT, self._rng)
             shapes = list(dict.fromkeys(trial.width for trial in self._by_score()))[:_BEST_SHAPES]
             width = shapes[number % len(shapes)]

@@ -237,6 +237,7 @@ def test_seconds_before_the_stop_count_and_a_longer_limit_lets_the_fit_go_on(tmp
     assert same(result, expected)
 
 
+@pytest.mark.jit  # the steps that fit into the share are those of compiled kernels
 def test_a_ladder_that_has_had_its_share_of_the_time_ends_there_again(tmp_path, monkeypatch):
     clock, path, whole, model, files = [0.0], tmp_path / "c.npz", square(), square(), list[bytes]()
     monkeypatch.setattr("numkan.train.session.time.perf_counter", lambda: clock[0])

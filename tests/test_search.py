@@ -202,7 +202,7 @@ def test_what_a_trial_may_cost_stays_within_the_budget(n, n_in, n_out, hidden):
     """By the count: nothing is fitted here."""
     model = KAN([n_in, *hidden, n_out], seed=0)
     for grids, steps in (([5, 25], 40), ("auto", "auto")):
-        plan = make_plan(model, n, "auto", grids, steps, None, None, None, squares=True, redraw=True)
+        plan = make_plan(model, n, "auto", grids, steps, None, None, None, curved=True, redraw=True)
         for work in (1e10, 1e11):
             most = steps_within(work, model, n, plan)
             assert 5 <= most <= plan.steps

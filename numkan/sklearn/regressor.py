@@ -144,7 +144,8 @@ class KANRegressor(RegressorMixin, KANEstimator):  # type: ignore[misc]  # sciki
             If `return_std`, and a network is too large to have a posterior.
         """
         if not check_flag("return_std", return_std):
-            return self._shaped(self.target_mean_ + self.target_scale_ * self._answer(X))
+            answer = self._answer(X)  # which says what to do where nothing has been fitted
+            return self._shaped(self.target_mean_ + self.target_scale_ * answer)
         predicted, mixture = self.predict(X), self._mixture(X)
         return predicted, self._shaped(self.target_scale_ * mixture.deviation)
 

@@ -48,7 +48,7 @@ _UPDATES, _LAST_UPDATES, _STEPS_BETWEEN, _SETTLED = 8, 2, 6, 0.05
 _FIRST_WEIGHT, _FIRST_WEIGHT_OF_MANY, _MANY = 1e-8, 1e-3, 0.5
 
 #: With hidden layers, weights have a prior where there are no more samples than this, and more noise than this.
-_FEW, _FEW_NOISE = 60, 0.2
+_FEW, _FEW_NOISE = 40, 0.2
 
 #: Grids reach over the box of the data in training up to this degree, where the finest of the ladder has coefficients
 #: for no more than this share of the targets.
