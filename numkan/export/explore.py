@@ -67,7 +67,7 @@ def explore(
     formula : numkan.symbolic.Formula, optional
         A formula that was found from this model; edges bear the names of its functions.
     result : FitResult, optional
-        What :meth:`fit` returned: its stages are shown.
+        What :meth:`~numkan.KAN.fit` returned: its stages are shown.
 
     Raises
     ------
