@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 import numkan
+from tests.gradient_mutants import OverflowingSilu
 from tests.laws import Array
 from tests.naive_network import Layer
 from tests.network_cases import NumkanNetworks
@@ -225,4 +226,5 @@ MUTANTS: tuple[tuple[type[Any], str], ...] = (
     (NanLost, "N-IO"),
     (MissingBecomesZero, "N-NAN"),
     (DoubleGradients, "N-DTYPE"),
+    (OverflowingSilu, "N-BIG"),
 )
