@@ -4,6 +4,9 @@ An edge is :math:`m\, (s^{base}\, b(x) + s^{sp} \sum_p c_p B_p(x))`. With :math:
 coefficient :math:`m\, s^{sp} c_p`, and :math:`g_b` that by :math:`m\, s^{base}`:
 
 .. math:: \bar c_p = m\, s^{sp} g_p, \qquad \bar s^{sp} = \sum_p m\, c_p\, g_p, \qquad \bar s^{base} = m\, g_b.
+
+It is the chain rule of ``pack.unpack_gradient``, by offsets into flat memory: slices, whose references Numba counts,
+take a tenth of the time of a gradient by one row.
 """
 
 from __future__ import annotations
