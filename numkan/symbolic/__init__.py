@@ -14,6 +14,7 @@ from numkan.symbolic.functions import Function as Function
 from numkan.symbolic.identify import identify as identify
 from numkan.symbolic.oracle import Oracle as Oracle
 from numkan.symbolic.refine import refine as refine
+from numkan.symbolic.semi import SemiSymbolic as SemiSymbolic
 from numkan.symbolic.snap import snap as snap
 from numkan.symbolic.structure import test_additive as test_additive
 from numkan.symbolic.structure import test_multiplicative as test_multiplicative
@@ -26,6 +27,7 @@ __all__ = [
     "Formula",
     "Function",
     "Oracle",
+    "SemiSymbolic",
     "equivalent",
     "explain",
     "find",

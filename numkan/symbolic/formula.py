@@ -11,7 +11,8 @@ from numkan._check import FloatArray, as_samples
 from numkan.export.c import c_header
 from numkan.symbolic.expression import Node, Tape
 from numkan.symbolic.identify import Match
-from numkan.symbolic.symbols import c_text, python_text, sympy_module
+from numkan.symbolic.semi import SemiSymbolic, semi_symbolic
+from numkan.symbolic.symbols import c_text, python_text, shortened, sympy_module
 
 if TYPE_CHECKING:
     from numkan.symbolic.engine import Fitted
@@ -141,6 +142,20 @@ class Formula:
         assert self._network is not None
         return self._network.slopes(x)
 
+    def semi_symbolic(self) -> SemiSymbolic:
+        """Return the network with those edges as functions that are known (`edges`), and the rest as splines.
+
+        This is what is known where `status` is ``"none"``.
+
+        Raises
+        ------
+        ValueError
+            If there is no network, because the targets are constant.
+        """
+        if self._network is None:
+            raise ValueError("A formula of constant targets has no network, and no semi-symbolic model.")
+        return semi_symbolic(self._network.model, self.edges, self.names, self._network.output)
+
     def __str__(self) -> str:
         if self._expression is None:
             return f"network({', '.join(self.names)})"
@@ -160,9 +175,7 @@ class Formula:
 
     def latex(self, digits: int = 6) -> str:
         """Return the formula in LaTeX; numbers that are not exact have `digits` digits."""
-        sp, expression = sympy_module(), self.sympy()
-        short = {f: sp.Float(f, digits) for f in expression.atoms(sp.Float)}
-        return str(sp.latex(expression.xreplace(short), full_prec=False))
+        return str(sympy_module().latex(shortened(self.sympy(), digits), full_prec=False))
 
     def c(self, name: str = "formula") -> str:
         """Return a C99 function ``double name(const double *x)``; without a formula it computes the network."""

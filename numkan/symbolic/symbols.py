@@ -12,7 +12,18 @@ from numkan._check import FloatArray
 from numkan.symbolic.expression import Add, Call, Const, Mul, Node, Pow, Var, add, mul
 from numkan.symbolic.functions import COSINE, LIBRARY, SQRT, Function
 
-__all__ = ["c_text", "equivalent", "from_sympy", "python_text", "simplified", "symbols_for", "sympy_module", "to_sympy"]
+__all__ = [
+    "c_text",
+    "c_value",
+    "equivalent",
+    "from_sympy",
+    "python_text",
+    "shortened",
+    "simplified",
+    "symbols_for",
+    "sympy_module",
+    "to_sympy",
+]
 
 _MOST_CALLS = 400_000  # of functions, in one change of an expression
 _LONGEST = 70  # largest number of operations of an expression to which all simplifications are applied
@@ -208,19 +219,30 @@ def python_text(expression: Any) -> str:
     return str(text).replace("Abs(", "abs(").replace("besselj(0, ", "j0(").replace("besselj(1, ", "j1(")
 
 
+def shortened(expression: Any, digits: int) -> Any:
+    """Return an expression with floats of so many digits."""
+    sp = sympy_module()
+    return expression.xreplace({f: sp.Float(f"{float(f):.{digits}g}") for f in expression.atoms(sp.Float)})
+
+
 def _rounded(expression: Any) -> Any:
     """Return an expression with floats of so many digits that they read back to the same value."""
     sp = sympy_module()
     return expression.xreplace({f: sp.Float(repr(float(f))) for f in expression.atoms(sp.Float)})
 
 
+def c_value(expression: Any) -> str:
+    """Return a C99 expression; symbols stand as they are named."""
+    sp = sympy_module()
+    own = {f.func.__name__: f.func.__name__ for f in expression.atoms(sp.core.function.AppliedUndef)}
+    bessel = [(lambda n, _, k=k: n == k, lambda _, u, k=k: f"j{k}({u})") for k in (0, 1)]
+    return str(sp.ccode(_plain(expression), standard="c99", user_functions={"besselj": bessel, **own}))
+
+
 def c_text(expression: Any, symbols: Sequence[Any], name: str) -> str:
     """Return a C99 function of the inputs in an array."""
     sp = sympy_module()
     inputs = [sp.Symbol(f"x[{k}]") for k in range(len(symbols))]
-    own = {f.func.__name__: f.func.__name__ for f in expression.atoms(sp.core.function.AppliedUndef)}
-    bessel = [(lambda n, _, k=k: n == k, lambda _, u, k=k: f"j{k}({u})") for k in (0, 1)]
-    plain = _plain(expression).xreplace(dict(zip(symbols, inputs, strict=True)))
-    body = sp.ccode(plain, standard="c99", user_functions={"besselj": bessel, **own})
+    body = c_value(expression.xreplace(dict(zip(symbols, inputs, strict=True))))
     comment = ", ".join(f"x[{k}] = {symbol}" for k, symbol in enumerate(symbols))
     return f"#include <math.h>\n\n/* {comment} */\ndouble {name}(const double *x)\n{{\n    return {body};\n}}\n"
