@@ -36,6 +36,8 @@ FALSE = {"false": "no noise", "false_noise_0.01": "1 % noise"}
 
 #: CPU seconds of a formula of the first set, the fit included: median and worst.
 _MEDIAN, _WORST = 8.0, 25.0
+#: Of the constants of noisy formulas, how many per cent are within 3 of their standard errors.
+_COVERED = 95.0
 
 IS = (
     "`symbolic.py`: n = 2000 samples of each formula. Without noise a formula is recovered where it agrees with the "
@@ -72,6 +74,7 @@ def goals(data: dict[str, dict[str, Any]]) -> list[Goal]:
         runs = list(data.get(name, {"runs": {}})["runs"].values())
         for seed in sorted({run["seed"] for run in runs}):
             found.append(_recovered(title, size, least, [run for run in runs if run["seed"] == seed]))
+        found += _coverage(title, runs)
         if runs and name == "feynman27":
             seconds = [run["seconds"] for run in runs]
             found.append(Goal(f"{title}: median", float(np.median(seconds)), _MEDIAN, True, "s"))
@@ -88,6 +91,15 @@ def _recovered(title: str, size: int, least: int, runs: list[Run]) -> Goal:
     of = f"{len(runs)} of {size}" if len(runs) < size else str(size)
     bound = math.ceil(least / size * len(runs))
     return Goal(f"{of} {title}, seed {runs[0]['seed']}", sum(run["found"] for run in runs), bound, unit="")
+
+
+def _coverage(title: str, runs: list[Run]) -> list[Goal]:
+    """Hold the standard errors of the constants against the true constants, where the form of the formula is right."""
+    known = [run["covered"] for run in runs if run.get("covered")]
+    if not sum(total for _, total in known):
+        return []
+    share = 100.0 * sum(inside for inside, _ in known) / sum(total for _, total in known)
+    return [Goal(f"{title}: constants within 3 standard errors", share, _COVERED, unit="%")]
 
 
 def claim(data: dict[str, dict[str, Any]]) -> Claim:

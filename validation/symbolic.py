@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 import sympy
 from _results import write
+from _symbolic_coverage import covered
 from _symbolic_false import false_claims
 from _symbolic_peers import PEERS, best_of
 from _symbolic_report import keep, load_set
@@ -67,6 +68,7 @@ def run(case: Any, seed: int, noise: float, time_limit: float | None) -> dict[st
         "name": case.name, "seed": seed, "noise": noise, "truth": case.text, "found": bool(found), "error": error,
         "status": formula.status, "seconds": round(seconds, 2), "wall": round(time.perf_counter() - wall, 1),
         "formula": str(formula)[:300], "stopped": formula.stopped, "network": formula.error.network,
+        "covered": covered(formula, x, y) if noise else None,
     }  # fmt: skip
 
 
