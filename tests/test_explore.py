@@ -8,6 +8,7 @@ import re
 import shutil
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -71,6 +72,13 @@ def read(path: Path) -> Any:
     return json.loads(text)
 
 
+def fitted(width=(2, 2, 1), **options):
+    """A network with a posterior."""
+    model = KAN(list(width), grid=3, seed=0, extrapolate=options.pop("extrapolate", "continue"))
+    model.fit(x, y, **{"method": "lm", "grids": [3], "validation": None, "restarts": 1, "steps": 20} | options)
+    return model
+
+
 def networks():
     made = {policy: KAN([2, 3, 2], grid=5, extrapolate=policy, seed=1) for policy in EXTRAPOLATIONS}
     made |= {f"k={k}": KAN([2, 3, 1], grid=7, k=k, seed=k) for k in (0, 1, 5)}
@@ -129,6 +137,57 @@ def test_a_node_that_is_pushed_far_outside_is_computed_too(opened):
     np.testing.assert_allclose(found, model(points), rtol=1e-9)
 
 
+# --- how sure it is -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("extrapolate", EXTRAPOLATIONS)
+def test_the_page_computes_the_deviations_of_predictions(opened, extrapolate):
+    model = fitted(extrapolate=extrapolate)
+    model.act_fun[1].extrapolate = "continue"  # so that no hidden node is refused
+    model.fit(x, y, method="lm", grids=[3], validation=None, restarts=1, steps=5)
+    inside = extrapolate in ("nan", "raise")
+    low, high = model.act_fun[0].grid[:, 3], model.act_fun[0].grid[:, -4]
+    room = 0 if inside else high - low
+    points = np.random.default_rng(1).uniform(low - room, high + room, (50, 2))
+    found = opened(model, x, y).evaluate("points => points.map((x) => numkan.deviations(x))", points.tolist())
+    for kind in ("mean", "observation"):
+        expected = model.predict_std(points, kind)
+        np.testing.assert_allclose([each[kind] for each in found], expected, rtol=1e-6)
+
+
+def test_deviations_of_a_last_layer_alone_and_of_several_classes_are_computed_too(opened, monkeypatch):
+    monkeypatch.setattr("numkan.train.posterior.MOST", 40)
+    model = KAN([2, 2, 3], grid=3, seed=0)
+    labels = (3 * np.random.default_rng(2).random(len(x))).astype(int)
+    result = model.fit(x, labels, method="lm", loss="cross_entropy", grids=[3], validation=None, restarts=1, steps=5)
+    assert "last layer" in result.message
+    page = opened(model, x, labels)
+    found = page.evaluate("points => points.map((x) => numkan.deviations(x))", x[:20].tolist())
+    np.testing.assert_allclose([each["mean"] for each in found], model.predict_std(x[:20]), rtol=1e-6)
+    assert {each["observation"] for each in found} == {None}
+    assert page.locator("#interval").text_content().count("the mean within ±") == 3
+
+
+def test_the_interval_of_the_prediction_follows_the_sliders(opened):
+    model = fitted()
+    page = opened(model, x, y)
+    page.locator("#sliders input").first.focus()
+    page.keyboard.press("Home")
+    point = np.array([[x[:, 0].min() - 0.25 * np.ptp(x[:, 0]), x[0, 1]]])
+    told = [float(text) for text in re.findall(r"± (\S+?)[,.](?: |$)", page.locator("#interval").text_content())]
+    expected = [1.959964 * model.predict_std(point, kind)[0, 0] for kind in ("mean", "observation")]
+    np.testing.assert_allclose(told, expected, rtol=1e-3)
+
+
+def test_a_model_without_a_posterior_says_why_there_is_no_interval(opened):
+    changed = fitted()
+    changed.act_fun[0].coef[...] *= 2
+    for model, reason in ((KAN([2, 2, 1], seed=0), "method='lm'"), (changed, "have changed since the fit")):
+        text = opened(model, x, y).locator("#interval").text_content()
+        assert text.startswith("Predictions have no interval.")
+        assert reason in text
+
+
 # --- what can be done ---------------------------------------------------------------------------------------------
 
 
@@ -155,6 +214,20 @@ def test_an_edge_is_chosen_by_a_click_and_with_the_keyboard(opened):
 def test_only_one_edge_is_a_stop_of_the_tabulator(opened):
     page = opened(KAN([2, 3, 1], seed=0), x, y)
     assert page.locator('.edge[tabindex="0"]').count() == 1
+
+
+def test_an_edge_whose_function_is_known_bears_its_name_and_shows_its_formula(opened):
+    model = KAN([2, 1, 1], seed=0)
+    functions = {"sin": (2.0, 0.5, 1.5, -1.0), "$u^{2}$": (1.0, 0.25, -1.0, 0.0), "linear": (2.0, 1.0, 3.0, 0.5)}
+    made = [SimpleNamespace(label=label, **dict(zip("abcd", each, strict=True))) for label, each in functions.items()]
+    formula = SimpleNamespace(edges=dict(zip([(0, 0, 0), (0, 1, 0), (1, 0, 0)], made, strict=True)))
+    page = opened(model, x, y, ["mass", "speed"], formula=formula)
+    assert page.locator(".symbol").all_text_contents() == ["sin", "u^2", "linear"]
+    for place, text in enumerate(
+        ["1.5 sin(2 u + 0.5) - 1 of u = mass", "-1 (u + 0.25)^2 of u = speed", "6 u + 3.5 of u = node 0 of row 1"]
+    ):
+        page.locator(".edge .box").nth(place).click()
+        assert f"its function is {text};" in page.locator("#edge-facts").text_content()
 
 
 def test_a_slider_changes_the_prediction(opened):
@@ -232,6 +305,22 @@ def test_weak_edges_are_left_out_of_a_page_that_would_be_too_large(opened, tmp_p
     missed = np.abs(found - model(x)).max()
     told = re.search(r"differ from the network's by up to (\S+)\.", notes[-1])[1]
     assert float(told) == pytest.approx(missed, rel=1e-3)
+
+
+def test_above_the_limit_the_numbers_of_the_interval_go_first_and_the_page_says_so(opened, tmp_path, monkeypatch):
+    model = fitted((2, 8, 1), steps=2)
+    model.explore(tmp_path / "whole.html", x, y)
+    whole = (tmp_path / "whole.html").stat().st_size
+    root = len(read(tmp_path / "whole.html")["interval"]["root"])
+    monkeypatch.setattr(PAGES, "LIMIT", whole - 1)
+    page = opened(model, x, y)
+    assert page.locator("#interval").text_content().startswith("The interval of the prediction is left out")
+    assert (tmp_path / "page.html").stat().st_size < whole - root
+    assert read(tmp_path / "page.html")["dropped"] == 0
+    monkeypatch.setattr(PAGES, "LIMIT", whole - root - 500)
+    model.explore(tmp_path / "page.html", x, y)
+    assert read(tmp_path / "page.html")["dropped"] > 0
+    assert (tmp_path / "page.html").stat().st_size <= whole - root - 500
 
 
 def with_means(model, data):

@@ -24,16 +24,19 @@ from numkan.export.page_data import (
     page_data,
     samples_data,
 )
+from numkan.export.page_interval import interval_data
 from numkan.export.tables import check_base_functions
 from numkan.model.network import Network
 from numkan.model.prune import score_and_mean
 
 __all__ = ["explore", "page_text"]
 
-#: Bytes of a page; weak edges are left out of larger ones.
+#: Bytes of a page. Of larger ones the interval's numbers are left out, and then weak edges.
 LIMIT = 2_000_000
 
-_SCRIPTS = ("model.js", "draw.js", "edge.js", "main.js")
+_TOO_LARGE = {"none": "The interval of the prediction is left out: its numbers do not fit into a page of at most 2 MB."}
+
+_SCRIPTS = ("model.js", "interval.js", "draw.js", "edge.js", "main.js")
 
 
 def explore(
@@ -50,9 +53,10 @@ def explore(
     """Write a page to explore the model with: one HTML file, which a browser opens without a server or a network.
 
     It shows the network; the curve of each edge with its knots and where the samples are; how a sample goes through;
-    sliders for the inputs with the prediction; tables of edge scores and coverage, and of the stages of the fit. It
-    works with a keyboard, and on a phone. The page computes what the model does to rounding, inside the grids and
-    outside, in double precision.
+    sliders for the inputs with the prediction, and with its 95 % interval if the model has a posterior (see
+    :meth:`~numkan.KAN.predict_std`); tables of edge scores and coverage, and of the stages of the fit. It works with a
+    keyboard, and on a phone. The page computes what the model does to rounding, inside the grids and outside, in double
+    precision.
 
     Parameters
     ----------
@@ -65,7 +69,8 @@ def explore(
     names, outputs : sequence of str, optional
         Names of the inputs and of the outputs; by default x0, x1, ... and y0, y1, ....
     formula : numkan.symbolic.Formula, optional
-        A formula that was found from this model; edges bear the names of its functions.
+        A formula that was found from this model: edges bear the names of its functions, and one that is chosen has
+        its function written out.
     result : FitResult, optional
         What :meth:`~numkan.KAN.fit` returned: its stages are shown.
 
@@ -79,8 +84,9 @@ def explore(
 
     Notes
     -----
-    A page has at most 2 MB. Of a network that needs more, the edges with the least scores are left out, replaced by
-    their means over x. The page says how many, and by how much its predictions change.
+    A page has at most 2 MB. What would need more loses the numbers of the interval first, of which there are half as
+    many as the square of the number of coefficients; then the edges with the least scores, replaced by their means over
+    x. The page says so, how many edges they are, and by how much its predictions change.
 
     Examples
     --------
@@ -105,7 +111,7 @@ def explore(
         _names("names", names, "x", self.n_in),
         _names("outputs", outputs, "y", self.n_out),
         [(0.0, 1.0)] * self.n_in,
-        {edge: match.label for edge, match in known.items()},
+        known,
         stages,
     )
     text = page_text(self, x, y, told)
@@ -127,19 +133,23 @@ def page_text(model: Network, x: Any, y: Any, told: Told) -> bytes:
     inputs = [layer_data(layer, act) for layer, act in zip(model.act_fun, acts[:-1], strict=True)]
     alive = [np.flatnonzero(layer.mask) for layer in model.act_fun]
 
-    def page(kept: Sequence[Any]) -> bytes:
+    def page(kept: Sequence[Any], interval: dict[str, Any] | None) -> bytes:
         edges = zip(inputs, model.act_fun, scores, means, kept, strict=True)
         layers = [{**own, **edge_data(layer, score, mean, each)} for own, layer, score, mean, each in edges]
-        data = page_data(model, told, kept, {**parts, "layers": layers})
+        data = page_data(model, told, kept, {**parts, "layers": layers, "interval": interval or _TOO_LARGE})
         return _fill(model, {**data, "notes": _notes(model, parts["samples"], data["dropped"])})
 
-    whole = page(alive)
+    interval = interval_data(model, LIMIT)
+    whole = page(alive, interval)
+    if len(whole) > LIMIT and interval and "root" in interval:
+        interval = None
+        whole = page(alive, interval)
     if len(whole) <= LIMIT:
         return whole
-    room = LIMIT - len(page([each[:0] for each in alive])) - 500  # the notes that are added
+    room = LIMIT - len(page([each[:0] for each in alive], interval)) - 500  # the notes that are added
     if room <= 0:
         raise ValueError(f"Argument `x` must have fewer columns for a page of {LIMIT / 1e6:g} MB, not {model.n_in}.")
-    return page(_strongest(model, scores, alive, room))
+    return page(_strongest(model, scores, alive, room), interval)
 
 
 def _strongest(model: Network, scores: Sequence[FloatArray], alive: Sequence[Any], room: float) -> list[Any]:

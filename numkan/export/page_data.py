@@ -16,9 +16,20 @@ import numpy as np
 from numkan._check import FloatArray
 from numkan.layer.layer import KANLayer
 from numkan.model.network import Network
-from numkan.spline.pieces import local_pieces
+from numkan.spline.pieces import Pieces, local_pieces
 
-__all__ = ["Told", "bytes_of_edges", "coverage_data", "edge_data", "floats", "layer_data", "page_data", "samples_data"]
+__all__ = [
+    "Told",
+    "bytes_of_edges",
+    "coverage_data",
+    "curve_tables",
+    "edge_data",
+    "floats",
+    "integers",
+    "layer_data",
+    "page_data",
+    "samples_data",
+]
 
 _BINS = 32  # of a histogram
 _MOST_SAMPLES = 500
@@ -31,7 +42,7 @@ class Told(NamedTuple):
     inputs: Sequence[str]
     outputs: Sequence[str]
     units: Sequence[tuple[float, float]]  # of each input: its value is the first number + the second * x
-    symbols: Mapping[tuple[int, int, int], str]  # names of the functions of edges, where they are known
+    functions: Mapping[tuple[int, int, int], Any]  # matches of numkan.symbolic with edges, where they are known
     stages: Sequence[Any]
 
 
@@ -44,11 +55,34 @@ def page_data(model: Network, told: Told, kept: Sequence[Any], parts: Mapping[st
         "inputs": list(told.inputs),
         "outputs": list(told.outputs),
         "units": [list(pair) for pair in told.units],
-        "symbols": {",".join(map(str, edge)): text for edge, text in told.symbols.items()},
+        "symbols": {",".join(map(str, edge)): [_name(each), _formula(each)] for edge, each in told.functions.items()},
         "stages": [[s.grid, s.steps, _number(s.loss), _number(s.validation), s.ended] for s in told.stages],
         "dropped": dropped,
         **parts,
     }
+
+
+def _name(match: Any) -> str:
+    """Return the name of an edge's function without the marks of a formula in TeX."""
+    return str(match.label).translate(str.maketrans("", "", "${}"))
+
+
+def _formula(match: Any) -> str:
+    """Return c f(a u + b) + d with four digits of each number, without those that change nothing."""
+    inside = f"{_factor(match.a)}u{_term(match.b)}"
+    if match.label == "linear":
+        return f"{_factor(match.c * match.a)}u{_term(match.c * match.b + match.d)}"
+    power = _name(match).partition("^")[2]
+    function = f"({inside})^{power}" if power else f"{match.label}({inside})"
+    return f"{_factor(match.c)}{function}{_term(match.d)}"
+
+
+def _factor(value: float) -> str:
+    return "" if value == 1.0 else f"{value:.4g} "
+
+
+def _term(value: float) -> str:
+    return "" if abs(value) < 1e-6 else f" {'-' if value < 0 else '+'} {abs(value):.4g}"
 
 
 def layer_data(layer: KANLayer, act: FloatArray) -> dict[str, Any]:
@@ -62,16 +96,23 @@ def layer_data(layer: KANLayer, act: FloatArray) -> dict[str, Any]:
         "k": layer.k,
         "base": layer._base.name,
         "policy": layer.extrapolate,
+        **curve_tables(pieces, layer.k),
+        "knots": floats(layer.grid[:, layer.k : layer.grid.shape[1] - layer.k]),
+        "low": floats(low),
+        "high": floats(high),
+        "counts": integers(counts),
+    }
+
+
+def curve_tables(pieces: Pieces, k: int) -> dict[str, Any]:
+    """Return the local polynomials of a layer's B-splines."""
+    return {
         "pieces": pieces.centre.shape[1],
         "breaks": floats(pieces.ends[:, :-1]),
         "centre": floats(pieces.centre),
         "inverse": floats(pieces.inverse),
-        "first": _integers(pieces.first),
-        "poly": floats(pieces.poly[..., : layer.k + 1]),
-        "knots": floats(layer.grid[:, layer.k : layer.grid.shape[1] - layer.k]),
-        "low": floats(low),
-        "high": floats(high),
-        "counts": _integers(counts),
+        "first": integers(pieces.first),
+        "poly": floats(pieces.poly[..., : k + 1]),
     }
 
 
@@ -83,7 +124,7 @@ def edge_data(layer: KANLayer, scores: FloatArray, means: FloatArray, kept: Any)
     gone[kept] = False
     offset = np.where(gone.reshape(layer.mask.shape), means, 0.0).sum(axis=0)
     return {
-        "edges": _integers(kept),
+        "edges": integers(kept),
         "coef": floats(coef[i, :, o]),
         "weight": floats(base[i, o]),
         "scores": floats(scores[i, o]),
@@ -125,7 +166,8 @@ def floats(array: Any) -> str:
     return base64.b64encode(np.ascontiguousarray(array, "<f8").tobytes()).decode("ascii")
 
 
-def _integers(array: Any) -> str:
+def integers(array: Any) -> str:
+    """Return integers of 32 bits, little-endian, as base64."""
     return base64.b64encode(np.ascontiguousarray(array, "<i4").tobytes()).decode("ascii")
 
 

@@ -84,7 +84,7 @@ function drawEdge(parent, depth, box, below, above, opacity) {
   const there = points.filter((point) => Number.isFinite(point.y)).map((point) => place(point.x, point.y));
   make("polyline", { points: there.map((at) => `${at.x},${at.y}`).join(" "), class: "curve", opacity }, group);
   const symbol = DATA.symbols[`${depth},${i},${edge % layer.nOut}`];
-  if (symbol) make("text", { x: box.x, y: box.y - box.half.y - 3, class: "symbol" }, group, symbol);
+  if (symbol) make("text", { x: box.x, y: box.y - box.half.y - 3, class: "symbol" }, group, symbol[0]);
   const mark = make("circle", { r: 3, class: "mark" }, group);
   make("title", {}, group, label);
   return { group, lines, mark, place, depth, row: box.row, i, box, opacity };

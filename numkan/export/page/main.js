@@ -28,6 +28,7 @@ function showPoint() {
     }),
   );
   byId("prediction").textContent = y.map((value, o) => `${DATA.outputs[o]} = ${short(value)}`).join(", ");
+  byId("interval").textContent = intervalText(state.x);
   const outside = y.some(Number.isNaN) ? "A value lies outside the grids, where this network is not defined." : "";
   byId("outside").textContent = outside;
   showEdge(nodes);
@@ -41,7 +42,7 @@ function showEdge(nodes = flow(state.x).nodes) {
   byId("edge-name").textContent = edgeName(state.depth, edge);
   const symbol = DATA.symbols[`${state.depth},${i},${o}`];
   const facts = [`layer ${state.depth}, edge ${i} to ${o}`, `score ${short(layer.scores[state.row])}`];
-  if (symbol) facts.push(`its function is ${symbol}`);
+  if (symbol) facts.push(`its function is ${symbol[1]} of u = ${nodeName(state.depth, i)}`);
   facts.push(`${layer.G} intervals, degree ${layer.k}, base ${layer.base}, outside ${layer.policy}`);
   byId("edge-facts").textContent = `${facts.join("; ")}.`;
   drawEdgePanel(byId("edge-plot"), state.depth, state.row, nodes[state.depth][i]);

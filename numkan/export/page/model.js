@@ -7,11 +7,19 @@ const numbers = (text, Kind) => {
 
 const DATA = JSON.parse(document.getElementById("data").textContent);
 
+// Tables whose numbers are of double precision, and of integers.
+function decoded(table, doubles, integers) {
+  const out = { ...table };
+  for (const name of doubles) out[name] = numbers(table[name], Float64Array);
+  for (const name of integers) out[name] = numbers(table[name], Int32Array);
+  return out;
+}
+
+const CURVES = ["breaks", "centre", "inverse", "poly"];
+
 const LAYERS = DATA.layers.map((layer) => {
-  const out = { ...layer };
-  for (const name of ["breaks", "centre", "inverse", "poly", "coef", "weight", "offset", "scores", "knots", "low", "high"])
-    out[name] = numbers(layer[name], Float64Array);
-  for (const name of ["first", "edges", "counts"]) out[name] = numbers(layer[name], Int32Array);
+  const doubles = [...CURVES, "coef", "weight", "offset", "scores", "knots", "low", "high"];
+  const out = decoded(layer, doubles, ["first", "edges", "counts"]);
   out.baseFunction = BASE[layer.base];
   out.row = new Map([...out.edges].map((edge, row) => [edge, row])); // where the coefficients of an edge stand
   return out;
@@ -29,19 +37,24 @@ function basisAt(layer, i, x) {
   const at = i * pieces + piece;
   const bounded = Math.min(Math.max(x, -Number.MAX_VALUE), Number.MAX_VALUE);
   const w = (bounded - layer.centre[at]) * layer.inverse[at];
-  const values = new Float64Array(k + 1);
+  const [values, slopes] = [new Float64Array(k + 1), new Float64Array(k + 1)];
   for (let r = 0; r <= k; r += 1) {
-    let value = layer.poly[at * (k + 1) * (k + 1) + r];
-    for (let m = 1; m <= k; m += 1) value = value * w + layer.poly[(at * (k + 1) + m) * (k + 1) + r];
+    let [value, slope] = [layer.poly[at * (k + 1) * (k + 1) + r], 0];
+    for (let m = 1; m <= k; m += 1) {
+      slope = slope * w + value;
+      value = value * w + layer.poly[(at * (k + 1) + m) * (k + 1) + r];
+    }
     values[r] = Number.isNaN(w) ? NaN : value;
+    slopes[r] = slope * layer.inverse[at];
   }
-  return { first: layer.first[at], values };
+  return { first: layer.first[at], values, slopes };
 }
 
-function splineOf(layer, row, basis) {
+// The sum of an edge's coefficients times the values of its B-splines, or times their slopes.
+function splineOf(layer, row, basis, factors = basis.values) {
   const begin = row * (layer.G + layer.k) + basis.first;
   let sum = 0;
-  for (let r = 0; r <= layer.k; r += 1) sum += layer.coef[begin + r] * basis.values[r];
+  for (let r = 0; r <= layer.k; r += 1) sum += layer.coef[begin + r] * factors[r];
   return sum;
 }
 
@@ -81,4 +94,4 @@ function flow(x) {
 }
 
 const predict = (x) => flow(x).y;
-window.numkan = { predict, flow };
+window.numkan = { predict, flow }; // for those who try the page, and for its tests
