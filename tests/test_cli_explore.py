@@ -50,6 +50,27 @@ def test_a_fitted_table_makes_a_page_in_its_own_names_and_units(capsys, tmp_path
     assert data["units"][1:] == [[0.0, 1.0], [0.0, 1.0]]
 
 
+def test_a_fit_that_keeps_its_posterior_makes_a_page_with_intervals(capsys, tmp_path, table):
+    model, page = str(tmp_path / "m.npz"), tmp_path / "page.html"
+    for options, key in (([], "none"), (["--posterior"], "root")):
+        fit = ["fit", str(table), "--target", "load", "--out", model, "--width", "3", "1", "--no-progress"]
+        assert main([*fit, *options]) == 0
+        assert main(["explore", model, str(table), str(page)]) == 0
+        assert key in read(page)["interval"]
+    capsys.readouterr()
+    assert main(["fit", str(table), "--target", "load", "--posterior"]) == 2
+    assert "Argument `--posterior` must come with --out" in capsys.readouterr().err
+
+
+def test_a_fit_without_a_posterior_is_kept_without_it(capsys, tmp_path, table, monkeypatch):
+    monkeypatch.setattr("numkan.train.posterior.MOST", 1)
+    model = tmp_path / "m.npz"
+    fit = ["fit", str(table), "--target", "load", "--width", "3", "1", "--no-progress", "--posterior"]
+    assert main([*fit, "--out", str(model)]) == 0
+    assert "numkan: the posterior is not kept: The model has no posterior" in capsys.readouterr().err
+    assert KAN.load(model).width == [3, 1]
+
+
 def test_a_model_without_names_takes_inputs_and_then_outputs(tmp_path):
     model = KAN([2, 2, 1], seed=0)
     model.save(tmp_path / "m.npz")

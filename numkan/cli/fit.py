@@ -34,6 +34,8 @@ def run(options: argparse.Namespace) -> int:
     """Fit, write and print; return 0, or 3 where the fit was not successful and the model is not kept."""
     check_writable("--out", options.out, options.data)
     check_writable("--plot", options.plot, options.data)
+    if options.posterior and not options.out:
+        raise CommandError("Argument `--posterior` must come with --out, which names the file that keeps it.")
     if options.plot and Path(options.plot).suffix.lower() not in _PICTURES:
         raise CommandError(f"Argument `--plot` must end in {', '.join(_PICTURES)}, not {options.plot!r}.")
     data = _read(options)
@@ -94,10 +96,19 @@ def _width(given: list[int] | None, encoding: Encoding) -> list[int]:
 def _write(options: argparse.Namespace, model: KAN, data: Rows) -> None:
     model._encoding = data.encoding.to_json()
     if options.out:
-        model.save(options.out)
+        _save(model, options.out, options.posterior)
     if options.plot:
         picture = _picture(model, data, Path(options.plot).suffix.lower()[1:])
         replace_file(options.plot, lambda file: file.write(picture))
+
+
+def _save(model: KAN, path: str, posterior: bool) -> None:
+    """Save the model, with its posterior where that is asked for and it has one."""
+    try:
+        model.save(path, posterior=posterior)
+    except RuntimeError as error:
+        note(f"the posterior is not kept: {error}")
+        model.save(path)
 
 
 def _picture(model: KAN, data: Rows, kind: str) -> bytes:

@@ -53,6 +53,7 @@ _FIT_EXAMPLES = f"""\
 Examples:
   numkan fit data.csv --target y --out m.npz
   numkan fit iris.csv --target species --out iris.npz --plot iris.pdf
+  numkan fit data.csv --target y --out m.npz --posterior
   numkan fit data.npy --target -1 --width 3 2 1 --json
   numkan fit law.csv --target force --formula
 
@@ -84,8 +85,9 @@ null for a model saved in Python without names.
 
 _EXPLORE = """\
 Write a page to explore a saved model with: one HTML file that needs no server and no network. It shows the network, the
-curve of each edge, how the samples of the table go through it, and sliders for the inputs with the prediction. Columns
-are found by their names; rows without a target are left out.
+curve of each edge, how the samples of the table go through it, and sliders for the inputs with the prediction, and its
+interval if the model has a posterior (fit --posterior). Columns are found by their names; rows without a target are
+left out.
 
 A model that was saved in Python, without names, takes all columns as numbers: first its inputs, then its outputs.
 """
@@ -172,6 +174,7 @@ def _add_fit(fit: argparse.ArgumentParser) -> None:
     fit.add_argument("--k", type=int, default=3, metavar="N", help="degree of the splines (3)")
     fit.add_argument("--seed", type=int, default=0, metavar="N", help="of all random numbers (0)")
     fit.add_argument("--time-limit", type=float, metavar="SECONDS", help="stop the fit after so long")
+    fit.add_argument("--posterior", action="store_true", help="keep how sure the fit is, for the intervals of explore")
     fit.add_argument("--plot", metavar="FILE", help="draw the network (.pdf, .png, .svg)")
     fit.add_argument("--formula", action="store_true", help="find a formula for each target (needs sympy)")
     fit.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
