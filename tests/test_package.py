@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import fnmatch
 import subprocess
 import sys
+import tomllib
+from pathlib import Path
 
 import pytest
 
@@ -36,3 +39,13 @@ def test_packages_below_come_with_the_public_names():
 def test_an_unknown_name_is_an_attribute_error():
     with pytest.raises(AttributeError, match="module 'numkan' has no attribute 'kam'"):
         numkan.kam  # noqa: B018
+
+
+def test_a_wheel_has_every_file_that_is_no_code():
+    project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text(encoding="utf-8"))
+    patterns = project["tool"]["setuptools"]["package-data"]["numkan"]
+    folder = Path(numkan.__file__).parent
+    files = [path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()]
+    others = [name for name in files if not name.endswith((".py", ".pyc"))]
+    assert "export/page/page.html" in others
+    assert [name for name in others if not any(fnmatch.fnmatch(name, each) for each in patterns)] == []
