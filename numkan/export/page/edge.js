@@ -7,13 +7,27 @@ function scaleOf([low, high], [begin, end]) {
   return (value) => begin + ((value - low) / span) * (end - begin);
 }
 
-function drawAxes(svg, across, up, ranges) {
-  make("path", { class: "axis", d: `M${PLOT.left},${PLOT.top}V${PLOT.height - PLOT.bottom}H${PLOT.width - PLOT.right}` }, svg);
-  for (let tick = 0; tick <= 4; tick += 1) {
-    const [x, y] = ranges.map(([low, high]) => low + ((high - low) * tick) / 4);
-    const below = { x: across(x), y: PLOT.height - PLOT.bottom + 16, class: "tick" };
-    make("text", { ...below, "text-anchor": tick < 4 ? "middle" : "end" }, svg, ranges.text(x));
-    make("text", { x: PLOT.left - 6, y: up(y) + 4, class: "tick", "text-anchor": "end" }, svg, short(y));
+// Round numbers in a range, three to six of them.
+function ticksOf(low, high) {
+  if (!(high > low)) return [low];
+  const power = 10 ** Math.floor(Math.log10((high - low) / 3));
+  const step = power * [5, 2, 1].find((each) => each * power <= (high - low) / 3);
+  const count = Math.floor(high / step + 1e-9) - Math.ceil(low / step - 1e-9) + 1;
+  return Array.from({ length: count }, (_, place) => Number(((Math.ceil(low / step - 1e-9) + place) * step).toPrecision(12)));
+}
+
+// `unit` says what numbers stand across: its first number + its second one times x.
+function drawAxes(svg, across, up, ranges, unit = [0, 1]) {
+  const [bottom, right] = [PLOT.height - PLOT.bottom, PLOT.width - PLOT.right];
+  make("path", { class: "axis", d: `M${PLOT.left},${PLOT.top}V${bottom}H${right}` }, svg);
+  for (const value of ticksOf(...ranges[0].map((x) => unit[0] + unit[1] * x))) {
+    const at = across((value - unit[0]) / unit[1]);
+    make("path", { class: "axis", d: `M${at},${bottom}v4` }, svg);
+    make("text", { x: at, y: bottom + 16, class: "tick", "text-anchor": at > right - 12 ? "end" : "middle" }, svg, short(value));
+  }
+  for (const value of ticksOf(...ranges[1])) {
+    make("path", { class: "axis", d: `M${PLOT.left},${up(value)}h-4` }, svg);
+    make("text", { x: PLOT.left - 7, y: up(value) + 4, class: "tick", "text-anchor": "end" }, svg, short(value));
   }
 }
 
@@ -40,13 +54,12 @@ function drawEdgePanel(svg, depth, row, point) {
   const points = curvePoints(layer, row, low, high, 301);
   const values = ["y", "base", "spline"].map((key) => rangeOf(points, key));
   const ranges = [[low, high], [Math.min(...values.map((each) => each[0])), Math.max(...values.map((each) => each[1]))]];
-  ranges.text = depth === 0 ? (x) => inputText(i, x) : short;
   const across = scaleOf(ranges[0], [PLOT.left, PLOT.width - PLOT.right]);
   const up = scaleOf(ranges[1], [PLOT.height - PLOT.bottom, PLOT.top]);
   drawDensity(svg, layer, i, across);
   for (const knot of knots)
     make("path", { class: "knot", d: `M${across(knot)},${PLOT.height - PLOT.bottom}v-8` }, svg);
-  drawAxes(svg, across, up, ranges);
+  drawAxes(svg, across, up, ranges, depth === 0 ? DATA.units[i] : undefined);
   for (const [key, kind] of [["base", "base"], ["spline", "spline"], ["y", "whole"]]) {
     const there = points.filter((each) => Number.isFinite(each[key]));
     make("polyline", { class: kind, points: there.map((each) => `${across(each.x)},${up(each[key])}`).join(" ") }, svg);

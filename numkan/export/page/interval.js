@@ -71,14 +71,16 @@ function deviations(x) {
 
 const WITHIN = 1.959964; // deviations that 95 % of a normal distribution lie within
 
+const about = (value) => `± ${Number.isFinite(value) ? String(Number((WITHIN * value).toPrecision(3))) : "not defined"}`;
+
 function intervalText(x) {
   if (!SURE) return DATA.interval.none;
   const { mean, observation } = deviations(x);
-  const lines = DATA.outputs.map((name, o) => {
-    const seen = observation ? `, an observation within ± ${short(WITHIN * observation[o])}` : "";
-    return `${name}: the mean within ± ${short(WITHIN * mean[o])}${seen}`;
+  const lines = mean.map((value, o) => {
+    const name = mean.length > 1 ? `${DATA.outputs[o]} ` : "";
+    return `${name}${about(value)} for the mean${observation ? `, ${about(observation[o])} for an observation` : ""}`;
   });
-  return `95 % intervals. ${lines.join("; ")}.`;
+  return `95 % interval: ${lines.join("; ")}.`;
 }
 
 window.numkan.deviations = deviations;

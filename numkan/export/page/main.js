@@ -129,7 +129,6 @@ function drawSamples() {
     s, truth: SAMPLES.y[s * wide + column], prediction: SAMPLES.prediction[s * nOut + o],
   }));
   const ranges = [rangeOf(points, "truth"), rangeOf(points, "prediction")];
-  ranges.text = short;
   const across = scaleOf(ranges[0], [PLOT.left + 6, PLOT.width - PLOT.right - 6]);
   const up = scaleOf(ranges[1], [PLOT.height - PLOT.bottom - 6, PLOT.top + 6]);
   drawAxes(svg, across, up, ranges);
