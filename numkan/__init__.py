@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from numkan.additive import Effect as Effect
     from numkan.additive import effects as effects
     from numkan.base import silu as silu
+    from numkan.interaction import Interaction as Interaction
+    from numkan.interaction import interactions as interactions
     from numkan.kan import KAN as KAN
     from numkan.layer import KANLayer as KANLayer
     from numkan.model.losses import Huber as Huber
@@ -20,7 +22,8 @@ if TYPE_CHECKING:
     from numkan.spline import SplineBasis as SplineBasis
 
 __all__ = [
-    "KAN", "Effect", "Huber", "KANLayer", "SplineBasis", "effects", "get_threads", "search", "set_threads", "silu",
+    "KAN", "Effect", "Huber", "Interaction", "KANLayer", "SplineBasis", "effects", "get_threads", "interactions",
+    "search", "set_threads", "silu",
 ]  # fmt: skip
 
 __version__ = "0.1.0"
@@ -30,11 +33,13 @@ __version__ = "0.1.0"
 _HOMES = {
     "Effect": "numkan.additive",
     "Huber": "numkan.model.losses",
+    "Interaction": "numkan.interaction",
     "KAN": "numkan.kan",
     "KANLayer": "numkan.layer",
     "SplineBasis": "numkan.spline",
     "effects": "numkan.additive",
     "get_threads": "numkan._threads",
+    "interactions": "numkan.interaction",
     "search": "numkan.search",
     "set_threads": "numkan._threads",
     "silu": "numkan.base",

@@ -26,6 +26,7 @@ TIERS = {
     "additive": 5,
     "conformance": 5,
     "export": 5,
+    "interaction": 5,
     "interop": 5,
     "io": 5,
     "pde": 5,

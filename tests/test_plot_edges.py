@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from numkan import KAN, Effect
+from numkan import KAN, Effect, Interaction
 from numkan.plot import edge_values, plot_coverage, plot_edge, plot_effects, plot_fit, plot_grid_update, plot_history
 
 X = np.random.default_rng(0).normal(size=(200, 2))
@@ -143,6 +143,40 @@ def test_effects_are_curves_with_bands_and_a_rug_of_one_height():
     assert axes[0].get_ylim() == axes[1].get_ylim()
 
 
+def an_interaction(inputs, height, first=None):
+    at = np.linspace(-1, 1, 7)
+    values = height * np.multiply.outer(at, at)[:, :, None] * [1, 2]
+    names = tuple(f"x{i}" for i in inputs)
+    return Interaction(names, inputs, (at if first is None else first, at), values, np.array([0.25, 0.125]))
+
+
+def test_pairs_are_maps_of_the_same_colours_with_lines_that_tell_signs_in_grey():
+    axes = Figure().subplots(1, 4)
+    pairs = [an_interaction((0, 1), 1.0), an_interaction((1, 0), -0.25)]
+    plot_effects([an_effect("age", 2.0), an_effect("mass", 0.5)], X, axes, pairs=pairs, output=1)
+    for ax, pair in zip(axes[2:], pairs, strict=True):
+        (colours,) = [each for each in ax.collections if each.get_gid() == "map"]
+        np.testing.assert_allclose(np.ravel(colours.get_array()), pair.values[:, :, 1].T.ravel())
+        assert colours.get_clim() == (-2, 2)
+        (lines,) = [each for each in ax.collections if each.get_gid() == "levels"]
+        dashed = [style[1] is not None for style in lines.get_linestyles()]
+        assert dashed == [level < 0 for level in lines.levels]
+        assert len(set(dashed)) == 2
+        (dots,) = by_gid(ax, "samples")
+        assert dots.get_xdata().tolist() == X[:, pair.inputs[0]].tolist()
+        assert (ax.get_xlabel(), ax.get_ylabel()) == pair.names
+        assert ax.get_title() == "together 12.5 % of the variance"
+
+
+@pytest.mark.parametrize(("height", "first"), [(0.0, None), (0.0, np.full(7, 0.5))])
+def test_a_pair_without_an_interaction_is_a_map_without_lines(height, first):
+    figure = Figure()
+    axes = figure.subplots(1, 2)
+    plot_effects([an_effect("age", 1.0)], None, axes, pairs=[an_interaction((0, 1), height, first)])
+    assert [each.get_gid() for each in axes[1].collections] == ["map"]
+    figure.draw_without_rendering()
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -153,3 +187,8 @@ def test_effects_are_curves_with_bands_and_a_rug_of_one_height():
 def test_wrong_arguments_of_effects_are_said(arguments, message):
     with pytest.raises((TypeError, ValueError), match=message):
         plot_effects(*arguments)
+
+
+def test_wrong_pairs_are_said():
+    with pytest.raises(TypeError, match="Argument `pairs` must be a list of interactions"):
+        plot_effects([an_effect("a", 1.0)], pairs=[3])

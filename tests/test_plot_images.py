@@ -15,8 +15,17 @@ from matplotlib.figure import Figure
 from matplotlib.image import imread, imsave
 from matplotlib.text import Text
 
-from numkan import KAN
-from numkan.plot import plot_basis, plot_coverage, plot_edge, plot_grid_update, plot_history, plot_network
+from numkan import KAN, Effect, interactions
+from numkan.plot import (
+    plot_basis,
+    plot_coverage,
+    plot_edge,
+    plot_effects,
+    plot_fit,
+    plot_grid_update,
+    plot_history,
+    plot_network,
+)
 from numkan.spline import extend_grid
 
 FOLDER = Path(__file__).parent / "data" / "plots"
@@ -36,6 +45,9 @@ def network():
 
 
 MODEL = network()
+WIDE = KAN([13, 5, 1], seed=0)
+for number, layer in enumerate(WIDE.act_fun):
+    layer.coef[...] = np.sin(number + np.arange(layer.coef.size)).reshape(layer.coef.shape)
 X = np.stack([np.linspace(-0.9, 0.8, 60), 1.4 * np.sin(np.arange(60.0))], axis=1)
 
 
@@ -47,12 +59,31 @@ def updated():
 
 HISTORY = {"step": range(8), "train": 10.0 ** -np.arange(8), "grid": [3] * 4 + [6] * 4, "validation": [0.5] * 8}
 
+
+def effect():
+    at = np.linspace(-1, 1, 50)
+    return Effect("x", at, np.sin(4 * at)[:, None], 0.1 + 0.2 * at[:, None] ** 2, np.ones(1))
+
+
+def a_map(ax):
+    """A map of a pair alone; the effect beside it is drawn elsewhere."""
+    effects = [effect(), effect()]
+    plot_effects(effects, X, [*Figure().subplots(1, 2), ax], pairs=interactions(MODEL, X, pairs=1))
+
+
+TRUTH = MODEL(X) + 0.1 * np.cos(np.arange(60.0))[:, None]
+
 DRAW = {
     "network": lambda ax: plot_network(MODEL, X, ax, legend=False),
     "edge": lambda ax: plot_edge(MODEL, 0, 1, 2, X, ax),
     "grid_update": lambda ax: plot_grid_update((MODEL, updated()), 0, 1, 2, X, ax),
     "coverage": lambda ax: plot_coverage(MODEL, X, ax),
     "history": lambda ax: plot_history(HISTORY, ax),
+    "effect": lambda ax: plot_effects([effect()], X[:, :1], [ax]),
+    "map": a_map,
+    "fit": lambda ax: plot_fit(MODEL, X, TRUTH, ax),
+    "residuals": lambda ax: plot_fit(MODEL, X, TRUTH, ax, residuals=True),
+    "network_of_13": lambda ax: plot_network(WIDE, ax=ax, legend=False),
     "basis": lambda ax: plot_basis(extend_grid(np.linspace(-1, 1, 41)[None], 3), 3, ax),
 }
 
@@ -81,7 +112,7 @@ def test_a_picture_is_as_it_was_looked_at(name):
     assert difference(name, drawn(name)) < CLOSE
 
 
-@pytest.mark.parametrize("name", ["network", "edge", "history"])
+@pytest.mark.parametrize("name", ["network", "edge", "history", "effect"])
 def test_a_picture_that_lacks_a_line_is_noticed(name, monkeypatch):
     whole = DRAW[name]
 

@@ -1,4 +1,4 @@
-"""What each input does: centred curves with bands."""
+"""What each input does, as centred curves with bands, and what pairs of them do together, as maps."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from numkan._check import as_samples, check_integer, is_list
+from numkan._check import FloatArray, as_samples, check_integer, is_list
 from numkan._shown import shown
 from numkan.plot.axes import BLACK, BLUE, GREY, check_axes, open_axes
+from numkan.plot.maps import draw_map
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -22,25 +23,33 @@ _SIDE = 4  # pictures side by side
 
 
 def plot_effects(
-    effects: Sequence[Any], x: Any = None, axes: Sequence[Axes] | None = None, *, output: int = 0
+    effects: Sequence[Any],
+    x: Any = None,
+    axes: Sequence[Axes] | None = None,
+    *,
+    pairs: Sequence[Any] = (),
+    output: int = 0,
 ) -> list[Axes]:
-    """Draw the effect of each input as a curve of mean 0 with its 95 % band, and the share of variance as title.
+    """Draw the effect of each input as a curve of mean 0 with its 95 % band, and interactions of pairs as maps.
 
     Parameters
     ----------
     effects : list of numkan.Effect
         What :func:`numkan.effects` returned.
     x : array_like, shape (n, n_in), optional
-        Samples, whose values are drawn as ticks at the bottom.
+        Samples, whose values are drawn as ticks at the bottom, and as dots in maps.
     axes : sequence of matplotlib Axes, optional
-        One for each effect; by default those of a new figure.
+        One for each effect and each pair; by default those of a new figure.
+    pairs : list of numkan.Interaction
+        What :func:`numkan.interactions` returned.
     output : int
         Which output is drawn.
 
     Returns
     -------
     list of matplotlib Axes
-        All have the same range upwards, so that heights can be compared.
+        Of the effects, then of the pairs; titles tell shares of the variance. All curves have the same range upwards,
+        and all maps the same colours, so that they can be compared.
 
     Examples
     --------
@@ -53,26 +62,41 @@ def plot_effects(
     >>> [ax.get_xlabel() for ax in plot_effects(effects(model, x, ["wave", "slope"]), x)]
     ['wave', 'slope']
     """
-    if not is_list(effects) or not len(effects) or not all(hasattr(each, "curve") for each in effects):
-        raise TypeError(f"Argument `effects` must be a list of effects, not {shown(effects)}.")
+    _check_list("effects", effects, "curve", "effects")
+    if len(pairs):
+        _check_list("pairs", pairs, "inputs", "interactions")
     n_out = effects[0].curve.shape[1]
     if check_integer("output", output, 0) >= n_out:
         raise ValueError(f"Argument `output` must be below {n_out}, not {output}.")
     samples = None if x is None else as_samples("x", x, len(effects), np.float64)
-    drawn = _new_axes(len(effects)) if axes is None else list(np.ravel(np.asarray(axes, object)))
+    count = len(effects) + len(pairs)
+    drawn = _new_axes(count) if axes is None else list(np.ravel(np.asarray(axes, object)))
     for ax in drawn:
         check_axes(ax)
-    if len(drawn) != len(effects):
-        raise ValueError(f"Argument `axes` must be {len(effects)} axes, one for each effect, not {len(drawn)}.")
+    if len(drawn) != count:
+        raise ValueError(f"Argument `axes` must be {count} axes, one for each effect and pair, not {len(drawn)}.")
+    _draw_effects(drawn[: len(effects)], effects, samples, output)
+    most = max((float(np.abs(pair.values[:, :, output]).max()) for pair in pairs), default=0.0)
+    for ax, pair in zip(drawn[len(effects) :], pairs, strict=True):
+        draw_map(ax, pair, output, most or 1.0, samples)
+    return drawn
+
+
+def _check_list(name: str, value: Any, attribute: str, things: str) -> None:
+    if not is_list(value) or not len(value) or not all(hasattr(each, attribute) for each in value):
+        raise TypeError(f"Argument `{name}` must be a list of {things}, not {shown(value)}.")
+
+
+def _draw_effects(axes: Sequence[Axes], effects: Sequence[Any], samples: FloatArray | None, output: int) -> None:
+    """Draw all curves, to one height."""
     reach = max(float(np.nanmax(np.abs(e.curve[:, output]) + _BAND * e.std[:, output])) for e in effects)
-    for i, (effect, ax) in enumerate(zip(effects, drawn, strict=True)):
+    for i, (effect, ax) in enumerate(zip(effects, axes, strict=True)):
         _draw_effect(ax, effect, output)
         if samples is not None:
             some = samples[:: max(1, len(samples) // _MOST_TICKS), i]
             style: dict[str, Any] = {"color": BLACK, "markersize": 5, "markeredgewidth": 0.4, "gid": "rug"}
             ax.plot(some, np.full(len(some), 0.02), "|", transform=ax.get_xaxis_transform(), **style)
         ax.set_ylim(-1.05 * reach or -1.0, 1.05 * reach or 1.0)
-    return drawn
 
 
 def _draw_effect(ax: Axes, effect: Any, output: int) -> None:
