@@ -139,7 +139,7 @@ def test_effects_are_curves_with_bands_and_a_rug_of_one_height():
         np.testing.assert_allclose([heights.min(), heights.max()], effect.curve[[0, -1], 1] + [-0.196, 0.196])
         (rug,) = by_gid(ax, "rug")
         assert rug.get_xdata().tolist() == X[:, i].tolist()
-        assert ax.get_title() == "50 % of the variance"
+        assert ax.get_title() == "50 % of variance"
     assert axes[0].get_ylim() == axes[1].get_ylim()
 
 
@@ -157,7 +157,7 @@ def test_pairs_are_maps_of_the_same_colours_with_lines_that_tell_signs_in_grey()
     for ax, pair in zip(axes[2:], pairs, strict=True):
         (colours,) = [each for each in ax.collections if each.get_gid() == "map"]
         np.testing.assert_allclose(np.ravel(colours.get_array()), pair.values[:, :, 1].T.ravel())
-        assert colours.get_clim() == (-2, 2)
+        assert colours.get_clim() == (-3, 3)
         (lines,) = [each for each in ax.collections if each.get_gid() == "levels"]
         dashed = [style[1] is not None for style in lines.get_linestyles()]
         assert dashed == [level < 0 for level in lines.levels]
@@ -165,7 +165,7 @@ def test_pairs_are_maps_of_the_same_colours_with_lines_that_tell_signs_in_grey()
         (dots,) = by_gid(ax, "samples")
         assert dots.get_xdata().tolist() == X[:, pair.inputs[0]].tolist()
         assert (ax.get_xlabel(), ax.get_ylabel()) == pair.names
-        assert ax.get_title() == "together 12.5 % of the variance"
+        assert ax.get_title() == "12.5 % of variance"
 
 
 @pytest.mark.parametrize(("height", "first"), [(0.0, None), (0.0, np.full(7, 0.5))])

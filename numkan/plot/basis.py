@@ -82,5 +82,6 @@ def plot_basis(grid: Any, k: int, ax: Axes | None = None) -> Axes:
     ax.set_ylim(bottom=0)
     open_axes(ax)
     if n_basis <= 12:
-        ax.legend(frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
+        style: dict[str, Any] = {"fontsize": 8, "handlelength": 1.0, "labelspacing": 0.25}
+        ax.legend(frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5), **style)
     return ax

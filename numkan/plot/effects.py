@@ -10,7 +10,7 @@ import numpy as np
 from numkan._check import FloatArray, as_samples, check_integer, is_list
 from numkan._shown import shown
 from numkan.plot.axes import BLACK, BLUE, GREY, check_axes, open_axes
-from numkan.plot.maps import draw_map
+from numkan.plot.maps import draw_map, share_text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -105,7 +105,7 @@ def _draw_effect(ax: Axes, effect: Any, output: int) -> None:
     ax.plot(effect.x, curve, color=BLUE, linewidth=1.8, gid="effect")
     ax.axhline(0, color=GREY, linewidth=0.8, zorder=0)
     ax.set_xlabel(effect.name)
-    ax.set_title(f"{100 * float(effect.share[output]):.3g} % of the variance", fontsize=9)
+    ax.set_title(share_text(effect.share[output]), fontsize=8)
     open_axes(ax)
 
 

@@ -12,21 +12,28 @@ from numkan.plot.axes import BLACK
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["draw_map"]
+__all__ = ["draw_map", "share_text"]
 
 _MOST_DOTS = 300
+_PALE = 1.5  # the ends of the colours are dark, and lines and numbers are black
 _LINES = 5  # about so many lines of equal value
 
 
 def draw_map(ax: Axes, pair: Any, output: int, reach: float, samples: FloatArray | None) -> None:
-    """Draw an interaction in colours from -reach to reach, with lines of equal value, and dots for the samples.
+    """Draw an interaction in the colours of -reach to reach, with lines of equal value, and dots for the samples.
 
     The lines bear numbers, and are dashed where these are negative: so the map can be read in grey.
     """
     from matplotlib.ticker import MaxNLocator  # slow to import
 
     values = pair.values[:, :, output].T
-    style: dict[str, Any] = {"cmap": "PuOr", "vmin": -reach, "vmax": reach, "shading": "gouraud", "rasterized": True}
+    style: dict[str, Any] = {
+        "cmap": "PuOr",
+        "vmin": -_PALE * reach,
+        "vmax": _PALE * reach,
+        "shading": "gouraud",
+        "rasterized": True,
+    }
     ax.pcolormesh(*pair.x, values, gid="map", **style)
     levels = np.array(MaxNLocator(_LINES).tick_values(values.min(), values.max()))
     levels = levels[(levels > values.min()) & (levels < values.max())]
@@ -41,4 +48,9 @@ def draw_map(ax: Axes, pair: Any, output: int, reach: float, samples: FloatArray
     ax.margins(0)
     ax.set_xlabel(pair.names[0])
     ax.set_ylabel(pair.names[1])
-    ax.set_title(f"together {100 * float(pair.share[output]):.3g} % of the variance", fontsize=9)
+    ax.set_title(share_text(pair.share[output]), fontsize=8)
+
+
+def share_text(share: float) -> str:
+    """Return a share of the variance as a title that narrow axes have room for."""
+    return f"{round(100 * float(share), 1) + 0.0:g} % of variance"
