@@ -36,7 +36,7 @@ from numkan.model.network import Network
 from numkan.spline.spline_basis import SplineBasis
 from numkan.train.commit import scratch_copy
 
-__all__ = ["FAR", "LEAVES", "MARGIN", "NEAR", "Excess", "box_ends", "box_points", "excess"]
+__all__ = ["FAR", "LEAVES", "MARGIN", "NEAR", "Excess", "box_ends", "box_points", "excess", "hidden_box"]
 
 #: Points of the box, if kernels are compiled, and how many of them go through a network at a time.
 _POINTS, _AT_ONCE = 128 if jit_is_off() else 8192, 1024
@@ -74,6 +74,11 @@ def box_points(x: FloatArray) -> FloatArray:
     low, high = (end.astype(np.float64) for end in (x.min(axis=0), x.max(axis=0)))
     points: FloatArray = np.clip(low * (1.0 - u) + high * u, low, high).astype(x.dtype)
     return points
+
+
+def hidden_box(model: Network, x: FloatArray) -> FloatArray:
+    """Return the points of the box over which hidden grids reach; none if there are no hidden grids."""
+    return box_points(x) if len(model.act_fun) > 1 else np.empty((0, x.shape[1]), x.dtype)
 
 
 def box_ends(a: FloatArray, box: FloatArray, farthest: float = FAR) -> FloatArray:

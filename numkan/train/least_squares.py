@@ -15,7 +15,7 @@ from numkan._check import FloatArray, check_integer
 from numkan.base import given_base
 from numkan.model.network import Network
 from numkan.optimize import LevenbergMarquardt, Nielsen, Status
-from numkan.train.box import NEAR, box_points
+from numkan.train.box import NEAR, hidden_box
 from numkan.train.data import Data, Units
 from numkan.train.evidence import UNTIED, Evidence, Smoothness
 from numkan.train.objective import where_not_finite
@@ -108,7 +108,7 @@ class LeastSquaresStages:
             session.model.act_fun[0]._base, everything.x
         )  # a function that fails does so before anything changes
         self._session, self._options = session, options
-        session.box = box_points(everything.x).astype(np.float64)
+        session.box = hidden_box(session.model, everything.x).astype(np.float64)
         self.units = Units.of(everything)
         width, centre = self.units.width, self.units.centre
         splines = Splines.of(session.start, base=not options.redraw).holding(session.held_edges)

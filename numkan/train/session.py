@@ -18,7 +18,7 @@ import numpy as np
 from numkan._check import FloatArray
 from numkan.model.network import Network
 from numkan.model.regularization import Penalties
-from numkan.train.box import box_points
+from numkan.train.box import hidden_box
 from numkan.train.commit import commit_grids, commit_params, scratch_copy
 from numkan.train.constant import held_edges, silence
 from numkan.train.history import Ended, FitResult, FitState, FitStatus, Recorder, Stage
@@ -92,7 +92,7 @@ class Session:
         self._began = time.perf_counter() - self.journal.seconds_before
         self.model, self.given, self.plan, self.settings, self.scale = model, samples, plan, settings, scale
         self.samples, self.validation = scale.samples(samples), validation and scale.samples(validation)
-        self.box = box_points(samples.x)
+        self.box = hidden_box(model, samples.x)
         self.start = scale.inside(scratch_copy(model))
         self.held_edges = held_edges(model, samples)
         if settings.anew:
