@@ -162,9 +162,30 @@ def test_probabilities_are_the_mixtures_and_add_up_to_one():
     x, y = product()
     model = KANClassifier(hidden=(2,)).fit(x, np.where(y > 0, "up", "down"))
     z = (x - x.mean(axis=0)) / x.std(axis=0)
-    np.testing.assert_allclose(model.predict_proba(x), softmax(model.models_[0](z)), atol=1e-9)
+    up = 1 / (1 + np.exp(-model.models_[0](z)))  # two classes, one output
+    np.testing.assert_allclose(model.predict_proba(x), np.hstack([1 - up, up]), atol=1e-9)
     assert model.classes_.tolist() == ["down", "up"]
     assert model.score(x, np.where(y > 0, "up", "down")) > 0.9
+
+
+def test_probabilities_of_three_classes_are_softmaxes():
+    x, y = product()
+    model = KANClassifier(hidden=(2,)).fit(x, np.digitize(y, [-0.2, 0.2]))
+    z = (x - x.mean(axis=0)) / x.std(axis=0)
+    np.testing.assert_allclose(model.predict_proba(x), softmax(model.models_[0](z)), atol=1e-9)
+
+
+def test_a_constant_is_the_best_answer_without_inputs():
+    z, weight = np.zeros((6, 1)), np.array([1.0, 2.0, 1.0, 1.0, 3.0, 1.0])
+    numbers = Numbers(z, np.arange(12.0).reshape(6, 2), weight, 2)
+    for task in (numbers, Classes(z, np.array([0, 1, 1, 0, 0, 1]), weight, 1), Classes(z, np.arange(6) % 3, weight, 3)):
+        best = task.constant()
+        said = np.tile(best, (6, 1))
+        loss = weight @ task.losses(said)
+        for place in range(len(best)):
+            moved = said + 1e-3 * (np.arange(len(best)) == place)
+            moved = moved if task is numbers else moved / moved.sum(axis=1, keepdims=True)
+            assert weight @ task.losses(moved) > loss
 
 
 def test_jobs_change_no_bit():

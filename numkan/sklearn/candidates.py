@@ -18,7 +18,7 @@ __all__ = ["Candidate", "Fitted", "candidates"]
 _HIDDEN: dict[tuple[int, ...], int] = {(2,): 4, (5,): 3}
 _FEW = 30
 
-#: Multiply-adds of all fits of a candidate, about 2 s on a core; and steps of a fit.
+#: Multiply-adds of all fits of a candidate, about 2 s on a core; and steps of a fit, as many as hidden layers take.
 _WORK, _STEPS = 2e10, 40
 
 #: Starts that a network with hidden layers is drawn from: those of several folds are averaged.
@@ -80,7 +80,9 @@ def candidates(task: Task, hidden: Any, k: int, folds: int) -> list[Candidate]:
     if len(task) < _FEW:
         return found
     for sizes, grid in _HIDDEN.items():
-        candidate = Candidate(sizes, k, (("grids", [grid]), ("validation", None), ("restarts", _STARTS)))
+        candidate = Candidate(
+            sizes, k, (("grids", [grid]), ("validation", None), ("restarts", _STARTS), ("steps", _STEPS))
+        )
         if folds * candidate.work(task) <= _WORK:
             found.append(candidate)
     return found

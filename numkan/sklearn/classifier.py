@@ -38,7 +38,8 @@ class KANClassifier(ClassifierMixin, KANEstimator):  # type: ignore[misc]  # sci
     classes_ : ndarray, shape (n_classes,)
         In the order of the probabilities.
     models_, weights_, results_, input_names_, n_iter_, loss_curve_, feature_importances_
-        As those of :class:`KANRegressor`. A probability is ``sum(w * softmax(model(z)))``.
+        As those of :class:`KANRegressor`. A probability is ``sum(w * softmax(model(z)))``; of two classes, networks
+        have one output, and the probability of the second is ``sum(w / (1 + exp(-model(z))))``.
     n_features_in_, feature_names_in_
         As in all of scikit-learn.
 
@@ -98,7 +99,8 @@ class KANClassifier(ClassifierMixin, KANEstimator):  # type: ignore[misc]  # sci
 
     def _task_of(self, rows: Rows, goes_on: bool) -> Task:
         labels = rows.y[:, 0].astype(np.int64)
-        return Classes(self._inputs(rows.x), labels, rows.weight, int(labels.max()) + 1)
+        n_classes = int(labels.max()) + 1
+        return Classes(self._inputs(rows.x), labels, rows.weight, n_classes if n_classes > 2 else 1)
 
     def predict_proba(self, X: Any) -> Floats:
         """Return the probabilities (n, n_classes)."""

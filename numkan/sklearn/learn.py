@@ -137,9 +137,13 @@ def _cross_validated(
     `best` has the losses of the best candidate so far. Hidden layers whose loss on the first fold is no lower are not
     fitted to the others, of which nothing is said then (NaN): few of them would win, and they cost most of the time.
     """
-    everyone, said = np.arange(len(task)), np.full((len(task), task.n_out), np.nan)
+    everyone, said = np.arange(len(task)), np.full((len(task), task.n_answers), np.nan)
     tasks = [task.take(np.setdiff1d(everyone, part)) for part in folds]
     parts: list[Fitted] = []
+    if candidate.is_blind:
+        for part, others in zip(folds, tasks, strict=True):
+            said[part] = others.constant()
+        return parts, said
     for many in [len(folds)] if candidate.is_simple else [1, len(folds)]:
         parts += fits(candidate, tasks[len(parts) : many], len(parts))
         for part, fitted in zip(folds, parts, strict=False):

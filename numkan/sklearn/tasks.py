@@ -26,7 +26,15 @@ class Task:
     weight: Floats
     n_out: int
 
-    loss = "mse"
+    @property
+    def loss(self) -> str:
+        """The name of the loss of the fits."""
+        return "mse"
+
+    @property
+    def n_answers(self) -> int:
+        """How many numbers a network answers with."""
+        return self.n_out
 
     def __len__(self) -> int:
         return len(self.z)
@@ -45,6 +53,10 @@ class Task:
         """Return what a network says (n, n_out), given its outputs."""
         return outputs
 
+    def constant(self) -> Floats:
+        """Return the best answer that is the same for all samples (n_answers,)."""
+        raise NotImplementedError
+
     def losses(self, answer: Floats) -> Floats:
         """Return the loss of every sample (n,)."""
         raise NotImplementedError
@@ -53,6 +65,11 @@ class Task:
 class Numbers(Task):
     """Targets (n, n_out), of mean 0 and deviation 1."""
 
+    def constant(self) -> Floats:
+        """Return the mean of the targets."""
+        mean: Floats = np.average(self.goal, axis=0, weights=self.weight)
+        return mean
+
     def losses(self, answer: Floats) -> Floats:
         """Return squares of the errors, averaged over the outputs."""
         squares: Floats = np.square(answer - self.goal).mean(axis=1)
@@ -60,14 +77,30 @@ class Numbers(Task):
 
 
 class Classes(Task):
-    """Places of classes (n,); networks answer with probabilities."""
+    """Places of classes (n,); networks answer with probabilities.
 
-    loss = "cross_entropy"
+    Of two classes, networks have one output: the logarithm of the odds of the second.
+    """
+
+    @property
+    def loss(self) -> str:
+        """The name of the loss of the fits."""
+        return "logistic" if self.n_out == 1 else "cross_entropy"
+
+    @property
+    def n_answers(self) -> int:
+        """How many probabilities a network answers with."""
+        return max(self.n_out, 2)
 
     @staticmethod
     def answer(outputs: Floats) -> Floats:
-        """Return the softmax of every row."""
-        return softmax(outputs)
+        """Return the softmax of every row (n, n_classes), where one output stands beside 0."""
+        return softmax(np.insert(outputs, 0, 0.0, axis=1) if outputs.shape[1] == 1 else outputs)
+
+    def constant(self) -> Floats:
+        """Return the share of each class."""
+        share: Floats = np.bincount(self.goal, self.weight, self.n_answers) / self.weight.sum()
+        return share
 
     def losses(self, answer: Floats) -> Floats:
         """Return minus the logarithm of the probability of what came true."""
