@@ -154,6 +154,13 @@ class RaisingOnTheRightOnly(Raising):
         return super().basis(np.maximum(x, knots[k]), knots, k)
 
 
+class BlindBesideNan(Raising):
+    """Points outside are found by the least and the largest point, which are NaN where one is."""
+
+    def basis(self, x: Array, knots: Array, k: int) -> Array:
+        return super().basis(np.clip(x, knots[k], knots[len(knots) - 1 - k]) if np.isnan(x).any() else x, knots, k)
+
+
 # --- derivatives --------------------------------------------------------------------------------------------------
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from tests.conformance_adapters import DeBoor
+from tests.conformance_adapters import DeBoor, Periodic
 from tests.implementations import NumkanSplines
 from tests.laws import Array
 
@@ -204,6 +204,21 @@ class Raising(DeBoor):
         if not ((first <= x) & (x <= last) | np.isnan(x)).all():
             raise ValueError("Argument `x` must lie in the domain.")
         return super().basis(x, knots, k)
+
+
+class OtherPeriod(Periodic):
+    """The spline is repeated after the length of all knots."""
+
+    def inside(self, x: Array, knots: Array, k: int) -> Array:
+        return super().inside(x, knots, 0)
+
+
+class TurnedBackwards(Periodic):
+    """Each second period is the mirror image."""
+
+    def inside(self, x: Array, knots: Array, k: int) -> Array:
+        there, first, last = super().inside(x, knots, k), knots[k], knots[len(knots) - 1 - k]
+        return np.where((x < first) | (x >= last), first + last - there, there)
 
 
 class HalfOpenNegative(Raising):

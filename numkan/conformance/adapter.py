@@ -39,9 +39,11 @@ attribute           values                                                      
 `extrapolation`     what `basis`, `dbasis` and `curve` do outside the domain: "fade" (the padded functions   `basis`
                     go on, and are zero outside the knots), "zero", "clamp" (the value at the nearest end;
                     derivatives 0), "linear", "polynomial" (the end polynomials go on), "continue" (for 3 %
-                    of the domain's length; then linear), "nan", "raise"
+                    of the domain's length; then linear), "periodic" (those a number of lengths of the
+                    domain away), "nan", "raise"
 `right_end`         "closed": at the right end of the domain, values and derivatives are those of the last   `basis`
-                    interval inside; "open": those of the padding after it, zero where there is none
+                    interval inside; "open": those of the padding after it, zero where there is none (and
+                    those of the left end where the spline is periodic)
 `degenerate_knots`  "limit": repeated knots are allowed, and 0/0 is 0 term by term; "error": they raise      `basis`
 `bits`              "exact": a row has the same bits in any batch and order; "rounding": nearly the same     `basis`
 `grid_update`       where `update_grid` puts the knots: "numkan", "pykan", "efficient-kan" or "jaxkan"       that
@@ -280,7 +282,7 @@ METHODS = tuple(name for name, value in vars(Adapter).items() if callable(value)
 #: Policies with a choice: attribute -> what it may be.
 POLICIES: dict[str, tuple[str, ...]] = {
     "dtype": ("float64", "float32"),
-    "extrapolation": ("fade", "zero", "clamp", "linear", "polynomial", "continue", "nan", "raise"),
+    "extrapolation": ("fade", "zero", "clamp", "linear", "polynomial", "continue", "periodic", "nan", "raise"),
     "right_end": ("closed", "open"),
     "degenerate_knots": ("limit", "error"),
     "bits": ("exact", "rounding"),

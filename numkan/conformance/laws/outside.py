@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from functools import partial
 from typing import Any
 
@@ -13,11 +14,7 @@ from numkan.conformance import exact, twin
 from numkan.conformance.adapter import Array
 from numkan.conformance.cases import Case
 from numkan.conformance.law import assert_identical, assert_within, complaint, law, require
-from numkan.conformance.points import (
-    orders,
-    resolution,
-    values,
-)
+from numkan.conformance.points import gap, orders, resolution, values
 
 
 def outside(case: Case) -> Array:
@@ -40,9 +37,10 @@ def outside_the_domain(impl: Any, case: Case) -> None:
     """Outside the domain one policy, the declared one, holds for the functions and for all their derivatives."""
     x, k = outside(case), case.k
     if impl.extrapolation == "raise":
-        for point in x:
-            error = complaint(partial(impl.basis, np.array([point]), case.knots, k))
-            require(isinstance(error, ValueError), f"at {point!s}, outside: {error!r} where a ValueError is due")
+        beside = [np.array([np.nan, point], case.dtype) for point in (x[0], x[-1])]  # min and max are NaN there
+        for points in (*(x[n : n + 1] for n in range(len(x))), *beside):
+            error = complaint(partial(impl.basis, points, case.knots, k))
+            require(isinstance(error, ValueError), f"at {points[-1]!s}, outside: {error!r} where a ValueError is due")
         return
     for nu in orders(impl, k + 2):
         found = values(impl, x, case.knots, k, nu)
@@ -50,6 +48,8 @@ def outside_the_domain(impl: Any, case: Case) -> None:
             require(np.isnan(found).all(), f"nu = {nu}: numbers outside the domain, where NaN is due")
         elif impl.extrapolation == "fade":
             _fades(case, x, found, nu)
+        elif impl.extrapolation == "periodic":
+            _repeats(case, x, found, nu)
         else:
             _goes_on(impl.extrapolation, case, x, found, nu)
 
@@ -64,6 +64,24 @@ def _fades(case: Case, x: Array, found: Array, nu: int) -> None:
         size = [float(b) for b in exact.magnitudes(point, case.knots, case.k, nu)] if nu else 1.0
         tolerance = 8 * (case.k + 1) * (case.eps * np.array(size) + float(np.finfo(case.dtype).tiny))
         assert_within(row, truth, tolerance, f"nu = {nu}: in the padding, at {point!s}, function")
+
+
+def _repeats(case: Case, x: Array, found: Array, nu: int) -> None:
+    """The values and derivatives a number of lengths of the domain away, but for points that rounding may put off.
+
+    A point is known there to a few roundings of itself and of the knots; beside a knot that decides on the piece.
+    """
+    low, high = (Fraction(float(end)) for end in case.domain)
+    for point, row in zip(x, found, strict=True):
+        there = low + (Fraction(float(point)) - low) % (high - low)
+        off = 4 * case.eps * float(abs(point) + np.abs(case.knots).max())
+        gaps = np.abs(case.knots.astype(float) - float(there))
+        if gaps.min() > off:
+            nearest = gap(case, case.dtype.type(float(there)))
+            size = [float(b) for b in exact.magnitudes(there, case.knots, case.k, nu)]
+            room = 8 * (case.k + 1) * (case.eps + off / nearest) * (1.0 + max(size) if nu else 1.0)
+            truth = [float(b) for b in exact.basis(there, case.knots, case.k, nu)]
+            assert_within(row, truth, room, f"nu = {nu}: a period away from {float(there)!s}, at {point!s}, function")
 
 
 def _goes_on(policy: str, case: Case, x: Array, found: Array, nu: int) -> None:
