@@ -79,12 +79,9 @@ def local_pieces(grid: FloatArray, k: int, extrapolate: str = "continue", nu: in
     uniform = uniform_spans(domain[:, :-1], domain[:, 1:], before, dtype)
     spans = span_polynomials(knots, k, uniform, before - k)
     left, right = (policy.outside(end) for end in _ends(knots, k, spans, dtype))
-    inside = [_span(spans, s, k) for s in range(k, knots.shape[1] - k - 1)]
-    pieces = [*left[::-1], *inside, *right]
+    begins, centre, inverse, first, poly = _joined(left[::-1], _inside(spans, k), right)
     # piece j of the left ends at its `begin`; those inside and on the right begin there
-    breaks = np.column_stack([piece.begin for piece in (*left[::-1], *inside[1:], *right)])
-    centre, inverse, first = (np.column_stack([piece[place] for piece in pieces]) for place in (1, 2, 3))
-    poly = np.stack([piece.poly for piece in pieces], axis=1)
+    breaks = np.delete(begins, len(left), axis=1)
     with np.errstate(over="ignore", invalid="ignore"):
         poly = differentiated(poly, inverse, nu)
         breaks = breaks.astype(dtype)
@@ -109,10 +106,21 @@ def derived_pieces(pieces: Pieces, nu: int) -> Pieces:
     return pieces._replace(poly=poly)
 
 
-def _span(spans: Spans, s: int, k: int) -> Piece:
-    """Return a span of the domain as a piece."""
-    starts, centre, inverse, poly = spans
-    return Piece(starts[:, s], centre[:, s], inverse[:, s], np.full(len(centre), s - k), poly[:, s])
+def _inside(spans: Spans, k: int) -> Piece:
+    """Return the spans of the domain as pieces, along the second axis of all arrays."""
+    own = slice(k, spans.centre.shape[1] - k)
+    starts, centre, inverse, poly = (table[:, own] for table in spans)
+    first = np.broadcast_to(np.arange(centre.shape[1]), centre.shape)
+    return Piece(starts[:, : centre.shape[1]], centre, inverse, first, poly)
+
+
+def _joined(left: list[Piece], inside: Piece, right: list[Piece]) -> Piece:
+    """Return all pieces from left to right, along the second axis of all arrays."""
+    tables = []
+    for place, own in enumerate(inside):
+        before, after = ([piece[place][:, None] for piece in side] for side in (left, right))
+        tables.append(np.concatenate([*before, own, *after], axis=1))
+    return Piece(*tables)
 
 
 def _ends(knots: FloatArray, k: int, spans: Spans, dtype: np.dtype[Any]) -> tuple[End, End]:
