@@ -185,6 +185,24 @@ def test_poisson_is_solved_with_a_hidden_layer() -> None:
     assert solution.coverage == 1.0
 
 
+@pytest.mark.jit
+def test_a_stage_that_no_step_helps_is_found_out_once() -> None:
+    """Six poor steps end a stage; steps on fixed grids, which follow those between regrids, do not take six more."""
+
+    def residual(x: Array, u: Array, du: Array) -> Array:
+        return du[:, 0] - np.cos(x[:, 0]) * u
+
+    inside, edge = pde.Interior(*BOX, 150), pde.Boundary(*BOX, 20, faces=[(0, 0)])
+    equations = [
+        pde.Equation(inside, residual),
+        pde.Equation(edge, lambda x, u: u - np.exp(np.sin(x[:, 0]) + np.sin(x[:, 1]))),
+    ]
+    solution = pde.solve(KAN([2, 1, 1], k=5, seed=0), equations, ladder=[4, 8], draws=1)
+    stages = [state.stage for state in solution.history]
+    assert stages.count(2) < 10
+    assert solution.fresh_residuals.max() < 1e-4
+
+
 def test_a_periodic_solution_has_the_same_values_at_both_ends() -> None:
     equation = pde.Equation(pde.Interior([0.0], [1.0], 60), lambda x, u, du: du[:, 0] + u - np.sin(2 * np.pi * x[:, 0]))
     solution = pde.solve(KAN([1, 1], k=5), [equation], periodic=[0], ladder=[8, 16])

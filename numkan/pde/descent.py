@@ -36,6 +36,7 @@ class State:
     unknowns: FloatArray
     loss: float = math.inf
     damping: float = 1e-2
+    poor: int = 0  # how many of the last steps in a row were poor
 
 
 class Descent:
@@ -65,31 +66,36 @@ class Descent:
         """Return a state as a vector of its problem."""
         return problem.vector(state.splines.coefs, state.unknowns)
 
-    def at(self, problem: ResidualSquares, state: State, z: FloatArray, loss: float, damping: float) -> State:
+    def at(self, problem: ResidualSquares, state: State, z: FloatArray, loss: float) -> State:
         """Return the state at a vector of its problem."""
         coefs, unknowns = problem.split(z)
         splines = Splines(state.splines.layers, tuple(np.array(coef) for coef in coefs))
-        return State(splines, np.array(unknowns), loss, damping)
+        return replace(state, splines=splines, unknowns=np.array(unknowns), loss=loss)
 
     def on_grids(self, state: State, grids: Sequence[int]) -> State:
         """Return the same functions on other grids."""
         return replace(state, splines=laid(state.splines, self.points, list(grids), self.first), loss=math.inf)
 
-    def down(self, state: State, steps: int, *, grids: Sequence[int] | None = None, every: int = 5) -> State:
-        """Return where steps of Levenberg-Marquardt lead; with `grids`, they are laid anew after every few steps."""
-        poor, taken, last = 0, 0, math.inf
+    def down(
+        self, state: State, steps: int, *, grids: Sequence[int] | None = None, every: int = 5, poor: int = 0
+    ) -> State:
+        """Return where steps of Levenberg-Marquardt lead; with `grids`, they are laid anew after every few steps.
+
+        `poor` counts the poor steps before: a descent that goes on where another ended does not prove that again.
+        """
+        taken, last, state = 0, math.inf, replace(state, poor=poor)
         while True:
             some = min(every, steps - taken) if grids else steps - taken
-            state, number, poor = self._run(state, some, poor)
+            state, number = self._run(state, some)
             taken += number
-            settled = number < some or poor >= _POOR_STEPS or state.loss > _LAID_GAIN * last
+            settled = number < some or state.poor >= _POOR_STEPS or state.loss > _LAID_GAIN * last
             if settled or taken >= steps or not grids:
                 return state
             last, state = state.loss, self.on_grids(state, grids)
 
-    def _run(self, state: State, steps: int, poor: int) -> tuple[State, int, int]:
-        """Take steps on fixed grids; return the state, their number, and how many of the last ones were poor."""
-        problem = self.problem(state)
+    def _run(self, state: State, steps: int) -> tuple[State, int]:
+        """Take steps on fixed grids; return the state, and their number."""
+        problem, poor = self.problem(state), state.poor
         rule = Between(max(state.damping, _LEAST_DAMPING))
         run = LevenbergMarquardt(problem, self.vector(problem, state), rule=rule, gtol=0.0)
         while run.state.step < steps and poor < _POOR_STEPS:
@@ -98,4 +104,5 @@ class Descent:
                 break
             self._on_step(state.splines.layers[-1].basis.n_intervals, run.state.fun)
             poor = poor + 1 if run.state.fun > (1.0 - _POOR) * before else 0
-        return self.at(problem, state, run.state.x, run.state.fun, run.state.damping), run.state.step, poor
+        state = replace(state, damping=run.state.damping, poor=poor)
+        return self.at(problem, state, run.state.x, run.state.fun), run.state.step

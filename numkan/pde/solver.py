@@ -208,7 +208,7 @@ class Solver:
             self._stage += 1
             moving, fixed = self._options.steps
             state = self.descent.down(self.descent.on_grids(state, grids), moving, grids=grids)
-            state = self.descent.down(state, fixed)
+            state = self.descent.down(state, fixed, poor=state.poor)
             self._best = state
             measure = self._measure(state)
             if automatic and measure > _STAGE_GAIN * least:
@@ -295,11 +295,11 @@ class Solver:
         seen = [term.x for term in self.fresh if term is not None] or [self.descent.points]
         points = np.concatenate(seen)
         try:
-            acts = model.activations(points)
+            acts = model.activations(points)[:-1] if model.depth > 1 else [points]
         except ValueError:  # the policy "raise"
             return math.nan
         within = np.ones(len(points), bool)
-        for layer, a in zip(model.act_fun, acts[:-1], strict=True):
+        for layer, a in zip(model.act_fun, acts, strict=True):
             low, high = layer.basis.domain
             slack = 0.03 * (high - low)
             within &= ((a >= low - slack) & (a <= high + slack)).all(axis=1)

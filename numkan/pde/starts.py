@@ -89,7 +89,7 @@ def last_layer_solved(state: State, descent: Descent) -> State:
         z = moved
         if now > 0.9 * fun:
             break
-    return descent.at(problem, state, z, problem.loss(z), state.damping)
+    return descent.at(problem, state, z, problem.loss(z))
 
 
 def best_start(
