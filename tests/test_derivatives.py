@@ -65,6 +65,39 @@ def test_they_are_those_of_the_slow_twin_under_every_policy(policy: str) -> None
         np.testing.assert_allclose(d3u[:, :, a], slow(model, stepped, a, a)[1].imag / 1e-30, rtol=0, atol=1e-8)
 
 
+def test_they_are_those_of_40_digits() -> None:
+    """Of a network that mpmath evaluates by de Boor's recursion on its own, and differentiates."""
+    mp = pytest.importorskip("mpmath")
+    model = KAN([1, 2, 1], grid=4, k=5, seed=1)
+
+    def function(knots: list[Any], p: int, k: int, x: Any) -> Any:
+        if k == 0:
+            return mp.mpf(knots[p] <= x < knots[p + 1])
+        rising = (x - knots[p]) / (knots[p + k] - knots[p]) * function(knots, p, k - 1, x)
+        falling = (knots[p + k + 1] - x) / (knots[p + k + 1] - knots[p + 1]) * function(knots, p + 1, k - 1, x)
+        return rising + falling
+
+    def network(x: Any) -> Any:
+        nodes = [x]
+        for layer in model.act_fun:
+            grid, sums = [[mp.mpf(knot) for knot in row] for row in layer.grid], [mp.mpf(0)] * layer.n_out
+            for i, node in enumerate(nodes):
+                values = [function(grid[i], p, layer.k, node) for p in range(layer.G + layer.k)]
+                for o in range(layer.n_out):
+                    spline = sum(value * mp.mpf(c) for value, c in zip(values, layer.coef[i, o], strict=True))
+                    silu = node / (1 + mp.exp(-node))
+                    sums[o] += mp.mpf(layer.scale_sp[i, o]) * spline + mp.mpf(layer.scale_base[i, o]) * silu
+            nodes = sums
+        return nodes[0]
+
+    for point in (-0.83, 0.13):
+        found = model.derivatives([[point]], order=3)
+        with mp.workdps(40):
+            for nu, one in enumerate(found):
+                exact = float(mp.diff(network, mp.mpf(point), nu))
+                np.testing.assert_allclose(one.ravel(), exact, rtol=1e-12 * 20**nu, atol=1e-13 * 20**nu)
+
+
 def test_each_order_is_the_beginning_of_the_next() -> None:
     model, x = network(), points()
     orders = [model.derivatives(x, order=order) for order in (1, 2, 3)]
