@@ -9,10 +9,12 @@ import pytest
 
 from numkan import KAN, pde
 from numkan.layer.jets import Jets
+from numkan.pde.descent import Descent, State
 from numkan.pde.equation import Signature
 from numkan.pde.hard import Hard, function_jets
 from numkan.pde.solver import Solver
 from numkan.pde.term import PointTerm
+from numkan.train.splines import Splines
 from tests.laws import Array
 
 BOX = [-1.0, -1.0], [1.0, 1.0]
@@ -201,6 +203,24 @@ def test_a_stage_that_no_step_helps_is_found_out_once() -> None:
     stages = [state.stage for state in solution.history]
     assert stages.count(2) < 10
     assert solution.fresh_residuals.max() < 1e-4
+
+
+def test_where_no_step_leads_on_a_descent_is_not_run_again() -> None:
+    evaluated = []
+
+    def residual(x: Array, u: Array, du: Array) -> Array:
+        evaluated.append(len(x))
+        return du[:, 0] + u
+
+    equations = [pde.Equation(pde.Interior([0.0], [1.0], 20), residual), pde.Equation([[0.0]], lambda x, u: u - 1.0)]
+    solver = Solver(KAN([1, 1], k=5), equations, {}, None, ({}, ()), np.random.default_rng(0))
+    descent = Descent(solver.terms, solver.descent.first, lambda grid, loss: None)
+    splines = Splines.of(solver.model, base=False)
+    ended = descent.down(State(splines, np.zeros(0)), 200)
+    assert ended.loss < 1e-12
+    before = len(evaluated)
+    assert descent.down(ended, 200, poor=ended.poor) is ended
+    assert len(evaluated) == before
 
 
 def test_a_periodic_solution_has_the_same_values_at_both_ends() -> None:

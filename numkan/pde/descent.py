@@ -83,6 +83,8 @@ class Descent:
 
         `poor` counts the poor steps before: a descent that goes on where another ended does not prove that again.
         """
+        if poor >= _POOR_STEPS:
+            return state
         taken, last, state = 0, math.inf, replace(state, poor=poor)
         while True:
             some = min(every, steps - taken) if grids else steps - taken
@@ -100,7 +102,8 @@ class Descent:
         run = LevenbergMarquardt(problem, self.vector(problem, state), rule=rule, gtol=0.0)
         while run.state.step < steps and poor < _POOR_STEPS:
             before = run.state.fun
-            if not run.step():
+            if not run.step():  # nor would one from here on
+                poor = _POOR_STEPS
                 break
             self._on_step(state.splines.layers[-1].basis.n_intervals, run.state.fun)
             poor = poor + 1 if run.state.fun > (1.0 - _POOR) * before else 0
