@@ -85,7 +85,7 @@ def interactions(model: Network, x: Any, names: Sequence[str] | None = None, *, 
     --------
     >>> import numpy as np
     >>> from numkan import KAN, interactions
-    >>> x = np.random.default_rng(0).uniform(-1, 1, (400, 3))
+    >>> x = np.random.default_rng(0).uniform(-1, 1, (20, 3))
     >>> first, second = interactions(KAN([3, 2, 1], seed=0), x, ["mass", "speed", "angle"], pairs=2)
     >>> len(first.names), first.values.shape, bool(first.share[0] >= second.share[0])
     (2, (21, 21, 1), True)

@@ -50,6 +50,7 @@ def test_a_fitted_table_makes_a_page_in_its_own_names_and_units(capsys, tmp_path
     assert data["units"][1:] == [[0.0, 1.0], [0.0, 1.0]]
 
 
+@pytest.mark.jit
 def test_a_fit_that_keeps_its_posterior_makes_a_page_with_intervals(capsys, tmp_path, table):
     model, page = str(tmp_path / "m.npz"), tmp_path / "page.html"
     for options, key in (([], "none"), (["--posterior"], "root")):
@@ -62,6 +63,7 @@ def test_a_fit_that_keeps_its_posterior_makes_a_page_with_intervals(capsys, tmp_
     assert "Argument `--posterior` must come with --out" in capsys.readouterr().err
 
 
+@pytest.mark.jit
 def test_a_fit_without_a_posterior_is_kept_without_it(capsys, tmp_path, table, monkeypatch):
     monkeypatch.setattr("numkan.train.posterior.MOST", 1)
     model = tmp_path / "m.npz"

@@ -72,10 +72,12 @@ def read(path: Path) -> Any:
     return json.loads(text)
 
 
-def fitted(width=(2, 2, 1), **options):
-    """A network with a posterior."""
-    model = KAN(list(width), grid=3, seed=0, extrapolate=options.pop("extrapolate", "continue"))
-    model.fit(x, y, **{"method": "lm", "grids": [3], "validation": None, "restarts": 1, "steps": 20} | options)
+def fitted(width=(2, 2, 1), extrapolate="continue", **options):
+    """A network with a posterior, whose hidden nodes are never refused."""
+    model = KAN(list(width), grid=3, seed=0, extrapolate=extrapolate)
+    for layer in model.act_fun[1:]:
+        layer.extrapolate = "clamp" if extrapolate == "clamp" else "continue"
+    model.fit(x, y, **{"method": "lm", "grids": [3], "validation": None, "restarts": 1, "steps": 5} | options)
     return model
 
 
@@ -143,8 +145,6 @@ def test_a_node_that_is_pushed_far_outside_is_computed_too(opened):
 @pytest.mark.parametrize("extrapolate", EXTRAPOLATIONS)
 def test_the_page_computes_the_deviations_of_predictions(opened, extrapolate):
     model = fitted(extrapolate=extrapolate)
-    model.act_fun[1].extrapolate = "continue"  # so that no hidden node is refused
-    model.fit(x, y, method="lm", grids=[3], validation=None, restarts=1, steps=5)
     inside = extrapolate in ("nan", "raise")
     low, high = model.act_fun[0].grid[:, 3], model.act_fun[0].grid[:, -4]
     room = 0 if inside else high - low

@@ -69,11 +69,12 @@ def test_a_network_of_one_layer_has_none():
 def test_inputs_that_meet_at_no_node_have_none():
     model = KAN([2, 2, 1], seed=0)
     model.act_fun[0].mask[0, 1] = model.act_fun[0].mask[1, 0] = 0
-    (found,) = interactions(model, X[:, :2])
+    (found,) = interactions(model, X[:20, :2])
     assert found.share.tolist() == [0.0]
     np.testing.assert_allclose(found.values, 0.0, atol=1e-14)
 
 
+@pytest.mark.jit
 def test_of_many_inputs_those_are_tried_that_matter():
     model = KAN([60, 2, 1], seed=0)
     model.act_fun[0].mask[:, :] = 0
