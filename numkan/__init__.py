@@ -20,10 +20,11 @@ if TYPE_CHECKING:
     from numkan.model.losses import Huber as Huber
     from numkan.search import search as search
     from numkan.spline import SplineBasis as SplineBasis
+    from numkan.train.many import fit_many as fit_many
 
 __all__ = [
-    "KAN", "Effect", "Huber", "Interaction", "KANLayer", "SplineBasis", "effects", "get_threads", "interactions",
-    "search", "set_threads", "silu",
+    "KAN", "Effect", "Huber", "Interaction", "KANLayer", "SplineBasis", "effects", "fit_many", "get_threads",
+    "interactions", "search", "set_threads", "silu",
 ]  # fmt: skip
 
 __version__ = "0.1.0"
@@ -38,6 +39,7 @@ _HOMES = {
     "KANLayer": "numkan.layer",
     "SplineBasis": "numkan.spline",
     "effects": "numkan.additive",
+    "fit_many": "numkan.train.many",
     "get_threads": "numkan._threads",
     "interactions": "numkan.interaction",
     "search": "numkan.search",

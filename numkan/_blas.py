@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from functools import cache
 from typing import Any, NamedTuple
 
-__all__ = ["one_blas_thread"]
+__all__ = ["blas_builds", "one_blas_thread"]
 
 
 class _Libraries(NamedTuple):
@@ -44,6 +44,12 @@ def _libraries() -> _Libraries:
         tuple(lib for lib, its in zip(found, own, strict=True) if not its),
         tuple(lib for lib, its in zip(found, own, strict=True) if its),
     )
+
+
+def blas_builds() -> list[str]:
+    """Return name, version and architecture of each library of BLAS: what decides the last bits of its sums."""
+    found = [lib for libraries in _libraries() for lib in libraries]
+    return sorted(f"{lib.internal_api} {lib.version} {getattr(lib, 'architecture', '')}".strip() for lib in found)
 
 
 @contextmanager

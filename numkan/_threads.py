@@ -12,12 +12,13 @@ import atexit
 import itertools
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from queue import SimpleQueue
 
 from numkan._check import check_integer
 
-__all__ = ["get_threads", "run_tasks", "set_threads"]
+__all__ = ["get_threads", "one_thread", "run_tasks", "set_threads"]
 
 #: At most this many jobs per thread wait in the queue. More of them wait for a thread that died or is busy for long.
 _MAX_WAITING = 16
@@ -25,6 +26,7 @@ _MAX_WAITING = 16
 _lock = threading.Lock()
 _pool: _Pool | None = None
 _threads: int | None = None
+_here = threading.local()  # `is_alone` where this thread of Python works without helpers
 
 
 def _available_cores() -> int:
@@ -36,6 +38,8 @@ def _available_cores() -> int:
 def get_threads() -> int:
     """Return how many threads numkan uses: the number given to :func:`set_threads`, or the cores of this process.
 
+    In a worker of an executor that :func:`fit_many` or :func:`search` was given, it is 1.
+
     Examples
     --------
     >>> import numkan
@@ -44,9 +48,22 @@ def get_threads() -> int:
     2
     """
     global _threads
+    if getattr(_here, "is_alone", False):
+        return 1
     if _threads is None:
         _threads = _available_cores()
     return _threads
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Let the calling thread of Python work without helpers inside, since others work beside it. It may be nested."""
+    before = getattr(_here, "is_alone", False)
+    _here.is_alone = True
+    try:
+        yield
+    finally:
+        _here.is_alone = before
 
 
 def set_threads(n: int) -> None:
