@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import math
-import time
-from collections.abc import Sequence
-from itertools import pairwise
+from collections.abc import Iterator, Sequence
+from itertools import count, islice, pairwise
 from typing import Any
 
 import numpy as np
@@ -14,12 +12,15 @@ from numkan._blas import one_blas_thread
 from numkan._check import as_float_array, check_integer, check_option, check_seed, is_list
 from numkan._shown import shown
 from numkan.kan import KAN
+from numkan.train.ahead import Ahead
+from numkan.train.attempt import Attempt, Order, attempt, fit_fully
 from numkan.train.budget import Budget, fit_work, start_work, steps_within
 from numkan.train.history import FitResult, FitStatus
-from numkan.train.order import ROUNDING, falls_in_order
+from numkan.train.order import ROUNDING
 from numkan.train.plan import Plan, make_plan
 from numkan.train.samples import Samples, check_samples, split
 from numkan.train.trials import SearchResult, Trial
+from numkan.train.workers import Call, Workers, named
 
 __all__ = ["SearchResult", "Trial", "search"]
 
@@ -41,9 +42,6 @@ _HELD_OUT = 0.15
 #: fits.
 _AS_GOOD, _AS_GOOD_FITTING = 1.03, 3.0
 
-#: The held-out error is worse than by chance if it exceeds the one from cross-validation by this factor.
-_BELIEVED = 1.5
-
 #: The data are taken to be noisy if the errors of this number of shapes agree to this factor and finer grids gain less
 #: than that, once a shape was tried that is as wide as there are inputs, or this wide.
 _NOISY_SHAPES, _NOISY_AGREE, _NOISY_GAIN, _WIDE_ENOUGH = 3, 1.1, 1.5, 5
@@ -57,6 +55,12 @@ _OFTEN, _ALIKE = 3, 2.0
 
 #: Share of work and time that trials leave to the last fit, and the share of the time that it gets in any case.
 _LAST_SHARE, _LEAST_LAST_SHARE = 0.45, 0.05
+
+#: With an executor, at most this many trials begin before it is known that they are needed.
+_AHEAD = 16
+
+#: What random numbers are for; each use, and each trial, has its own, whatever the others drew.
+_OF_TRIAL, _OF_DIVISION, _OF_LAST_FIT = range(3)
 
 _USED_UP = "no shape fits, and the work that `effort` allows is used up."
 
@@ -72,6 +76,7 @@ def search(
     time_limit: float | None = None,
     sample_weight: Any = None,
     random_state: int | np.random.Generator | None = 0,
+    executor: Any = None,
     **options: Any,
 ) -> tuple[KAN, SearchResult]:
     """Find the narrowest network that fits the samples, and fit it.
@@ -98,7 +103,11 @@ def search(
     sample_weight : array_like, shape (n,), optional
     random_state : int, numpy.random.Generator or None
         Source of all random numbers. The same one gives the same network, to the bit, on one machine with one build of
-        BLAS, for any number of threads of numkan and of BLAS, and on a busy machine too (unless `time_limit` is given).
+        BLAS, for any number of threads of numkan and of BLAS, from any executor and from none, and on a busy machine
+        too (unless `time_limit` is given).
+    executor : concurrent.futures.Executor, optional
+        Runs the fits, several at once, see :func:`fit_many`. It begins trials before it is known that they are needed;
+        those that are not needed are dropped, and if they run already they go on to their ends in vain.
     **options
         Passed on to :class:`numkan.KAN`: ``grid_eps``, ``extrapolate``, ``dtype``, ....
 
@@ -126,121 +135,136 @@ def search(
     >>> model.width, result.fit.loss < 1e-9
     ([2, 1, 1], True)
     """
+    workers, budget = Workers(executor), Budget(effort, time_limit)
     with one_blas_thread():
-        return _Search(x, y, widths, k, Budget(effort, time_limit), sample_weight, random_state, options).run()
+        return _Search((x, y, sample_weight), widths, k, budget, random_state, workers, options).run()
 
 
 class _Search:
     """A search in progress."""
 
     def __init__(
-        self, x: Any, y: Any, widths: Any, k: Any, budget: Budget, weight: Any, random_state: Any, options: Any
-    ) -> None:
-        self._budget = budget
+        self, data: tuple[Any, Any, Any], widths: Any, k: Any, budget: Budget, random_state: Any, workers: Workers,
+        options: Any,
+    ) -> None:  # fmt: skip
+        x, y, weight = data
+        self._budget, self._workers, self._ahead = budget, workers, Ahead(workers)
         self._degrees = _check_degrees(k)
-        self._rng = check_seed("random_state", random_state)
+        self._seed = int(check_seed("random_state", random_state).integers(2**63))
         self._options = options
         x, y = as_float_array("x", x, np.float64), as_float_array("y", y, np.float64)
         n_in = x.shape[1] if x.ndim == 2 else 1
         n_out = y.shape[1] if y.ndim == 2 else 1
         self._widths = _check_widths(widths, n_in, n_out)
         self._x, self._y, self._weight = x, y, weight
-        self._samples = samples = check_samples(self._new(self._widths[0], self._degrees[0]), x, y, "mse", weight)
+        first = self._new(self._widths[0], self._degrees[0], self._random(_OF_TRIAL))
+        self._samples = samples = check_samples(first, x, y, "mse", weight)
         if samples.distinct < 8:
             what = "rows" if samples.distinct == len(samples) else "distinct rows"
             raise ValueError(f"Argument `x` must have at least 8 {what} to search with, not {samples.distinct}.")
-        self._train, self._held = split(samples, _HELD_OUT, self._rng)
+        self._divisions: dict[int, tuple[Samples, Samples]] = {}
         self._rounding = ROUNDING * (float(np.sqrt(np.square(samples.goal.y.astype(np.float64)).mean())) or 1.0)
         self._trials: list[Trial] = []
         self._models: list[KAN] = []
 
-    def _new(self, width: Sequence[int], k: int) -> KAN:
-        return KAN(list(width), grid=5, k=k, seed=self._rng, **self._options)
+    def _random(self, *use: int) -> np.random.Generator:
+        """Return the random numbers of one use."""
+        return np.random.default_rng(np.random.SeedSequence(self._seed, spawn_key=use))
+
+    def _new(self, width: Sequence[int], k: int, rng: np.random.Generator) -> KAN:
+        return KAN(list(width), grid=5, k=k, seed=rng, **self._options)
+
+    def _division(self, number: int) -> tuple[Samples, Samples]:
+        """Return samples to learn from and samples to judge by."""
+        if number not in self._divisions:
+            self._divisions[number] = split(self._samples, _HELD_OUT, self._random(_OF_DIVISION, number))
+        return self._divisions[number]
 
     # --- trials ---------------------------------------------------------------------------------------------------
 
     def run(self) -> tuple[KAN, SearchResult]:
         """Try, choose, and fit."""
-        budget, k = self._budget, self._degrees[0]
-        why = self._try_shapes(k)
-        for other in self._degrees[1:]:
-            if budget.allows(_LAST_SHARE):
-                self._try(self._chosen().width, other)
-        chosen = self._chosen()
-        model = self._models[self._trials.index(chosen)]
-        fit = self._fit_all(model)
+        try:
+            budget, k = self._budget, self._degrees[0]
+            why = self._try_shapes(k)
+            self._ahead.drop()
+            for other in self._degrees[1:]:
+                if budget.allows(_LAST_SHARE):
+                    self._try(self._order(len(self._trials), 0, self._chosen().width, other))
+            chosen = self._chosen()
+            model, fit = self._fit_all(self._models[self._trials.index(chosen)])
+        finally:
+            self._ahead.drop()
         return model, SearchResult(tuple(self._trials), chosen, fit, budget.seconds, *budget.end(why))
 
     def _try_shapes(self, k: int) -> str:
         """Try every shape, then the best ones again, until one fits; return the reason for the end."""
-        for width in self._widths:
-            self._try(width, k)
+        while (order := next(self._next(k), None)) is not None:
+            self._ahead.foresee(islice(self._next(k), _AHEAD), self._begin)
+            self._try(order)
+            is_first = len(self._trials) <= len(self._widths)
             if self._trials[-1].fits:
-                return f"{list(width)} fits."
-            if self._looks_like_noise():
+                return f"{list(order.width)} fits."
+            if is_first and self._looks_like_noise():
                 return "the best shapes agree, and finer grids gain nothing: the remaining error looks like noise."
             if not self._budget.allows(_LAST_SHARE):
-                return _USED_UP
-        return self._try_again(k)
-
-    def _try_again(self, k: int) -> str:
-        """Try the best shapes in turn, with other starts and held-out samples, until one fits; return the reason.
-
-        Whatever the effort, that ends where as many trials as an effort of 1 allows bring nothing better.
-        """
-        number, best, best_at = 0, math.inf, 0
-        while number < _MAX_TRIALS * self._budget.effort and self._budget.allows(_LAST_SHARE):
-            if self._by_score()[0].score < best:
-                best, best_at = self._by_score()[0].score, number
-            if number - best_at > _MAX_TRIALS:
                 break
-            self._train, self._held = split(self._samples, _HELD_OUT, self._rng)
-            shapes = list(dict.fromkeys(trial.width for trial in self._by_score()))[:_BEST_SHAPES]
-            width = shapes[number % len(shapes)]
-            self._try(width, k)
-            if self._trials[-1].fits:
-                return f"{list(width)} fits."
-            number += 1
         return _USED_UP
 
-    def _try(self, width: Sequence[int], k: int) -> None:
-        """Fit one network on coarse grids."""
-        began, budget = time.perf_counter(), self._budget
-        model = self._new(width, k)
+    def _next(self, k: int) -> Iterator[Order]:
+        """Yield the trials to come, as they are if what is known so far does not change.
+
+        All shapes once, then the best ones in turn, with other starts and held-out samples. Whatever the effort, that
+        ends where as many trials as an effort of 1 allows bring nothing better.
+        """
+        done, n = len(self._trials), len(self._widths)
+        for number in range(done, n):
+            yield self._order(number, 0, self._widths[number], k)
+        if done < n:
+            return
+        shapes = list(dict.fromkeys(trial.width for trial in self._by_score()))[:_BEST_SHAPES]
+        best_at = max(1 + self._trials.index(self._by_score()[0]) - n, 0)
+        for again in count(done - n):
+            if again >= _MAX_TRIALS * self._budget.effort or again - best_at > _MAX_TRIALS:
+                return
+            yield self._order(n + again, 1 + again, shapes[again % len(shapes)], k)
+
+    def _order(self, number: int, division: int, width: tuple[int, ...], k: int) -> Order:
+        """Return what a trial does with the work that is left."""
+        model = self._new(width, k, self._random(_OF_TRIAL, number))
+        train, _ = self._division(division)
         edges = sum(a * b for a, b in pairwise(width))
-        grids = self._grids(edges, width[-1], k)
-        n, work = len(self._train), budget.work(_LAST_SHARE)
-        plan = _plan(model, n, grids, _STEPS, redraw=True)
+        grids = self._grids(train.distinct * width[-1], edges, k)
+        n, work = len(train), self._budget.work(_LAST_SHARE)
+        steps = steps_within(work, model, n, _plan(model, n, grids, _STEPS, redraw=True))
         starts = max(_MIN_STARTS, min(_MAX_STARTS, _START_EDGES // edges))
-        result = model.fit(
-            self._train.x,
-            _targets(self._train),
-            sample_weight=_weights(self._train),
-            validation=(self._held.x, _targets(self._held), _weights(self._held)),
-            grids=grids,
-            steps=steps_within(work, model, n, plan),
-            start="redraw",
-            restarts=int(max(min(starts, work / start_work(model, n)), 1)),
-            time_limit=budget.time(_LAST_SHARE),
-            random_state=self._rng,
-        )
-        self._count(model, n, plan, result)
-        error = math.sqrt(result.validation_loss) if result.validation_loss >= 0 else math.inf
-        score = result.gcv if error <= _BELIEVED * result.gcv else error
-        gain, ratio = _last_gain(result)
-        fits = falls_in_order(gain, ratio, k) or score <= self._rounding
-        seconds = time.perf_counter() - began
-        trial = Trial(tuple(width), k, max(model.grid), error, max(score, self._rounding), gain, fits, seconds)
-        self._trials.append(trial)
-        self._models.append(model)
+        starts = int(max(min(starts, work / start_work(model, n)), 1))
+        return Order(number, division, width, k, tuple(grids), steps, starts)
+
+    def _begin(self, order: Order) -> Call:
+        """Let a worker make a trial."""
+        rng = self._random(_OF_TRIAL, order.number)
+        model = self._new(order.width, order.k, rng)
+        seconds = self._budget.time(_LAST_SHARE)
+        return self._workers.begin(attempt, order, model, self._division(order.division), rng, seconds, self._rounding)
+
+    def _try(self, order: Order) -> None:
+        """Fit one network on coarse grids."""
+        with named(lambda: f"This was the trial of the width {list(order.width)}."):
+            made: Attempt = self._ahead.result(order, self._begin)
+        n = len(self._division(order.division)[0])
+        self._count(made.model, n, _plan(made.model, n, order.grids, _STEPS, redraw=True), made.fit)
+        self._trials.append(made.trial)
+        self._models.append(made.model)
+        for old in [number for number in self._divisions if 0 < number <= order.division]:
+            del self._divisions[old]
 
     def _count(self, model: KAN, n: int, plan: Plan, result: FitResult) -> None:
         self._budget.spend(fit_work(model, n, plan, result))
         self._budget.cut_by_time |= result.status is FitStatus.TIME
 
-    def _grids(self, edges: int, n_out: int, k: int) -> list[int]:
+    def _grids(self, targets: int, edges: int, k: int) -> list[int]:
         """Return the grids of a trial: two, or fewer if samples or time are short."""
-        targets = self._train.distinct * n_out
         first, second = (
             max(1, min(grid, int(min(_TRIAL_COEFFICIENTS, share * targets) / edges) - k))
             for grid, share in zip(_TRIAL_GRIDS, _TRIAL_SHARES, strict=True)
@@ -282,43 +306,27 @@ class _Search:
         agree = best[-1].score <= _NOISY_AGREE * best[0].score
         return len(best) == _NOISY_SHAPES and agree and all(trial.gain < _NOISY_GAIN for trial in best)
 
-    def _fit_all(self, model: KAN) -> FitResult:
+    def _fit_all(self, model: KAN) -> tuple[KAN, FitResult]:
         """Fit the chosen network to all samples, with fewer steps than usual if too little work is left."""
         n = len(self._samples)
         plan = _plan(model, n, "auto", "auto", redraw=model.is_as_drawn)
         steps = steps_within(self._budget.work(), model, n, plan)
-        result = model.fit(
-            self._x,
-            self._y,
-            sample_weight=self._weight,
-            steps=steps if steps < plan.steps else "auto",
-            start="auto",
-            time_limit=self._budget.time(least=_LEAST_LAST_SHARE),
-            random_state=self._rng,
-        )
-        self._count(model, n, plan, result)
-        return result
+        options = {
+            "sample_weight": self._weight,
+            "steps": steps if steps < plan.steps else "auto",
+            "start": "auto",
+            "time_limit": self._budget.time(least=_LEAST_LAST_SHARE),
+            "random_state": self._random(_OF_LAST_FIT),
+        }
+        with named(lambda: f"This was the last fit, of the width {model.width}."):
+            fitted: tuple[KAN, FitResult] = self._workers.begin(fit_fully, model, self._x, self._y, options).result()
+        self._count(fitted[0], n, plan, fitted[1])
+        return fitted
 
 
 def _plan(model: KAN, n: int, grids: Any, steps: Any, *, redraw: bool) -> Plan:
     """Return the plan of a fit of n samples."""
     return make_plan(model, n, "auto", grids, steps, None, None, None, curved=True, redraw=redraw)
-
-
-def _last_gain(result: FitResult) -> tuple[float, float]:
-    """Return the factors by which the last refinement of a fit lowered the error and refined the grid; or ones."""
-    stages = result.stages
-    if len(stages) < 2 or not stages[-1].validation > 0.0:
-        return 1.0, 1.0
-    return math.sqrt(stages[-2].validation / stages[-1].validation), stages[-1].grid / stages[-2].grid
-
-
-def _targets(samples: Samples) -> Any:
-    return samples.goal.y
-
-
-def _weights(samples: Samples) -> Any:
-    return samples.goal.weight if samples.goal.weight.size else None
 
 
 def _check_degrees(k: Any) -> tuple[int, ...]:

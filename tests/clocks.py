@@ -7,7 +7,7 @@ import sys
 import pytest
 
 #: The modules that look at a clock to decide something.
-MODULES = ("numkan.search", "numkan.train.budget", "numkan.train.session")
+MODULES = ("numkan.train.attempt", "numkan.train.budget", "numkan.train.session")
 
 
 class Clock:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from concurrent.futures import Executor, Future
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from numkan.search import SearchResult, Trial
 from numkan.train.budget import step_work, steps_within
 from numkan.train.plan import make_plan
 from tests.clocks import wind
+from tests.executors import OTHER_PROCESSES, Backwards, opened
 
 pytestmark = pytest.mark.jit  # in plain Python normal equations take minutes
 
@@ -296,6 +298,65 @@ def test_x_and_y_may_be_lists():
     assert numkan.search is search
 
 
+# --- executors ----------------------------------------------------------------------------------------------------
+
+
+def found_with(executor: Any) -> Any:
+    """What is found where trials are made again, in their order, and the numbers of the table."""
+    x, y = hard(80)
+    model, result = search(x, y, widths=[[4, 1], [4, 2, 1], [4, 1, 1]], effort=0.04, executor=executor)
+    numbers = [(trial.width, trial.grid, trial.error, trial.score, trial.gain) for trial in result.trials]
+    return model.params.tobytes(), numbers, result.message, result.fit.loss, len(result.fit.starts)
+
+
+@pytest.fixture(scope="module")
+def found_alone() -> Any:
+    found = found_with(None)
+    assert len(found[1]) > 3  # some are made again
+    return found
+
+
+@pytest.mark.parametrize("name", ["backwards", "threads", *OTHER_PROCESSES])
+def test_the_same_model_is_found_with_any_executor_and_with_none(name, found_alone):
+    with opened(name) as executor:
+        assert found_with(executor) == found_alone
+
+
+def test_what_was_begun_in_vain_changes_nothing():
+    """The executor has made all foreseen trials, the last first, before the first of them is judged."""
+    x, y = data(100)
+    executor = Backwards()
+    model, result = search(x, y, executor=executor)
+    alone, told = search(x, y)
+    assert model.params.tobytes() == alone.params.tobytes()
+    assert [trial.width for trial in result.trials] == [trial.width for trial in told.trials]
+    assert executor.n_calls > len(result.trials) + 1
+
+
+def test_a_trial_does_not_depend_on_those_before_it():
+    x, y = data(100)
+    y = y + 0.1 * np.random.default_rng(1).standard_normal(100)
+    (_, one), (_, other) = (search(x, y, widths=[first, [2, 1, 1]], effort=0.02) for first in ([2, 1], [2, 2, 1]))
+    assert one.trials[1].width == other.trials[1].width == (2, 1, 1)
+    assert one.trials[1].error == other.trials[1].error
+
+
+def test_an_error_of_a_trial_names_its_width_and_drops_the_trials_ahead():
+    class Broken(Executor):
+        def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
+            futures.append(Future())
+            if len(futures) == 1:
+                futures[0].set_running_or_notify_cancel()
+                futures[0].set_exception(MemoryError())
+            return futures[-1]
+
+    futures: list[Future[Any]] = []
+    with pytest.raises(MemoryError) as caught:
+        search(*data(40), widths=[[2, 1], [2, 1, 1], [2, 2, 1]], executor=Broken())
+    assert caught.value.__notes__ == ["This was the trial of the width [2, 1]."]
+    assert [future.cancelled() for future in futures] == [False, True, True]
+
+
 # --- bad arguments ------------------------------------------------------------------------------------------------
 
 X, Y = data(20)
@@ -339,6 +400,7 @@ BAD: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"y": HUGE[:, 0]}, ValueError, r"`y` must hold integers of at most 2\^53 in magnitude, not 9007199254740993"),
     ({"x": [[0.5], [0.5, 1.0]] * 10}, ValueError, r"`x` must have rows of equal length, not a ragged sequence"),
     ({"y": Y + 1j}, TypeError, r"`y` must hold real numbers, not dtype complex128"),
+    ({"executor": 2}, TypeError, r"`executor` must be None or a concurrent\.futures\.Executor .*, not 2"),
     ({"random_state": "x"}, TypeError, r"`random_state` must be an integer"),
     ({"extrapolate": "best"}, ValueError, r"`extrapolate` must be one of"),
 ]
