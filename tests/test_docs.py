@@ -23,6 +23,7 @@ PAGES = sorted(DOCS.glob("*.md"))
 MODULES = [
     "numkan",
     "numkan.conformance",
+    "numkan.data",
     "numkan.export",
     "numkan.interop",
     "numkan.layer",

@@ -16,6 +16,7 @@ PACKAGE = Path(numkan.__file__).parent
 TIERS = {
     "base": 0,
     "compile": 0,
+    "data": 0,
     "simd": 0,
     "spline": 1,
     "layer": 2,

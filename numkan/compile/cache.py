@@ -58,6 +58,7 @@ _ABOVE_KERNELS = frozenset(
         "__main__.py",
         "cli",
         "conformance",
+        "data.py",
         "export",
         "interop",
         "kan.py",

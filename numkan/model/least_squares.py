@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -191,9 +192,6 @@ class LeastSquares:
         self.penalty = penalty
         starts = range(0, len(x), _SAMPLES)
         self._spans = [slice(begin, min(begin + _SAMPLES, len(x))) for begin in starts]
-        self._first: list[_Basis] | None = None
-        if 2 * x.size * (self.layers[0].k + 1) <= _MAX_KEPT_VALUES:
-            self._first = [_Basis.of(self.layers[0], x[rows]) for rows in self._spans]
         self._parts, self._slots, offsets = [], [], [0]
         at = 0
         for layer in self.layers:
@@ -209,6 +207,18 @@ class LeastSquares:
         self.dense = bool(self._offsets[-1] ** 2 * _DENSE_GAIN > at**2) if dense is None else dense
 
     # --- the function ---------------------------------------------------------------------------------------------
+
+    @cached_property
+    def _first(self) -> list[_Basis] | None:
+        """The functions of the first layer at the samples, by span; None where they would take too much memory."""
+        if 2 * self.x.size * (self.layers[0].k + 1) > _MAX_KEPT_VALUES:
+            return None
+        return [_Basis.of(self.layers[0], self.x[rows]) for rows in self._spans]
+
+    @property
+    def n_targets(self) -> int:
+        """The number of residuals of all samples."""
+        return self.y.size
 
     def coefficients(self, c: FloatArray) -> list[FloatArray]:
         """Return views of c as the coefficients of every layer, (n_in, G + k, n_out)."""

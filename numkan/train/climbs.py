@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -64,14 +65,18 @@ class _Snapshot(NamedTuple):
 
 
 def fit_by_least_squares(
-    session: Session, everything: Samples, options: LeastSquaresOptions, rng: np.random.Generator
+    session: Session,
+    everything: Samples,
+    options: LeastSquaresOptions,
+    rng: np.random.Generator,
+    course: Callable[..., Climbs] | None = None,
 ) -> FitResult:
     """Carry out the plan of a session; return the result.
 
     The ladder is climbed with the samples of the session, the last fit is made with `everything`.
     """
     with one_blas_thread():
-        climbs = Climbs(session, everything, options, rng)
+        climbs = (course or Climbs)(session, everything, options, rng)
         status, message = conclude(session, climbs.run)
         return climbs.result(status, message)
 
@@ -127,7 +132,7 @@ class Climbs:
             session.journal.do("start", self._search)
         else:
             value = stages.data.problem(self._origin.layers).loss(self._origin.vector)
-            stages.reached.noises = [math.sqrt(value / stages.data.y.size)]
+            stages.reached.noises = [math.sqrt(value / stages.data.n_targets)]
         if self._holds_out:
             session.time_share = _LADDER_SHARE
 
@@ -237,9 +242,13 @@ class Climbs:
             self._tune()
         self._held, self._n_held = session.best.validation, len(session.validation or ())
         session.validation, session.last_validation, session.time_share = None, math.nan, 1.0
-        stages.fit_everything(self._everything)
+        self._take_everything()
         session.best = session.best._replace(loss=stages.loss(stages.reached.splines))
         self._stage_more(max(session.best.model.grid))
+
+    def _take_everything(self) -> None:
+        """Let the stages train on all samples."""
+        self._stages.fit_everything(self._everything)
 
     def _tune(self) -> None:
         """Take the scale of Huber's loss from the residuals of all samples."""

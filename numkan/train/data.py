@@ -97,6 +97,11 @@ class Data:
         """Whether the dispersion is known."""
         return isinstance(self.curved, Softmax) or (isinstance(self.curved, Entries) and self.curved.loss.is_likelihood)
 
+    @property
+    def n_targets(self) -> int:
+        """The number of residuals of all samples."""
+        return self.y.size
+
     def some(self, rows: slice) -> Data:
         """Return the data of some samples, whose loss has no meaning."""
         return Data(self.x[rows], self.y[rows], self.root_weight[rows], self.curved)
@@ -111,4 +116,4 @@ class Data:
 
     def root_mean(self, loss: float) -> float:
         """Return the root of the mean of f over the targets, from the caller's loss."""
-        return math.sqrt(max((loss - self.shift) / (self.factor * self.y.size), 0.0))
+        return math.sqrt(max((loss - self.shift) / (self.factor * self.n_targets), 0.0))

@@ -226,7 +226,7 @@ class Smoothness:
     def update_weights(self, problem: LeastSquares, c: FloatArray, least_noise: float = 0.0) -> Evidence:
         """Update the weights once, by the data of a problem at the point c, whose noise is `least_noise` or more."""
         value, gradient, data = problem.data_equations(c)
-        n = problem.y.size
+        n = problem.n_targets
         whole, gradient = data.copy(), gradient.copy()
         self.add(c, gradient, whole)
         pins = self._pin(whole)

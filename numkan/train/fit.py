@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from numkan._check import check_effort, check_flag, check_integer, check_number, check_seed
 from numkan._shown import shown
+from numkan.data import Rows
 from numkan.model.losses import LOSSES
 from numkan.model.network import Network
 from numkan.model.regularization import Penalties
@@ -22,6 +24,7 @@ from numkan.train.gradient import fit_by_gradients
 from numkan.train.history import FitResult, FitState
 from numkan.train.least_squares import LeastSquaresOptions
 from numkan.train.likelihood import fit_by_likelihood
+from numkan.train.many_rows import RowClimbs, Sampled, check_for_rows, sampled, takes_blocks
 from numkan.train.plan import Plan, make_plan
 from numkan.train.robust import tuned
 from numkan.train.same_fit import Files, facts_of
@@ -36,7 +39,7 @@ __all__ = ["fit"]
 def fit(
     self: Network,
     x: Any,
-    y: Any,
+    y: Any = None,
     *,
     method: str = "auto",
     steps: int | str = "auto",
@@ -78,7 +81,10 @@ def fit(
 
     Parameters
     ----------
-    x : array_like, shape (n, n_in)
+    x : array_like, shape (n, n_in), or numkan.data.Rows
+        Rows in files or memory maps have their targets with them, and are fitted in bounded memory by sums over blocks:
+        of squares, by Levenberg-Marquardt, which climbs the ladder on a sample of 50,000 rows and takes all of them in
+        the last stage. So are arrays of more than 200,000 rows where that method is the default for the sample.
     y : array_like, shape (n, n_out), or (n,) where there is one output
         Integer labels (n,) for cross-entropy.
     method : {"auto", "lm", "lbfgs", "adam"}
@@ -232,6 +238,10 @@ def fit(
         progress=check_flag("progress", progress),
         time_limit=None if time_limit is None else check_number("time_limit", time_limit, 0.0),
     )
+    rows: Sampled | None = None
+    if isinstance(x, Rows):
+        rows, method = _rows_of(self, x, y, method, loss, sample_weight, validation), "lm"
+        x, y = rows.x, rows.y
     samples = check_samples(self, x, y, loss, sample_weight)
     rng = check_seed("random_state", random_state)
     files = Files(checkpoint, every, resume)
@@ -242,6 +252,9 @@ def fit(
     as_drawn, function = self.is_as_drawn, samples.goal.loss
     likelihood = function is not LOSSES["mse"] and function.rescaled(1.0) is None
     curved = function.is_curved and not settings.penalties.active
+    if rows is None and batch_size is None and takes_blocks(self, samples, method, validation, curved=curved):
+        rows, method = sampled(self, Rows(samples.x, samples.goal.y)), "lm"
+        samples = check_samples(self, rows.x, rows.y, loss, None)
     draws, climbs = budget(restarts, effort, likelihood=likelihood)
 
     def planned(some: Samples) -> Plan:
@@ -256,6 +269,8 @@ def fit(
     if not (likelihood and plan.method == "lm" and self.depth == 1 and str(validation) == "auto"):
         train, held = divide(self, samples, validation, grids, loss, rng)
         plan = planned(train)
+    if rows is not None:
+        plan.chosen["rows"] = rows.described()
     if isinstance(validation, str) and held is not None:
         plan.chosen["validation"] = f"{len(held)} of {len(samples)} samples held out, to choose the grid by"
     settings = replace(settings, anew=(as_drawn and start != "keep") or (redraw and plan.method == "lm"))
@@ -288,7 +303,16 @@ def fit(
         options = LeastSquaresOptions(redraw, draws, climbs, fixed, tunes=tunes)
         train, everything = merged(train), merged(samples if isinstance(validation, str) else train)
         session = Session(self, train, held, plan, settings, journal=journal)
-        return fit_by_least_squares(session, everything, options, rng)
+        course = None if rows is None else partial(RowClimbs, rows=rows.rows)
+        return fit_by_least_squares(session, everything, options, rng, course)
+
+
+def _rows_of(self: Network, x: Rows, y: Any, method: Any, loss: Any, sample_weight: Any, validation: Any) -> Sampled:
+    """Return rows that are read in blocks, and a sample of them."""
+    if y is not None:
+        raise TypeError(f"Argument `y` must be None where `x` is numkan.data.Rows, not {shown(y)}.")
+    check_for_rows(method, loss, sample_weight, validation)
+    return sampled(self, x)
 
 
 def _as_called(callback: Callable[[FitState], object]) -> Callable[[FitState], object]:

@@ -126,7 +126,9 @@ class LeastSquaresStages:
         """Whether grids reach over the box of the data in all stages; see :mod:`numkan.train.box`."""
         session = self._session
         size = sum(layer.live.size * (session.grids[-1] + layer.k) for layer in self._splines.layers)
-        return len(session.box) > 0 and max(session.model.k) <= _REACHING and size <= _REACHING_SHARE * self.data.y.size
+        return (
+            len(session.box) > 0 and max(session.model.k) <= _REACHING and size <= _REACHING_SHARE * self.data.n_targets
+        )
 
     def use(self, samples: Samples) -> None:
         """Train on these samples from now on."""
@@ -213,7 +215,7 @@ class LeastSquaresStages:
         has lowered the residuals by much, a finer grid will do so again, by the order of the splines. The weights are
         then reduced by as much, because those of the stage before would be too large.
         """
-        n, fixed = self.data.y.size, self._options.penalty
+        n, fixed = self.data.n_targets, self._options.penalty
         if self.reached.weights is None or fixed is not None:
             nodes = [np.ptp(a, axis=0) for a in splines.activations(self.data.x)[1:-1]] + [
                 np.ones(self.data.y.shape[1])

@@ -13,7 +13,7 @@ from numkan._shown import shown
 from numkan.compile import jit_is_off
 from numkan.model.network import Network
 
-__all__ = ["METHODS", "Plan", "holdout", "make_plan"]
+__all__ = ["METHODS", "Plan", "holdout", "is_cheap_enough", "make_plan"]
 
 METHODS = ("auto", "lm", "lbfgs", "adam")
 
@@ -129,7 +129,7 @@ def _method(model: Network, n: int, batch_size: int | None, chosen: dict[str, st
         chosen["method"] = "adam: a batch size was given"
         return "adam"
     size, work = _normal_equations(model, n)
-    if curved and work <= _LM_WORK and size <= _LM_COEFFICIENTS and _has_slopes(model):
+    if curved and is_cheap_enough(model, n):
         chosen["method"] = (
             f"lm: normal equations of {size} coefficients or more take about {work:.0e} multiply-adds a step, no more "
             f"than {_LM_WORK:.0e}"
@@ -141,6 +141,12 @@ def _method(model: Network, n: int, batch_size: int | None, chosen: dict[str, st
     limit = "no more than" if method == "lbfgs" else "more than"
     chosen["method"] = f"{method}: {cost}, {limit} {_FULL_BATCH_WORK:.0e}"
     return method
+
+
+def is_cheap_enough(model: Network, n: int) -> bool:
+    """Whether steps of Levenberg-Marquardt on n samples are cheap enough to be the default."""
+    size, work = _normal_equations(model, n)
+    return work <= _LM_WORK and size <= _LM_COEFFICIENTS and _has_slopes(model)
 
 
 def _has_slopes(model: Network) -> bool:

@@ -72,7 +72,7 @@ def _ridge(splines: Splines, problem: LeastSquares) -> FloatArray:
     outputs = splines.activations(problem.x)[-1]
     ranges = [np.subtract(*layer.basis.domain[::-1]) for layer in splines.layers[1:]] + [np.ptp(outputs, axis=0)]
     scatter = problem.scatter(splines.vector)
-    square = 1.0 if math.isnan(scatter) else scatter / problem.y.size  # about the variance of the noise
+    square = 1.0 if math.isnan(scatter) else scatter / problem.n_targets  # about the variance of the noise
     weights = [square / np.square(np.where(range_ > 0.0, range_, 1.0)) for range_ in ranges]
     pairs = zip(weights, splines.layers, strict=True)
     return np.concatenate([np.broadcast_to(weight, layer.shape).reshape(-1) for weight, layer in pairs])
@@ -84,7 +84,7 @@ def _noise(stages: LeastSquaresStages, problem: LeastSquares, c: FloatArray, roo
     The evidence has been updated some steps before, when residuals were larger. If only a part of the coefficients has
     a posterior, it is all that there is.
     """
-    reached, n, scatter = stages.reached, problem.y.size, problem.scatter(c)
+    reached, n, scatter = stages.reached, problem.n_targets, problem.scatter(c)
     if math.isnan(scatter):
         return 1.0
     if len(root) < c.size and math.isfinite(reached.evidence.noise):

@@ -1,0 +1,173 @@
+"""Fits of more rows than memory holds: the ladder climbs on a sample of them, the last stage takes them all.
+
+The sample is a fixed draw of row numbers, with the rows in which an input is least or largest, so that the grids of the
+inputs reach over all rows. It decides everything but the last stage: start, grids, weights to begin with, units. The
+last stage goes on from there with sums over all rows, read in blocks, and updates the weights by their evidence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from numkan._check import FloatArray
+from numkan._shown import shown
+from numkan.data import Rows
+from numkan.model.least_squares import Quadratic, SplineLayer
+from numkan.model.losses import LOSSES
+from numkan.model.network import Network
+from numkan.model.row_squares import Known, RowSquares, tree_sum
+from numkan.train.climbs import Climbs
+from numkan.train.data import Data, Units
+from numkan.train.history import FitResult, FitStatus
+from numkan.train.least_squares import LeastSquaresOptions
+from numkan.train.objective import sample_loss
+from numkan.train.plan import is_cheap_enough
+from numkan.train.samples import Samples, check_samples
+from numkan.train.session import Session
+
+__all__ = ["RowClimbs", "Sampled", "check_for_rows", "sampled", "takes_blocks"]
+
+#: Rows of the sample; arrays of more rows than the second number are read in blocks too.
+_SAMPLE, _MANY = 50_000, 200_000
+
+#: Of the draw of the sample: the same rows for every fit.
+_SEED = 2718281828
+
+
+@dataclass(frozen=True, eq=False)
+class Sampled:
+    """All rows of a fit, and a sample of them."""
+
+    rows: Rows
+    x: FloatArray
+    y: FloatArray
+
+    def described(self) -> str:
+        """Say which rows decide what."""
+        return f"{len(self.x)} of {len(self.rows)} rows, drawn once, for start and grids; all of them in the last stage"
+
+
+def takes_blocks(model: Network, samples: Samples, method: str, validation: Any, *, curved: bool) -> bool:
+    """Whether arrays are so long that they are read in blocks."""
+    plain = samples.goal.loss is LOSSES["mse"] and not samples.goal.weight.size
+    ours = method == "auto" and (validation is None or isinstance(validation, str))
+    return curved and plain and ours and len(samples) > _MANY and is_cheap_enough(model, _SAMPLE)
+
+
+def check_for_rows(method: Any, loss: Any, sample_weight: Any, validation: Any) -> None:
+    """Raise an error for what rows in blocks do not have."""
+    for name, value, allowed in (
+        ("method", method, ("auto", "lm")),
+        ("loss", loss, ("mse",)),
+        ("validation", validation, ("auto", None)),
+        ("sample_weight", sample_weight, (None,)),
+    ):
+        if not any(value is one or (isinstance(value, str) and value == one) for one in allowed):
+            options = " or ".join(map(repr, allowed))
+            raise ValueError(f"Argument `{name}` must be {options} where `x` is numkan.data.Rows, not {shown(value)}.")
+
+
+def sampled(model: Network, rows: Rows) -> Sampled:
+    """Check all rows, and draw the sample."""
+    if len(rows) == 0:
+        raise ValueError("Argument `x` must have at least one row to fit, not 0.")
+    n, drawn = len(rows), np.arange(len(rows))
+    if n > _SAMPLE:
+        drawn = np.sort(np.random.default_rng(_SEED).choice(n, _SAMPLE, replace=False, shuffle=False))
+    kept: dict[int, tuple[FloatArray, FloatArray]] = {}  # the rows of the ends of the inputs
+    ends: dict[tuple[int, int], tuple[float, int]] = {}
+    parts, at = [], 0
+    for block in rows.blocks():
+        samples = _checked(model, block, at)
+        x, y = samples.x, samples.goal.y
+        some = drawn[np.searchsorted(drawn, at) : np.searchsorted(drawn, at + len(x))] - at
+        parts.append((some + at, x[some], y[some]))
+        for sign in (1, -1):
+            for i, row in enumerate(np.argmin(sign * x, axis=0).tolist()):
+                value = float(sign * x[row, i])
+                if (i, sign) not in ends or value < ends[i, sign][0]:
+                    ends[i, sign] = value, at + row
+                    kept[at + row] = x[row].copy(), y[row].copy()
+        at += len(x)
+    more = sorted({row for _, row in ends.values()}.difference(drawn.tolist()))
+    parts += [(np.array([row]), kept[row][0][None], kept[row][1][None]) for row in more]
+    numbers, x, y = (np.concatenate(part) for part in zip(*parts, strict=True))
+    order = np.argsort(numbers)
+    return Sampled(rows, x[order], y[order])
+
+
+def _checked(model: Network, block: Any, at: int) -> Samples:
+    """Return the samples of a block, whose first row has the number `at`."""
+    try:
+        return check_samples(model, block.x, block.y, "mse", None)
+    except (ValueError, TypeError) as error:
+        error.add_note(f"This was the block of rows that begins with row {at}.")
+        raise
+
+
+class _Source:
+    """All rows in the units of training; see :class:`numkan.model.row_squares.RowSource`."""
+
+    def __init__(self, rows: Rows, model: Network, units: Units) -> None:
+        self._rows, self._model, self._units = rows, model, units
+        self.n_targets = len(rows) * model.n_out
+        self.last: Known | None = None
+
+    def blocks(self) -> Iterator[tuple[FloatArray, FloatArray]]:
+        """Yield the blocks, in the model's dtype first, as arrays are."""
+        for block in self._rows.blocks():
+            x, y = (np.asarray(part, self._model.dtype).astype(np.float64) for part in block)
+            x, y = x.reshape(len(x), -1), y.reshape(len(y), -1)
+            yield x, (y - self._units.centre) / self._units.width
+
+
+@dataclass(frozen=True, eq=False)
+class RowData(Data):
+    """Data of all rows. `x` and `y` are those of the sample."""
+
+    source: _Source | None = None
+
+    @property
+    def n_targets(self) -> int:
+        """The number of residuals of all rows."""
+        assert self.source is not None
+        return self.source.n_targets
+
+    def problem(self, layers: tuple[SplineLayer, ...], penalty: Quadratic | None = None) -> RowSquares:
+        """Return the problem of splines on all rows."""
+        assert self.source is not None
+        return RowSquares(layers, self.x, self.y, self.source, penalty)
+
+
+class RowClimbs(Climbs):
+    """The order of the stages of a fit of many rows: its last stage takes them all."""
+
+    def __init__(
+        self, session: Session, everything: Samples, options: LeastSquaresOptions, rng: np.random.Generator, rows: Rows
+    ) -> None:
+        super().__init__(session, everything, options, rng)
+        self._rows = rows
+
+    @property
+    def _holds_out(self) -> bool:
+        return True
+
+    def _take_everything(self) -> None:
+        super()._take_everything()
+        data, units = self._stages.data, self._stages.units
+        source = _Source(self._rows, self._session.model, units)
+        factor = units.width**2 / source.n_targets
+        self._stages.data = RowData(data.x, data.y, data.root_weight, factor=factor, source=source)
+
+    def result(self, status: FitStatus, message: str) -> FitResult:
+        """Return what happened, with the loss of all rows."""
+        result, model = super().result(status, message), self._session.model
+        if model.dtype == np.float64 or not isinstance(self._stages.data, RowData):
+            return result
+        checked = (check_samples(model, block.x, block.y, "mse", None) for block in self._rows.blocks())
+        total = tree_sum(checked, lambda some: sample_loss(model, some) * len(some), lambda a, b: a + b)
+        return replace(result, loss=total / len(self._rows))
