@@ -224,7 +224,7 @@ def test_an_edge_whose_function_is_known_bears_its_name_and_shows_its_formula(op
     page = opened(model, x, y, ["mass", "speed"], formula=formula)
     assert page.locator(".symbol").all_text_contents() == ["sin", "u^2", "linear"]
     for place, text in enumerate(
-        ["1.5 sin(2 u + 0.5) - 1 of u = mass", "-1 (u + 0.25)^2 of u = speed", "6 u + 3.5 of u = node 0 of row 1"]
+        ["1.5 sin(2 u + 0.5) - 1 of u = mass", "-(u + 0.25)^2 of u = speed", "6 u + 3.5 of u = node 0 of row 1"]
     ):
         page.locator(".edge .box").nth(place).click()
         assert f"its function is {text};" in page.locator("#edge-facts").text_content()
@@ -283,6 +283,11 @@ def test_tables_hold_scores_coverage_and_stages(opened):
     np.testing.assert_allclose(shown, scores, rtol=1e-3)
     assert page.locator("#coverage tbody tr").count() == 4
     assert page.locator("#stages tbody tr").count() == len(result.stages)
+    assert not page.locator("#stages-none").is_visible()
+
+
+def test_a_page_without_the_result_of_the_fit_says_that_there_are_no_stages(opened):
+    assert opened(KAN([2, 2, 1], seed=0), x, y).locator("#stages-none").is_visible()
 
 
 # --- what it holds ------------------------------------------------------------------------------------------------

@@ -78,7 +78,7 @@ def _formula(match: Any) -> str:
 
 
 def _factor(value: float) -> str:
-    return "" if value == 1.0 else f"{value:.4g} "
+    return "" if value == 1.0 else "-" if value == -1.0 else f"{value:.4g} "
 
 
 def _term(value: float) -> str:

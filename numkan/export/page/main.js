@@ -186,7 +186,8 @@ function fillTables() {
     const rows = DATA.stages.map(([grid, steps, loss, validation, ended]) =>
       [grid, steps, short(loss), validation === null ? "none" : short(validation), ended]);
     fillTable("stages", ["grid", "steps", "loss", "validation", "ended"], rows);
-  } else byId("stages-section").hidden = true;
+  }
+  byId("stages-none").hidden = DATA.stages.length > 0;
 }
 
 function tellNotes() {
