@@ -57,7 +57,7 @@ _REACHING, _REACHING_SHARE = 3, 2.0 / 3.0
 #: Least value for the residuals of a model whose training continues, because of rounding.
 _LEAST_NOISE = 1e-15
 
-#: How a stage that was not stopped has ended.
+#: The end of a stage that was not stopped.
 _WHOLE = ("all steps taken", "converged")
 
 #: A finer grid must lower the score by this share, or the ladder ends.
@@ -96,17 +96,16 @@ class LeastSquaresStages:
     data : Data
         The samples in these units.
     is_last : bool
-        Whether the stage is the last one, which goes on with the weights of the ladder.
+        Whether the stage is the last one, which updates the weights of the ladder `last_updates` times at most.
     damping, least_gain : float
         What a run of steps begins with, and the share of the objective by which a step lowers it that is the last.
     """
 
-    damping, least_gain = _DAMPING, _LEAST_GAIN
+    damping, least_gain, last_updates = _DAMPING, _LEAST_GAIN, _LAST_UPDATES
 
     def __init__(self, session: Session, everything: Samples, options: LeastSquaresOptions) -> None:
-        given_base(
-            session.model.act_fun[0]._base, everything.x
-        )  # a function that fails does so before anything changes
+        base = session.model.act_fun[0]._base
+        given_base(base, everything.x)  # a function that fails does so before anything changes
         self._session, self._options = session, options
         session.box = hidden_box(session.model, everything.x).astype(np.float64)
         self.units = Units.of(everything)
@@ -217,9 +216,8 @@ class LeastSquaresStages:
         """
         n, fixed = self.data.n_targets, self._options.penalty
         if self.reached.weights is None or fixed is not None:
-            nodes = [np.ptp(a, axis=0) for a in splines.activations(self.data.x)[1:-1]] + [
-                np.ones(self.data.y.shape[1])
-            ]
+            nodes = [np.ptp(a, axis=0) for a in splines.activations(self.data.x)[1:-1]]
+            nodes.append(np.ones(self.data.y.shape[1]))
             many = sum(coef.size for coef in splines.coefs) > _MANY * n
             first = _FIRST_WEIGHT_OF_MANY if many else _FIRST_WEIGHT
             weights = []
@@ -238,7 +236,7 @@ class LeastSquaresStages:
         """Run, update the weights, and run on until they have settled; return why the stage ended."""
         place, steps = self._place, self._session.plan.steps
         few = self.is_last and not self._options.tunes
-        updates = 0 if self._options.penalty is not None else _LAST_UPDATES if few else _UPDATES
+        updates = 0 if self._options.penalty is not None else self.last_updates if few else _UPDATES
         while place.update < updates:
             self._take_steps(grid, min(_STEPS_BETWEEN, steps - place.taken))
             is_settled = self._update_weights()

@@ -34,6 +34,9 @@ __all__ = ["RowClimbs", "Sampled", "check_for_rows", "sampled", "takes_blocks"]
 #: Rows of the sample; arrays of more rows than the second number are read in blocks too.
 _SAMPLE, _MANY = 50_000, 200_000
 
+#: Updates of the weights in the last stage: the sample has nearly settled them, and each costs a pass.
+_LAST_UPDATES = 1
+
 #: Of the draw of the sample: the same rows for every fit.
 _SEED = 2718281828
 
@@ -158,6 +161,7 @@ class RowClimbs(Climbs):
 
     def _take_everything(self) -> None:
         super()._take_everything()
+        self._stages.last_updates = _LAST_UPDATES
         data, units = self._stages.data, self._stages.units
         source = _Source(self._rows, self._session.model, units)
         factor = units.width**2 / source.n_targets
