@@ -19,7 +19,7 @@ SCRIPTS = sorted((PROJECT / "examples").glob("*.py"))
 LIGHT = ("api_5_grid", "check_my_kan")
 
 #: Those that draw if they are given a name, and those that never do; the others draw in any case.
-IF_ASKED, NEVER = ("formula", "inverse", "noisy_data", "pde"), ("records",)
+IF_ASKED, NEVER = ("formula", "inverse", "noisy_data", "pde"), ("many_rows", "records")
 
 #: What a script must have printed, beside ending well.
 PRINTED = {
@@ -46,6 +46,12 @@ PRINTED = {
     "inverse": [
         r"^rate: 0\.2[3-6]\d\d \+- 0\.00\d\d \(truth 0\.25\)$",
         r"^noise: 0\.0[45]\d found, 0\.05 added$",
+    ],
+    "many_rows": [
+        r"^300000 rows in 8 files$",
+        r"^5000\d of 300000 rows, drawn once, for start and grids; all of them in the last stage$",
+        r"^noise: 0\.(19|20)\d\d found, 0\.2 added$",
+        r"^RMSE against the truth, on new points: 0\.00[0-3]\d$",
     ],
     "pde": [
         r"^finished: The equations are solved",
