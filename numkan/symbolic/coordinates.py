@@ -18,14 +18,14 @@ from numkan.symbolic.functions import Function
 from numkan.symbolic.leaves import leaves
 from numkan.symbolic.symmetry import KINDS
 
-__all__ = ["products_of_coordinates"]
+__all__ = ["Splines", "products_of_coordinates"]
 
 _ROWS, _TURNS, _POINTS = 1600, 25, 56
 _INTERVALS = 24
 _CLOSE = 0.02  # products are tried if their held-out error is below this share of the deviation
 
 
-class _Splines:
+class Splines:
     """Cubic splines of one variable on its samples."""
 
     def __init__(self, column: FloatArray) -> None:
@@ -41,7 +41,7 @@ class _Splines:
 
 
 def _in_turns(
-    one: _Splines, two: _Splines, y: FloatArray, train: NDArray[np.bool_]
+    one: Splines, two: Splines, y: FloatArray, train: NDArray[np.bool_]
 ) -> tuple[FloatArray, FloatArray, float]:
     """Return the coefficients of both factors, and their held-out error."""
     other: FloatArray = np.ones(len(y))
@@ -63,11 +63,11 @@ def products_of_coordinates(x: FloatArray, y: FloatArray, functions: Mapping[str
     x, y = x[:_ROWS], y[:_ROWS]
     train = np.arange(len(x)) % 4 != 0
     spread = float(np.std(y)) or 1.0
-    ranked: list[tuple[float, int, Node, int, tuple[_Splines, FloatArray], tuple[_Splines, FloatArray]]] = []
+    ranked: list[tuple[float, int, Node, int, tuple[Splines, FloatArray], tuple[Splines, FloatArray]]] = []
     for (i, j), kind, c in product(permutations(range(2), 2), KINDS[:2], (1.0, -1.0)):
         if c < 0 and kind.name == "x_i x_j^c" and not (x[:, j] > 0).all():
             continue
-        u, v = _Splines(kind.value(x[:, i], x[:, j], c)), _Splines(x[:, j])
+        u, v = Splines(kind.value(x[:, i], x[:, j], c)), Splines(x[:, j])
         first, second, error = _in_turns(u, v, y, train)
         if error < _CLOSE * spread:
             ranked.append((error, len(ranked), kind.node(Var(i), Var(j), number(c)), j, (u, first), (v, second)))

@@ -20,6 +20,7 @@ from numkan.symbolic.functions import Function
 from numkan.symbolic.judge import Judge
 from numkan.symbolic.oracle import Answer, Oracle
 from numkan.symbolic.reductions import Reduction, additive_coordinates, by_symmetries, by_transforms
+from numkan.symbolic.separable import separable
 from numkan.symbolic.solve import Solver
 from numkan.symbolic.swap import swaps
 from numkan.symbolic.whiteness import alike, explained
@@ -132,11 +133,16 @@ class Engine:
     # --- stages -------------------------------------------------------------------------------------------------------
 
     def _closed(self) -> None:
-        """Try the forms that linear algebra finds."""
+        """Try the forms that linear algebra and splines find."""
         law = power_law(self.x[:2000], self.y[:2000])
         for node in [law] if law is not None else ratios(self.x, self.y, self.settings.functions):
             found = self.judge.consider(node, "closed form")
             self._say(f"closed form: residual {found.rms if found else np.inf:.3g}")
+            if self.judge.done:
+                return
+        for node in separable(self.x, self.y, self.settings.functions):
+            found = self.judge.consider(node, "separable")
+            self._say(f"separable: residual {found.rms if found else np.inf:.3g}")
             if self.judge.done:
                 return
 
