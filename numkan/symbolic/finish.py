@@ -15,7 +15,7 @@ from numkan.symbolic.formula import Alternative, Constant, Errors, Formula, Part
 from numkan.symbolic.judge import Tried, is_rounding, rounding_of
 from numkan.symbolic.refine import refine
 from numkan.symbolic.snap import snap, standard_errors
-from numkan.symbolic.swap import inner_functions, name_of, swaps
+from numkan.symbolic.swap import inner_functions, name_of, plainer, swaps
 from numkan.symbolic.symbols import from_sympy, python_text, simplified, symbols_for, to_sympy, without_abs
 
 __all__ = ["finished"]
@@ -23,6 +23,7 @@ __all__ = ["finished"]
 _CLOSE = 0.1  # a formula is approximate where its error is below this share of the deviation, else there is none
 _LENGTHY = 1.02  # held-out error, relative to the network's, up to which a formula may be within noise
 _PARTS = 6
+_RIVALS, _NEAR = 6, 30.0  # expressions that are snapped and compared; bits that they may be longer before
 _POLISHED = 10.0  # refinement ends within so many times rounding
 
 
@@ -35,7 +36,7 @@ def finished(engine: Engine, names: Sequence[str], stopped: str, notes: Sequence
     if best is None:
         return _network_stands(engine, names, stopped, notes, Errors(float("nan"), float("nan"), own))
     symbols = symbols_for(names, engine.x.min(axis=0))
-    node, snapped_errors = _snapped(engine, best)
+    node, snapped_errors = _shortest(engine, best)
     node, expression = _simplified(engine, node, symbols)
     train, held_out = _rms(node, engine.judge.x, engine.judge.y), _rms(node, *held)
     error = Errors(train, held_out, own)
@@ -77,6 +78,52 @@ def _network_stands(engine: Engine, names: Sequence[str], stopped: str, notes: S
 
 def _rms(node: Node, x: FloatArray, y: FloatArray) -> float:
     return float(np.sqrt(np.mean(np.square(Tape(node).value(x) - y))))
+
+
+def _shortest(engine: Engine, best: Tried) -> tuple[Node, dict[float, float]]:
+    """Return the expression that is shortest when constants are snapped, and what their standard errors were.
+
+    Functions that noise hides from each other differ in this: the numbers of the right one are simple.
+    """
+    judge = engine.judge
+    if judge.exact is best:
+        return _plainest(engine, best)
+    node, known = _snapped(engine, best)
+    if not engine.noisy:
+        return node, known
+    n = len(judge.y)
+    limit, seen = best.criterion(n, judge.floor) + _NEAR, {(best.free, f"{best.rms:.4e}")}
+    found = [(_length(engine, node), 0, node, known)]
+    for tried in sorted(judge.tried, key=lambda t: t.criterion(n, judge.floor)):
+        key = (tried.free, f"{tried.rms:.4e}")
+        if key not in seen and tried.criterion(n, judge.floor) < limit and len(found) < _RIVALS:
+            seen.add(key)
+            node, known = _snapped(engine, tried)
+            found.append((_length(engine, node), len(found), node, known))
+    return min(found, key=lambda f: f[:2])[2:]
+
+
+def _length(engine: Engine, node: Node) -> float:
+    """Return the description of an expression and of its residuals in bits."""
+    judge = engine.judge
+    rms = refine(node, judge.x, judge.y, weight=judge.weight, steps=0).rms
+    return Tried(node, rms, "snapped").criterion(len(judge.y), judge.floor)
+
+
+def _plainest(engine: Engine, best: Tried) -> tuple[Node, dict[float, float]]:
+    """Return an exact expression, with plainer functions if it is exact with them too, snapped, and errors before."""
+    judge = engine.judge
+    chosen = _snapped(engine, best)
+    for node in plainer(best.node, judge.x, engine.settings.functions):
+        new = refine(node, judge.x, judge.y, weight=judge.weight)
+        if is_rounding(new.expression, _rms(new.expression, judge.x, judge.y), judge.x, judge.y):
+            judge.exact = Tried(new.expression, new.rms, f"{best.origin}, plainer")
+            snapped = _snapped(engine, judge.exact)
+            if bits(snapped[0]) < bits(chosen[0]):
+                best, chosen = judge.exact, snapped
+                judge.tried.append(best)
+            judge.exact = best
+    return chosen
 
 
 def _snapped(engine: Engine, best: Tried) -> tuple[Node, dict[float, float]]:

@@ -2,7 +2,8 @@
 
 A constant is known to as many bits as the data give: log2(|value| / standard error). It is replaced by a simple number
 close to it where that number has a shorter description, by a margin, and where the data agree as well when all other
-constants are refitted. Constants that the data do not determine, such as the a of c (a u)^p, become 1 or 0 first.
+constants are refitted. Under noise several constants may reach that margin together where none does alone. Constants
+that the data do not determine, such as the a of c (a u)^p, become 1 or 0 first.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ from numkan.symbolic.refine import refine
 __all__ = ["folded", "snap", "standard_errors"]
 
 _MARGIN = 7.0  # bits by which a simple number must be shorter than the precision of the data: one wrong in a hundred
+_LIKELY = 4.0  # bits of a constant that is snapped together with others
 _BASES = (
     (1.0, "1", 0.0), (pi, "pi", 3.0), (1 / pi, "1/pi", 4.0), (sqrt(2), "sqrt(2)", 4.0), (sqrt(3), "sqrt(3)", 5.0),
     (sqrt(pi), "sqrt(pi)", 5.0), (1 / sqrt(pi), "1/sqrt(pi)", 6.0), (sqrt(2 * pi), "sqrt(2*pi)", 7.0),
@@ -64,8 +66,14 @@ def _table() -> tuple[FloatArray, list[str], FloatArray]:
 
 def simple_number(value: float, error: float) -> Const | None:
     """Return the simplest number that agrees with a value within its error, if it is short enough; else None."""
+    near = _nearest(value, error)
+    return near[0] if near is not None and near[1] >= _MARGIN else None
+
+
+def _nearest(value: float, error: float) -> tuple[Const, float] | None:
+    """Return the simplest number within the error of a value, and by how many bits it is shorter than the value."""
     if abs(value) <= 4.0 * error:
-        return number(0)
+        return number(0), _MARGIN
     tolerance = max(4.0 * error, 4e-15 * abs(value))
     data = log2(abs(value) / max(error, 4e-15 * abs(value)))
     values, texts, lengths = _table()
@@ -73,13 +81,19 @@ def simple_number(value: float, error: float) -> Const | None:
     if first == last:
         return None
     best = first + int(np.argmin(lengths[first:last]))
-    if lengths[best] > data - _MARGIN:
-        return None
     from sympy import sympify  # its float is the nearest one
 
     text = texts[best] if value > 0 else f"-({texts[best]})"
     exact = sympify(text, rational=True)
-    return Const(float(exact), str(exact))
+    return Const(float(exact), str(exact)), data - float(lengths[best])
+
+
+def _together(free: list[Const], errors: FloatArray) -> dict[int, Const]:
+    """Return simple numbers for constants none of which is sure alone, if it is unlikely that all agree by chance."""
+    found = [(c, near) for c, e in zip(free, errors, strict=True) if (near := _nearest(c.value, float(e))) is not None]
+    found = [(c, near) for c, near in found if near[1] >= _LIKELY]
+    sure = len(found) > 1 and sum(gain for _, (_, gain) in found) >= 2.0 * _MARGIN
+    return {id(c): simple for c, (simple, _) in found} if sure else {}
 
 
 def folded(node: Node) -> Node:
@@ -196,7 +210,7 @@ def snap(
     data = _Data(x, y, weight, floor)
     node = refine(folded(node), x, y, weight=weight).expression
     node = _without_slack(node, data, noisy)
-    for _ in range(3):
+    for _ in range(5):
         free = constants(node)
         rms = max(refine(node, x, y, weight=weight, steps=0).rms, floor)
         errors, _ = standard_errors(node, x, rms)
@@ -208,9 +222,9 @@ def snap(
             simple = simple_number(constant.value, scale * float(error))
             if simple is not None:
                 wanted[id(constant)] = simple
-        if not wanted:
-            break
-        new = _kept(node, wanted, data, rms, noisy)
+        new = _kept(node, wanted, data, rms, noisy) if wanted else node
+        if new is node and noisy:
+            new = _joint(node, _together(free, errors), data, rms)
         if new is node:
             break
         node = folded(new)
@@ -238,6 +252,15 @@ def _kept(node: Node, wanted: dict[int, Const], data: _Data, rms: float, noisy: 
         one = refine(replace(node, {id(free[place]): simple}), data.x, data.y, weight=data.weight)
         if one.rms <= _allowed(rms, n, 1, noisy):
             return one.expression
+    return node
+
+
+def _joint(node: Node, wanted: dict[int, Const], data: _Data, rms: float) -> Node:
+    """Snap constants that are simple numbers all together, or none."""
+    if wanted:
+        new = refine(replace(node, wanted), data.x, data.y, weight=data.weight)
+        if new.rms <= _allowed(rms, len(data.y), len(wanted), noisy=True):
+            return new.expression
     return node
 
 

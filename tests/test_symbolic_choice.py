@@ -1,0 +1,131 @@
+"""Which of several expressions becomes the formula: separable ones at once, plain ones, those with simple numbers."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from numkan.symbolic import LIBRARY, refine, snap
+from numkan.symbolic.expression import Call, Const, Pow, Var, add, constants, mul, number
+from numkan.symbolic.finish import _shortest
+from numkan.symbolic.judge import Judge
+from numkan.symbolic.separable import separable
+from numkan.symbolic.snap import standard_errors
+from numkan.symbolic.swap import plainer
+from numkan.symbolic.symbols import python_text, symbols_for, to_sympy
+
+pytest.importorskip("sympy")
+
+
+def judge_of(x, y):
+    return Judge(x, y, None, lambda: False)
+
+
+def engine_of(judge, noisy):
+    return SimpleNamespace(judge=judge, noisy=noisy, settings=SimpleNamespace(functions=LIBRARY))
+
+
+def text(node):
+    return python_text(to_sympy(node, symbols_for(["a", "b", "c"], [0.5, 0.5, 0.5])))
+
+
+@pytest.mark.parametrize(
+    ("f", "low", "high"),
+    [
+        (lambda a, b: np.arcsin(a * np.sin(b)), (0.0, 0.0), (0.95, 6.28)),
+        (lambda a, b: 1.0 + a * np.sin(b), (0.1, 0.0), (2.0, 6.28)),  # the mean of one factor is 0
+        (lambda a, b: 1.0 / (np.exp(a) + np.sin(b)), (0.5, 0.5), (2.0, 2.0)),
+        (lambda a, b, c: np.log(a) * np.exp(-b) / (c + 2.0), (0.5, 0.5, 0.5), (2.5, 2.5, 2.5)),
+    ],
+)
+def test_sums_and_products_under_a_transform_are_found_without_a_network(f, low, high):
+    x = np.random.default_rng(0).uniform(low, high, (1000, len(low)))
+    judge = judge_of(x, f(*x.T))
+    for node in separable(x, f(*x.T), LIBRARY):
+        judge.consider(node, "separable")
+    assert judge.exact is not None
+
+
+def test_what_is_not_separable_is_not_proposed():
+    x = np.random.default_rng(0).uniform(0.5, 2.5, (600, 2))
+    assert not list(separable(x, np.sin(x[:, 0] * x[:, 1] ** 2) + x[:, 0], LIBRARY))
+
+
+def test_a_function_that_is_the_same_on_the_samples_is_exchanged_for_a_plainer_one():
+    x = np.random.default_rng(0).uniform(0.5, 2.5, (400, 1))
+    far = add(Var(0), Const(-20.0))
+    (node, *_) = plainer(mul(Const(1e-8), Call(LIBRARY["sinh"], far)), x, LIBRARY)
+    assert "exp" in text(node)
+    assert not list(plainer(Call(LIBRARY["sinh"], Var(0)), x, LIBRARY))
+
+
+def test_an_exact_formula_has_the_plainer_function():
+    x = np.random.default_rng(0).uniform(0.5, 2.5, (400, 1))
+    judge = judge_of(x, np.cos(5.0 * np.exp(-x[:, 0])))
+    wave = mul(Const(2.06e-8), Call(LIBRARY["sinh"], add(Var(0), Const(-20.0))))
+    judge.consider(Call(LIBRARY["sin"], add(wave, Const(np.pi / 2, "pi/2"))), "ugly")
+    assert judge.exact is not None
+    node, _ = _shortest(engine_of(judge, noisy=False), judge.exact)
+    assert "sinh" not in text(node)
+    assert "exp(-a)" in text(node)
+
+
+def noisy_samples():
+    rng = np.random.default_rng(0)
+    x = rng.uniform(1, 5, (1600, 2))
+    y = (1 + x[:, 0] * x[:, 1]) / (1 + x[:, 0])
+    return x, y + 0.01 * y.std() * rng.normal(size=len(y))
+
+
+def form(outer):
+    """Return (c b + d) f(a + s) + e b + g, with f a power or a logarithm."""
+    weight = add(mul(Const(-0.9), Var(1)), Const(0.9))
+    return add(mul(weight, outer), mul(Const(1.0), Var(1)), Const(0.1))
+
+
+def test_constants_that_are_sure_only_together_are_snapped_together():
+    """No constant of (1 - c/(a + s)) (b - t) + u is known to 9 bits, but all are 1 within their errors."""
+    x, y = noisy_samples()
+    ratio = mul(Const(-0.9), Pow(add(Var(0), Const(1.1)), number(-1)))
+    start = mul(add(number(1), ratio), add(Var(1), Const(-0.9)))
+    node = snap(add(start, Const(0.9)), x, y, noisy=True)
+    assert not constants(node)
+    assert text(node) == "(1 - 1/(a + 1))*(b - 1) + 1"
+
+
+def test_constants_that_are_not_simple_stay_numbers_with_noise():
+    rng = np.random.default_rng(1)
+    x = rng.uniform(1, 3, (800, 1))
+    y = 1.0173 * np.exp(-0.6127 * x[:, 0]) + 0.31741
+    node = add(mul(Const(1.0), Call(LIBRARY["exp"], mul(Const(-0.6), Var(0)))), Const(0.3))
+    snapped = snap(node, x, y + 1e-4 * rng.normal(size=800), noisy=True)
+    assert len(constants(snapped)) == 3
+
+
+def test_with_noise_the_form_with_simple_numbers_wins():
+    """A logarithm and a reciprocal are alike under the noise; only the reciprocal has simple numbers."""
+    x, y = noisy_samples()
+    judge = judge_of(x, y)
+    judge.consider(form(Call(LIBRARY["arctan"], add(mul(Const(0.5), Var(0)), Const(0.5)))), "wrong")
+    judge.consider(form(Pow(add(Var(0), Const(1.1)), number(-1))), "right")
+    wrong = next(t for t in judge.tried if t.origin == "wrong")
+    node, _ = _shortest(engine_of(judge, noisy=True), wrong)
+    assert not constants(node)
+
+
+def test_standard_errors_cover_the_true_constants():
+    """Of 3 constants in 60 draws of noise, 95 % lie within 2.5 standard errors."""
+    rng = np.random.default_rng(2)
+    x = rng.uniform(0, 3, (200, 1))
+    true = np.array([1.3, -0.7, 0.4])
+    y = true[0] * np.exp(true[1] * x[:, 0]) + true[2]
+    inside = 0
+    for _ in range(60):
+        start = add(mul(Const(1.0), Call(LIBRARY["exp"], mul(Const(-1.0), Var(0)))), Const(0.0))
+        fitted = refine(start, x, y + 0.02 * rng.normal(size=200))
+        errors = standard_errors(fitted.expression, x, fitted.rms)[0]
+        values = np.array([c.value for c in constants(fitted.expression)])
+        inside += int((np.abs(values - true) <= 2.5 * errors).sum())
+    assert inside >= 0.95 * 180
