@@ -7,16 +7,17 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from numkan.symbolic import LIBRARY, refine, snap
-from numkan.symbolic.expression import Call, Const, Pow, Var, add, constants, mul, number
+from numkan.symbolic import LIBRARY, Oracle, refine, snap
+from numkan.symbolic.expression import Call, Const, Pow, Var, add, constants, mul, number, walk
 from numkan.symbolic.finish import _shortest
 from numkan.symbolic.judge import Judge
 from numkan.symbolic.separable import separable
 from numkan.symbolic.snap import standard_errors
+from numkan.symbolic.span import in_span, make_table
 from numkan.symbolic.swap import plainer
-from numkan.symbolic.symbols import python_text, symbols_for, to_sympy
+from numkan.symbolic.symbols import python_text, simplified, symbols_for, to_sympy
 
-pytest.importorskip("sympy")
+sympy = pytest.importorskip("sympy")
 
 
 def judge_of(x, y):
@@ -70,6 +71,30 @@ def test_an_exact_formula_has_the_plainer_function():
     node, _ = _shortest(engine_of(judge, noisy=False), judge.exact)
     assert "sinh" not in text(node)
     assert "exp(-a)" in text(node)
+
+
+def test_no_simplification_turns_measured_numbers_into_long_integers(monkeypatch):
+    """Sympy works with fractions for floats, and integers that come of it stay; they would count as known exactly."""
+    (a,) = symbols_for(["a"], [0.5])
+    long = sympy.Float(7.14e-29) * (118324945811311 * a + 1) ** 2
+    monkeypatch.setattr(sympy, "simplify", lambda form: long)
+    expression = sympy.sqrt(0.97 * a + 1.003) + sympy.Float(0.5) * sympy.exp(0.3 * a) * sympy.sin(0.7 * a)
+    assert simplified(expression) != long
+    assert max(abs(n.p) for n in simplified(expression).atoms(sympy.Rational)) < 100
+
+
+def test_functions_in_a_span_hold_no_long_numbers_that_count_as_exact():
+    """The table of (a + 1.3)^2 b + sin(b): a square of a scaled input is in its span, and its scale is no constant."""
+
+    def ask(x):
+        return (x[:, 0] + 1.3) ** 2 * x[:, 1] + np.sin(x[:, 1]), np.full(len(x), 1e-9)
+
+    oracle = Oracle(ask, np.array([0.3, 0.5]), np.array([2.9, 2.0]))
+    table = make_table(oracle, 0, np.random.default_rng(0))
+    nodes = [node for _, node in in_span(table, LIBRARY)]
+    shifts = [constants(node)[0].value for node in nodes if text(node).endswith(")**2")]
+    assert shifts == [pytest.approx(1.3, rel=1e-6)]
+    assert all(len(leaf.exact) < 5 for node in nodes for leaf in walk(node) if isinstance(leaf, Const))
 
 
 def noisy_samples():

@@ -97,8 +97,14 @@ def in_span(table: Table, functions: Mapping[str, Function], most: int = 8) -> l
         if function.name != "identity" and function.varies:
             a, b, distance = _closest(table, s, function)
             if distance <= max(table.blur, 1e-13):
-                found.append((3.0 + function.bits, distance, affine(function, a / half, b - a * middle / half, Var(0))))
+                found.append((3.0 + function.bits, distance, _in_units(function, a / half, b - a * middle / half)))
     return [(distance, node) for _, distance, node in sorted(found, key=lambda f: f[0])[:most]]
+
+
+def _in_units(function: Function, a: float, b: float) -> Node:
+    """Return f(a u + b) with a = 1 or -1 where f has no scale of its own: it is part of the factor."""
+    size = 1.0 if "a" in function.varies else abs(a)
+    return affine(function, a / size, b / size, Var(0))
 
 
 def _distance(table: Table, column: FloatArray) -> float:

@@ -26,6 +26,7 @@ __all__ = [
 ]
 
 _MOST_CALLS = 400_000  # of functions, in one change of an expression
+_MOST_DIGITS = 6  # of integers in a new form: sympy makes some of floats, and they would count as known exactly
 _LONGEST = 70  # largest number of operations of an expression to which all simplifications are applied
 
 
@@ -150,7 +151,14 @@ def simplified(expression: Any) -> Any:
                 forms += [_within_calls(change, form) for form in forms[:2]]
             except (_TooLongError, Exception):  # sympy raises many kinds of errors; the old form is correct
                 continue
-    return min(forms, key=lambda form: (_length(form), str(form)))
+    sound = [form for form in forms if _largest(form) <= max(_MOST_DIGITS, _largest(expression))]
+    return min(sound, key=lambda form: (_length(form), str(form)))
+
+
+def _largest(expression: Any) -> int:
+    """Return the largest number of digits of a numerator or denominator."""
+    numbers = expression.atoms(sympy_module().Rational)
+    return max((len(str(max(abs(n.p), n.q))) for n in numbers), default=0)
 
 
 def without_abs(expression: Any, symbols: Sequence[Any], x: FloatArray) -> Any:
