@@ -6,10 +6,12 @@ import ctypes
 import math
 import shutil
 import subprocess
+import sys
 
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
+from scipy.special import airy
 
 from numkan import KAN, search, symbolic
 from numkan.plot import plot_network
@@ -241,3 +243,22 @@ def test_explain_wants_a_network_of_the_same_shape():
         symbolic.explain(KAN([3, 1]), x, x[:, 0])
     with pytest.raises(ValueError, match="Argument `y` must have 2 columns"):
         symbolic.explain(KAN([2, 2]), x, x[:, 0])
+
+
+def test_without_sympy_one_sentence_says_how_to_get_it(monkeypatch):
+    monkeypatch.setitem(sys.modules, "sympy", None)
+    x = box([0, 0], [1, 1], 50)
+    with pytest.raises(ImportError, match=r"^numkan.symbolic needs sympy: pip install numkan\[symbolic\]\.$"):
+        symbolic.find(x, x[:, 0])
+
+
+@pytest.mark.jit
+def test_a_function_of_the_user_is_found_and_keeps_its_name_in_all_texts():
+    x = box([-5, 0.5], [1, 2], 400)
+    y = airy(x[:, 0])[0] * x[:, 1] + 1.0
+    formula = symbolic.find(x, y, library={"ai": lambda t: airy(t)[0]}, effort=0.1)
+    assert formula.status == "exact"
+    assert str(formula) == "x1*ai(x0) + 1"
+    assert "ai(x[0])" in formula.c()
+    slope = np.stack([x[:, 1] * airy(x[:, 0])[1], airy(x[:, 0])[0]], axis=1)
+    np.testing.assert_allclose(formula.derivative(x), slope, rtol=0, atol=1e-9)

@@ -38,6 +38,8 @@ FALSE = {"false": "no noise", "false_noise_0.01": "1 % noise"}
 _MEDIAN, _WORST = 8.0, 25.0
 #: Of the constants of noisy formulas, how many per cent are within 3 of their standard errors.
 _COVERED = 95.0
+#: Error of a network, as a share of the deviation, above which tests of structure tell little.
+_BLURRED = 1e-4
 
 IS = (
     "`symbolic.py`: n = 2000 samples of each formula. Without noise a formula is recovered where it agrees with the "
@@ -100,6 +102,21 @@ def _coverage(title: str, runs: list[Run]) -> list[Goal]:
         return []
     share = 100.0 * sum(inside for inside, _ in known) / sum(total for _, total in known)
     return [Goal(f"{title}: constants within 3 standard errors", share, _COVERED, unit="%")]
+
+
+def cause(run: Run) -> str:
+    """Say why a formula was missed, as far as the record tells."""
+    if run["status"] == "exact":
+        return "a false claim"
+    if run["status"] == "within noise":
+        return "another form, or other numbers, are as close under the noise"
+    share = run["network"] / run.get("spread", math.nan)
+    end = "all work was done" if run.get("stopped") else "no form passed"
+    if math.isnan(share):
+        return end
+    return f"network off by {share:.0e} of the deviation: " + (
+        "too much for the tests" if not run["noise"] and share > _BLURRED else end
+    )
 
 
 def claim(data: dict[str, dict[str, Any]]) -> Claim:

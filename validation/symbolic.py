@@ -22,7 +22,7 @@ from _results import write
 from _symbolic_coverage import covered
 from _symbolic_false import false_claims
 from _symbolic_peers import PEERS, best_of
-from _symbolic_report import keep, load_set
+from _symbolic_report import cause, keep, load_set
 from _symbolic_sealed import sealed
 from _symbolic_sets import dimensionless, strogatz, with_units
 
@@ -68,7 +68,7 @@ def run(case: Any, seed: int, noise: float, time_limit: float | None) -> dict[st
         "name": case.name, "seed": seed, "noise": noise, "truth": case.text, "found": bool(found), "error": error,
         "status": formula.status, "seconds": round(seconds, 2), "wall": round(time.perf_counter() - wall, 1),
         "formula": str(formula)[:300], "stopped": formula.stopped, "network": formula.error.network,
-        "covered": covered(formula, x, y) if noise else None,
+        "covered": covered(formula, x, y) if noise else None, "spread": float(np.std(truth)),
     }  # fmt: skip
 
 
@@ -116,8 +116,8 @@ def report(name: str, runs: Iterable[dict[str, Any]]) -> str:
     for r in runs:
         if not r["found"] and not name.startswith("false"):
             lines.append(
-                f"  missed {r['name']} (seed {r['seed']}): {r['truth']} -> {r['status']}, error {r['error']:.1e}, "
-                f"network {r['network']:.1e}, {r['formula'][:90]}"
+                f"  missed {r['name']} (seed {r['seed']}): {r['truth']} -> {r['status']}, error {r['error']:.1e}; "
+                f"{cause(r)}; {r['formula'][:90]}"
             )
     return "\n".join(lines)
 

@@ -178,7 +178,10 @@ class Formula:
         return str(sympy_module().latex(shortened(self.sympy(), digits), full_prec=False))
 
     def c(self, name: str = "formula") -> str:
-        """Return a C99 function ``double name(const double *x)``; without a formula it computes the network."""
+        """Return a C99 function ``double name(const double *x)``; without a formula it computes the network.
+
+        It calls a user's own function by its name, which must then be there in C.
+        """
         if self._expression is not None:
             return c_text(self._expression, self._symbols, name)
         assert self._network is not None
