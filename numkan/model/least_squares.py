@@ -35,6 +35,7 @@ from numkan.model.normal_kernels import (
     fill_segments,
     mirror,
 )
+from numkan.model.shapes import Shapes
 from numkan.spline.local import LocalFunctions, add_curves, local_functions
 from numkan.spline.spline_basis import SplineBasis
 
@@ -70,6 +71,7 @@ class SplineLayer:
     base_scale: FloatArray  # (n_in, n_out), masked
     live: FloatArray  # (n_in, n_out), 1 where an edge has a spline, else 0
     dtype: Any = np.float64  # of the model, which must hold all knots apart
+    known: Shapes | None = None  # the shapes that its curves are to have
 
     @property
     def grid(self) -> FloatArray:

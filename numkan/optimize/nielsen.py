@@ -24,10 +24,10 @@ from numkan._check import FloatArray, check_number
 from numkan.optimize.linear_model import LinearModel
 from numkan.optimize.sum_of_squares import Point
 
-__all__ = ["Nielsen"]
+__all__ = ["MAX_TRIALS", "Nielsen"]
 
 #: A run ends after this many trials in a row without an accepted step.
-_MAX_TRIALS = 12
+MAX_TRIALS = 12
 
 #: A step accepted with a smaller gain ratio is so near to a minimum that rounding hides its reduction.
 _HIDDEN = 1e-4
@@ -75,7 +75,7 @@ class Nielsen:
         """Return the damped step and its predicted reduction; None after many trials."""
         gradient = self._point.gradient
         diagonal = self._weights()
-        while self._trials < _MAX_TRIALS:
+        while self._trials < MAX_TRIALS:
             self._trials += 1
             p = self._solve(self.damping * diagonal)
             if p is not None:

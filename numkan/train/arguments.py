@@ -11,10 +11,10 @@ from numkan._shown import shown
 from numkan.model.network import Network
 from numkan.model.regularization import Penalties
 from numkan.train.likelihood import STARTS
-from numkan.train.plan import holdout
+from numkan.train.plan import METHODS, holdout
 from numkan.train.samples import Samples, split, validation_samples
 
-__all__ = ["budget", "divide", "fixed_weight", "redraws", "weight_unit", "why_not_curved"]
+__all__ = ["budget", "by_least_squares", "divide", "fixed_weight", "redraws", "weight_unit", "why_not_curved"]
 
 #: Largest number of starts for a climb of the ladder, and of further climbs if the first one is stuck.
 _RESTARTS, _CLIMBS = 30, 2
@@ -36,6 +36,14 @@ def why_not_curved(penalties: Penalties) -> str:
         "Argument `loss` must have a curvature for the method 'lm', as a tuple (value, derivative, curvature) or as a "
         "method: use 'lbfgs' without one."
     )
+
+
+def by_least_squares(method: str) -> str:
+    """Return the method that keeps shapes."""
+    check_option("method", method, METHODS)
+    if method not in ("auto", "lm"):
+        raise ValueError(f"Argument `method` must be 'lm' where shapes are known, not {method!r}.")
+    return "lm"
 
 
 def weight_unit(samples: Samples, sample_weight: Any) -> float:

@@ -16,12 +16,13 @@ from numkan.data import Rows
 from numkan.model.losses import LOSSES
 from numkan.model.network import Network
 from numkan.model.regularization import Penalties
-from numkan.train.arguments import budget, divide, fixed_weight, redraws, weight_unit, why_not_curved
+from numkan.train.arguments import budget, by_least_squares, divide, fixed_weight, redraws, weight_unit, why_not_curved
 from numkan.train.climbs import fit_by_least_squares
 from numkan.train.curves import WEIGHT, number_of_samples
 from numkan.train.exclusive import one_at_a_time
 from numkan.train.gradient import fit_by_gradients
 from numkan.train.history import FitResult, FitState
+from numkan.train.known import check_known
 from numkan.train.least_squares import LeastSquaresOptions
 from numkan.train.likelihood import fit_by_likelihood
 from numkan.train.many_rows import RowClimbs, Sampled, check_for_rows, sampled, takes_blocks
@@ -51,6 +52,8 @@ def fit(
     start: str = "auto",
     restarts: int | str = "auto",
     penalty: float | str | None = "auto",
+    monotonic: Any = None,
+    convex: Any = None,
     batch_size: int | None = None,
     learning_rate: float | None = None,
     lamb: float = 0.0,
@@ -138,6 +141,13 @@ def fit(
         default (:mod:`numkan.train.curves`): without it, classes that can be told apart without error get
         probabilities of 0 and 1. `loss` of the result is without it, `objective` with it, and where samples are held
         out it counts in the choice of the best parameters. Sums of squares by L-BFGS or Adam have none.
+    monotonic : list of -1, 0 and 1, optional
+        For every input, whether the outputs rise with it (1), fall (-1), or neither is known (0): everywhere, outside
+        the data too, in all layers, and to rounding (:mod:`numkan.model.shapes` has the proof). With cross-entropy and
+        two classes, the odds of the second one. By Levenberg-Marquardt alone, for the policies "linear" and "clamp".
+        With hidden layers, edges that could break it are set to 0. Posteriors do not know of it.
+    convex : list of -1, 0 and 1, optional
+        The same for models of one layer that are convex (1) or concave (-1) in an input, for the policy "linear".
     batch_size : int, optional
         Of Adam's mini-batches; 256 by default.
     learning_rate : float, optional
@@ -250,6 +260,8 @@ def fit(
     effort = check_effort(effort)
     automatic, fixed = isinstance(penalty, str), fixed_weight(penalty)
     as_drawn, function = self.is_as_drawn, samples.goal.loss
+    known = check_known(self, monotonic, convex, function, redraw=redraw)
+    method = method if known is None else by_least_squares(method)
     likelihood = function is not LOSSES["mse"] and function.rescaled(1.0) is None
     curved = function.is_curved and not settings.penalties.active
     if rows is None and batch_size is None and takes_blocks(self, samples, method, validation, curved=curved):
@@ -282,6 +294,7 @@ def fit(
     if plan.method == "lm" and not curved:
         raise ValueError(why_not_curved(settings.penalties))
     others = {"start": start, "restarts": draws, "effort": climbs, "penalty": fixed, "anew": settings.anew}
+    others |= {"monotonic": known and known.rise, "convex": known and known.bend}
     journal = files.journal(lambda: facts_of(self, samples, held, plan, settings, others))
     with np.errstate(all="ignore"):  # values that are not finite are checked for
         if plan.method != "lm":
@@ -292,7 +305,7 @@ def fit(
             "redraw: the model is as its constructor drew it" if redraw else "keep: the model goes on"
         )
         if likelihood:
-            options = LeastSquaresOptions(redraw, draws, 0, fixed, weight_unit(samples, sample_weight))
+            options = LeastSquaresOptions(redraw, draws, 0, fixed, weight_unit(samples, sample_weight), known=known)
             everything = samples if isinstance(validation, str) else train
             session = Session(self, train, held, plan, settings, journal=journal)
             return fit_by_likelihood(session, everything, options, rng)
@@ -300,7 +313,7 @@ def fit(
             first = tuned(samples, samples.goal.y.astype(np.float64) - np.median(samples.goal.y, axis=0)).goal.loss
             samples, train = samples.with_loss(first), train.with_loss(first)
             held = None if held is None else held.with_loss(first)
-        options = LeastSquaresOptions(redraw, draws, climbs, fixed, tunes=tunes)
+        options = LeastSquaresOptions(redraw, draws, climbs, fixed, tunes=tunes, known=known)
         train, everything = merged(train), merged(samples if isinstance(validation, str) else train)
         session = Session(self, train, held, plan, settings, journal=journal)
         course = None if rows is None else partial(RowClimbs, rows=rows.rows)

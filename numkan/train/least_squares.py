@@ -14,10 +14,12 @@ import numpy as np
 from numkan._check import FloatArray, check_integer
 from numkan.base import given_base
 from numkan.model.network import Network
-from numkan.optimize import LevenbergMarquardt, Nielsen, Status
+from numkan.optimize import LevenbergMarquardt, Status
 from numkan.train.box import NEAR, hidden_box
 from numkan.train.data import Data, Units
 from numkan.train.evidence import UNTIED, Evidence, Smoothness
+from numkan.train.known import Known, rule_of
+from numkan.train.least_squares_options import LeastSquaresOptions
 from numkan.train.objective import where_not_finite
 from numkan.train.point import Point, SplineObjective
 from numkan.train.prior import prior_of
@@ -64,18 +66,6 @@ _WHOLE = ("all steps taken", "converged")
 _LEAST_STAGE_GAIN = 0.1
 
 
-@dataclass(frozen=True, slots=True)
-class LeastSquaresOptions:
-    """The caller's settings of a fit by Levenberg-Marquardt."""
-
-    redraw: bool
-    restarts: int
-    climbs: int  # from other starts, at most, where the first is stuck
-    penalty: float | None  # None: weights by evidence
-    weight_unit: float = 1.0  # of sample weights, where these are numbers of samples
-    tunes: bool = False  # whether the scale of Huber's loss is taken from the residuals
-
-
 @dataclass(slots=True)
 class Place:
     """Where a stage is."""
@@ -111,6 +101,7 @@ class LeastSquaresStages:
         self.units = Units.of(everything)
         width, centre = self.units.width, self.units.centre
         splines = Splines.of(session.start, base=not options.redraw).holding(session.held_edges)
+        splines = splines if options.known is None else options.known.applied(splines)
         self._splines = splines.scaled(1.0 / width, -centre / width)
         self._place = Place()
         self.reached = Reached(self._splines)
@@ -120,6 +111,11 @@ class LeastSquaresStages:
         held = session.validation
         self._held = None if held is None else Data.of(held, self.units, options.weight_unit)
         self._trained_box = session.box if self._reaches_in_training() else None
+
+    @property
+    def known(self) -> Known | None:
+        """The shapes that curves are to have."""
+        return self._options.known
 
     def _reaches_in_training(self) -> bool:
         """Whether grids reach over the box of the data in all stages; see :mod:`numkan.train.box`."""
@@ -202,7 +198,11 @@ class LeastSquaresStages:
     def _begin_at(self, z: FloatArray, damping: float) -> None:
         try:
             self._stepper = LevenbergMarquardt(
-                self._objective.problem, z, rule=Nielsen(damping, scaled=True), ftol=self.least_gain, gtol=0.0
+                self._objective.problem,
+                z,
+                rule=rule_of(self._splines, damping, scaled=True),
+                ftol=self.least_gain,
+                gtol=0.0,
             )
         except ValueError:
             raise NotFiniteError(where_not_finite(self._work, self._session.samples)) from None

@@ -22,11 +22,12 @@ import numpy as np
 
 from numkan._blas import one_blas_thread
 from numkan._check import FloatArray
-from numkan.optimize import LevenbergMarquardt, Nielsen
+from numkan.optimize import LevenbergMarquardt
 from numkan.train.climbs import Climbs
 from numkan.train.data import Data
 from numkan.train.evidence import Evidence, Prior, Smoothness
 from numkan.train.history import FitResult, FitStatus
+from numkan.train.known import rule_of
 from numkan.train.least_squares import LeastSquaresOptions, LeastSquaresStages
 from numkan.train.prior import first_weights, prior_of
 from numkan.train.reached import weights_of
@@ -254,7 +255,7 @@ def settled(splines: Splines, data: Data, labels: bool, check: Callable[[], obje
         problem, z, damping, found = data.problem(splines.layers, penalty), splines.vector, _DAMPING, _NOTHING
         for _ in range(_ROUND_UPDATES):
             check()
-            run = LevenbergMarquardt(problem, z, rule=Nielsen(damping, scaled=True), gtol=0.0)
+            run = LevenbergMarquardt(problem, z, rule=rule_of(splines, damping, scaled=True), gtol=0.0)
             run.step()
             z, damping, last = run.state.x, run.state.damping, found
             found = penalty.update_weights(problem, z)

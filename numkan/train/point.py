@@ -55,7 +55,7 @@ class Point:
         """Return the parameters of the network at coefficients z; they must be finite in its dtype."""
         theta, at = self.model._theta.copy(), 0
         with np.errstate(all="ignore"):
-            outside = self._splines.at(z).scaled(self._units.width, self._units.centre)
+            outside = self._splines.at(z).of_shape().scaled(self._units.width, self._units.centre)
             for layer, coef, scale in zip(self.model.act_fun, outside.coefs, self._scales, strict=True):
                 section = layer._sections(theta[at : at + layer.n_params])["coef"]
                 np.divide(coef, scale, out=section, where=np.broadcast_to(scale != 0, coef.shape), casting="same_kind")

@@ -17,7 +17,7 @@ from numkan.spline.local import curves, local_functions
 from numkan.spline.spline_basis import SplineBasis
 from numkan.train.box import FAR, MARGIN, box_ends
 
-__all__ = ["Splines", "laid_over", "through"]
+__all__ = ["Splines", "laid_over", "of_shape", "through"]
 
 #: Hidden grids are laid over numbers at most this large, and below the largest of the model's dtype by the second
 #: factor: knots reach beyond them.
@@ -53,6 +53,12 @@ class Splines:
         return Splines(
             self.layers, tuple(part.reshape(coef.shape) for part, coef in zip(parts, self.coefs, strict=True))
         )
+
+    def of_shape(self) -> Splines:
+        """Return the same splines, to rounding, with the shapes that are known of them to the last bit."""
+        if all(layer.known is None for layer in self.layers):
+            return self
+        return Splines(self.layers, tuple(map(of_shape, self.layers, self.coefs)))
 
     def activations(self, x: FloatArray) -> list[FloatArray]:
         """Return x, the inputs of every further layer, and the outputs."""
@@ -108,7 +114,7 @@ class Splines:
                 raise FloatingPointError(f"the activations of layer {depth}")
             same = np.array_equal(layer.grid, new.grid)
             layers.append(layer if same else new)
-            coefs.append(coef if same else through(layer.basis, coef, new.basis))
+            coefs.append(coef if same else of_shape(new, through(layer.basis, coef, new.basis)))
         return Splines(tuple(layers), tuple(coefs))
 
     def stretched(self, x: FloatArray, box: FloatArray) -> Splines:
@@ -123,7 +129,8 @@ class Splines:
             if depth:
                 layers[depth] = _stretched(layer, box_ends(x, box))
                 if layers[depth] is not layer:
-                    coefs[depth] = through(layer.basis, coef, layers[depth].basis, _points(layer.basis))
+                    new = through(layer.basis, coef, layers[depth].basis, _points(layer.basis))
+                    coefs[depth] = of_shape(layers[depth], new)
             here = Splines((layers[depth],), (coefs[depth],))
             x, box = here.activations(x)[-1], here.activations(box)[-1]
         return Splines(tuple(layers), tuple(coefs))
@@ -147,6 +154,11 @@ def _stretched(layer: SplineLayer, over: FloatArray) -> SplineLayer:
 def laid_over(layer: SplineLayer, a: FloatArray, G: int, margin: float = 0.0) -> SplineLayer:
     """Return a layer with a grid of G intervals over activations, whatever its coefficients are."""
     return layer.on(grid_from_samples(a, G, layer.k, layer.grid_eps, margin, layer.dtype))
+
+
+def of_shape(layer: SplineLayer, coef: FloatArray) -> FloatArray:
+    """Return coefficients of curves that have the shapes which are known of the layer, near some."""
+    return coef if layer.known is None else layer.known.of_shape(coef, layer.grid, layer.k)
 
 
 def through(old: SplineBasis, coef: FloatArray, new: SplineBasis, points: FloatArray | None = None) -> FloatArray:

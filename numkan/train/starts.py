@@ -21,10 +21,11 @@ from typing import NamedTuple
 import numpy as np
 
 from numkan._check import FloatArray
-from numkan.optimize import LevenbergMarquardt, Nielsen
+from numkan.optimize import LevenbergMarquardt
 from numkan.spline.knots import greville
 from numkan.train.data import Data
-from numkan.train.splines import Splines, laid_over
+from numkan.train.known import rule_of
+from numkan.train.splines import Splines, laid_over, of_shape
 
 __all__ = ["Start", "draw", "find_start"]
 
@@ -72,8 +73,11 @@ def draw(splines: Splines, x: FloatArray, rng: np.random.Generator, G: int = _GR
         low, high = laid.grid[:, laid.k, None], laid.grid[:, -1 - laid.k, None]
         u = (2.0 * greville(laid.grid, laid.k) - low - high) / (high - low)
         slope = rng.standard_normal((n_in, 1, n_out))
+        if laid.known is not None:
+            rise = laid.known.rise[:, None, :]
+            slope = np.where(rise != 0, rise * np.abs(slope), slope)
         noise = _NOISE * rng.standard_normal((n_in, n_basis, n_out))
-        coef = (slope * u[:, :, None] + noise) * laid.live[:, None, :] / np.sqrt(n_in)
+        coef = of_shape(laid, (slope * u[:, :, None] + noise) * laid.live[:, None, :] / np.sqrt(n_in))
         a = Splines((laid,), (coef,)).activations(a)[-1]
         layers.append(laid)
         coefs.append(coef)
@@ -85,7 +89,7 @@ def train_start(splines: Splines, data: Data, check: Callable[[], object]) -> tu
     grids = [_GRID] * len(splines.layers)
     best, least, damping = splines, np.inf, 1.0
     for _ in range(_ROUNDS):
-        run = LevenbergMarquardt(data.problem(splines.layers), splines.vector, rule=Nielsen(damping), gtol=0.0)
+        run = LevenbergMarquardt(data.problem(splines.layers), splines.vector, rule=rule_of(splines, damping), gtol=0.0)
         for _ in range(_STEPS):
             check()
             if not run.step():
@@ -165,7 +169,7 @@ def _tournament(found: list[_Found], data: Data, check: Callable[[], object]) ->
 def _trained_on(G: int, splines: Splines, data: Data, check: Callable[[], object]) -> tuple[Splines, float]:
     """Train some steps on G intervals; return what was reached, and its residual."""
     finer = splines.on_grids(data.x, [G] * len(splines.layers))
-    run = LevenbergMarquardt(data.problem(finer.layers), finer.vector, rule=Nielsen(), gtol=0.0)
+    run = LevenbergMarquardt(data.problem(finer.layers), finer.vector, rule=rule_of(finer), gtol=0.0)
     for _ in range(_TOURNAMENT_STEPS):
         check()
         if not run.step():
