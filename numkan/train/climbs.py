@@ -18,7 +18,7 @@ from numkan.train.least_squares import LeastSquaresOptions, LeastSquaresStages
 from numkan.train.objective import local_loss, sample_loss, where_not_finite
 from numkan.train.order import ROUNDING, falls_too_little, neighbours_agree
 from numkan.train.point import underflow
-from numkan.train.posterior import leave_posterior
+from numkan.train.posterior import Left, leave_posterior
 from numkan.train.reached import Reached
 from numkan.train.robust import heavy_tails, tuned
 from numkan.train.run import climb, conclude, run_stage
@@ -26,6 +26,7 @@ from numkan.train.samples import Samples
 from numkan.train.search_start import SearchForStart
 from numkan.train.session import Best, Ended, Session
 from numkan.train.start import NotFiniteError
+from numkan.train.uneven import uneven_noise
 
 __all__ = ["Climbs", "fit_by_least_squares"]
 
@@ -308,15 +309,18 @@ class Climbs:
             message = f"The model is not finite on its training samples, beginning in {where}."
         elif session.samples.goal.loss is LOSSES["mse"] and session.best is not None:
             data = self._stages.data
-            message += heavy_tails(reached.splines.activations(data.x)[-1] - data.y, data.root_weight)
+            outputs = reached.splines.activations(data.x)[-1]
+            message += heavy_tails(outputs - data.y, data.root_weight)
+            message += uneven_noise(data.x, outputs, outputs - data.y, data.root_weight)
+        left = Left("")
         if session.best is not None and status not in (FitStatus.NONFINITE, FitStatus.RANGE):
-            message += leave_posterior(session, self._stages)
-        result, width = session.result(status, message), self._stages.units.width
+            left = leave_posterior(session, self._stages)
+        result, width = session.result(status, message + left.message), self._stages.units.width
         return replace(
             result,
             loss=lost if as_it_is else result.loss,
             validation_loss=self._held if math.isnan(result.validation_loss) else result.validation_loss,
-            noise=reached.evidence.noise * width,
+            noise=reached.evidence.noise * width if math.isnan(left.noise + reached.evidence.noise) else left.noise,
             freedom=reached.evidence.freedom,
             gcv=self._claimed(reached.evidence.score * width),
             starts=tuple(width * residual for residual in self._search.tried),

@@ -3,61 +3,84 @@
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 
 from numkan._check import FloatArray
 from numkan.model.least_squares import LeastSquares
-from numkan.model.network import Network
-from numkan.model.posterior import CONVENTIONS, keep_posterior
+from numkan.model.posterior import keep_posterior
+from numkan.spline.local import local_functions
 from numkan.train.commit import scratch_copy
+from numkan.train.constant import constant_edges
 from numkan.train.evidence import free_targets
 from numkan.train.least_squares import LeastSquaresStages
 from numkan.train.session import Session
 from numkan.train.splines import Splines
 
-__all__ = ["MOST", "leave_posterior"]
+__all__ = ["MOST", "Left", "leave_posterior"]
 
 #: The posterior is of at most so many coefficients: its root takes 18 MB then.
 MOST = 1500
 
 
-def leave_posterior(session: Session, stages: LeastSquaresStages) -> str:
-    """Give the caller's model the posterior of a fit that has ended; return a sentence if it is not that of all layers.
+class Left(NamedTuple):
+    """What a fit has left."""
+
+    message: str  # a sentence if the posterior is not that of all layers
+    noise: float = math.nan  # deviation of a target at the end of the fit; NaN where there is no posterior or no noise
+
+
+def leave_posterior(session: Session, stages: LeastSquaresStages) -> Left:
+    """Give the caller's model the posterior of a fit that has ended.
 
     It is that of the model as it is, in its dtype and on its last grids, with the weights of the last stage.
     """
     model, units = session.model, stages.units
     model._posterior = None
-    splines = Splines.of(_going_on(model)).holding(session.held_edges)
+    splines = Splines.of(scratch_copy(model)).holding(session.held_edges)
+    splines = splines if stages.known is None else stages.known.applied(splines)
     splines = splines.scaled(1.0 / units.width, -units.centre / units.width)
     c, last = splines.vector, splines.coefs[-1].size
     size = c.size if c.size <= MOST else last
     if size > MOST:
-        return f" There is no posterior: the last layer has {last} coefficients, more than {MOST}."
+        return Left(f" There is no posterior: the last layer has {last} coefficients, more than {MOST}.")
     problem = stages.data.problem(splines.layers)
     ridge = _ridge(splines, problem)[-size:]
     root = stages.last_penalty(splines).root_of_inverse(problem, c, ridge)
     noise, loss = _noise(stages, problem, c, root), session.samples.goal.loss
     if not (np.isfinite(root).all() and math.isfinite(noise)):
-        return " There is no posterior: its numbers are not finite."
+        return Left(" There is no posterior: its numbers are not finite.")
     live = [np.broadcast_to(a.live[:, None], a.shape).reshape(-1) for a in splines.layers]
     root *= noise * np.concatenate(live)[-size:]
     root[:, -last:] *= units.width
-    has_noise = not loss.is_likelihood and loss.rescaled(1.0) is not None
-    keep_posterior(model, root, noise * units.width if has_noise else math.nan, loss.name)
     if size == c.size:
-        return ""
-    return f" The posterior is that of the last layer alone, because there are more than {MOST} coefficients."
+        _flat_ones(session, splines, root)
+    has_noise = not loss.is_likelihood and loss.rescaled(1.0) is not None
+    noise = noise * units.width if has_noise else math.nan
+    keep_posterior(model, root, noise, loss.name)
+    if size == c.size:
+        return Left("", noise)
+    return Left(
+        f" The posterior is that of the last layer alone, because there are more than {MOST} coefficients.", noise
+    )
 
 
-def _going_on(model: Network) -> Network:
-    """Return a copy with the curves that deviations are computed with, outside the grids."""
-    work = scratch_copy(model)
-    for layer in work.act_fun:
-        if layer.extrapolate in CONVENTIONS:
-            layer.extrapolate = "continue"
-    return work
+def _flat_ones(session: Session, splines: Splines, root: FloatArray) -> None:
+    """Make edges constants, in place, whose input was constant in the data: a fit has made them so.
+
+    A constant has the deviation of the curve at that input. Networks with hidden layers hold such edges.
+    """
+    flat = constant_edges(session.model, session.samples) & ~session.held_edges
+    if not (session.settings.anew and flat.any()):
+        return
+    first, weight = splines.layers[0], session.samples.goal.weight
+    x = session.samples.x[weight.argmax() if weight.size else 0].astype(np.float64)
+    at, values, _ = local_functions(x[None], first.basis.pieces)
+    columns = root[:, : math.prod(first.shape)].reshape(len(root), *first.shape)
+    for i, o in np.argwhere(flat).tolist():
+        begin = int(at[0, i])
+        columns[:, i, :, o] = (columns[:, i, begin : begin + values.shape[2], o] @ values[0, i])[:, None]
 
 
 def _ridge(splines: Splines, problem: LeastSquares) -> FloatArray:
