@@ -35,7 +35,16 @@ from numkan.model.least_squares import SplineLayer, output_jacobian, spline_laye
 from numkan.model.network import Network
 from numkan.spline.spline_basis import SplineBasis
 
-__all__ = ["CONVENTIONS", "Posterior", "contrast_std", "current_posterior", "keep_posterior", "predict_std", "sample"]
+__all__ = [
+    "CONVENTIONS",
+    "Posterior",
+    "contrast_std",
+    "current_posterior",
+    "group_contrast_std",
+    "keep_posterior",
+    "predict_std",
+    "sample",
+]
 
 #: Numbers of a Jacobian that are held at a time.
 _BLOCK = 1 << 20
@@ -177,6 +186,17 @@ def contrast_std(model: Network, x: FloatArray, about: FloatArray) -> FloatArray
         for rows, jac in _jacobians(model, x, size):
             out[rows] = np.linalg.norm((jac - mean) @ posterior.root.T, axis=2)
     return out
+
+
+def group_contrast_std(model: Network, groups: FloatArray, weight: FloatArray) -> FloatArray:
+    """Return the deviations (m, n_out) of outputs averaged over groups (m, b, n_in), less a mean by weights (m,)."""
+    posterior = current_posterior(model)
+    size = len(posterior.root)
+    with one_blas_thread(), np.errstate(all="ignore"):
+        parts = [sum(jac.sum(axis=0) for _, jac in _jacobians(model, x, size)) / len(x) for x in groups]
+        means = np.array(parts)
+        found: FloatArray = np.linalg.norm((means - np.tensordot(weight, means, axes=1)) @ posterior.root.T, axis=2)
+    return found
 
 
 def _jacobians(model: Network, x: FloatArray, size: int) -> Iterator[tuple[slice, FloatArray]]:

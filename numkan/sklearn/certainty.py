@@ -1,7 +1,25 @@
-"""How sure an average of networks is: the mixture of what each of them expects of an observation."""
+r"""How sure an average of networks is: the mixture of what each of them expects of an observation, as wide as it errs.
+
+An average is better than its networks, because their errors cancel in part: the mixture of their distributions, which
+is that of a network drawn from them, is too wide for it. Nor are the errors on real tables normal. Samples that
+cross-validation has left out tell both. With e the mean square of the average's errors there, and v(x) the variance
+of the mixture of functions, without noise, deviations are :math:`\sqrt{s^2 + c^2 v(x)}`, with one noise
+:math:`s^2 = e - c^2\, \overline{\min(v, e)}`, so that on average they are right, a few samples of large v left aside;
+c is 1, or less where the functions would be more than half of e. An interval reaches as many deviations to both sides
+as hold that share of the errors, each over its own deviation (normalised conformal prediction). The mixture says where
+the average is less sure, and the errors how wide an interval is.
+
+References
+----------
+H. Papadopoulos, A. Gammerman and V. Vovk, "Normalized nonconformity measures for regression conformal prediction",
+Artificial Intelligence and Applications 2008. R. F. Barber, E. J. Candes, A. Ramdas and R. J. Tibshirani, "Predictive
+inference with the jackknife+", Annals of Statistics 49 (2021).
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import NamedTuple, Self
 
 import numpy as np
@@ -9,13 +27,32 @@ from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 
 from numkan.kan import KAN
+from numkan.sklearn.tasks import Task
 
-__all__ = ["Mixture"]
+__all__ = ["Calibration", "Mixture", "Unseen", "posterior_needed"]
 
 Floats = NDArray[np.float64]
 
 #: Bisections of a quantile: to rounding.
 _HALVINGS = 60
+
+#: Functions make up at most this share of the errors.
+_MOST = 0.5
+
+#: Samples whose errors calibrate a mixture, and quantiles of them that are kept, at most.
+_ROWS, _QUANTILES = 1000, 200
+
+
+@contextmanager
+def posterior_needed() -> Iterator[None]:
+    """Say of an average what a network that has no posterior says of itself."""
+    try:
+        yield
+    except RuntimeError as error:
+        raise RuntimeError(
+            "A network of the average has no posterior: Levenberg-Marquardt has not fitted it, because it is too "
+            "large, or it has changed since. Smaller layers (`hidden`) or fewer columns will help."
+        ) from error
 
 
 class Mixture(NamedTuple):
@@ -26,16 +63,16 @@ class Mixture(NamedTuple):
     deviations: Floats  # of the same shape
 
     @classmethod
-    def of(cls, weights: Floats, models: tuple[KAN, ...], z: Floats) -> Self:
-        """Return what networks expect of observations at z (n, n_in)."""
-        try:
-            deviations = np.array([model.predict_std(z, "observation") for model in models], np.float64)
-        except RuntimeError as error:
-            raise RuntimeError(
-                "A network of the average has no posterior: Levenberg-Marquardt has not fitted it, because it is too "
-                "large, or it has changed since. Smaller layers (`hidden`) or fewer columns will help."
-            ) from error
+    def of(cls, weights: Floats, models: tuple[KAN, ...], z: Floats, kind: str = "observation") -> Self:
+        """Return what networks expect of observations at z (n, n_in), or of the function ("mean")."""
+        with posterior_needed():
+            deviations = np.array([model.predict_std(z, kind) for model in models], np.float64)
         return cls(weights, np.array([model(z) for model in models], np.float64), deviations)
+
+    @property
+    def mean(self) -> Floats:
+        """The mean (n, n_out)."""
+        return self._averaged(self.means)
 
     @property
     def deviation(self) -> Floats:
@@ -61,3 +98,62 @@ class Mixture(NamedTuple):
     def _averaged(self, values: Floats) -> Floats:
         average: Floats = np.tensordot(self.weights, values, axes=1)
         return average
+
+
+class Unseen(NamedTuple):
+    """Errors of an average at samples that it has not seen."""
+
+    errors: Floats  # (n, n_out): those of the networks of each sample's fold
+    squares: Floats  # (n_out,): the mean squares of the average's own, which are less
+
+
+class Calibration(NamedTuple):
+    """How wide an average's errors are beside the mixture of its networks."""
+
+    noise: Floats  # s (n_out,)
+    factor: Floats  # c (n_out,)
+    sizes: Floats  # (m, n_out): quantiles of errors over their deviations, from level 1 / (m + 1) on
+
+    @classmethod
+    def of(cls, weights: Floats, models: tuple[KAN, ...], task: Task, unseen: Unseen | None) -> Self | None:
+        """Return it as errors tell it; None where there are none, or a network has no posterior."""
+        if unseen is None or any(model._posterior is None for model in models):
+            return None
+        rows = np.arange(0, len(task), -(-len(task) // _ROWS))
+        weight, errors = task.weight[rows], unseen.errors[rows]
+        variance = np.square(Mixture.of(weights, models, task.z[rows], "mean").deviation)
+        parts = np.minimum(variance, unseen.squares), np.square(errors)
+        mean, square = (np.average(part, axis=0, weights=weight) for part in parts)
+        if not (np.isfinite(mean + square).all() and (unseen.squares > 0.0).all()):
+            return None
+        factor = np.sqrt(np.minimum(1.0, _MOST * unseen.squares / np.where(mean > 0.0, mean, 1.0)))
+        noise = np.sqrt(unseen.squares - factor**2 * mean)
+        sizes = np.abs(errors) * np.sqrt(unseen.squares / square / (noise**2 + factor**2 * variance))
+        return cls(noise, factor, np.column_stack([_quantiles(size, weight) for size in sizes.T]))
+
+    def deviation(self, functions: Mixture) -> Floats:
+        """Return the deviations (n, n_out) of observations, by the mixture of functions."""
+        deviations: Floats = np.hypot(self.noise, self.factor * functions.deviation)
+        return deviations
+
+    def reach(self, level: float) -> Floats:
+        """Return how many deviations (n_out,) an interval of a level reaches to both sides.
+
+        Beyond the largest error the deviations go on in proportion to those of a normal distribution.
+        """
+        m = len(self.sizes)
+        normal = ndtri(0.5 + 0.5 * np.arange(m + 1) / (m + 1))
+        sizes, at = np.vstack([np.zeros_like(self.factor), self.sizes]), ndtri(0.5 + 0.5 * level)
+        if at > normal[-1]:
+            beyond: Floats = sizes[-1] * at / normal[-1]
+            return beyond
+        return np.array([np.interp(at, normal, column) for column in sizes.T])
+
+
+def _quantiles(values: Floats, weight: Floats) -> Floats:
+    """Return quantiles of values that weigh, at levels k / (m + 1), as many as there are values, but not too many."""
+    order = np.argsort(values, kind="stable")
+    levels = weight[order].cumsum() / (weight.sum() + weight.mean())
+    m = min(len(values), _QUANTILES)
+    found: Floats = np.interp(np.arange(1, m + 1) / (m + 1), levels, values[order])
+    return found

@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from numkan._check import check_flag, check_integer, check_number, is_list
 from numkan._shown import shown
 from numkan.kan import KAN
+from numkan.sklearn.certainty import Unseen
 from numkan.sklearn.frames import is_frame
 from numkan.sklearn.importance import importances
 from numkan.sklearn.inputs import Inputs, Reader
@@ -79,8 +80,10 @@ class KANEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no 
             self._inputs = Inputs.of(self._reader, rows.x, rows.weight)
         task = self._task_of(rows, goes_on)
         learned = self._go_on(task, plan) if goes_on else learn(task, plan, self._rng())
-        self.models_, self.weights_, self.results_ = learned
+        self.models_, self.weights_, self.results_ = learned[:3]
         self._summarise(task)
+        if not goes_on:
+            self._calibrate(task, learned.unseen)
         return self
 
     def _plan(self) -> Plan:
@@ -143,6 +146,9 @@ class KANEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no 
         self.loss_curve_ = first.history.train.tolist()
         self.input_names_ = self._inputs.names
         self.feature_importances_ = importances(self._say, task.z, task.weight, self._inputs.of_columns)
+
+    def _calibrate(self, task: Task, unseen: Unseen | None) -> None:
+        """Take note of errors at samples that were not seen."""
 
     # --- answers --------------------------------------------------------------------------------------------------
 

@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import product
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,7 +16,8 @@ from numpy.typing import NDArray
 from numkan.kan import KAN
 from numkan.sklearn.blend import beats, blend
 from numkan.sklearn.candidates import Candidate, Fitted, candidates
-from numkan.sklearn.tasks import Task, answers
+from numkan.sklearn.certainty import Unseen
+from numkan.sklearn.tasks import Numbers, Task, answers
 from numkan.train.history import FitResult
 from numkan.train.progress import Progress
 
@@ -25,6 +27,9 @@ Floats = NDArray[np.float64]
 
 #: Parts of the samples that are left out in turn; fewer where there are many samples.
 _FOLDS, _FEW_FOLDS, _MANY = 5, 3, 1000
+
+#: The square of an average's error is at least this share of that of one network in it.
+_LEAST_SHARE = 0.25
 
 #: Of fewer samples none are left out.
 _FEWEST = 10
@@ -47,6 +52,7 @@ class Learned(NamedTuple):
     models: tuple[KAN, ...]
     weights: Floats
     results: tuple[FitResult, ...]
+    unseen: Unseen | None = None  # errors of numbers, where cross-validation tells them
 
 
 class _Tried(NamedTuple):
@@ -160,15 +166,32 @@ def _gains(task: Task, said: Floats, best: Floats, part: NDArray[np.int64]) -> b
 
 def _average(task: Task, first: Fitted, others: list[_Tried]) -> Learned:
     """Return the average of the additive network, lines, a constant, and hidden layers that are better than these."""
-    fitted, weights = [first], [1.0]
-    if others:
-        fitted, weights = [], []
-        for one, weight in zip(others, blend(task, [one.said for one in others]), strict=True):
-            fitted += one.fitted
-            weights += [float(weight) / len(one.fitted)] * len(one.fitted)
-    chosen = [place for place, weight in enumerate(weights) if weight > 0.0]
+    if not others:
+        return Learned((first.model,), np.ones(1), (first.result,))
+    shares = blend(task, [one.said for one in others])
+    chosen = [(one, float(share)) for one, share in zip(others, shares, strict=True) if share > 0.0]
+    fitted = [each for one, _ in chosen for each in one.fitted]
     return Learned(
-        tuple(fitted[place].model for place in chosen),
-        np.array([weights[place] for place in chosen]),
-        tuple(fitted[place].result for place in chosen),
+        tuple(each.model for each in fitted),
+        np.array([share / len(one.fitted) for one, share in chosen for _ in one.fitted]),
+        tuple(each.result for each in fitted),
+        _unseen(task, chosen) if isinstance(task, Numbers) else None,
     )
+
+
+def _unseen(task: Task, chosen: list[tuple[_Tried, float]]) -> Unseen:
+    r"""Return the errors of an average at samples that it has not seen.
+
+    Of what cross-validation tells of a sample only one network of each candidate is left: that of its fold. An average
+    over the folds is better than these by the variance between them,
+    :math:`\overline{(y - f_j)^2} = (y - \bar f)^2 + \overline{(f_j - \bar f)^2}` (Krogh and Vedelsby, NIPS 1995).
+    """
+    errors = sum(share * one.said for one, share in chosen) - task.goal
+    folds = max(len(one.fitted) for one, _ in chosen)
+    with np.errstate(all="ignore"):
+        of_folds = np.zeros((folds, *task.goal.shape))
+        for j, (one, share) in product(range(folds), chosen):
+            of_folds[j] += share * answers(type(task), one.fitted[j % len(one.fitted)].model, task.z)
+        between = np.average(of_folds.var(axis=0), axis=0, weights=task.weight)
+        squares: Floats = np.average(np.square(errors), axis=0, weights=task.weight)
+    return Unseen(errors, np.maximum(squares - between, _LEAST_SHARE * squares))

@@ -10,7 +10,9 @@ from sklearn.base import RegressorMixin
 from sklearn.utils.validation import check_array, check_is_fitted
 
 from numkan._check import check_flag, check_number
-from numkan.sklearn.certainty import Mixture
+from numkan.additive import Effect
+from numkan.sklearn.certainty import Calibration, Mixture, Unseen, posterior_needed
+from numkan.sklearn.effects import Average, column_effects
 from numkan.sklearn.estimator import KANEstimator
 from numkan.sklearn.rows import Rows
 from numkan.sklearn.tasks import Numbers, Task
@@ -128,6 +130,10 @@ class KANRegressor(RegressorMixin, KANEstimator):  # type: ignore[misc]  # sciki
         goal = (rows.y - self.target_mean_) / self.target_scale_
         return Numbers(self._inputs(rows.x), np.ascontiguousarray(goal), rows.weight, goal.shape[1])
 
+    def _calibrate(self, task: Task, unseen: Unseen | None) -> None:
+        """Find how wide the average's errors are beside the mixture of its networks."""
+        self._calibration = Calibration.of(self.weights_, self.models_, task, unseen)
+
     def predict(self, X: Any, return_std: bool = False) -> Any:
         """Return the predictions (n,), or (n, n_outputs) where `y` had two dimensions.
 
@@ -146,13 +152,16 @@ class KANRegressor(RegressorMixin, KANEstimator):  # type: ignore[misc]  # sciki
         if not check_flag("return_std", return_std):
             answer = self._answer(X)  # which says what to do where nothing has been fitted
             return self._shaped(self.target_mean_ + self.target_scale_ * answer)
-        predicted, mixture = self.predict(X), self._mixture(X)
-        return predicted, self._shaped(self.target_scale_ * mixture.deviation)
+        mixture, calibration = self._mixture(X), self._calibration
+        deviation = mixture.deviation if calibration is None else calibration.deviation(mixture)
+        return self.predict(X), self._shaped(self.target_scale_ * deviation)
 
     def predict_interval(self, X: Any, level: float = 0.9) -> tuple[Floats, Floats]:
         """Return the lower and upper ends of intervals that hold an observation with a probability of `level`.
 
-        Below and above them the probability is the same. Noise is taken for normal, and as large everywhere.
+        Of an average of networks, errors in cross-validation say how wide they are
+        (:mod:`numkan.sklearn.certainty`). Of one network the noise is taken for normal. It is taken to be as large
+        everywhere.
 
         Parameters
         ----------
@@ -182,14 +191,55 @@ class KANRegressor(RegressorMixin, KANEstimator):  # type: ignore[misc]  # sciki
         level = check_number("level", level, 0.0, 1.0, exclusive=True)
         if level == 1.0:
             raise ValueError("Argument `level` must be less than 1, not 1: no finite interval is certain.")
-        mixture = self._mixture(X)
-        ends = (mixture.quantile(0.5 - 0.5 * level), mixture.quantile(0.5 + 0.5 * level))
+        mixture, calibration = self._mixture(X), self._calibration
+        if calibration is None:
+            ends = (mixture.quantile(0.5 - 0.5 * level), mixture.quantile(0.5 + 0.5 * level))
+        else:
+            reach = calibration.reach(level) * calibration.deviation(mixture)
+            ends = (mixture.mean - reach, mixture.mean + reach)
         lower, upper = (self._shaped(self.target_mean_ + self.target_scale_ * end) for end in ends)
         return lower, upper
 
-    def _mixture(self, X: Any) -> Mixture:
+    def effects(self, X: Any) -> list[Effect]:
+        """Return what each column does to the predictions: a centred curve with its band, and the share it explains.
+
+        Parameters
+        ----------
+        X : data frame or array_like, shape (n, n_features)
+            Rows to average over: those of the fit, say.
+
+        Returns
+        -------
+        list of numkan.Effect
+            In the order of the columns; `x` of a column of categories has its levels. :mod:`numkan.sklearn.effects` has
+            the formulas.
+
+        Raises
+        ------
+        RuntimeError
+            If a network is too large to have a posterior.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from numkan.sklearn import KANRegressor
+        >>> x = np.random.default_rng(0).uniform(-1, 1, (200, 2))
+        >>> first, second = KANRegressor(hidden=()).fit(x, 3 * x[:, 0] + x[:, 1] ** 2).effects(x)
+        >>> first.name, first.curve.shape, bool(first.share[0] > 0.9)
+        ('x0', (51, 1), True)
+        """
         check_is_fitted(self)
-        return Mixture.of(self.weights_, self.models_, self._encoded(X))
+        cells = self._reader(self._table(X, reset=False))
+        with posterior_needed():
+            factor = np.ones_like(self.target_scale_) if self._calibration is None else self._calibration.factor
+            average = Average(self.weights_, self.models_, self.target_scale_, factor)
+            return column_effects(average, self._inputs, cells)
+
+    def _mixture(self, X: Any) -> Mixture:
+        """Return the mixture of observations, or that of functions where errors in cross-validation tell the rest."""
+        check_is_fitted(self)
+        kind = "observation" if self._calibration is None else "mean"
+        return Mixture.of(self.weights_, self.models_, self._encoded(X), kind)
 
     def _shaped(self, values: Floats) -> Floats:
         """Return values (n, n_outputs) in the shape of the targets."""
