@@ -56,6 +56,7 @@ class Candidate:
             loss=task.loss,
             sample_weight=task.given_weight,
             random_state=seed,
+            monotonic=None if self.is_blind else task.senses,
             **dict(self.options),
             **limits,
         )

@@ -30,6 +30,8 @@ class KANClassifier(ClassifierMixin, KANEstimator):  # type: ignore[misc]  # sci
 
     Parameters
     ----------
+    monotonic_cst : array_like or dict, optional
+        As that of :class:`KANRegressor`, for the probability of the second of two classes.
     hidden, k, categorical_features, time_limit, progress, warm_start, n_jobs, random_state
         As those of :class:`KANRegressor`.
 
@@ -100,6 +102,8 @@ class KANClassifier(ClassifierMixin, KANEstimator):  # type: ignore[misc]  # sci
     def _task_of(self, rows: Rows, goes_on: bool) -> Task:
         labels = rows.y[:, 0].astype(np.int64)
         n_classes = int(labels.max()) + 1
+        if self.monotonic_cst is not None and n_classes > 2:
+            raise ValueError(f"Argument `monotonic_cst` must be None for {n_classes} classes.")
         return Classes(self._inputs(rows.x), labels, rows.weight, n_classes if n_classes > 2 else 1)
 
     def predict_proba(self, X: Any) -> Floats:

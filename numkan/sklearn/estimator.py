@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 from typing import Any, Self
 
 import numpy as np
@@ -20,6 +21,7 @@ from numkan.sklearn.importance import importances
 from numkan.sklearn.inputs import Inputs, Reader
 from numkan.sklearn.learn import Learned, Plan, learn
 from numkan.sklearn.rows import Rows, canonical, checked_weight
+from numkan.sklearn.senses import input_senses
 from numkan.sklearn.tasks import Task, answers
 from numkan.train.history import FitResult
 
@@ -43,6 +45,7 @@ class KANEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no 
         *,
         k: int = 3,
         categorical_features: Any = "from_dtype",
+        monotonic_cst: Any = None,
         time_limit: float | None = None,
         progress: bool = False,
         warm_start: bool = False,
@@ -52,6 +55,7 @@ class KANEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no 
         self.hidden = hidden
         self.k = k
         self.categorical_features = categorical_features
+        self.monotonic_cst = monotonic_cst
         self.time_limit = time_limit
         self.progress = progress
         self.warm_start = warm_start
@@ -78,7 +82,8 @@ class KANEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no 
         rows = canonical(Rows(self._reader(table), y, weight))
         if not goes_on:
             self._inputs = Inputs.of(self._reader, rows.x, rows.weight)
-        task = self._task_of(rows, goes_on)
+        senses = input_senses(self.monotonic_cst, self._reader, self._inputs)
+        task = replace(self._task_of(rows, goes_on), senses=senses)
         learned = self._go_on(task, plan) if goes_on else learn(task, plan, self._rng())
         self.models_, self.weights_, self.results_ = learned[:3]
         self._summarise(task)
@@ -134,7 +139,7 @@ class KANEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no 
         results = tuple(
             model.fit(
                 task.z, task.goal, loss=task.loss, sample_weight=task.given_weight, start="keep", grids=None,
-                time_limit=None if plan.time_limit is None else plan.time_limit / len(models),
+                monotonic=task.senses, time_limit=None if plan.time_limit is None else plan.time_limit / len(models),
             )
             for model in models
         )  # fmt: skip

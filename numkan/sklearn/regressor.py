@@ -43,6 +43,9 @@ class KANRegressor(RegressorMixin, KANEstimator):  # type: ignore[misc]  # sciki
     categorical_features : "from_dtype", None or list
         Columns that hold categories: by default those of a data frame whose dtype is a category or a text; none; or
         names, places, or a truth value for each column.
+    monotonic_cst : array_like or dict, optional
+        For every column, or those named, 1 where predictions rise with it, -1 where they fall, else 0; not for
+        categories. It holds everywhere, outside the data too (:mod:`numkan.model.shapes`).
     time_limit : float, optional
         Seconds for a fit, about. The additive network comes first; what has not been tried when they are over is left
         out.

@@ -25,6 +25,7 @@ class Task:
     goal: NDArray[Any]
     weight: Floats
     n_out: int
+    senses: tuple[int, ...] | None = None  # of the inputs: whether outputs rise or fall with them
 
     @property
     def loss(self) -> str:
