@@ -26,6 +26,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from numkan._blas import one_blas_thread
 from numkan._check import FloatArray, check_integer, check_option, check_seed
@@ -203,11 +204,29 @@ def _jacobians(model: Network, x: FloatArray, size: int) -> Iterator[tuple[slice
     """Yield rows, and the derivatives (n, n_out, size) of the outputs there by the last effective coefficients."""
     if not model._may_be_cut:
         check_domain(model._pack(), x)
-    layers, coefs = zip(*map(_going_on, model.act_fun), strict=True)
+    layers, coefs = zip(*map(spline_layer, model.act_fun), strict=True)
+    further, _ = zip(*map(_going_on, model.act_fun), strict=True)
+    beyond = _beyond(model, layers[0].basis, x)
     step = max(_BLOCK // (sum(coef.size for coef in coefs) * model.n_out), 1)
     for begin in range(0, len(x), step):
         rows = slice(begin, min(begin + step, len(x)))
-        yield rows, output_jacobian(layers, coefs, x[rows].astype(np.float64))[:, :, -size:]
+        at = x[rows].astype(np.float64)
+        jac = output_jacobian(layers, coefs, at)
+        if beyond[rows].any():
+            jac[beyond[rows]] = output_jacobian(further, coefs, at[beyond[rows]])
+        yield rows, jac[:, :, -size:]
+
+
+def _beyond(model: Network, first: SplineBasis, x: FloatArray) -> NDArray[np.bool_]:
+    """Return which samples (n,) lie outside the first grid of a network some of whose policies are conventions.
+
+    Inside, activations may leave a hidden grid. There the policy is part of the function that was fitted.
+    """
+    if all(layer.extrapolate not in CONVENTIONS for layer in model.act_fun):
+        return np.zeros(len(x), bool)
+    low, high = first.domain
+    outside: NDArray[np.bool_] = np.any((x < low) | (x > high), axis=1)
+    return outside
 
 
 def _going_on(layer: KANLayer) -> tuple[SplineLayer, FloatArray]:
