@@ -142,6 +142,17 @@ def test_knots_are_of_the_kind_that_is_said(seed: int) -> None:
     assert max(np.diff(t).max() / np.diff(t).min() for t in by_kind["graded"]) > 1e3
 
 
+@pytest.mark.parametrize("seed", [*SEEDS, 5, 6, 7])
+def test_clamped_knots_are_sorted_and_their_ends_stand_k_plus_1_times(seed: int) -> None:
+    made = cases_of("splines", Scope(clamped=True, outside=False), seed, 25)
+    for case in (one.case for one in made):
+        (first, last), t = case.domain, case.knots
+        assert (np.diff(t) >= 0).all(), t
+        assert first < last
+        assert (t == first).sum() == (t == last).sum() == case.k + 1
+    assert any(multiplicity(one.case) > 1 for one in made if len(one.case.knots) > 2 * one.case.k + 2)
+
+
 @pytest.mark.parametrize("seed", SEEDS)
 def test_every_spline_is_probed_at_points_of_every_kind(seed: int) -> None:
     for one in made_for("splines", Scope(), seed):

@@ -105,13 +105,18 @@ def knot_vector(
 
 
 def clamped(knots: Array, k: int) -> Array:
-    """Return knots whose ends stand k + 1 times, and no more often."""
-    last = len(knots) - 1 - k
-    inner = knots[k : last + 1].copy()
-    for place in range(1, len(inner) - 1):  # whole numbers beside what coincides with an end
-        if inner[place] in (inner[0], inner[-1]):
-            inner[place] = inner[place - 1] + (inner[-1] - inner[place - 1]) / 2
-    return np.concatenate([np.repeat(inner[0], k), inner, np.repeat(inner[-1], k)])
+    """Return knots whose ends stand k + 1 times, and no more often; what coincides with an end is put into wide gaps."""
+    inner = knots[k : len(knots) - k]
+    first, last = inner[:1], inner[-1:]
+    between = inner[(first < inner) & (inner < last)]
+    while len(between) < len(inner) - 2:
+        row = np.concatenate([first, between, last])
+        place = int(np.argmax(np.diff(row)))
+        middle = row[place] + (row[place + 1] - row[place]) / 2
+        if middle in row:
+            break
+        between = np.insert(between, place, middle)
+    return np.concatenate([np.repeat(first, k + 1), between, np.repeat(last, k + 1)])
 
 
 def _even(choices: Choices, G: int, k: int, dtype: str, kind: str, dyadic: bool) -> Array:
