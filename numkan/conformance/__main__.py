@@ -51,7 +51,7 @@ def _check_writable(option: str, name: str | None) -> None:
 def _read_report(name: str) -> Any:
     try:
         return json.loads(Path(name).read_text(encoding="utf-8"))
-    except ValueError:
+    except (OSError, ValueError):
         raise AdapterError(f"Argument `--replay` must name a report that --json wrote, not {name!r}.") from None
 
 
