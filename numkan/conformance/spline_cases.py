@@ -105,7 +105,7 @@ def knot_vector(
 
 
 def clamped(knots: Array, k: int) -> Array:
-    """Return knots whose ends stand k + 1 times, and no more often; what coincides with an end is put into wide gaps."""
+    """Return knots whose ends stand k + 1 times, and no more often: others are put into wide gaps."""
     inner = knots[k : len(knots) - k]
     first, last = inner[:1], inner[-1:]
     between = inner[(first < inner) & (inner < last)]
