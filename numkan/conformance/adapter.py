@@ -220,7 +220,7 @@ class Adapter(Protocol):
         """
 
     def refine(self, layer: Layer, G: int) -> Layer:
-        """Return the same layer on `G` intervals, a multiple of those it has.
+        """Return the layer on `G` intervals: on a multiple of those it has the same functions; `G` may be less too.
 
         New knots of the domain interpolate the old ones linearly in index space. Where an implementation needs samples
         to do it, the adapter makes them.
