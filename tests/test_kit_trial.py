@@ -18,7 +18,7 @@ sys.path.insert(0, str(VALIDATION))  # its scripts are no package
 from _kit_changes import changes  # noqa: E402
 from _kit_outside import differs, drawn, results  # noqa: E402
 from _plain_adapter import Plain  # noqa: E402
-from kit_trial import GOAL, RECORD, SOURCE, Outside, changed_result, first_failing, made  # noqa: E402
+from kit_trial import GOAL, RECORD, SOURCE, Outside, changed_result, extended, first_failing, label, made  # noqa: E402
 
 LAWS_OF_CURVES = ["P-PoU", "P-DCS", "P-INS", "P-CRV"]
 
@@ -75,9 +75,26 @@ def test_the_adapter_agrees_with_itself_and_not_with_another() -> None:
     assert {"fit", "cross_entropy", "product 0 scale_sp", "by x", "coefficients", "order 3"} <= set(due)
 
 
+def test_a_record_is_extended_by_what_had_no_effect_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kit_trial.laws_in_order", lambda: LAWS_OF_CURVES)
+    chosen = changes(SOURCE.read_text(encoding="utf-8"))
+    without = next(one for one in chosen if label(one) == "88: 500 -> 501")
+    late = next(one for one in chosen if one.before == "rising + falling")
+    counts = {"change a result": 1, "found": 1, "kinds": {"index": 1}, "first law that fails": {"P-SMO": 1}}
+    found = {"tried": 3, **counts, "not found": [], "no effect": [label(without), label(late)], "rate": 1.0}
+    longer = extended(found, [without, late], Outside(30))
+    assert longer["no effect"] == [label(without)]
+    assert longer["change a result"] == longer["found"] == 2
+    assert longer["cases outside the kit"] == 30
+    assert sum(longer["kinds"].values()) == sum(longer["first law that fails"].values()) == 2
+    with pytest.raises(SystemExit, match="cannot be extended"):
+        extended(found, [without], Outside(1))
+
+
 def test_the_record_holds() -> None:
     found = json.loads(RECORD.read_text(encoding="utf-8"))
     assert found["tried"] == 200
+    assert found["cases outside the kit"] >= 1000
     assert found["found"] + len(found["not found"]) == found["change a result"]
     assert found["change a result"] + len(found["no effect"]) == found["tried"]
     assert found["rate"] == round(found["found"] / found["change a result"], 4) >= GOAL

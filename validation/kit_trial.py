@@ -5,8 +5,9 @@ its source, a seed picks 200. A change counts where some result is off by more t
 not drawn (`_kit_outside.py`), and is found where a law of the standard run fails. Laws are tried until the first that
 fails: on a few cases first, those about the part that was changed first, and of these the ones that take least time.
 What is not found is listed. With `--seconds` no change is begun after so long, and the record says how many were tried.
+With `--extend` the changes of the record that had no effect are tried again on more cases; the others need not be.
 
-    python validation/kit_trial.py [--changes 200] [--cases 10000] [--seed 36] [--seconds S] [--write]
+    python validation/kit_trial.py [--changes 200] [--cases 10000] [--seed 36] [--seconds S] [--extend] [--write]
 
 `--write` keeps the record in kit_trial.json. The script exits 1 where the claim fails.
 """
@@ -156,14 +157,21 @@ def record(chosen: list[Change], sites: int, outside: Outside, seed: int, second
         print(
             f"{n + 1:4} {change.kind:12} {effect or 'no effect':24.24} {law or ('LIVES' if effect else '')}", flush=True
         )
-    effective = [one for one in tried if one[1]]
-    killed = [one for one in effective if one[2]]
     return {
         "made on": f"{processor()}; {versions(('numkan', 'numpy'))}",
         "seed": seed,
         "possible changes": sites,
         "tried": len(tried),
+        **_counts(tried),
         "cases outside the kit": outside.count,
+    }
+
+
+def _counts(tried: list[tuple[Change, str, str]]) -> dict[str, Any]:
+    """Return what a record says of changes, of their effects, and of the laws that fail by them."""
+    effective = [one for one in tried if one[1]]
+    killed = [one for one in effective if one[2]]
+    return {
         "change a result": len(effective),
         "found": len(killed),
         "rate": round(len(killed) / max(1, len(effective)), 4),
@@ -174,8 +182,36 @@ def record(chosen: list[Change], sites: int, outside: Outside, seed: int, second
             for one, effect, law in effective
             if not law
         ],
-        "no effect": [f"{one.line}: {one.before} -> {one.after}" for one, effect, _ in tried if not effect],
+        "no effect": [label(one) for one, effect, _ in tried if not effect],
     }
+
+
+def label(change: Change) -> str:
+    """Return the place of a change, and what it is."""
+    return f"{change.line}: {change.before} -> {change.after}"
+
+
+def extended(found: dict[str, Any], chosen: list[Change], outside: Outside) -> dict[str, Any]:
+    """Return a record with more cases outside the kit: only changes without an effect so far are tried again.
+
+    What changes a result on the first cases does so on more of them, and the laws that fail do not depend on these.
+    """
+    again = [one for one in chosen if label(one) in found["no effect"]]
+    if sorted(map(label, again)) != sorted(found["no effect"]):
+        raise SystemExit("The record is of other changes, and cannot be extended.")
+    tried = []
+    for change in again:
+        adapter = made(change.source)
+        effect = changed_result(adapter, outside)
+        law = first_failing(adapter, laws_in_order(), subject(change)) if effect else ""
+        tried.append((change, effect, law))
+        print(f"{label(change)}: {effect or 'no effect'} {tried[-1][2]}", flush=True)
+    more = _counts(tried)
+    whole = {**found, **{name: found[name] + more[name] for name in ("change a result", "found", "not found")}}
+    for name in ("kinds", "first law that fails"):
+        whole[name] = dict((Counter(found[name]) + Counter(more[name])).most_common())
+    whole["rate"] = round(whole["found"] / max(1, whole["change a result"]), 4)
+    return {**whole, "no effect": more["no effect"], "cases outside the kit": outside.count}
 
 
 def main() -> int:
@@ -184,13 +220,18 @@ def main() -> int:
     parser.add_argument("--cases", type=int, default=10_000)
     parser.add_argument("--seed", type=int, default=36)
     parser.add_argument("--seconds", type=float, default=float("inf"))
+    parser.add_argument("--extend", action="store_true", help="the record, to more cases outside the kit")
     parser.add_argument("--write", action="store_true")
     given = parser.parse_args()
     np.seterr(all="ignore")
     warnings.simplefilter("ignore")
     possible = changes(SOURCE.read_text(encoding="utf-8"))
     order = np.random.default_rng(given.seed).permutation(len(possible))[: given.changes]
-    found = record([possible[n] for n in order], len(possible), Outside(given.cases), given.seed, given.seconds)
+    chosen, outside = [possible[n] for n in order], Outside(given.cases)
+    if given.extend:
+        found = extended(json.loads(RECORD.read_text(encoding="utf-8")), chosen, outside)
+    else:
+        found = record(chosen, len(possible), outside, given.seed, given.seconds)
     text = json.dumps(found, indent=1)
     print(text)
     if given.write:
