@@ -31,6 +31,7 @@ class Finding:
     marks: Callable[[Entry], bool] = lambda entry: True  # whether an example has the mark of this cause
     held: bool = True  # against the library; False for documented behaviour, and for rounding without a promise
     case: tuple[str, dict[str, Any]] | None = None  # a law and a case of it, where other causes hide this one
+    due: str = ""  # what is due instead, and what may cure it, for those who maintain the library
 
     def is_shown_by(self, printed: str) -> bool:
         """Return whether the numbers of a printout show the defect; a printout without numbers does not."""

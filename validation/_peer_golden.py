@@ -47,11 +47,16 @@ def basis_error(adapter: Any) -> float:
         for dtype in dtypes(adapter, vector):
             knots, x = vector.inputs["knots"].array(dtype), vector.inputs["x"].array(dtype)
             gaps = np.diff(knots)
+            first, last = knots[k], knots[-1 - k]
+            ends = (knots[: k + 1] == first).all() and (knots[-1 - k :] == last).all()
+            if getattr(adapter, "knots", "any") == "clamped" and not ends:
+                continue
+            if len(knots) - 2 * k - 1 < getattr(adapter, "min_intervals", 1):
+                continue
             if (adapter.degenerate_knots != "limit" and not gaps.all()) or (
                 getattr(adapter, "uniform_only", False) and np.ptp(gaps)
             ):
                 continue
-            first, last = knots[k], knots[-1 - k]
             kept = np.full(len(x), True) if adapter.extrapolation == "fade" else (first <= x) & (x <= last)
             if adapter.right_end == "open":
                 kept &= x != last

@@ -7,11 +7,15 @@ run here too, what they print stands in the table's notes, and it must show the 
 the law is wrong.
 
 The script exits 1 where a failure has no finding, where the smallest failing example does not have its finding's mark,
-or where the five lines do not show what they should. It needs the `peers` and `conformance` extras:
+or where the five lines do not show what they should. It needs the extra `peers` for the first group, and `spline-peers`
+for the second:
 
-    python validation/conformance_peers.py [--only pykan scipy] [--reports FOLDER] [--write]
+    python validation/conformance_peers.py [--group splines] [--only pykan scipy] [--reports FOLDER] [--write]
 
-Checking takes some minutes a peer. A folder of reports keeps them, so that findings can be written and run again.
+Peers come in two groups, KANs and libraries of B-splines, which have a section of CONFORMANCE.md each, so that one can
+be judged anew without the packages of the other. Checking takes up to some minutes a peer. A folder of reports keeps
+them, so that findings can be written and run again. `--write` also writes FINDINGS.md, one paragraph a defect for those
+who maintain a library, which is made of the findings alone.
 """
 
 from __future__ import annotations
@@ -28,13 +32,14 @@ from pathlib import Path
 from typing import Any
 
 from _finding import Finding
-from _peer_adapters import PEERS
+from _peer_adapters import GROUPS, PEERS
 from _peer_findings import FINDINGS
-from _report import header, table
+from _report import header, table, write_section
 
 HERE = Path(__file__).parent
-DOCUMENT = HERE / "CONFORMANCE.md"
-PACKAGES = ("numkan", "numpy", "scipy", "torch", "pykan", "jax", "jaxkan", "inkan", "flashkan")
+DOCUMENT, PARAGRAPHS = HERE / "CONFORMANCE.md", HERE / "FINDINGS.md"
+PACKAGES = ("numkan", "numpy", "scipy")
+TITLES = {"kans": "## KANs", "splines": "## Libraries of B-splines"}
 SNIPPET_SECONDS = 300
 REPORT = "numkan.conformance report, version 1"  # the format of a file that the kit replays
 
@@ -225,54 +230,60 @@ def smallest(entries: dict[str, dict[str, Any]]) -> str:
     return f"Smallest example, of {id}: {' '.join(entry['message'].split())}\n\n```\n{numbers}\n```"
 
 
-def document(judgements: list[Judgement]) -> str:
-    """Put everything together."""
+def section(group: str, judgements: list[Judgement]) -> str:
+    """Put everything about a group together."""
     facts = next((judgement.report["environment"] for judgement in judgements if judgement.report), {})
-    examples = f"{facts.get('examples', '?')} cases a law, seed {facts.get('seed', '?')}"
+    examples = f"{facts.get('drawn', facts.get('examples', '?'))} drawn cases a law, seed {facts.get('seed', '?')}"
     return "\n\n".join(
         [
-            "# Other libraries before the laws",
-            "Written by `conformance_peers.py`, which runs numkan's conformance kit on each library as it is "
-            "installed, through a small adapter, and then runs the lines in the notes, which use the library alone. "
-            "efficient-kan is not on the package index: its formulas were written anew "
-            "(`_efficient_kan_formulas.py`), and the findings are about the formulas.",
-            f"{header(PACKAGES)} {examples}.",
-            "A number is the largest error in units of the law's bound: up to 1 is right. `ok` without a number: only "
-            "exact things were compared. An empty cell: not claimed, because the library has no such function or "
-            "documents another choice. [1] is the number of the note. `note` instead of `FAIL`: the law does not hold, "
-            "by a choice that the library documents or by rounding that it promises nothing about, which is not held "
-            "against it. The bounds are a few units in the last place of the dtype; a failure says that a law is "
-            "broken, and the note says how much that matters. What laws say: "
-            "`python -m numkan.conformance --list`.",
+            TITLES[group],
+            f"{header((*PACKAGES, *GROUPS[group][1]))} {examples}.",
             overview(judgements),
             "Beside the golden vectors, the largest error in units of their bounds; grids in the flavour that a "
-            "library declares, which shows that the vectors hold what the libraries do. The bound on the basis is "
-            "relative, so that noise where 0 is due is far beyond it.",
+            "library declares. The bound on the basis is relative, so that noise where 0 is due is far beyond it.",
             beside_golden(judgements),
-            "## Notes",
             *(notes(judgement) for judgement in judgements),
         ]
     )
 
 
+def paragraphs() -> str:
+    """Write one paragraph a defect, for those who maintain the library."""
+    parts = [
+        "# What the conformance kit found in other libraries",
+        "Written by `conformance_peers.py` from the findings that CONFORMANCE.md shows in action, with versions and "
+        "printouts: one paragraph a defect, as its maintainers may want to receive it. What a library documents as its "
+        "choice, and rounding that it promises nothing about, is not here. All of them were found by laws that numkan "
+        "itself is held to, and none says anything about the rest of a library.",
+    ]
+    for name, findings in FINDINGS.items():
+        held = [finding for finding in findings if finding.held]
+        parts += [f"## {name}"] if held else []
+        for finding in held:
+            due = f" Due: {finding.due}" if finding.due else ""
+            parts.append(f"**{finding.title}.** {finding.user}{due}\n\n```python\n{finding.snippet.strip()}\n```")
+    return "\n\n".join(parts) + "\n"
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", nargs="+", choices=list(PEERS), default=list(PEERS), help="some peers")
+    parser.add_argument("--group", choices=list(GROUPS), default="kans", help="which peers")
+    parser.add_argument("--only", nargs="+", choices=list(PEERS), help="some peers, which nothing is written about")
     parser.add_argument("--timeout", type=float, default=120.0, help="seconds for one call of a library")
     parser.add_argument("--reports", type=Path, help="a folder of the kit's reports: used again, if they are there")
-    parser.add_argument("--write", action="store_true", help="write CONFORMANCE.md")
+    parser.add_argument("--write", action="store_true", help="write CONFORMANCE.md and FINDINGS.md")
     options = parser.parse_args()
     judgements = []
-    for name in options.only:
+    for name in options.only or GROUPS[options.group][0]:
         judgement = remembered(name, options.timeout, options.reports)
         recheck(judgement)
         judgements.append(judgement)
         total = judgement.report["total"] if judgement.report else judgement.refusal
         print(f"{name}: {total}", *(f"\n    {objection}" for objection in judgement.objections), flush=True)
-    text = document(judgements) + "\n"
     print(f"\n{overview(judgements)}")
-    if options.write:
-        DOCUMENT.write_text(text, encoding="utf-8")
+    if options.write and not options.only:
+        write_section(options.group, section(options.group, judgements), DOCUMENT)
+        PARAGRAPHS.write_text(paragraphs(), encoding="utf-8")
     return 1 if any(judgement.objections or judgement.refusal for judgement in judgements) else 0
 
 
