@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+from dataclasses import astuple, replace
 
 import numpy as np
 import pytest
@@ -16,6 +18,7 @@ from numkan.cli.encoding import Encoding
 from numkan.cli.errors import CommandError
 from numkan.cli.survey import survey
 from numkan.cli.tables import Block, open_table
+from numkan.train.history import Stage
 
 
 def survey_of(tmp_path, text, targets=("y",), category=(), classify=False):
@@ -154,6 +157,16 @@ def test_the_encoding_comes_back_from_its_json():
     assert Encoding.from_json(numbers.to_json()) == numbers
 
 
+def test_the_stages_of_the_fit_come_back_without_their_seconds():
+    stages = (Stage(5, 12, 0.25, math.nan, 1.5, "converged"), Stage(9, 0, math.inf, 0.5, 2.0, "stopped"))
+    found = Encoding.from_json(replace(ENCODING, stages=stages).to_json()).stages
+    expected = [(5, 12, 0.25, math.nan, math.nan, "converged"), (9, 0, math.nan, 0.5, math.nan, "stopped")]
+    np.testing.assert_equal([astuple(stage) for stage in found], expected)
+    old = json.loads(ENCODING.to_json())
+    del old["stages"]
+    assert Encoding.from_json(json.dumps(old).encode()) == ENCODING
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -168,6 +181,9 @@ def test_the_encoding_comes_back_from_its_json():
         lambda content: content["columns"][0].update(gaps="yes"),
         lambda content: content["columns"][1].update(levels="xy"),
         lambda content: content["columns"][1].update(name=7),
+        lambda content: content.update(stages=3),
+        lambda content: content.update(stages=[{"grid": 5}]),
+        lambda content: content.update(stages=[{"grid": 0, "steps": 1, "loss": 1, "validation": 1, "ended": "x"}]),
     ],
 )
 def test_a_changed_encoding_is_refused(change):

@@ -48,6 +48,7 @@ def test_a_fitted_table_makes_a_page_in_its_own_names_and_units(capsys, tmp_path
     mean, scale = data["units"][0]
     np.testing.assert_allclose(mean + scale * floats(data["samples"]["x"]).reshape(40, 3)[:, 0], lengths, rtol=1e-12)
     assert data["units"][1:] == [[0.0, 1.0], [0.0, 1.0]]
+    assert [type(cell) for cell in data["stages"][0]] == [int, int, float, float, str]
 
 
 @pytest.mark.jit

@@ -7,17 +7,19 @@ Columns become inputs as :mod:`numkan._encoding` says. Targets stay in their uni
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from numkan._check import check_flag, check_number
+from numkan._check import check_flag, check_integer, check_number
 from numkan._encoding import Category, Column, Number
 from numkan._shown import shown
 from numkan.cli.errors import CommandError
 from numkan.cli.tables import BadCell, Block, as_numbers, as_texts
+from numkan.train.history import Stage
 
 __all__ = ["Encoding"]
 
@@ -32,6 +34,7 @@ class Encoding:
     columns: tuple[Column, ...]
     targets: tuple[str, ...]
     classes: tuple[str, ...] | None  # of the one target, or None where targets are numbers
+    stages: tuple[Stage, ...] = ()  # of the fit
 
     @property
     def inputs(self) -> list[str]:
@@ -60,7 +63,8 @@ class Encoding:
     def to_json(self) -> bytes:
         """Return the member of a model's file."""
         columns = [{"kind": type(column).__name__.lower(), **asdict(column)} for column in self.columns]
-        content = {"version": VERSION, "columns": columns, "targets": self.targets, "classes": self.classes}
+        content: dict[str, Any] = {"version": VERSION, "columns": columns, "targets": self.targets}
+        content |= {"classes": self.classes, "stages": [_plain(stage) for stage in self.stages]}
         return json.dumps(content, allow_nan=False).encode()
 
     @classmethod
@@ -77,7 +81,8 @@ class Encoding:
             raise ValueError(f"its encoding has the version {shown(content.get('version'))}, not {VERSION}.")
         columns = tuple(_column(column) for column in content["columns"])
         classes = None if content["classes"] is None else _texts("classes", content["classes"])
-        return cls(columns, _texts("targets", content["targets"]), classes)
+        stages = tuple(_stage(stage) for stage in content.get("stages", []))
+        return cls(columns, _texts("targets", content["targets"]), classes, stages)
 
 
 def _encode(column: Column, cells: Any, out: NDArray[np.float64]) -> int:
@@ -95,6 +100,20 @@ def _column(content: dict[str, Any]) -> Column:
         raise ValueError(f"a column is of kind {shown(content['kind'])}.")
     mean = check_number("mean", content["mean"])
     return Number(name, mean, check_number("scale", content["scale"], 0.0, exclusive=True), gaps)
+
+
+def _plain(stage: Stage) -> dict[str, Any]:
+    """Return a stage without its seconds: files of equal fits are equal."""
+    loss, validation = (value if math.isfinite(value) else None for value in (stage.loss, stage.validation))
+    return {"grid": stage.grid, "steps": stage.steps, "loss": loss, "validation": validation, "ended": stage.ended}
+
+
+def _stage(content: dict[str, Any]) -> Stage:
+    given = (content["loss"], content["validation"])
+    loss, validation = (math.nan if value is None else check_number("loss", value) for value in given)
+    (ended,) = _texts("ended", [content["ended"]])
+    grid, steps = check_integer("grid", content["grid"], 1), check_integer("steps", content["steps"], 0)
+    return Stage(grid, steps, loss, validation, math.nan, ended)
 
 
 def _texts(name: str, value: Any) -> tuple[str, ...]:

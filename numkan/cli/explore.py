@@ -44,7 +44,7 @@ def _encoded_page(model: KAN, encoding: Encoding, table: Table) -> bytes:
     for column in encoding.columns:
         own = [(column.mean, column.scale)] if isinstance(column, Number) else []
         units += own + [(0.0, 1.0)] * (len(column.inputs) - len(own))
-    return page_text(model, rows.x, rows.y, Told(encoding.inputs, encoding.outputs, units, {}, ()))
+    return page_text(model, rows.x, rows.y, Told(encoding.inputs, encoding.outputs, units, {}, encoding.stages))
 
 
 def _plain_page(model: KAN, table: Table) -> bytes:

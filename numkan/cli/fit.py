@@ -7,6 +7,7 @@ import io
 import math
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from numkan import KAN
@@ -51,7 +52,7 @@ def run(options: argparse.Namespace) -> int:
         progress=sys.stderr.isatty() if options.progress is None else options.progress,
     )
     if result.success:
-        _write(options, model, data)
+        _write(options, model, data, result)
     formulas = formulas_of(options, data.x, data.y, data.encoding) if result.success and options.formula else []
     _tell(options, model, data, result, formulas)
     if not result.success:
@@ -93,8 +94,8 @@ def _width(given: list[int] | None, encoding: Encoding) -> list[int]:
 # --- writing ------------------------------------------------------------------------------------------------------
 
 
-def _write(options: argparse.Namespace, model: KAN, data: Rows) -> None:
-    model._encoding = data.encoding.to_json()
+def _write(options: argparse.Namespace, model: KAN, data: Rows, result: FitResult) -> None:
+    model._encoding = replace(data.encoding, stages=result.stages).to_json()
     if options.out:
         _save(model, options.out, options.posterior)
     if options.plot:
