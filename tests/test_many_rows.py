@@ -13,8 +13,9 @@ import numkan
 from numkan import KAN, data
 from numkan.data import Rows, recut
 from numkan.model.least_squares import LeastSquares
-from numkan.model.row_squares import RowSquares, _Sums
+from numkan.model.row_squares import RowSquares, _Sums, tree_sum
 from numkan.train import many_rows
+from numkan.train.passes import RowPasses
 from numkan.train.splines import Splines
 
 SETTINGS = {"grids": [3, 6], "restarts": 2}
@@ -120,6 +121,9 @@ class Source:
             rows = slice(begin, begin + self._size)
             yield self._x[rows], self._y[rows]
 
+    def sum(self, part, add):
+        return tree_sum(self.blocks(), lambda block: part(*block), add)
+
 
 def test_sums_over_blocks_are_those_of_all_rows_to_rounding_and_have_the_same_bits_for_any_threads():
     x, y = samples(70)
@@ -175,7 +179,7 @@ def test_the_last_stage_takes_all_rows(dtype, small):
     assert result.chosen["rows"].startswith("30")
     assert result.loss == pytest.approx(np.mean((model(x)[:, 0] - y) ** 2), rel=1e-5)
     assert result.noise == pytest.approx(0.1, rel=0.1)
-    sample = many_rows.sampled(model, Rows(x, y))
+    sample = many_rows.sampled(model, RowPasses(Rows(x, y)))
     alone, _ = fitted(sample.x, sample.y)
     new = np.random.default_rng(1).uniform(-1, 1, (1000, 2))
     error, before = (np.mean((m(new)[:, 0] - f(new)) ** 2) for m in (model, alone))

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
 import numpy as np
@@ -20,13 +21,14 @@ from numkan._check import FloatArray
 from numkan._threads import get_threads, run_tasks
 from numkan.model.least_squares import LeastSquares, Quadratic, SplineLayer
 
-__all__ = ["RowSource", "RowSquares", "tree_sum"]
+__all__ = ["Known", "RowSource", "RowSquares", "add_numbers", "tree_sum"]
 
 #: Coefficients that went through the caller's model and back differ by less than this share of the largest.
 _ROUNDING = 1e-13
 
 Item = TypeVar("Item")
 Sum = TypeVar("Sum")
+Part = Callable[[FloatArray, FloatArray], Sum]
 
 
 class RowSource(Protocol):
@@ -35,8 +37,8 @@ class RowSource(Protocol):
     n_targets: int
     last: Known | None  # the normal equations that were computed last
 
-    def blocks(self) -> Iterator[tuple[FloatArray, FloatArray]]:
-        """Yield inputs (n, n_in) and targets (n, n_out) of one block after the other."""
+    def sum(self, part: Part[Sum], add: Callable[[Sum, Sum], Sum]) -> Sum:
+        """Return the sum of a part of inputs (n, n_in) and targets (n, n_out) over all blocks, by the fixed tree."""
 
 
 class Known(NamedTuple):
@@ -77,34 +79,58 @@ class RowSquares(LeastSquares):
         """The number of residuals of all rows."""
         return self._source.n_targets
 
-    def _of(self, block: tuple[FloatArray, FloatArray]) -> LeastSquares:
-        return LeastSquares(self.layers, *block, dense=self.dense)
-
     def loss(self, c: FloatArray) -> float:
         """Return f(c)."""
-        value: float = tree_sum(self._source.blocks(), lambda block: self._of(block).loss(c), lambda a, b: a + b)
+        value = self._source.sum(BlockLoss(self.layers, self.dense, c), add_numbers)
         return value + (self.penalty.value(c) if self.penalty else 0.0)
 
     def _equations(self, c: FloatArray) -> tuple[float, FloatArray, FloatArray]:
         last = self._source.last
         if last is None or not last.are_of(self.layers, c):
-            equations = tree_sum(self._source.blocks(), lambda block: self._of(block)._equations(c), _added)
+            equations = self._source.sum(BlockEquations(self.layers, self.dense, c), _add_equations)
             last = self._source.last = Known(self.layers, c, equations)
         return last.equations
 
 
-def _added(
+@dataclass(frozen=True, eq=False)
+class BlockLoss:
+    """The sum of squares of a block, anywhere: it pickles."""
+
+    layers: tuple[SplineLayer, ...]
+    dense: bool
+    c: FloatArray
+
+    def __call__(self, x: FloatArray, y: FloatArray) -> float:
+        return LeastSquares(self.layers, x, y, dense=self.dense).loss(self.c)
+
+
+@dataclass(frozen=True, eq=False)
+class BlockEquations:
+    """The normal equations of a block, anywhere: it pickles."""
+
+    layers: tuple[SplineLayer, ...]
+    dense: bool
+    c: FloatArray
+
+    def __call__(self, x: FloatArray, y: FloatArray) -> tuple[float, FloatArray, FloatArray]:
+        return LeastSquares(self.layers, x, y, dense=self.dense)._equations(self.c)
+
+
+def add_numbers(a: float, b: float) -> float:
+    """Return a + b."""
+    return a + b
+
+
+def _add_equations(
     a: tuple[float, FloatArray, FloatArray], b: tuple[float, FloatArray, FloatArray]
 ) -> tuple[float, FloatArray, FloatArray]:
-    for total, more in zip(a[1:], b[1:], strict=True):
-        total += more
-    return a[0] + b[0], a[1], a[2]
+    return a[0] + b[0], a[1] + b[1], a[2] + b[2]
 
 
 def tree_sum(items: Iterator[Item], part: Callable[[Item], Sum], add: Callable[[Sum, Sum], Sum]) -> Sum:
     """Return the sum of ``part(item)`` over items, by a tree that depends on their number alone.
 
-    `add` may write into its first argument. Threads call `part`; no more items wait than there are threads.
+    Threads call `part`; no more items wait than there are threads.
     """
     sums: _Sums[Sum] = _Sums(add)
     lock, waiting = threading.Lock(), enumerate(items)

@@ -26,6 +26,7 @@ from numkan.train.known import check_known
 from numkan.train.least_squares import LeastSquaresOptions
 from numkan.train.likelihood import fit_by_likelihood
 from numkan.train.many_rows import RowClimbs, Sampled, check_for_rows, sampled, takes_blocks
+from numkan.train.passes import DaskPasses, RowPasses, is_of_dask
 from numkan.train.plan import Plan, make_plan
 from numkan.train.robust import tuned
 from numkan.train.same_fit import Files, facts_of
@@ -84,10 +85,11 @@ def fit(
 
     Parameters
     ----------
-    x : array_like, shape (n, n_in), or numkan.data.Rows
+    x : array_like, shape (n, n_in), or numkan.data.Rows, or an array or data frame of dask
         Rows in files or memory maps have their targets with them, and are fitted in bounded memory by sums over blocks:
         of squares, by Levenberg-Marquardt, which climbs the ladder on a sample of 50,000 rows and takes all of them in
-        the last stage. So are arrays of more than 200,000 rows where that method is the default for the sample.
+        the last stage. So are arrays of more than 200,000 rows where that method is the default for the sample, and
+        collections of dask, whose rows stay with its workers.
     y : array_like, shape (n, n_out), or (n,) where there is one output
         Integer labels (n,) for cross-entropy.
     method : {"auto", "lm", "lbfgs", "adam"}
@@ -249,7 +251,7 @@ def fit(
         time_limit=None if time_limit is None else check_number("time_limit", time_limit, 0.0),
     )
     rows: Sampled | None = None
-    if isinstance(x, Rows):
+    if isinstance(x, Rows) or is_of_dask(x):
         rows, method = _rows_of(self, x, y, method, loss, sample_weight, validation), "lm"
         x, y = rows.x, rows.y
     samples = check_samples(self, x, y, loss, sample_weight)
@@ -265,7 +267,7 @@ def fit(
     likelihood = function is not LOSSES["mse"] and function.rescaled(1.0) is None
     curved = function.is_curved and not settings.penalties.active
     if rows is None and batch_size is None and takes_blocks(self, samples, method, validation, curved=curved):
-        rows, method = sampled(self, Rows(samples.x, samples.goal.y)), "lm"
+        rows, method = sampled(self, RowPasses(Rows(samples.x, samples.goal.y))), "lm"
         samples = check_samples(self, rows.x, rows.y, loss, None)
     draws, climbs = budget(restarts, effort, likelihood=likelihood)
 
@@ -320,12 +322,12 @@ def fit(
         return fit_by_least_squares(session, everything, options, rng, course)
 
 
-def _rows_of(self: Network, x: Rows, y: Any, method: Any, loss: Any, sample_weight: Any, validation: Any) -> Sampled:
+def _rows_of(self: Network, x: Any, y: Any, method: Any, loss: Any, sample_weight: Any, validation: Any) -> Sampled:
     """Return rows that are read in blocks, and a sample of them."""
-    if y is not None:
+    if isinstance(x, Rows) and y is not None:
         raise TypeError(f"Argument `y` must be None where `x` is numkan.data.Rows, not {shown(y)}.")
     check_for_rows(method, loss, sample_weight, validation)
-    return sampled(self, x)
+    return sampled(self, RowPasses(x) if isinstance(x, Rows) else DaskPasses(x, y))
 
 
 def _as_called(callback: Callable[[FitState], object]) -> Callable[[FitState], object]:

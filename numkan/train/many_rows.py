@@ -7,24 +7,25 @@ last stage goes on from there with sums over all rows, read in blocks, and updat
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from numkan._check import FloatArray
 from numkan._shown import shown
-from numkan.data import Rows
 from numkan.model.least_squares import Quadratic, SplineLayer
 from numkan.model.losses import LOSSES
 from numkan.model.network import Network
-from numkan.model.row_squares import Known, RowSquares, tree_sum
+from numkan.model.row_squares import Known, RowSquares, add_numbers
 from numkan.train.climbs import Climbs
 from numkan.train.data import Data, Units
 from numkan.train.history import FitResult, FitStatus
 from numkan.train.least_squares import LeastSquaresOptions
 from numkan.train.objective import sample_loss
+from numkan.train.passes import Passes
 from numkan.train.plan import is_cheap_enough
 from numkan.train.samples import Samples, check_samples
 from numkan.train.session import Session
@@ -45,7 +46,7 @@ _SEED = 2718281828
 class Sampled:
     """All rows of a fit, and a sample of them."""
 
-    rows: Rows
+    rows: Passes
     x: FloatArray
     y: FloatArray
 
@@ -74,58 +75,91 @@ def check_for_rows(method: Any, loss: Any, sample_weight: Any, validation: Any) 
             raise ValueError(f"Argument `{name}` must be {options} where `x` is numkan.data.Rows, not {shown(value)}.")
 
 
-def sampled(model: Network, rows: Rows) -> Sampled:
+def sampled(model: Network, rows: Passes) -> Sampled:
     """Check all rows, and draw the sample."""
     if len(rows) == 0:
         raise ValueError("Argument `x` must have at least one row to fit, not 0.")
     n, drawn = len(rows), np.arange(len(rows))
     if n > _SAMPLE:
         drawn = np.sort(np.random.default_rng(_SEED).choice(n, _SAMPLE, replace=False, shuffle=False))
-    kept: dict[int, tuple[FloatArray, FloatArray]] = {}  # the rows of the ends of the inputs
-    ends: dict[tuple[int, int], tuple[float, int]] = {}
-    parts, at = [], 0
-    for block in rows.blocks():
-        samples = _checked(model, block, at)
+    found = rows.each(_Look(model, drawn))
+    ends = np.concatenate([look.ends for look in found])
+    values = np.concatenate([look.x[look.is_end] for look in found])
+    wanted = {int(ends[np.argmin(sign * column)]) for column in values.T for sign in (1, -1)}.union(drawn.tolist())
+    numbers, x, y = (np.concatenate([look[part] for look in found]) for part in range(3))
+    kept = [row in wanted for row in numbers.tolist()]
+    return Sampled(rows, x[kept], y[kept])
+
+
+class _Looked(NamedTuple):
+    """Some rows of a block: those of the sample, and those in which an input is least or largest in the block."""
+
+    numbers: NDArray[np.int64]  # among all rows
+    x: FloatArray
+    y: FloatArray
+    is_end: NDArray[np.bool_]
+
+    @property
+    def ends(self) -> NDArray[np.int64]:
+        """The numbers of the latter."""
+        return self.numbers[self.is_end]
+
+
+@dataclass(frozen=True, eq=False)
+class _Look:
+    """Checks a block, and takes some of its rows."""
+
+    model: Network
+    drawn: NDArray[np.int64]  # numbers of the sample's rows
+
+    def __call__(self, x: Any, y: Any, at: int) -> _Looked:
+        try:
+            samples = check_samples(self.model, x, y, "mse", None)
+        except (ValueError, TypeError) as error:
+            error.add_note(f"This was the block of rows that begins with row {at}.")
+            raise
         x, y = samples.x, samples.goal.y
-        some = drawn[np.searchsorted(drawn, at) : np.searchsorted(drawn, at + len(x))] - at
-        parts.append((some + at, x[some], y[some]))
-        for sign in (1, -1):
-            for i, row in enumerate(np.argmin(sign * x, axis=0).tolist()):
-                value = float(sign * x[row, i])
-                if (i, sign) not in ends or value < ends[i, sign][0]:
-                    ends[i, sign] = value, at + row
-                    kept[at + row] = x[row].copy(), y[row].copy()
-        at += len(x)
-    more = sorted({row for _, row in ends.values()}.difference(drawn.tolist()))
-    parts += [(np.array([row]), kept[row][0][None], kept[row][1][None]) for row in more]
-    numbers, x, y = (np.concatenate(part) for part in zip(*parts, strict=True))
-    order = np.argsort(numbers)
-    return Sampled(rows, x[order], y[order])
+        ends = np.union1d(np.argmin(x, axis=0), np.argmax(x, axis=0))
+        some = self.drawn[np.searchsorted(self.drawn, at) : np.searchsorted(self.drawn, at + len(x))] - at
+        rows = np.union1d(some, ends)
+        return _Looked(rows + at, x[rows], y[rows], np.isin(rows, ends))
 
 
-def _checked(model: Network, block: Any, at: int) -> Samples:
-    """Return the samples of a block, whose first row has the number `at`."""
-    try:
-        return check_samples(model, block.x, block.y, "mse", None)
-    except (ValueError, TypeError) as error:
-        error.add_note(f"This was the block of rows that begins with row {at}.")
-        raise
+@dataclass(frozen=True, eq=False)
+class _InUnits:
+    """A part of a sum, of rows as they are stored, which go through the model's dtype as arrays do."""
+
+    part: Callable[[FloatArray, FloatArray], Any]
+    dtype: Any
+    units: Units
+
+    def __call__(self, x: Any, y: Any) -> Any:
+        x, y = (np.asarray(values, self.dtype).astype(np.float64) for values in (x, y))
+        x, y = x.reshape(len(x), -1), y.reshape(len(y), -1)
+        return self.part(x, (y - self.units.centre) / self.units.width)
+
+
+@dataclass(frozen=True, eq=False)
+class _ModelLoss:
+    """The sum of the losses of rows by a model."""
+
+    model: Network
+
+    def __call__(self, x: Any, y: Any) -> float:
+        return sample_loss(self.model, check_samples(self.model, x, y, "mse", None)) * len(x)
 
 
 class _Source:
     """All rows in the units of training; see :class:`numkan.model.row_squares.RowSource`."""
 
-    def __init__(self, rows: Rows, model: Network, units: Units) -> None:
+    def __init__(self, rows: Passes, model: Network, units: Units) -> None:
         self._rows, self._model, self._units = rows, model, units
         self.n_targets = len(rows) * model.n_out
         self.last: Known | None = None
 
-    def blocks(self) -> Iterator[tuple[FloatArray, FloatArray]]:
-        """Yield the blocks, in the model's dtype first, as arrays are."""
-        for block in self._rows.blocks():
-            x, y = (np.asarray(part, self._model.dtype).astype(np.float64) for part in block)
-            x, y = x.reshape(len(x), -1), y.reshape(len(y), -1)
-            yield x, (y - self._units.centre) / self._units.width
+    def sum(self, part: Any, add: Any) -> Any:
+        """Return a sum over all blocks."""
+        return self._rows.sum(_InUnits(part, self._model.dtype, self._units), add)
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,7 +184,12 @@ class RowClimbs(Climbs):
     """The order of the stages of a fit of many rows: its last stage takes them all."""
 
     def __init__(
-        self, session: Session, everything: Samples, options: LeastSquaresOptions, rng: np.random.Generator, rows: Rows
+        self,
+        session: Session,
+        everything: Samples,
+        options: LeastSquaresOptions,
+        rng: np.random.Generator,
+        rows: Passes,
     ) -> None:
         super().__init__(session, everything, options, rng)
         self._rows = rows
@@ -172,6 +211,4 @@ class RowClimbs(Climbs):
         result, model = super().result(status, message), self._session.model
         if model.dtype == np.float64 or not isinstance(self._stages.data, RowData):
             return result
-        checked = (check_samples(model, block.x, block.y, "mse", None) for block in self._rows.blocks())
-        total = tree_sum(checked, lambda some: sample_loss(model, some) * len(some), lambda a, b: a + b)
-        return replace(result, loss=total / len(self._rows))
+        return replace(result, loss=self._rows.sum(_ModelLoss(model), add_numbers) / len(self._rows))

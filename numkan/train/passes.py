@@ -1,0 +1,130 @@
+"""Passes over rows in blocks: by the threads of this process, or by the workers of dask.
+
+Both add the sums of the blocks in the same tree (:mod:`numkan.model.row_squares`), so they give the same bits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, Protocol
+
+import numpy as np
+
+from numkan import data
+from numkan._blas import one_blas_thread
+from numkan._shown import shown
+from numkan._threads import one_thread
+from numkan.data import Rows
+from numkan.model.row_squares import tree_sum
+
+__all__ = ["DaskPasses", "Passes", "RowPasses", "is_of_dask"]
+
+
+class Passes(Protocol):
+    """Rows that each pass reads."""
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+
+    def each(self, look: Callable[[Any, Any, int], Any]) -> list[Any]:
+        """Return what `look` finds in each block (x, y), whose first row has a number."""
+
+    def sum(self, part: Callable[[Any, Any], Any], add: Callable[[Any, Any], Any]) -> Any:
+        """Return the sum of ``part(x, y)`` over the blocks."""
+
+
+class RowPasses:
+    """Passes of this process."""
+
+    def __init__(self, rows: Rows) -> None:
+        self._rows = rows
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def each(self, look: Callable[[Any, Any, int], Any]) -> list[Any]:
+        """Look at the blocks in their order."""
+        found, at = [], 0
+        for x, y in self._rows.blocks():
+            found.append(look(x, y, at))
+            at += len(x)
+        return found
+
+    def sum(self, part: Callable[[Any, Any], Any], add: Callable[[Any, Any], Any]) -> Any:
+        """Let threads take a block each."""
+        return tree_sum(self._rows.blocks(), lambda block: part(*block), add)
+
+
+def is_of_dask(values: Any) -> bool:
+    """Whether values are a collection of dask; dask is not imported for that."""
+    return type(values).__module__.partition(".")[0] in ("dask", "dask_expr")
+
+
+class DaskPasses:
+    """Passes of dask's workers, or of its scheduler in this process: blocks stay where they are, and sums travel."""
+
+    def __init__(self, x: Any, y: Any) -> None:
+        if not is_of_dask(y):
+            raise TypeError(f"Argument `y` must be a collection of dask as `x` is, not {shown(y)}.")
+        x, y = _as_array("x", x), _as_array("y", y)
+        self._length = int(x.shape[0])
+        if y.shape[0] != self._length:
+            raise ValueError(f"Argument `y` must have as many rows as `x`, {self._length}, not {y.shape[0]}.")
+        parts = (values.rechunk((data.BLOCK, *values.shape[1:])).to_delayed().ravel().tolist() for values in (x, y))
+        self._blocks: list[Any] = list(zip(*parts, strict=True))
+
+    def __len__(self) -> int:
+        return self._length
+
+    def each(self, look: Callable[[Any, Any, int], Any]) -> list[Any]:
+        """Let workers look at the blocks."""
+        import dask
+
+        call, places = _delayed(look), range(0, self._length, data.BLOCK)
+        return list(dask.compute(*[_call(call, x, y, at) for (x, y), at in zip(self._blocks, places, strict=True)]))
+
+    def sum(self, part: Callable[[Any, Any], Any], add: Callable[[Any, Any], Any]) -> Any:
+        """Let workers sum the blocks; pairs of neighbours are added, then pairs of pairs, and so on."""
+        from dask import delayed
+
+        call = _delayed(part)
+        nodes, plus = [_call(call, x, y) for x, y in self._blocks], delayed(add, pure=False)
+        while len(nodes) > 1:
+            nodes = [plus(*pair) if len(pair) > 1 else pair[0] for pair in _pairs(nodes)]
+        return nodes[0].compute()
+
+
+def _pairs(nodes: list[Any]) -> Iterator[list[Any]]:
+    for place in range(0, len(nodes), 2):
+        yield nodes[place : place + 2]
+
+
+def _as_array(name: str, values: Any) -> Any:
+    """Return a collection of dask as an array whose lengths are known; they are counted if need be."""
+    from dask.delayed import Delayed
+
+    is_delayed = isinstance(values, Delayed)  # which has any attribute
+    if not is_delayed and hasattr(values, "to_dask_array"):
+        return values.to_dask_array(lengths=True)
+    if is_delayed or not hasattr(values, "rechunk") or values.ndim not in (1, 2):
+        raise TypeError(f"Argument `{name}` must be an array (n, ...) or a data frame of dask, not {shown(values)}.")
+    return values.compute_chunk_sizes() if np.isnan(values.shape[0]) else values
+
+
+def _delayed(function: Any) -> Any:
+    """Send a function to the workers once, as it is."""
+    from dask import delayed
+
+    return delayed(function, pure=False, traverse=False)
+
+
+def _call(function: Any, *arguments: Any) -> Any:
+    from dask import delayed
+
+    return delayed(_alone, pure=False)(function, *arguments)
+
+
+def _alone(function: Callable[..., Any], *arguments: Any) -> Any:
+    """Call a function in a worker, on one thread."""
+    with one_thread(), one_blas_thread(), np.errstate(all="ignore"):  # values that are not finite are checked for
+        return function(*arguments)

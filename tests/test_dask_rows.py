@@ -1,0 +1,126 @@
+"""Rows of dask: the same bits as from arrays, for any chunks and workers, none of which send their rows here."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+import numpy as np
+import pytest
+
+from numkan import KAN, data
+from numkan.data import Rows
+from numkan.train import many_rows
+
+dask = pytest.importorskip("dask")
+da = pytest.importorskip("dask.array")
+
+pytestmark = [pytest.mark.jit, pytest.mark.filterwarnings("default")]  # dask warns on its own and tornado's behalf
+
+
+@pytest.fixture(autouse=True)
+def small(monkeypatch):
+    monkeypatch.setattr(data, "BLOCK", 128)
+    monkeypatch.setattr(many_rows, "_SAMPLE", 300)
+    with dask.config.set(scheduler="synchronous"):
+        yield
+
+
+def samples(n=1000):
+    rng = np.random.default_rng(0)
+    x = rng.uniform(-1, 1, (n, 2))
+    return x, np.sin(3 * x[:, 0]) + x[:, 1] ** 2 + 0.1 * rng.standard_normal(n)
+
+
+def fitted(x, y=None, **options):
+    model = KAN([2, 1, 1], seed=0)
+    result = model.fit(x, y, grids=[3, 6], restarts=2, **options)
+    return model.params.tobytes(), result.loss, result.noise
+
+
+@pytest.fixture(scope="module")
+def here():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(data, "BLOCK", 128)
+        patch.setattr(many_rows, "_SAMPLE", 300)
+        return fitted(Rows(*samples()))
+
+
+def in_chunks(x, y):
+    return da.from_array(x, chunks=(333, 1)), da.from_array(y, chunks=90)
+
+
+def of_unknown_length(x, y):
+    x, y = da.from_array(x, chunks=(250, 2)), da.from_array(y, chunks=250)
+    return x[y > -9], y[y > -9]
+
+
+def in_frames(x, y):
+    frames = pytest.importorskip("dask.dataframe")
+    pandas = pytest.importorskip("pandas")
+    frame = frames.from_pandas(pandas.DataFrame({"a": x[:, 0], "b": x[:, 1], "y": y}), npartitions=3)
+    return frame[["a", "b"]], frame["y"]
+
+
+@pytest.mark.parametrize("form", [in_chunks, of_unknown_length, in_frames])
+def test_a_fit_has_the_bits_of_rows_of_arrays(form, here):
+    assert fitted(*form(*samples())) == here
+
+
+def load(n, begin, end, column):
+    """Part of the samples; only workers may have it."""
+    from distributed import get_worker
+
+    get_worker()  # raises an error elsewhere
+    x, y = samples(n)
+    return (y if column else x)[begin:end]
+
+
+def loaded(n, size):
+    def array(column):
+        shape = (size,) if column else (size, 2)
+        parts = [dask.delayed(load)(n, begin, begin + size, column) for begin in range(0, n, size)]
+        return da.concatenate([da.from_delayed(part, shape, float) for part in parts])
+
+    return array(0), array(1)
+
+
+def test_rows_stay_on_workers_one_of_which_is_killed_and_the_bits_are_the_same(here):
+    distributed = pytest.importorskip("distributed")
+    killed = []
+
+    def kill(state):
+        if state.stage == 2 and not killed:
+            killed.append(next(iter(client.run(os.getpid).values())))
+            os.kill(killed[0], signal.SIGKILL)
+
+    options = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": None, "memory_limit": 0}
+    with (
+        dask.config.set(scheduler=None),
+        distributed.LocalCluster(**options) as cluster,
+        distributed.Client(cluster) as client,
+    ):
+        x, y = client.persist(loaded(1000, 200))
+        assert fitted(x, y, callback=kill) == here
+    assert killed
+
+
+def test_an_error_in_a_row_names_its_block():
+    x, y = samples(300)
+    y[200] = np.inf
+    with pytest.raises(ValueError, match="`y` must be finite") as caught:
+        fitted(*in_chunks(x, y))
+    assert caught.value.__notes__ == ["This was the block of rows that begins with row 128."]
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "text"),
+    [
+        (lambda x, y: (x, np.zeros(50)), TypeError, "`y` must be a collection of dask as `x` is"),
+        (lambda x, y: (x, y[:-1]), ValueError, "`y` must have as many rows as `x`, 50, not 49"),
+        (lambda x, y: (dask.delayed(1), y), TypeError, r"`x` must be an array \(n, \.\.\.\) or a data frame of dask"),
+    ],
+)
+def test_what_does_not_fit_is_refused(change, error, text):
+    with pytest.raises(error, match=text):
+        fitted(*change(*in_chunks(*samples(50))))
