@@ -14,7 +14,7 @@ import scipy.linalg  # loads the second of the two libraries of BLAS
 from threadpoolctl import ThreadpoolController, threadpool_info, threadpool_limits
 
 import numkan
-from numkan import KAN, _blas
+from numkan import KAN, _blas, pde
 from numkan._blas import one_blas_thread
 from numkan.optimize import LevenbergMarquardt, levenberg_marquardt
 from numkan.spline import curve2coef, extend_grid
@@ -52,6 +52,18 @@ def test_a_callback_of_fit_sees_one_thread(method):
     assert seen
     assert all(threads == {1} for threads in seen)
     assert blas_threads() == {2}
+
+
+def test_windows_of_time_are_laid_out_with_one_thread():
+    seen = []
+
+    def decay(t0: float, t1: float, previous: Any) -> list[pde.Equation]:
+        seen.append(blas_threads())
+        start = pde.Equation([[0.0]], lambda x, u: u - 1.0)
+        return [pde.Equation(pde.Interior([t0], [t1], 16), lambda x, u, du: du[:, 0] + u), start]
+
+    pde.march(KAN([1, 1], grid=3, k=3), decay, [0.0, 0.5, 1.0], growing=True)
+    assert seen == [{1}, {1}]
 
 
 @pytest.mark.parametrize("error", [ZeroDivisionError, KeyboardInterrupt, SystemExit])

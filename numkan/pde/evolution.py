@@ -97,7 +97,6 @@ class Evolution:
 class _Slice:
     """A solution at one time, as a function of points that does not depend on their time."""
 
-    @one_blas_thread()
     def __init__(self, solution: Solution, time: int, at: float) -> None:
         self._solution, self._time, self._at = solution, time, at
         self._curve: Any = None
@@ -145,6 +144,7 @@ def _clamped(basis: SplineBasis) -> FloatArray:
     return knots
 
 
+@one_blas_thread()
 def march(
     model: Network,
     equations_of: EquationsOf,
