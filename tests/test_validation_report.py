@@ -162,9 +162,10 @@ def test_claims_of_a_group_share_a_line_that_counts_their_goals():
 def test_equations_are_held_against_their_goals_by_every_seed():
     about = {"date": "today", "machine": "m", "system": "s", "packages": "p 1"}
     runs = [{"seed": seed, "error": error, "seconds": 1.0} for seed, error in enumerate((1e-9, 1e-9, 1e-4))]
-    inverse = [{"seed": s, "error": 0.1, "seconds": 1.0, "covers": s < 57} for s in range(100)]
+    inverse = [{"seed": s, "error": 0.1, "seconds": 1.0, "covers": s < 57, "beside": 0.02} for s in range(100)]
     found = {"about": about, "poisson": {"anchor": "splines", "runs": runs},
-             "diffusion 5 %": {"anchor": "", "runs": inverse}}  # fmt: skip
+             "cost": {"[2, 5, 1]": {"derivatives": 6.0, "step": 2.5}},
+             "diffusion 5 %": {"anchor": "peer", "runs": inverse}}  # fmt: skip
     missed = [goal.what for goal in physics.goals(found) if not goal.met]
     assert missed == [
         "poisson: worst error of 3 seeds",
@@ -176,6 +177,8 @@ def test_equations_are_held_against_their_goals_by_every_seed():
     long = physics.report_text(found)
     assert "1.0e-09, 1.0e-09, 1.0e-04" in long.replace("\n ", "")
     assert " splines |" in long
+    assert " peer; least squares of the exact modes: 0.02 s; 68 % intervals cover 57 of 100 |" in long
+    assert "in steps of the fit: 6 and 2.5 for [2, 5, 1]." in long
 
 
 def test_a_claim_says_when_its_peers_ran():

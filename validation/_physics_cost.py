@@ -1,4 +1,4 @@
-"""What a step on an equation of second order costs, beside a step of a fit of the same size."""
+"""What an equation of second order costs, beside a fit of the same size: derivatives and their sweep, and a step."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from numkan import KAN, pde
+from numkan._blas import one_blas_thread
 from numkan.model.least_squares import LeastSquares, spline_layer
 from numkan.model.swept import ResidualSquares
 from numkan.pde.equation import Signature
@@ -28,8 +29,11 @@ def median_seconds(call: Callable[[], Any], repeats: int = 9) -> float:
     return float(np.median(found))
 
 
-def ratio(width: list[int], n: int = 2000) -> float:
-    """Return how many times a fit's step, loss and normal equations, a step on an equation takes."""
+def ratios(width: list[int], n: int = 2000) -> dict[str, float]:
+    """Return how many times a fit's values the derivatives and their sweep take, and a fit's step that of an equation.
+
+    A step is a loss and the normal equations.
+    """
     rng = np.random.default_rng(0)
     model = KAN(width, grid=8, k=5, base_fun="zero", sb_trainable=False)
     layers, coefs = zip(*(spline_layer(layer) for layer in model.act_fun), strict=True)
@@ -38,17 +42,29 @@ def ratio(width: list[int], n: int = 2000) -> float:
     term = PointTerm(equation, Signature.of(equation, 0, ()), equation.sampled(), (), 1)
     swept, fit = ResidualSquares(layers, [term]), LeastSquares(layers, x, y)
 
-    def step(problem: Any, z: Any) -> None:
+    def values(problem: Any, z: Any) -> None:
         problem._kept = None
         problem.loss(z)
+
+    def derivatives(z: Any) -> None:
+        values(swept, z)
+        passed, jets = swept._passes(z)[0]
+        swept._swept(passed, term.linearized(jets, np.zeros(0)).partials[0], term.pairs)
+
+    def step(problem: Any, z: Any) -> None:
+        values(problem, z)
         problem.normal_equations(z)
 
     own = swept.vector(coefs, np.zeros(0))
     beside = np.concatenate([coef.reshape(-1) for coef in coefs])
-    return median_seconds(lambda: step(swept, own)) / median_seconds(lambda: step(fit, beside))
+    found = {
+        "derivatives": median_seconds(lambda: derivatives(own)) / median_seconds(lambda: values(fit, beside)),
+        "step": median_seconds(lambda: step(swept, own)) / median_seconds(lambda: step(fit, beside)),
+    }
+    return {what: round(ratio, 1) for what, ratio in found.items()}
 
 
-def costs() -> str:
-    """Return the ratios in a line."""
-    each = ", ".join(f"{width}: {ratio(width):.1f}" for width in WIDTHS)
-    return f"a step on an equation of second order, in steps of a fit at 2000 points: {each}"
+@one_blas_thread()
+def costs() -> dict[str, dict[str, float]]:
+    """Return the ratios by width."""
+    return {str(width): ratios(width) for width in WIDTHS}

@@ -12,6 +12,9 @@ from scipy.interpolate import BSpline
 
 Array = Any
 
+#: The viscosity of Burgers' equation.
+NU = 0.01 / np.pi
+
 
 def cole_hopf(x: Array, nu: float, nodes: int = 200) -> Array:
     """Return Burgers' solution from -sin(pi x) at (t, x), by Gauss-Hermite quadrature of the Cole-Hopf formula."""
@@ -50,7 +53,7 @@ def etdrk4(u0: Array, linear: Array, nonlinear: Any, dt: float, steps: int, keep
 
 
 def spectral(kind: str, n: int, dt: float, times: int = 100) -> Array:
-    """Return Allen-Cahn's or KdV's solution on [-1, 1], at times 0, 1 / times, ..., 1, on n periodic points."""
+    """Return Allen-Cahn's, Burgers' or KdV's solution on n periodic points of [-1, 1] at times 0, 1 / times, ..., 1."""
     x = -1 + 2 * np.arange(n) / n
     k = np.pi * np.arange(n // 2 + 1)
     k[-1] = 0
@@ -59,8 +62,8 @@ def spectral(kind: str, n: int, dt: float, times: int = 100) -> Array:
     if kind == "allen-cahn":
         return etdrk4(x**2 * np.cos(np.pi * x), -1e-4 * k**2 + 5,
                       lambda v: -5 * np.fft.rfft(np.fft.irfft(v, n) ** 3), dt, steps, keep)  # fmt: skip
-    return etdrk4(np.cos(np.pi * x), 1j * 0.022**2 * k**3,
-                  lambda v: -0.5j * k * np.fft.rfft(np.fft.irfft(v, n) ** 2), dt, steps, keep)  # fmt: skip
+    u0, linear = (-np.sin(np.pi * x), -NU * k**2) if kind == "burgers" else (np.cos(np.pi * x), 1j * 0.022**2 * k**3)
+    return etdrk4(u0, linear, lambda v: -0.5j * k * np.fft.rfft(np.fft.irfft(v, n) ** 2), dt, steps, keep)
 
 
 class Periodic:
