@@ -29,7 +29,7 @@ def draw(model, formula, x, figure):
     """Draw the network with the functions that were found on its edges, and what the formula leaves."""
     fig, (left, right) = plt.subplots(1, 2, figsize=(10, 4.6), layout="constrained")
     plot_network(model, x, ax=left, inputs=["u", "v"], outputs=["w"], formula=formula)
-    left.set_title("the network: rapidities add", fontsize=10)
+    left.set_title("the network: rapidities add", fontsize=10, pad=24)
     for v in (-200.0, 0.0, 200.0):
         line = np.stack([np.linspace(-250, 250, 101), np.full(101, v)], axis=1)
         right.plot(line[:, 0], formula(line), label=f"v = {v:g}")
@@ -50,8 +50,8 @@ def main(figure=None):
     x = rng.uniform(-250, 250, (600, 2))
     w = add(*x.T) + NOISE * rng.normal(size=600)
 
-    # A network is fitted, told nothing but the samples; then it is asked what it has learned.
-    model, _ = search(x, w, effort=0.3)
+    # A narrow network is fitted, so that each edge is one function; then it is asked what it has learned.
+    model, _ = search(x, w, effort=0.3, widths=[[2, 1, 1]])
     formula = symbolic.explain(model, x, w, names=["u", "v"])
     print("w =", formula)
     print("status:", formula.status)
