@@ -13,8 +13,8 @@ from threadpoolctl import threadpool_info, threadpool_limits
 
 from numkan import KAN, fit_many, get_threads, set_threads
 from numkan._threads import one_thread
+from numkan.compile.build import Build, this_build
 from numkan.train import workers
-from numkan.train.build import Build, this_build
 from tests.executors import OTHER_PROCESSES, Backwards, opened
 
 X = np.random.default_rng(0).uniform(-1, 1, (40, 2))

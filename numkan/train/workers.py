@@ -17,7 +17,7 @@ from typing import Any, Protocol
 from numkan._blas import one_blas_thread
 from numkan._shown import shown
 from numkan._threads import one_thread
-from numkan.train.build import Build, differences, this_build
+from numkan.compile.build import Build, differences, this_build
 
 __all__ = ["Call", "Workers", "named"]
 
