@@ -58,7 +58,7 @@ class Sampled:
 def takes_blocks(model: Network, samples: Samples, method: str, validation: Any, *, curved: bool) -> bool:
     """Whether arrays are so long that they are read in blocks."""
     plain = samples.goal.loss is LOSSES["mse"] and not samples.goal.weight.size
-    ours = method == "auto" and (validation is None or isinstance(validation, str))
+    ours = isinstance(method, str) and method == "auto" and (validation is None or isinstance(validation, str))
     return curved and plain and ours and len(samples) > _MANY and is_cheap_enough(model, _SAMPLE)
 
 
