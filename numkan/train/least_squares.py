@@ -105,7 +105,7 @@ class LeastSquaresStages:
         self._splines = splines.scaled(1.0 / width, -centre / width)
         self._place = Place()
         self.reached = Reached(self._splines)
-        self.is_last = False
+        self.is_last = self._has_begun = False
         self._keeps = True  # the last point as the best one, where no samples judge
         self.use(session.samples)
         held = session.validation
@@ -160,6 +160,7 @@ class LeastSquaresStages:
         except FloatingPointError as error:
             raise NotFiniteError(str(error)) from None
         session.begin_stage()
+        self._has_begun = True
         point = self.point(self._splines)
         self._work, layers = point.model, self._splines.layers
         self._penalty = self._smoothness(origin)
@@ -186,7 +187,7 @@ class LeastSquaresStages:
     def last_penalty(self, splines: Splines) -> Smoothness:
         """Return the penalty that the fit has ended with, on splines like those of the last stage."""
         reached = self.reached.copy()
-        if self._session.stages[-1].ended in _WHOLE:
+        if reached.has_ended:
             reached.noises.pop()  # the measures were chosen before that stage
         weights = self._first_weights(splines, splines) if reached.weights is None else reached.weights
         return Smoothness(splines.layers, weights, smooth=reached.is_falling)
@@ -332,6 +333,8 @@ class LeastSquaresStages:
         self.reached = reached_of(state["reached"], self._splines)
         if "place" not in state:
             return
+        if not self._has_begun:
+            raise ValueError("a stage has ended and is under way.")
         self._place = Place(*(check_integer("place", value, 0) for value in items(state, "place", 3)))
         self._penalty.weights = weights_of(state, self._splines)
         self._begin_at(array(state["x"], self._splines.vector.shape), real(state, "damping"))
