@@ -12,7 +12,8 @@ from scipy.interpolate import BSpline
 
 import numkan
 from numkan import KAN
-from numkan.model.least_squares import output_jacobian
+from numkan.model.output_jacobian import mean_jacobian, output_jacobian
+from numkan.model.posterior import group_contrast_std
 from numkan.train import posterior
 from numkan.train.splines import Splines
 from tests.laws import assert_identical
@@ -86,6 +87,25 @@ def test_the_jacobian_is_that_of_the_model_by_coefficients_times_scales(width):
         np.testing.assert_allclose(mine * scale, own, rtol=1e-10, atol=1e-12)
         at += size
     assert at == jac.shape[2]
+
+
+@pytest.mark.parametrize("width", [[2, 1], [2, 3, 2], [1, 2, 2, 1]], ids=str)
+def test_the_mean_jacobian_is_the_mean_of_the_jacobians(width):
+    splines = Splines.of(patchy(width, grid=4, k=2))
+    x = np.random.default_rng(1).uniform(-1.3, 1.3, (7, width[0]))
+    want = output_jacobian(splines.layers, splines.coefs, x).mean(axis=0)
+    np.testing.assert_allclose(mean_jacobian(splines.layers, splines.coefs, x), want, rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.parametrize("most", [10_000, 60], ids=["all", "last"])
+def test_the_deviation_of_a_mean_is_that_of_the_means_of_drawn_functions(most, monkeypatch):
+    monkeypatch.setattr(posterior, "MOST", most)
+    model = fitted((2, 3, 2), y=np.column_stack([Y, X[:, 0]]), extrapolate="clamp")
+    groups = np.random.default_rng(4).uniform(-1.5, 1.5, (3, 8, 2))  # inside and outside
+    weight = np.array([0.2, 0.5, 0.3])
+    draws = model.sample(groups.reshape(-1, 2), 20_000, seed=1).reshape(20_000, 3, 8, 2).mean(axis=2)
+    want = (draws - np.tensordot(draws, weight, axes=(1, 0))[:, None]).std(axis=0)
+    np.testing.assert_allclose(group_contrast_std(model, groups, weight), want, rtol=0.04)
 
 
 def _by_layer(model: KAN, jac: Any) -> list[Any]:

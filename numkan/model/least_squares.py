@@ -39,7 +39,17 @@ from numkan.model.shapes import Shapes
 from numkan.spline.local import LocalFunctions, add_curves, local_functions
 from numkan.spline.spline_basis import SplineBasis
 
-__all__ = ["LeastSquares", "Quadratic", "SplineLayer", "activations", "output_jacobian", "spline_layer"]
+__all__ = [
+    "LayerBasis",
+    "LeastSquares",
+    "Pass",
+    "Quadratic",
+    "SplineLayer",
+    "activations",
+    "forward_pass",
+    "output_deltas",
+    "spline_layer",
+]
 
 #: Samples that go through the network at a time, and rows of the Jacobian that are added at a time.
 _SAMPLES, _ROWS = 8192, 512
@@ -94,35 +104,37 @@ class SplineLayer:
         return n_in, self.basis.n_basis, n_out
 
 
-class _Basis(NamedTuple):
+class LayerBasis(NamedTuple):
     """The functions of one layer at its inputs."""
 
     functions: LocalFunctions
     base: tuple[FloatArray, FloatArray] | None  # values and slopes of the base function, where one counts
 
     @classmethod
-    def of(cls, layer: SplineLayer, x: FloatArray) -> _Basis:
+    def of(cls, layer: SplineLayer, x: FloatArray) -> LayerBasis:
+        """Return them at x (n, n_in)."""
         counts = not layer.base.is_zero and layer.base_scale.any()
         functions = local_functions(x, layer.basis.pieces, slopes=True)
         return cls(functions, base_and_slope(layer.base, x) if counts else None)
 
 
-class _Pass(NamedTuple):
+class Pass(NamedTuple):
     """The results of a pass through the layers."""
 
     activations: list[FloatArray]  # x, the inputs of every further layer, the outputs
-    bases: list[_Basis]
+    bases: list[LayerBasis]
     edge_slopes: list[FloatArray]  # (n, n_in, n_out), where asked for, but not of the first layer
 
 
-def _forward(
-    layers: Sequence[SplineLayer], coefs: Sequence[FloatArray], x: FloatArray, first: _Basis, *, sloped: bool
-) -> _Pass:
-    done = _Pass([x], [], [])
+def forward_pass(
+    layers: Sequence[SplineLayer], coefs: Sequence[FloatArray], x: FloatArray, first: LayerBasis, *, sloped: bool
+) -> Pass:
+    """Take x (n, n_in) through the layers; `first` holds the functions of the first one there."""
+    done = Pass([x], [], [])
     for depth, (layer, coef) in enumerate(zip(layers, coefs, strict=True)):
         inputs = done.activations[-1]
         coef = np.require(coef, requirements="W")  # one signature of the kernels, for read-only numbers too
-        basis = _Basis.of(layer, inputs) if depth else first
+        basis = LayerBasis.of(layer, inputs) if depth else first
         n, n_in = inputs.shape
         n_out = layer.live.shape[1]
         wanted = sloped and depth > 0
@@ -143,22 +155,7 @@ def _forward(
 
 def activations(layers: Sequence[SplineLayer], coefs: Sequence[FloatArray], x: FloatArray) -> list[FloatArray]:
     """Return x (n, n_in), the inputs of every further layer, and the outputs."""
-    return _forward(layers, coefs, x, _Basis.of(layers[0], x), sloped=False).activations
-
-
-def output_jacobian(layers: Sequence[SplineLayer], coefs: Sequence[FloatArray], x: FloatArray) -> FloatArray:
-    """Return the derivatives of the outputs at x (n, n_in) by all coefficients, (n, n_out, n_params)."""
-    done = _forward(layers, coefs, x, _Basis.of(layers[0], x), sloped=True)
-    n, n_out = done.activations[-1].shape
-    deltas = _deltas(done, np.broadcast_to(np.eye(n_out), (n, n_out, n_out)).copy())
-    parts = []
-    for layer, basis, delta in zip(layers, done.bases, deltas, strict=True):
-        first, values, _ = basis.functions
-        dense = np.zeros((n, *layer.shape[:2]))
-        np.put_along_axis(dense, first[:, :, None] + np.arange(layer.k + 1), values, axis=2)
-        by_edge = dense[:, None, :, :, None] * (delta.transpose(0, 2, 1)[:, :, None] * layer.live)[:, :, :, None]
-        parts.append(by_edge.reshape(n, n_out, -1))
-    return np.concatenate(parts, axis=2)
+    return forward_pass(layers, coefs, x, LayerBasis.of(layers[0], x), sloped=False).activations
 
 
 class LeastSquares:
@@ -211,11 +208,11 @@ class LeastSquares:
     # --- the function ---------------------------------------------------------------------------------------------
 
     @cached_property
-    def _first(self) -> list[_Basis] | None:
+    def _first(self) -> list[LayerBasis] | None:
         """The functions of the first layer at the samples, by span; None where they would take too much memory."""
         if 2 * self.x.size * (self.layers[0].k + 1) > _MAX_KEPT_VALUES:
             return None
-        return [_Basis.of(self.layers[0], self.x[rows]) for rows in self._spans]
+        return [LayerBasis.of(self.layers[0], self.x[rows]) for rows in self._spans]
 
     @property
     def n_targets(self) -> int:
@@ -226,13 +223,13 @@ class LeastSquares:
         """Return views of c as the coefficients of every layer, (n_in, G + k, n_out)."""
         return [c[part].reshape(layer.shape) for part, layer in zip(self._parts, self.layers, strict=True)]
 
-    def _passes(self, c: FloatArray, *, sloped: bool) -> Iterator[tuple[slice, _Pass]]:
+    def _passes(self, c: FloatArray, *, sloped: bool) -> Iterator[tuple[slice, Pass]]:
         """Yield rows and what a pass of theirs leaves, for all samples."""
         coefs = self.coefficients(np.ascontiguousarray(c))
         for index, rows in enumerate(self._spans):
             x = self.x[rows]
-            first = self._first[index] if self._first else _Basis.of(self.layers[0], x)
-            yield rows, _forward(self.layers, coefs, x, first, sloped=sloped)
+            first = self._first[index] if self._first else LayerBasis.of(self.layers[0], x)
+            yield rows, forward_pass(self.layers, coefs, x, first, sloped=sloped)
 
     def _weight(self, rows: slice) -> FloatArray:
         return self.root_weight[rows] if self.root_weight.size else self.root_weight
@@ -277,7 +274,7 @@ class LeastSquares:
             weight = self._weight(rows)
             value, residuals, factors = self.curved.expand(done.activations[-1], self.y[rows], weight)
             squares += value
-            deltas = _deltas(done, factors)
+            deltas = output_deltas(done, factors)
             for begin in range(0, len(residuals), _ROWS):
                 some = slice(begin, min(begin + _ROWS, len(residuals)))
                 self._add_rows(done.bases, deltas, residuals, weight[some], some, gradient, normal)
@@ -286,7 +283,7 @@ class LeastSquares:
 
     def _add_rows(
         self,
-        bases: list[_Basis],
+        bases: list[LayerBasis],
         deltas: list[FloatArray],
         residuals: FloatArray,
         weight: FloatArray,
@@ -316,7 +313,7 @@ class LeastSquares:
                 add_segments(rows, begins, offsets, residual, gradient, normal)
 
 
-def _deltas(done: _Pass, factors: FloatArray) -> list[FloatArray]:
+def output_deltas(done: Pass, factors: FloatArray) -> list[FloatArray]:
     """Return the derivatives of the residuals q by every layer's outputs, (n, n_out, n_q) each."""
     deltas = [factors]
     for slopes in done.edge_slopes[:0:-1]:

@@ -21,9 +21,9 @@ predictions of Bayesian neural nets via local linearization", AISTATS 2021.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,8 +32,9 @@ from numkan._blas import one_blas_thread
 from numkan._check import FloatArray, check_integer, check_option, check_seed
 from numkan.layer.layer import KANLayer
 from numkan.model.evaluate import check_domain
-from numkan.model.least_squares import SplineLayer, output_jacobian, spline_layer
+from numkan.model.least_squares import SplineLayer, activations, spline_layer
 from numkan.model.network import Network
+from numkan.model.output_jacobian import mean_jacobian, output_jacobian
 from numkan.spline.spline_basis import SplineBasis
 
 __all__ = [
@@ -132,7 +133,7 @@ def predict_std(self: Network, x: Any, kind: str = "mean") -> FloatArray:
     samples = self._samples(x)
     out = np.empty((len(samples), self.n_out), self.dtype)
     with one_blas_thread(), np.errstate(all="ignore"):
-        for rows, jac in _jacobians(self, samples, len(posterior.root)):
+        for rows, jac in _jacobians(self, samples, posterior):
             out[rows] = np.hypot(np.linalg.norm(jac @ posterior.root.T, axis=2), extra)
     return out
 
@@ -173,7 +174,7 @@ def sample(self: Network, x: Any, n_draws: int = 100, seed: int | np.random.Gene
     with one_blas_thread(), np.errstate(all="ignore"):
         moves = rng.standard_normal((n_draws, size)) @ posterior.root
         mean = np.asarray(self._predict(samples), np.float64)
-        for rows, jac in _jacobians(self, samples, size):
+        for rows, jac in _jacobians(self, samples, posterior):
             out[:, rows] = mean[rows] + np.moveaxis(jac @ moves.T, 2, 0)
     return out
 
@@ -181,40 +182,82 @@ def sample(self: Network, x: Any, n_draws: int = 100, seed: int | np.random.Gene
 def contrast_std(model: Network, x: FloatArray, about: FloatArray) -> FloatArray:
     """Return the deviations (n, n_out) of outputs at samples x less their mean at other ones."""
     posterior, out = current_posterior(model), np.empty((len(x), model.n_out), model.dtype)
-    size = len(posterior.root)
     with one_blas_thread(), np.errstate(all="ignore"):
-        mean = sum(jac.sum(axis=0) for _, jac in _jacobians(model, about, size)) / len(about)
-        for rows, jac in _jacobians(model, x, size):
+        mean = sum(jac.sum(axis=0) for _, jac in _jacobians(model, about, posterior)) / len(about)
+        for rows, jac in _jacobians(model, x, posterior):
             out[rows] = np.linalg.norm((jac - mean) @ posterior.root.T, axis=2)
     return out
 
 
-def group_contrast_std(model: Network, groups: FloatArray, weight: FloatArray) -> FloatArray:
-    """Return the deviations (m, n_out) of outputs averaged over groups (m, b, n_in), less a mean by weights (m,)."""
+def group_contrast_std(model: Network, groups: Iterable[FloatArray], weight: FloatArray) -> FloatArray:
+    """Return the deviations (m, n_out) of outputs averaged over m groups (b, n_in), less a mean by weights (m,)."""
     posterior = current_posterior(model)
-    size = len(posterior.root)
+    tangent = _Tangent.of(model, posterior)
     with one_blas_thread(), np.errstate(all="ignore"):
-        parts = [sum(jac.sum(axis=0) for _, jac in _jacobians(model, x, size)) / len(x) for x in groups]
-        means = np.array(parts)
+        means = np.array([tangent.mean(x) for x in groups])
         found: FloatArray = np.linalg.norm((means - np.tensordot(weight, means, axes=1)) @ posterior.root.T, axis=2)
     return found
 
 
-def _jacobians(model: Network, x: FloatArray, size: int) -> Iterator[tuple[slice, FloatArray]]:
-    """Yield rows, and the derivatives (n, n_out, size) of the outputs there by the last effective coefficients."""
-    if not model._may_be_cut:
-        check_domain(model._pack(), x)
-    layers, coefs = zip(*map(spline_layer, model.act_fun), strict=True)
-    further, _ = zip(*map(_going_on, model.act_fun), strict=True)
-    beyond = _beyond(model, layers[0].basis, x)
-    step = max(_BLOCK // (sum(coef.size for coef in coefs) * model.n_out), 1)
+def _jacobians(model: Network, x: FloatArray, posterior: Posterior) -> Iterator[tuple[slice, FloatArray]]:
+    """Yield rows, and the derivatives (n, n_out, size) of the outputs there by the coefficients of the posterior."""
+    tangent = _Tangent.of(model, posterior)
+    step = max(_BLOCK // (sum(coef.size for coef in tangent.coefs) * model.n_out), 1)
     for begin in range(0, len(x), step):
         rows = slice(begin, min(begin + step, len(x)))
-        at = x[rows].astype(np.float64)
-        jac = output_jacobian(layers, coefs, at)
-        if beyond[rows].any():
-            jac[beyond[rows]] = output_jacobian(further, coefs, at[beyond[rows]])
-        yield rows, jac[:, :, -size:]
+        yield rows, tangent.jacobian(x[rows])
+
+
+class _Side(NamedTuple):
+    """Samples that lie inside the first grid, or outside of it, as the layers see them whose posterior there is."""
+
+    rows: NDArray[np.bool_]
+    layers: tuple[SplineLayer, ...]
+    coefs: tuple[FloatArray, ...]
+    x: FloatArray  # inputs of the first of these layers
+
+
+class _Tangent(NamedTuple):
+    """A network as its posterior sees it: linear in the coefficients, with curves that go on outside the grids."""
+
+    model: Network
+    inside: tuple[SplineLayer, ...]
+    outside: tuple[SplineLayer, ...]
+    coefs: tuple[FloatArray, ...]
+    size: int  # of the posterior: all coefficients, or those of the last layer
+
+    @classmethod
+    def of(cls, model: Network, posterior: Posterior) -> Self:
+        inside, coefs = zip(*map(spline_layer, model.act_fun), strict=True)
+        outside, _ = zip(*map(_going_on, model.act_fun), strict=True)
+        return cls(model, inside, outside, coefs, len(posterior.root))
+
+    def jacobian(self, x: FloatArray) -> FloatArray:
+        """Return the derivatives (n, n_out, size) of the outputs by the last coefficients."""
+        out = np.empty((len(x), self.model.n_out, self.size))
+        for side in self._sides(x):
+            out[side.rows] = output_jacobian(side.layers, side.coefs, side.x)
+        return out
+
+    def mean(self, x: FloatArray) -> FloatArray:
+        """Return their mean over x, (n_out, size)."""
+        out = np.zeros((self.model.n_out, self.size))
+        for side in self._sides(x):
+            out += len(side.x) / len(x) * mean_jacobian(side.layers, side.coefs, side.x)
+        return out
+
+    def _sides(self, x: FloatArray) -> Iterator[_Side]:
+        if not self.model._may_be_cut:
+            check_domain(self.model._pack(), x)
+        beyond = _beyond(self.model, self.inside[0].basis, x)
+        for rows, layers in ((~beyond, self.inside), (beyond, self.outside)):
+            if not rows.any():
+                continue
+            at = x[rows].astype(np.float64)
+            if self.size < sum(coef.size for coef in self.coefs):
+                yield _Side(rows, layers[-1:], self.coefs[-1:], activations(layers, self.coefs, at)[-2])
+            else:
+                yield _Side(rows, layers, self.coefs, at)
 
 
 def _beyond(model: Network, first: SplineBasis, x: FloatArray) -> NDArray[np.bool_]:
