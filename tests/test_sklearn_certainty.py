@@ -11,7 +11,7 @@ import pytest
 from scipy.stats import norm
 
 from numkan import KAN
-from numkan.sklearn import KANRegressor
+from numkan.sklearn import KANClassifier, KANRegressor
 from numkan.sklearn.certainty import Calibration, Mixture
 from tests.laws import assert_identical
 
@@ -149,3 +149,22 @@ def test_effects_of_an_average_with_hidden_layers_leave_out_what_interacts(avera
     assert first.curve.shape == first.std.shape == (51, 1)
     assert (first.std > 0.0).all()
     assert float(first.share[0] + second.share[0]) < 0.5  # of a product of centred inputs
+
+
+def test_effects_on_the_odds_of_two_classes_are_the_curves_that_they_were_drawn_from_within_their_bands():
+    rng = np.random.default_rng(0)
+    x = rng.uniform(-1, 1, (600, 2))
+    odds = 4.0 * x[:, 0] ** 2 - 2.0 * x[:, 1]
+    y = np.where(rng.random(600) < 1.0 / (1.0 + np.exp(-odds)), "yes", "no")
+    first, second = KANClassifier(hidden=()).fit(x, y).effects(x)
+    parts = (first, 4.0 * first.x**2, 4.0 * x[:, 0] ** 2), (second, -2.0 * second.x, -2.0 * x[:, 1])
+    for effect, curve, own in parts:
+        error = effect.curve[:, 0] - (curve - own.mean())
+        assert (np.abs(error) < 4 * effect.std[:, 0]).all()
+        assert (effect.std < 1.0).all()
+    assert float(first.share[0] + second.share[0]) == pytest.approx(1.0, abs=0.01)
+
+
+def test_effects_on_the_odds_of_three_classes_are_refused():
+    with pytest.raises(ValueError, match=r"^Effects are on the odds of two classes, and this fit has 3\.$"):
+        KANClassifier(hidden=()).fit(X[:90], np.repeat([0, 1, 2], 30)).effects(X[:90])

@@ -9,9 +9,12 @@ from numpy.typing import NDArray
 from sklearn.base import ClassifierMixin
 from sklearn.utils import assert_all_finite
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import column_or_1d
+from sklearn.utils.validation import check_is_fitted, column_or_1d
 
 from numkan._shown import shown
+from numkan.additive import Effect
+from numkan.sklearn.certainty import posterior_needed
+from numkan.sklearn.effects import Average, column_effects
 from numkan.sklearn.estimator import KANEstimator
 from numkan.sklearn.rows import Rows, checked_weight
 from numkan.sklearn.tasks import Classes, Task
@@ -125,3 +128,42 @@ class KANClassifier(ClassifierMixin, KANEstimator):  # type: ignore[misc]  # sci
         places = self._answer(X).argmax(axis=1)
         chosen: NDArray[Any] = self.classes_[places]
         return chosen
+
+    def effects(self, X: Any) -> list[Effect]:
+        """Return what each column does to the logarithm of the odds of the second of two classes.
+
+        It is averaged over the networks by their weights, as the predictions of :meth:`KANRegressor.effects` are.
+
+        Parameters
+        ----------
+        X : data frame or array_like, shape (n, n_features)
+            Rows to average over: those of the fit, say.
+
+        Returns
+        -------
+        list of numkan.Effect
+            In the order of the columns.
+
+        Raises
+        ------
+        ValueError
+            If there are more than two classes.
+        RuntimeError
+            If a network is too large to have a posterior.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from numkan.sklearn import KANClassifier
+        >>> x = np.random.default_rng(0).uniform(-1, 1, (200, 2))
+        >>> first, second = KANClassifier(hidden=()).fit(x, x[:, 0] + 0.2 * x[:, 1] > 0.1).effects(x)
+        >>> bool(first.share[0] > 0.8), bool(first.curve[-1, 0] > 0.0 > first.curve[0, 0])
+        (True, True)
+        """
+        check_is_fitted(self)
+        if len(self.classes_) > 2:
+            raise ValueError(f"Effects are on the odds of two classes, and this fit has {len(self.classes_)}.")
+        cells = self._reader(self._table(X, reset=False))
+        with posterior_needed():
+            average = Average(self.weights_, self.models_, np.ones(1), np.ones(1))
+            return column_effects(average, self._inputs, cells)
