@@ -187,6 +187,37 @@ def test_the_last_stage_takes_all_rows(dtype, small):
 
 
 @pytest.mark.jit
+def test_a_fit_that_ends_before_its_last_stage_says_so(small):
+    def stop(state):
+        raise StopIteration
+
+    x, y = samples()
+    _, result = fitted(Rows(x, y), callback=stop)
+    assert result.chosen["rows"].endswith("the fit ended before the last stage, which would have taken all of them")
+    assert "loss and noise are those of the sample" in result.message
+    whole = fitted(Rows(x, y))[1]
+    assert "sample" not in whole.message
+    assert whole.chosen["rows"].endswith("all of them in the last stage")
+
+
+@pytest.mark.jit
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("policy", ["raise", "nan"])
+def test_a_policy_refuses_none_of_all_rows(policy, dtype, small):
+    """Though at two rows, which are not in the sample, activations are far beyond all others."""
+    rng = np.random.default_rng(0)
+    t = rng.uniform(-1, 1, (1000, 1))
+    x = np.hstack([t, 0.02 * rng.standard_normal((1000, 1)) - t])
+    x[146], x[425] = [0.9, 0.9], [-0.9, -0.8]
+    model = KAN([2, 1, 1], seed=0, extrapolate=policy, dtype=dtype)
+    y = np.tanh(2 * x.sum(axis=1)) + 0.05 * rng.standard_normal(1000)
+    result = model.fit(Rows(x, y), **SETTINGS)
+    outputs = model(x)[:, 0]
+    assert np.isfinite(outputs).all()
+    assert result.loss == pytest.approx(np.mean((outputs - y) ** 2), rel=1e-4)
+
+
+@pytest.mark.jit
 def test_the_posterior_is_that_of_all_rows(small):
     x, y = samples()
     stds = [fitted(rows)[0].predict_std(x).mean() for rows in (Rows(x, y), Rows(x[:300], y[:300]))]

@@ -318,7 +318,7 @@ def fit(
         options = LeastSquaresOptions(redraw, draws, climbs, fixed, tunes=tunes, known=known)
         train, everything = merged(train), merged(samples if isinstance(validation, str) else train)
         session = Session(self, train, held, plan, settings, journal=journal)
-        course = None if rows is None else partial(RowClimbs, rows=rows.rows)
+        course = None if rows is None else partial(RowClimbs, rows=rows)
         return fit_by_least_squares(session, everything, options, rng, course)
 
 

@@ -21,13 +21,15 @@ from numkan.model.losses import LOSSES
 from numkan.model.network import Network
 from numkan.model.row_squares import Known, RowSquares, add_numbers
 from numkan.train.climbs import Climbs
+from numkan.train.commit import scratch_copy
 from numkan.train.data import Data, Units
 from numkan.train.history import FitResult, FitStatus
 from numkan.train.least_squares import LeastSquaresOptions
 from numkan.train.objective import sample_loss
 from numkan.train.passes import Passes
 from numkan.train.plan import is_cheap_enough
-from numkan.train.samples import Samples, check_samples
+from numkan.train.row_grids import cover_rows, farthest_rows, is_refusing
+from numkan.train.samples import Samples, check_samples, merged
 from numkan.train.session import Session
 
 __all__ = ["RowClimbs", "Sampled", "check_for_rows", "sampled", "takes_blocks"]
@@ -37,6 +39,9 @@ _SAMPLE, _MANY = 50_000, 200_000
 
 #: Updates of the weights in the last stage: the sample has nearly settled them, and each costs a pass.
 _LAST_UPDATES = 1
+
+#: What a fit says that ended before its last stage.
+_ALONE = " It ended before all rows were fitted: loss and noise are those of the sample."
 
 #: Of the draw of the sample: the same rows for every fit.
 _SEED = 2718281828
@@ -52,7 +57,15 @@ class Sampled:
 
     def described(self) -> str:
         """Say which rows decide what."""
-        return f"{len(self.x)} of {len(self.rows)} rows, drawn once, for start and grids; all of them in the last stage"
+        return f"{self._drawn}; all of them in the last stage"
+
+    def described_alone(self) -> str:
+        """Say that the sample has decided everything."""
+        return f"{self._drawn}; the fit ended before the last stage, which would have taken all of them"
+
+    @property
+    def _drawn(self) -> str:
+        return f"{len(self.x)} of {len(self.rows)} rows, drawn once, for start and grids"
 
 
 def takes_blocks(model: Network, samples: Samples, method: str, validation: Any, *, curved: bool) -> bool:
@@ -189,26 +202,45 @@ class RowClimbs(Climbs):
         everything: Samples,
         options: LeastSquaresOptions,
         rng: np.random.Generator,
-        rows: Passes,
+        rows: Sampled,
     ) -> None:
         super().__init__(session, everything, options, rng)
-        self._rows = rows
+        self._sampled, self._rows = rows, rows.rows
 
     @property
     def _holds_out(self) -> bool:
         return True
 
     def _take_everything(self) -> None:
+        if is_refusing(self._session):
+            self._everything = self._with_farthest_rows()
         super()._take_everything()
+        self._session.measure = self._loss_of
         self._stages.last_updates = _LAST_UPDATES
         data, units = self._stages.data, self._stages.units
         source = _Source(self._rows, self._session.model, units)
         factor = units.width**2 / source.n_targets
         self._stages.data = RowData(data.x, data.y, data.root_weight, factor=factor, source=source)
 
+    def _with_farthest_rows(self) -> Samples:
+        """Return the sample with the rows whose hidden activations are least or largest, for grids to reach over."""
+        model, sample = self._session.best_model(), self._sampled
+        farthest = farthest_rows(model, self._rows)
+        x, y = np.concatenate([sample.x, farthest.x]), np.concatenate([sample.y, farthest.y])
+        return merged(check_samples(model, x, y, "mse", None))
+
     def result(self, status: FitStatus, message: str) -> FitResult:
-        """Return what happened, with the loss of all rows."""
-        result, model = super().result(status, message), self._session.model
-        if model.dtype == np.float64 or not isinstance(self._stages.data, RowData):
-            return result
-        return replace(result, loss=self._rows.sum(_ModelLoss(model), add_numbers) / len(self._rows))
+        """Return what happened, with the loss of all rows if they had their stage."""
+        session, model = self._session, self._session.model
+        if not isinstance(self._stages.data, RowData):
+            session.plan.chosen["rows"] = self._sampled.described_alone()
+            return super().result(status, message + _ALONE)
+        if is_refusing(session) and session.best is not None and status is not FitStatus.NONFINITE:
+            message += cover_rows(session, self._rows)
+        result = super().result(status, message)
+        return result if model.dtype == np.float64 else replace(result, loss=self._loss_of(model))
+
+    def _loss_of(self, model: Network) -> float:
+        """Return the loss of a model at all rows."""
+        part = _ModelLoss(scratch_copy(model))  # whose policies refuse no row
+        return float(self._rows.sum(part, add_numbers)) / len(self._rows)

@@ -74,6 +74,8 @@ class Session:
         Least score of this stage, and the step at which it was met; `before_stage` is the best score before it.
     time_share : float
         The share of the time limit that may be used up to now.
+    measure : callable
+        Returns the loss of a model on the training samples.
     journal : Journal
         What has been done, and what a resumed fit need not do again.
     """
@@ -103,6 +105,7 @@ class Session:
         self.stage = self.steps = self.evaluations = 0
         self.last_validation = math.nan
         self.time_share = 1.0
+        self.measure: Callable[[Network], float] = lambda model: sample_loss(model, self.samples)
         self.recorder = Recorder()
         self._progress: Progress | None = None
 
@@ -177,7 +180,7 @@ class Session:
     def end_at(self, model: Network) -> Network:
         """Take another model for the best point."""
         assert self.best is not None
-        loss, theta = sample_loss(model, self.samples), model._theta.copy()
+        loss, theta = self.measure(model), model._theta.copy()
         self.best = self.best._replace(model=model, theta=theta, loss=loss)
         return model
 
