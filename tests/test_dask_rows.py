@@ -105,6 +105,22 @@ def test_rows_stay_on_workers_one_of_which_is_killed_and_the_bits_are_the_same(h
     assert killed
 
 
+def test_rows_that_were_scattered_are_warned_of_and_rows_that_were_persisted_are_not(here):
+    distributed = pytest.importorskip("distributed")
+    options = {"n_workers": 1, "threads_per_worker": 1, "processes": False, "dashboard_address": None}
+    with (
+        dask.config.set(scheduler=None),
+        distributed.LocalCluster(**options) as cluster,
+        distributed.Client(cluster) as client,
+    ):
+        x, y = samples()
+        sent = da.from_delayed(client.scatter(x), x.shape, float)
+        with pytest.warns(UserWarning, match="`x` has rows that were sent by `client.scatter`") as caught:
+            assert fitted(sent, client.persist(da.from_array(y, chunks=200))) == here
+        ours = [one for one in caught if "scatter" in str(one.message)]
+        assert [one.filename for one in ours] == [__file__]
+
+
 def test_an_error_in_a_row_names_its_block():
     x, y = samples(300)
     y[200] = np.inf

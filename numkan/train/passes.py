@@ -5,6 +5,8 @@ Both add the sums of the blocks in the same tree (:mod:`numkan.model.row_squares
 
 from __future__ import annotations
 
+import sys
+import warnings
 from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
@@ -18,6 +20,11 @@ from numkan.data import Rows
 from numkan.model.row_squares import tree_sum
 
 __all__ = ["DaskPasses", "Passes", "RowPasses", "is_of_dask"]
+
+_SCATTERED = (
+    "Argument `{}` has rows that were sent by `client.scatter`, which dask cannot load again if a worker is lost. "
+    "Let workers load them: `dask.array.from_delayed`, say."
+)
 
 
 class Passes(Protocol):
@@ -66,6 +73,9 @@ class DaskPasses:
     def __init__(self, x: Any, y: Any) -> None:
         if not is_of_dask(y):
             raise TypeError(f"Argument `y` must be a collection of dask as `x` is, not {shown(y)}.")
+        for name, values in (("x", x), ("y", y)):
+            if _were_scattered(values):
+                warnings.warn(_SCATTERED.format(name), UserWarning, stacklevel=5)  # where `fit` is called
         x, y = _as_array("x", x), _as_array("y", y)
         self._length = int(x.shape[0])
         if y.shape[0] != self._length:
@@ -92,6 +102,18 @@ class DaskPasses:
         while len(nodes) > 1:
             nodes = [plus(*pair) if len(pair) > 1 else pair[0] for pair in _pairs(nodes)]
         return nodes[0].compute()
+
+
+def _were_scattered(values: Any) -> bool:
+    """Whether a collection has data that no task of the scheduler makes."""
+    distributed = sys.modules.get("distributed")
+    futures = distributed.futures_of(values) if distributed else []
+
+    def without_task(dask_scheduler: Any, keys: list[Any]) -> bool:  # goes to the scheduler, which may have no numkan
+        tasks = [dask_scheduler.tasks.get(key) for key in keys]
+        return any(task is not None and task.run_spec is None for task in tasks)
+
+    return bool(futures and futures[0].client.run_on_scheduler(without_task, keys=[one.key for one in futures]))
 
 
 def _pairs(nodes: list[Any]) -> Iterator[list[Any]]:
