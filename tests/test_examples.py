@@ -19,7 +19,10 @@ SCRIPTS = sorted((PROJECT / "examples").glob("*.py"))
 LIGHT = ("api_5_grid", "check_my_kan")
 
 #: Those that draw if they are given a name, and those that never do; the others draw in any case.
-IF_ASKED, NEVER = ("formula", "inverse", "noisy_data", "pde"), ("many_rows", "records")
+IF_ASKED, NEVER = ("formula", "inverse", "noisy_data", "pde"), ("cluster", "many_rows", "records")
+
+#: What an example needs that tests do without.
+NEEDS = {"cluster": "distributed"}
 
 #: What a script must have printed, beside ending well.
 PRINTED = {
@@ -27,6 +30,12 @@ PRINTED = {
         r"model - \(base \+ spline\), mean square: 0\.0$",
         r"^\[\[-22\. -18\. -14\. -10\.  -6\.  -2\.   2\.   6\.  10\.  14\.  18\.  22\.\]\]$",
         r"^\[\[-1\.1 -0\.9 -0\.7 -0\.5 -0\.3 -0\.1  0\.1  0\.3  0\.5  0\.7  0\.9  1\.1\]\]$",
+    ],
+    "cluster": [
+        r"^5000\d of 100000 rows, drawn once, for start and grids; all of them in the last stage$",
+        r"^noise: 0\.(19|20)\d\d found, 0\.2 added$",
+        r"^one worker and two give the same bits$",
+        r"^RMSE against the truth, on new points: 0\.00[0-6]\d$",
     ],
     "formula": [
         r"^w = \(u \+ v\)/\(1\.11\d+e-5\*u\*v \+ 1\)$",
@@ -92,6 +101,8 @@ def test_there_are_examples_and_each_is_known_here():
 def test_an_example_runs_prints_and_draws(script, tmp_path):
     if config.DISABLE_JIT and script.stem not in LIGHT:
         pytest.skip("fits in plain Python take minutes")
+    if script.stem in NEEDS:
+        pytest.importorskip(NEEDS[script.stem])
     done = run(script, tmp_path)
     assert done.returncode == 0, done.stderr
     for pattern in PRINTED[script.stem]:
