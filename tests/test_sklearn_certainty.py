@@ -151,6 +151,12 @@ def test_effects_of_an_average_with_hidden_layers_leave_out_what_interacts(avera
     assert float(first.share[0] + second.share[0]) < 0.5  # of a product of centred inputs
 
 
+def test_effects_of_two_hundred_rows_are_averages_over_all_of_them(average):
+    first, _ = average.effects(X)
+    ends = [average.predict(np.column_stack([np.full(len(X), value), X[:, 1]])).mean() for value in first.x[[0, -1]]]
+    assert first.curve[-1, 0] - first.curve[0, 0] == pytest.approx(ends[1] - ends[0], rel=1e-9)
+
+
 def test_effects_on_the_odds_of_two_classes_are_the_curves_that_they_were_drawn_from_within_their_bands():
     rng = np.random.default_rng(0)
     x = rng.uniform(-1, 1, (600, 2))

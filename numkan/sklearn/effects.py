@@ -32,7 +32,7 @@ __all__ = ["Average", "column_effects"]
 Floats = NDArray[np.float64]
 
 #: Values of a column of numbers, and rows that networks with hidden layers are averaged over.
-_POINTS, _ROWS = 51, 40
+_POINTS, _ROWS = 51, 200
 
 
 class Average(NamedTuple):
