@@ -10,7 +10,7 @@ import pytest
 
 from numkan import KAN, data
 from numkan.data import Rows
-from numkan.train import many_rows
+from numkan.train import many_rows, passes
 
 dask = pytest.importorskip("dask")
 da = pytest.importorskip("dask.array")
@@ -65,6 +65,14 @@ def in_frames(x, y):
 @pytest.mark.parametrize("form", [in_chunks, of_unknown_length, in_frames])
 def test_a_fit_has_the_bits_of_rows_of_arrays(form, here):
     assert fitted(*form(*samples())) == here
+
+
+@pytest.mark.parametrize("most", [1, 3, 7])
+def test_a_task_that_sums_many_blocks_gives_the_same_bits(most, here, monkeypatch):
+    """Of 8 blocks."""
+    monkeypatch.setattr(passes, "_MOST_TASKS", most)
+    assert passes._blocks_of_a_task(1000) == {1: 8, 3: 4, 7: 2}[most]
+    assert fitted(*in_chunks(*samples())) == here
 
 
 def load(n, begin, end, column):

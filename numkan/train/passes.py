@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 import warnings
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
@@ -20,6 +21,9 @@ from numkan.data import Rows
 from numkan.model.row_squares import tree_sum
 
 __all__ = ["DaskPasses", "Passes", "RowPasses", "is_of_dask"]
+
+#: The first sums of a pass are of at most so many tasks, each of which costs dask's scheduler about a millisecond.
+_MOST_TASKS = 1024
 
 _SCATTERED = (
     "Argument `{}` has rows that were sent by `client.scatter`, which dask cannot load again if a worker is lost. "
@@ -80,8 +84,9 @@ class DaskPasses:
         self._length = int(x.shape[0])
         if y.shape[0] != self._length:
             raise ValueError(f"Argument `y` must have as many rows as `x`, {self._length}, not {y.shape[0]}.")
-        parts = (values.rechunk((data.BLOCK, *values.shape[1:])).to_delayed().ravel().tolist() for values in (x, y))
-        self._blocks: list[Any] = list(zip(*parts, strict=True))
+        self._of_a_task = data.BLOCK * _blocks_of_a_task(self._length)
+        parts = (v.rechunk((self._of_a_task, *v.shape[1:])).to_delayed().ravel().tolist() for v in (x, y))
+        self._pieces: list[Any] = list(zip(*parts, strict=True))
 
     def __len__(self) -> int:
         return self._length
@@ -90,18 +95,56 @@ class DaskPasses:
         """Let workers look at the blocks."""
         import dask
 
-        call, places = _delayed(look), range(0, self._length, data.BLOCK)
-        return list(dask.compute(*[_call(call, x, y, at) for (x, y), at in zip(self._blocks, places, strict=True)]))
+        call, places = _delayed(_Each(look, data.BLOCK)), range(0, self._length, self._of_a_task)
+        found = dask.compute(*[_call(call, x, y, at) for (x, y), at in zip(self._pieces, places, strict=True)])
+        return [one for some in found for one in some]
 
     def sum(self, part: Callable[[Any, Any], Any], add: Callable[[Any, Any], Any]) -> Any:
         """Let workers sum the blocks; pairs of neighbours are added, then pairs of pairs, and so on."""
         from dask import delayed
 
-        call = _delayed(part)
-        nodes, plus = [_call(call, x, y) for x, y in self._blocks], delayed(add, pure=False)
+        call = _delayed(_Sum(part, add, data.BLOCK))
+        nodes, plus = [_call(call, x, y) for x, y in self._pieces], delayed(add, pure=False)
         while len(nodes) > 1:
             nodes = [plus(*pair) if len(pair) > 1 else pair[0] for pair in _pairs(nodes)]
         return nodes[0].compute()
+
+
+def _blocks_of_a_task(length: int) -> int:
+    """Return how many blocks of so many rows a task takes, a power of two: it sums a branch of the tree of blocks."""
+    number = 1
+    while -(-length // (number * data.BLOCK)) > _MOST_TASKS:
+        number *= 2
+    return number
+
+
+def _cut(x: Any, y: Any, size: int) -> Iterator[tuple[Any, Any, int]]:
+    """Yield the blocks of a piece, with the number of their first row."""
+    for begin in range(0, len(x), size):
+        yield x[begin : begin + size], y[begin : begin + size], begin
+
+
+@dataclass(frozen=True, eq=False)
+class _Each:
+    """Looks at the blocks of a piece."""
+
+    look: Callable[[Any, Any, int], Any]
+    size: int  # of a block
+
+    def __call__(self, x: Any, y: Any, at: int) -> list[Any]:
+        return [self.look(block_x, block_y, at + begin) for block_x, block_y, begin in _cut(x, y, self.size)]
+
+
+@dataclass(frozen=True, eq=False)
+class _Sum:
+    """Sums the blocks of a piece."""
+
+    part: Callable[[Any, Any], Any]
+    add: Callable[[Any, Any], Any]
+    size: int
+
+    def __call__(self, x: Any, y: Any) -> Any:
+        return tree_sum(_cut(x, y, self.size), lambda block: self.part(*block[:2]), self.add)
 
 
 def _were_scattered(values: Any) -> bool:
