@@ -27,7 +27,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from numkan._check import FloatArray, check_finite, check_names
-from numkan.model.network import Network
+from numkan.model.network import Network, check_model
 from numkan.model.posterior import contrast_std, group_contrast_std
 
 __all__ = ["Effect", "effects"]
@@ -95,7 +95,7 @@ def effects(model: Network, x: Any, names: Sequence[str] | None = None) -> list[
     >>> first.name, first.curve.shape, bool(first.share[0] > 0.9 > 0.1 > second.share[0])
     ('wave', (101, 1), True)
     """
-    samples = model._samples(x)
+    samples = check_model(model)._samples(x)
     check_finite("x", samples, x)
     if len(samples) == 0:
         raise ValueError(f"Argument `x` must have at least one row, not shape {samples.shape}.")

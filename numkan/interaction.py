@@ -29,7 +29,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from numkan._check import FloatArray, check_finite, check_integer, check_names
-from numkan.model.network import Network
+from numkan.model.network import Network, check_model
 
 __all__ = ["Interaction", "interactions"]
 
@@ -90,7 +90,7 @@ def interactions(model: Network, x: Any, names: Sequence[str] | None = None, *, 
     >>> len(first.names), first.values.shape, bool(first.share[0] >= second.share[0])
     (2, (21, 21, 1), True)
     """
-    samples, pairs = model._samples(x), check_integer("pairs", pairs, 1)
+    samples, pairs = check_model(model)._samples(x), check_integer("pairs", pairs, 1)
     check_finite("x", samples, x)
     if len(samples) < 2:
         raise ValueError(f"Argument `x` must have at least two rows, not shape {samples.shape}.")

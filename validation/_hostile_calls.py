@@ -23,7 +23,7 @@ CLASSES = (KAN, KANLayer, SplineBasis)
 #: formulas that see what it has made itself; methods without arguments, and those of :class:`numkan.SplineBasis` and
 #: :class:`numkan.KANLayer` that the library calls with arrays that it has checked.
 LEFT_OUT = {
-    "numkan": {"get_threads"},
+    "numkan": {"Effect", "Interaction", "get_threads"},
     "numkan.conformance": {"Adapter", "AdapterError", "LAWS", "Law", "Layer", "Report", "Result"},
     "numkan.export": {"to_scipy"},
     "numkan.model": {"FrozenKAN", "LOSSES", "Loss", "Network"},
@@ -32,8 +32,18 @@ LEFT_OUT = {
     "numkan.pde": {"Evolution", "PDEState", "Solution", "march", "solve"},
     "numkan.plot": {"edge_values"},
     "numkan.spline": {"interior_knots"},
-    "numkan.symbolic": {"Formula", "Function", "LIBRARY", "Oracle", "refine", "snap", "symmetries", "equivalent"}
-    | {"test_additive", "test_multiplicative", "test_symmetry"},
+    "numkan.symbolic": {
+        "Formula",
+        "Function",
+        "LIBRARY",
+        "Oracle",
+        "SemiSymbolic",
+        "refine",
+        "snap",
+        "symmetries",
+        "equivalent",
+    }
+    | {"symmetries", "test_additive", "test_multiplicative", "test_symmetry"},
     "numkan.train": {"FitResult", "FitState", "FitStatus", "History", "Stage", "Records"},
     "KANLayer": {"pack"},
     "SplineBasis": {"check_inside", "derived", "local", "local_derivatives", "unchecked", "with_values"},
@@ -67,6 +77,11 @@ def _line(x: Any) -> Any:
     return np.array([x[0] - 1.0, x[1]]), np.eye(2)
 
 
+def _made(task: Any) -> Any:
+    model = a_model()
+    return model, model.fit(X, Y, steps=2, grids=None)
+
+
 def calls(folder: Path) -> dict[str, Call]:
     """Return the calls by name; they may write into a folder."""
     model = a_model()
@@ -77,13 +92,17 @@ def calls(folder: Path) -> dict[str, Call]:
 def _functions(folder: Path) -> dict[str, Call]:
     two = np.repeat(GRID, 2, axis=0)
     row, search = GRID[0], {"effort": 0.002, "time_limit": 0.5}
-    start = [0.5, -0.5]
+    start, additive = [0.5, -0.5], KAN([2, 1], grid=3, k=2, seed=0)
+    additive.fit(X, Y, method="lm", steps=2, grids=None)
     named: dict[str, tuple[str, dict[str, Any]]] = {
         "KAN": ("numkan", _options(KAN, width=[2, 1])),
         "KANLayer": ("numkan", _options(KANLayer, n_in=2, n_out=1)),
         "SplineBasis": ("numkan", {"knots": GRID, "degree": 2, "policy": "clamp"}),
         "Huber": ("numkan", {"delta": 1.0}),
         "search": ("numkan", {**_options(numkan.search, x=X, y=Y), **search, "widths": [[2, 1]]}),
+        "fit_many": ("numkan", {"make": _made, "tasks": [0, 1], "executor": None}),
+        "effects": ("numkan", {"model": additive, "x": X, "names": None}),
+        "interactions": ("numkan", _options("numkan.interactions", model=a_model(), x=X)),
         "set_threads": ("numkan", {"n": 1}),
         "silu": ("numkan", {"x": X}),
         "check": ("numkan.conformance", {"adapter": None, "only": ["no law"], "soak": 0.0, "seed": 0, "examples": 1}),
@@ -104,6 +123,14 @@ def _functions(folder: Path) -> dict[str, Call]:
         "Equation": ("numkan.pde", _options("numkan.pde.Equation", points=X, residual=lambda x, u, d1, d2: u)),
         "plot_basis": ("numkan.plot", {"grid": GRID, "k": 2, "ax": None}),
         "plot_history": ("numkan.plot", {"history": None, "ax": None}),
+        "plot_coverage": ("numkan.plot", {"model": a_model(), "x": X, "ax": None, "inputs": None}),
+        "plot_edge": ("numkan.plot", {"model": a_model(), "layer": 0, "i": 0, "o": 0, "x": X, "ax": None}),
+        "plot_effects": ("numkan.plot", {"effects": numkan.effects(additive, X), "x": X, "pairs": (), "output": 0}),
+        "plot_fit": ("numkan.plot", {"model": a_model(), "x": X, "y": Y, "ax": None, "residuals": False}),
+        "plot_grid_update": (
+            "numkan.plot",
+            {"models": (a_model(), a_model()), "layer": 0, "i": 0, "o": 0, "x": X, "ax": None},
+        ),
         "plot_network": ("numkan.plot", {"model": a_model(), "x": X, "ax": None, "inputs": None, "outputs": None}),
         "B_batch": ("numkan.spline", {"x": X, "grid": two, "k": 2, "nu": 0}),
         "coef2curve": (
@@ -148,6 +175,7 @@ def _methods(new: Callable[[], KAN], folder: Path) -> dict[str, Call]:
     special: dict[str, dict[str, Any]] = {
         "fit": {"steps": 2, "grids": [2, 3], "restarts": 2, "time_limit": 5.0},
         "save": {"path": folder / "saved.npz"},
+        "explore": {"path": folder / "page.html"},
         "load": {"path": folder / "m.npz"},
         "to_c": {"path": folder / "c.h"},
         "to_numpy": {"path": folder / "c.py"},

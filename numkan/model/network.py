@@ -26,7 +26,7 @@ from numkan.model.stack import Stack
 from numkan.model.targets import Targets, targets
 from numkan.spline.spline_basis import SplineBasis
 
-__all__ = ["Network"]
+__all__ = ["Network", "check_model"]
 
 _basis_of = attrgetter("_basis")
 
@@ -229,6 +229,13 @@ class Network(Stack):
         residuals = root * (self._predict(x) - goal.y)
         jac = root[:, :, None] * self.jacobian(x)
         return residuals.reshape(-1), jac.reshape(-1, self.n_params)
+
+
+def check_model(model: object, name: str = "model") -> Network:
+    """Return the argument, which must be a network."""
+    if not isinstance(model, Network):
+        raise TypeError(f"Argument `{name}` must be a network, not {type(model).__name__}.")
+    return model
 
 
 def _new_coefficients(shapes: Sequence[tuple[int, int, int]], dtype: np.dtype[Any]) -> tuple[list[Any], int]:

@@ -19,7 +19,6 @@ __all__ = [
     "ORANGE",
     "check_axes",
     "check_edge",
-    "check_model",
     "new_axes",
     "node_names",
     "open_axes",
@@ -35,13 +34,6 @@ def check_axes(ax: object) -> None:
 
     if not (ax is None or isinstance(ax, Axes)):
         raise TypeError(f"Argument `ax` must be Axes of matplotlib or None, not {shown(ax)}.")
-
-
-def check_model(model: object, name: str = "model") -> Network:
-    """Return the argument, which must be a network."""
-    if not isinstance(model, Network):
-        raise TypeError(f"Argument `{name}` must be a network, not {type(model).__name__}.")
-    return model
 
 
 def check_edge(model: Network, layer: object, i: object, o: object) -> tuple[int, int, int]:

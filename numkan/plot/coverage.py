@@ -9,8 +9,8 @@ import numpy as np
 
 from numkan._check import FloatArray
 from numkan.layer.layer import KANLayer
-from numkan.model.network import Network
-from numkan.plot.axes import BLACK, GREY, ORANGE, check_axes, check_model, new_axes, node_names
+from numkan.model.network import Network, check_model
+from numkan.plot.axes import BLACK, GREY, ORANGE, check_axes, new_axes, node_names
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

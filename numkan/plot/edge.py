@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from numkan._check import FloatArray
-from numkan.model.network import Network
-from numkan.plot.axes import BLACK, BLUE, GREY, ORANGE, check_axes, check_edge, check_model, new_axes, open_axes
+from numkan.model.network import Network, check_model
+from numkan.plot.axes import BLACK, BLUE, GREY, ORANGE, check_axes, check_edge, new_axes, open_axes
 from numkan.plot.density import draw_density
 from numkan.plot.values import drawable, edge_parts
 

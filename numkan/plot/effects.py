@@ -63,8 +63,7 @@ def plot_effects(
     ['wave', 'slope']
     """
     _check_list("effects", effects, "curve", "effects")
-    if len(pairs):
-        _check_list("pairs", pairs, "inputs", "interactions")
+    _check_list("pairs", pairs, "inputs", "interactions", least=0)
     n_out = effects[0].curve.shape[1]
     if check_integer("output", output, 0) >= n_out:
         raise ValueError(f"Argument `output` must be below {n_out}, not {output}.")
@@ -82,8 +81,8 @@ def plot_effects(
     return drawn
 
 
-def _check_list(name: str, value: Any, attribute: str, things: str) -> None:
-    if not is_list(value) or not len(value) or not all(hasattr(each, attribute) for each in value):
+def _check_list(name: str, value: Any, attribute: str, things: str, least: int = 1) -> None:
+    if not is_list(value) or len(value) < least or not all(hasattr(each, attribute) for each in value):
         raise TypeError(f"Argument `{name}` must be a list of {things}, not {shown(value)}.")
 
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from numkan._check import FloatArray, as_float_array, check_flag
-from numkan.model.network import Network
-from numkan.plot.axes import BLUE, GREY, check_axes, check_model, new_axes, open_axes
+from numkan.model.network import Network, check_model
+from numkan.plot.axes import BLUE, GREY, check_axes, new_axes, open_axes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

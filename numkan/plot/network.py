@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from numkan._check import FloatArray, check_flag, check_integer
-from numkan.model.network import Network
-from numkan.plot.axes import BLACK, BLUE, GREY, ORANGE, check_axes, check_model, new_axes, node_names
+from numkan.model.network import Network, check_model
+from numkan.plot.axes import BLACK, BLUE, GREY, ORANGE, check_axes, new_axes, node_names
 from numkan.plot.layout import Layout, box_layout, rows_of
 from numkan.plot.values import drawable, edge_values, ranges, spread
 
