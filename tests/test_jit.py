@@ -9,6 +9,7 @@ import stat
 import subprocess
 import sys
 import tempfile
+from functools import partial
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -715,3 +716,21 @@ def test_a_second_process_compiles_none_of_the_package(tiny):
     (first,), (second,) = output(start(tiny)), output(start(tiny))
     assert int(first[0]) > 0
     assert second == ["0", first[1]]
+
+
+@pytest.mark.jit
+@pytest.mark.parametrize("noalias", [False, True])
+def test_noalias_holds_in_the_code_of_a_kernel_that_calls(cache_root, noalias):
+    # Broken on purpose: the promise is seen where x[0] is read once for all additions.
+    @partial(kernel, inline=True, noalias=noalias)
+    def add(x, out, times):
+        for _ in range(times):
+            out[0] += x[0]
+
+    @kernel
+    def outer(x, out, times):
+        add(x, out, times)
+
+    x = np.array([1.0])
+    outer(x, x, 3)
+    assert x[0] == (4.0 if noalias else 8.0)
