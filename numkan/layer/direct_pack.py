@@ -22,18 +22,20 @@ __all__ = ["pack_direct"]
 @partial(kernel, noalias=True)
 def _effective(storage, layer, i, edges, rows, to):  # type: ignore[no-untyped-def]
     """Fill the rows (n_basis, width) of one input from `to` on, and its scales of b in edges; their padding is 0."""
-    n_out, width, zero = layer.n_out, layer.width, rows.dtype.type(0)
-    edge, coef, scales = i * n_out, layer.coef + i * layer.n_basis * n_out, layer.scales + i * width
-    mask, base = storage[layer.mask + edge : layer.mask + edge + n_out], storage[layer.scale_base + edge :]
-    factor = storage[layer.scale_sp + edge :]
+    n_out, width, zero = np.uint64(layer.n_out), np.uint64(layer.width), rows.dtype.type(0)
+    edge, scales = i * layer.n_out, np.uint64(layer.scales + i * layer.width)
+    mask, base = np.uint64(layer.mask + edge), np.uint64(layer.scale_base + edge)
+    scale = np.uint64(layer.scale_sp + edge)
     for o in range(n_out):
-        edges[scales + o] = mask[o] * base[o]
-    edges[scales + n_out : scales + width] = zero
+        edges[scales + o] = storage[mask + o] * storage[base + o]
+    for o in range(n_out, width):
+        edges[scales + o] = zero
     for p in range(layer.n_basis):
-        own, row = storage[coef + p * n_out :], rows[to + p * width : to + (p + 1) * width]
+        own, row = np.uint64(layer.coef + (i * layer.n_basis + p) * layer.n_out), np.uint64(to + p * layer.width)
         for o in range(n_out):
-            row[o] = mask[o] * factor[o] * own[o]
-        row[n_out:] = zero
+            rows[row + o] = storage[mask + o] * storage[scale + o] * storage[own + o]
+        for o in range(n_out, width):
+            rows[row + o] = zero
 
 
 @cache
