@@ -83,12 +83,7 @@ class KANClassifier(ClassifierMixin, KANEstimator):  # type: ignore[misc]  # sci
         ValueError, TypeError
             If an argument or a parameter is not as said; if there are not two classes at least.
         """
-        if y is None:
-            raise ValueError(f"This {type(self).__name__} requires y to be passed, but the target y is None.")
-        labels = column_or_1d(y, warn=True)
-        if labels.dtype.kind == "f":
-            assert_all_finite(labels, input_name="y")
-        check_classification_targets(labels)
+        labels = self._checked_labels(y)
         counts = checked_weight(sample_weight, len(labels)) > 0.0
         classes = np.unique(labels[counts])
         if len(classes) < 2:
@@ -98,13 +93,87 @@ class KANClassifier(ClassifierMixin, KANEstimator):  # type: ignore[misc]  # sci
         if goes_on and not np.array_equal(classes, self.classes_):
             raise ValueError("Argument `y` must hold the same classes again where the fit goes on (`warm_start`).")
         places = np.searchsorted(classes, np.where(counts, labels, classes[0]))
+        self._n_classes = len(classes)
         self._fit(X, places[:, None].astype(np.float64), sample_weight)
         self.classes_ = classes
         return self
 
+    def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Self:
+        """Learn from a batch of rows, which need not be kept, as :meth:`KANRegressor.partial_fit` does.
+
+        What earlier batches say is kept as their loss to second order, without hidden layers too.
+
+        Parameters
+        ----------
+        X : data frame or array_like, shape (n, n_features)
+        y : array_like, shape (n,)
+        classes : array_like, shape (n_classes,)
+            All classes that will come; needed in the first call, and may be left out later.
+        sample_weight : array_like, shape (n,), optional
+            How often each row counts. Beside the rows, half a row of each class counts at the mean of the first batch.
+
+        Returns
+        -------
+        KANClassifier
+            The estimator itself.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If an argument or a parameter is not as said.
+
+        Warns
+        -----
+        UserWarning
+            If the estimator was fitted by `fit`, which keeps no sums: then the first call begins anew.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from numkan.sklearn import KANClassifier
+        >>> model, rng = KANClassifier(), np.random.default_rng(0)
+        >>> for batch in range(5):
+        ...     x = rng.uniform(-1, 1, (200, 2))
+        ...     y = np.where(x[:, 0] ** 2 + x[:, 1] ** 2 < 0.6, "inside", "outside")
+        ...     model = model.partial_fit(x, y, classes=["inside", "outside"])
+        >>> model.predict([[0.1, -0.2], [0.9, 0.9]]).tolist()
+        ['inside', 'outside']
+        """
+        self._warn_of_fit()
+        known = self._classes_of_stream(classes)
+        labels = self._checked_labels(y)
+        odd = labels[~np.isin(labels, known)].tolist()
+        if odd:
+            raise ValueError(f"Argument `y` must hold none but the classes of the first call, not {shown(odd[0])}.")
+        self._n_classes = len(known)
+        self._partial_fit(X, np.searchsorted(known, labels)[:, None].astype(np.float64), sample_weight)
+        self.classes_ = known
+        return self
+
+    def _classes_of_stream(self, given: Any) -> NDArray[Any]:
+        """Return the classes that `partial_fit` is told in its first call, or was."""
+        if given is None:
+            if not hasattr(self, "classes_"):
+                raise ValueError("Argument `classes` must hold all classes in the first call of `partial_fit`.")
+            return self.classes_
+        classes: NDArray[Any] = np.unique(column_or_1d(given))
+        if len(classes) < 2:
+            raise ValueError(f"Argument `classes` must hold two classes at least, not {shown(classes.tolist())}.")
+        if self._online is not None and not np.array_equal(classes, self.classes_):
+            raise ValueError("Argument `classes` must hold the same classes as in the first call.")
+        return classes
+
+    def _checked_labels(self, y: Any) -> NDArray[Any]:
+        if y is None:
+            raise ValueError(f"This {type(self).__name__} requires y to be passed, but the target y is None.")
+        labels: NDArray[Any] = column_or_1d(y, warn=True)
+        if labels.dtype.kind == "f":
+            assert_all_finite(labels, input_name="y")
+        check_classification_targets(labels)
+        return labels
+
     def _task_of(self, rows: Rows, goes_on: bool) -> Task:
-        labels = rows.y[:, 0].astype(np.int64)
-        n_classes = int(labels.max()) + 1
+        labels, n_classes = rows.y[:, 0].astype(np.int64), self._n_classes
         if self.monotonic_cst is not None and n_classes > 2:
             raise ValueError(f"Argument `monotonic_cst` must be None for {n_classes} classes.")
         return Classes(self._inputs(rows.x), labels, rows.weight, n_classes if n_classes > 2 else 1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import warnings
 from dataclasses import replace
 from typing import Any, Self
 
@@ -20,6 +21,7 @@ from numkan.sklearn.frames import is_frame
 from numkan.sklearn.importance import importances
 from numkan.sklearn.inputs import Inputs, Reader
 from numkan.sklearn.learn import Learned, Plan, learn
+from numkan.sklearn.online import Online, begin
 from numkan.sklearn.rows import Rows, canonical, checked_weight
 from numkan.sklearn.senses import input_senses
 from numkan.sklearn.tasks import Task, answers
@@ -38,6 +40,7 @@ class KANEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no 
     results_: tuple[FitResult, ...]
 
     _task: type[Task]
+    _online: Online | None = None  # where `partial_fit` has begun
 
     def __init__(
         self,
@@ -86,10 +89,44 @@ class KANEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no 
         task = replace(self._task_of(rows, goes_on), senses=senses)
         learned = self._go_on(task, plan) if goes_on else learn(task, plan, self._rng())
         self.models_, self.weights_, self.results_ = learned[:3]
+        self.n_iter_ = max(sum(result.steps for result in self.results_), 1)
+        self.loss_curve_ = self.results_[int(self.weights_.argmax())].history.train.tolist()
         self._summarise(task)
         if not goes_on:
             self._calibrate(task, learned.unseen)
+        self._online = None
         return self
+
+    def _partial_fit(self, X: Any, y: Any, sample_weight: Any) -> Self:
+        """Learn from a batch of a table, with checked targets (n, n_out), or places of classes (n, 1)."""
+        plan, goes_on = self._plan(), self._online is not None
+        table = self._table(X, reset=not goes_on)
+        check_consistent_length(table, y)
+        weight = checked_weight(sample_weight, len(y))
+        reader = self._reader if goes_on else Reader.of(table, self._names(), self.categorical_features, weight)
+        rows = canonical(Rows(reader(table), y, weight))
+        if not goes_on:
+            self._reader, self._inputs = reader, Inputs.of(reader, rows.x, rows.weight)
+        senses = input_senses(self.monotonic_cst, self._reader, self._inputs)
+        task = replace(self._task_of(rows, goes_on), senses=senses)
+        if self._online is None:
+            online, learned = begin(task, plan, self._rng())
+        else:
+            online, learned = copy.deepcopy(self._online), task
+        said = answers(self._task, online.model, task.z)
+        online = online.learn(learned, float(np.average(task.losses(said), weights=task.weight)))
+        self._online, self.models_, self.weights_ = online, (online.model,), np.ones(1)
+        self.results_, self.loss_curve_ = (online.result,), list(online.losses)
+        self.n_iter_ = online.result.steps + online.stream.steps
+        self._summarise(task)
+        self._calibrate(task, None)
+        return self
+
+    def _warn_of_fit(self) -> None:
+        """Warn if networks are there that keep no sums over their rows."""
+        if hasattr(self, "models_") and self._online is None:
+            text = "`partial_fit` begins anew: `fit` keeps no sums over its rows. Give it the first rows, too."
+            warnings.warn(text, UserWarning, stacklevel=3)
 
     def _plan(self) -> Plan:
         """Check the parameters."""
@@ -146,9 +183,6 @@ class KANEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no 
         return Learned(models, self.weights_, results)
 
     def _summarise(self, task: Task) -> None:
-        first = self.results_[int(self.weights_.argmax())]
-        self.n_iter_ = max(sum(result.steps for result in self.results_), 1)
-        self.loss_curve_ = first.history.train.tolist()
         self.input_names_ = self._inputs.names
         self.feature_importances_ = importances(self._say, task.z, task.weight, self._inputs.of_columns)
 

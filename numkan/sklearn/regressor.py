@@ -117,13 +117,71 @@ class KANRegressor(RegressorMixin, KANEstimator):  # type: ignore[misc]  # sciki
         ValueError, TypeError
             If an argument or a parameter is not as said.
         """
+        goal, is_single = self._checked_targets(y)
+        self._fit(X, goal, sample_weight)
+        self._is_single = is_single
+        return self
+
+    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+        """Learn from a batch of rows, which need not be kept: sums over them are.
+
+        The first call finds a network, additive unless `hidden` names layers, and with it the encoding of the columns,
+        the ranges of the grids and the units of the targets: give it a batch that is like the others. (Later on, what
+        lies beyond a range counts as its end, and an unseen category as missing.) Without hidden layers the network is,
+        about to rounding, the one that all rows in one call would give, in any order of the later batches, and so are
+        its intervals. With hidden layers earlier batches are remembered by their loss to second order
+        (:mod:`numkan.train.stream`). Memory and time of a call do not grow with the rows that came before.
+
+        Parameters
+        ----------
+        X : data frame or array_like, shape (n, n_features)
+        y : array_like, shape (n,) or (n, n_outputs)
+        sample_weight : array_like, shape (n,), optional
+            How often each row counts.
+
+        Returns
+        -------
+        KANRegressor
+            The estimator itself. `loss_curve_` has the loss of each batch before the network learned from it,
+            `results_` the first fit of the first batch; importances are those at the last batch.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If an argument or a parameter is not as said.
+
+        Warns
+        -----
+        UserWarning
+            If the estimator was fitted by `fit`, which keeps no sums: then the first call begins anew.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from numkan.sklearn import KANRegressor
+        >>> model, rng = KANRegressor(), np.random.default_rng(0)
+        >>> for batch in range(5):
+        ...     x = rng.uniform(-1, 1, (200, 2))
+        ...     y = np.exp(x[:, 0]) + x[:, 1] ** 2 + 0.1 * rng.standard_normal(200)
+        ...     model = model.partial_fit(x, y)
+        >>> model.score(x, np.exp(x[:, 0]) + x[:, 1] ** 2) > 0.995
+        True
+        """
+        self._warn_of_fit()
+        goal, is_single = self._checked_targets(y)
+        if self._online is not None and (is_single, goal.shape[1]) != (self._is_single, len(self.target_mean_)):
+            first = "(n,)" if self._is_single else f"(n, {len(self.target_mean_)})"
+            raise ValueError(f"Argument `y` must have shape {first} as in the first call, not {np.shape(y)}.")
+        self._partial_fit(X, goal, sample_weight)
+        self._is_single = is_single
+        return self
+
+    def _checked_targets(self, y: Any) -> tuple[Floats, bool]:
+        """Return targets (n, n_outputs), and whether they came as (n,)."""
         if y is None:
             raise ValueError(f"This {type(self).__name__} requires y to be passed, but the target y is None.")
         goal = check_array(y, ensure_2d=False, dtype=np.float64, input_name="y")
-        is_single = goal.ndim == 1
-        self._fit(X, goal[:, None] if is_single else goal, sample_weight)
-        self._is_single = is_single
-        return self
+        return (goal[:, None], True) if goal.ndim == 1 else (goal, False)
 
     def _task_of(self, rows: Rows, goes_on: bool) -> Task:
         if not goes_on:

@@ -18,7 +18,7 @@ from numkan.train.least_squares import LeastSquaresStages
 from numkan.train.session import Session
 from numkan.train.splines import Splines
 
-__all__ = ["MOST", "Left", "leave_posterior"]
+__all__ = ["MOST", "Left", "leave_posterior", "ridge"]
 
 #: The posterior is of at most so many coefficients: its root takes 18 MB then.
 MOST = 1500
@@ -46,8 +46,7 @@ def leave_posterior(session: Session, stages: LeastSquaresStages) -> Left:
     if size > MOST:
         return Left(f" There is no posterior: the last layer has {last} coefficients, more than {MOST}.")
     problem = stages.data.problem(splines.layers)
-    ridge = _ridge(splines, problem)[-size:]
-    root = stages.last_penalty(splines).root_of_inverse(problem, c, ridge)
+    root = stages.last_penalty(splines).root_of_inverse(problem, c, ridge(splines, problem)[-size:])
     noise, loss = _noise(stages, problem, c, root), session.samples.goal.loss
     if not (np.isfinite(root).all() and math.isfinite(noise)):
         return Left(" There is no posterior: its numbers are not finite.")
@@ -83,7 +82,7 @@ def _flat_ones(session: Session, splines: Splines, root: FloatArray) -> None:
         columns[:, i, :, o] = (columns[:, i, begin : begin + values.shape[2], o] @ values[0, i])[:, None]
 
 
-def _ridge(splines: Splines, problem: LeastSquares) -> FloatArray:
+def ridge(splines: Splines, problem: LeastSquares) -> FloatArray:
     """Return a weight for every coefficient that keeps its deviation to about the range of the node that it leads to.
 
     Where a later curve is flat, an edge before it can be anything as far as data and penalties say. But linearised the
