@@ -7,8 +7,9 @@ for the same rows in the same order, divided in any way into files, row groups o
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Sequence
+from itertools import accumulate
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -93,6 +94,11 @@ class Rows:
         for x, y in zip(recut(_read(self._x, size), size), recut(_read(self._y, size), size), strict=True):
             yield Block(x, y)
 
+    def _block(self, number: int) -> Block:
+        """Return one of the blocks, by its place among them, without reading others."""
+        begin = number * BLOCK
+        return Block(*(_between(parts, begin, begin + BLOCK) for parts in (self._x, self._y)))
+
 
 class Block(NamedTuple):
     """Some rows that follow each other."""
@@ -101,11 +107,21 @@ class Block(NamedTuple):
     y: Any
 
 
+class _Reader(Protocol):
+    """Reads rows that are stored together."""
+
+    def __call__(self, size: int) -> Iterator[Any]:
+        """Yield all of them, so many at a time or fewer."""
+
+    def between(self, begin: int, end: int) -> Any:
+        """Return some of them."""
+
+
 class _Part(NamedTuple):
-    """Rows that are stored together: how many, and how they are read, some at a time."""
+    """Rows that are stored together: how many, and how they are read."""
 
     length: int
-    read: Callable[[int], Iterator[Any]]
+    read: _Reader
 
 
 def _paths(name: str, given: Any) -> list[str] | None:
@@ -142,6 +158,9 @@ class _Array:
         for begin in range(0, len(self._array), size):
             yield self._array[begin : begin + size]
 
+    def between(self, begin: int, end: int) -> Any:
+        return self._array[begin:end]
+
 
 class _Npy:
     """Reads a file of NumPy, which is mapped for one piece at a time: mapped memory counts as the process's own."""
@@ -157,6 +176,9 @@ class _Npy:
             yield np.array(mapped[begin : begin + size])
             begin += size
 
+    def between(self, begin: int, end: int) -> Any:
+        return np.array(np.load(self._path, mmap_mode="r")[begin:end])
+
 
 class _Parquet:
     """Reads some columns of a file of parquet."""
@@ -167,7 +189,23 @@ class _Parquet:
     def __call__(self, size: int) -> Iterator[Any]:
         with _parquet_file(self._path) as file:
             for batch in file.iter_batches(size, columns=self._columns, use_threads=False):
-                yield np.stack([batch.column(c).to_numpy(zero_copy_only=False) for c in self._columns], axis=1)
+                yield self._numbers(batch)
+
+    def between(self, begin: int, end: int) -> Any:
+        with _parquet_file(self._path) as file:
+            lengths = [file.metadata.row_group(group).num_rows for group in range(file.num_row_groups)]
+            ends = list(accumulate(lengths))
+            groups = [g for g, last in enumerate(ends) if last > begin and last - lengths[g] < end]
+            at, found = ends[groups[0]] - lengths[groups[0]], []
+            for batch in file.iter_batches(BLOCK, row_groups=groups, columns=self._columns, use_threads=False):
+                low, high = max(begin - at, 0), min(end - at, len(batch))
+                if low < high:
+                    found.append(self._numbers(batch.slice(low, high - low)))
+                at += len(batch)
+        return np.concatenate(found)
+
+    def _numbers(self, batch: Any) -> Any:
+        return np.stack([batch.column(c).to_numpy(zero_copy_only=False) for c in self._columns], axis=1)
 
 
 def _parquet_file(path: str) -> Any:
@@ -199,6 +237,17 @@ def _parquet(path: str, columns: list[str]) -> _Part:
 def _read(parts: list[_Part], size: int) -> Iterator[Any]:
     for part in parts:
         yield from part.read(size)
+
+
+def _between(parts: list[_Part], begin: int, end: int) -> Any:
+    """Return rows of all parts together."""
+    found, at = [], 0
+    for part in parts:
+        low, high = max(begin - at, 0), min(end - at, part.length)
+        if low < high:
+            found.append(part.read.between(low, high))
+        at += part.length
+    return np.concatenate(found) if len(found) > 1 else found[0]
 
 
 def recut(pieces: Iterator[Any], size: int) -> Iterator[Any]:

@@ -43,14 +43,14 @@ def test_labels_count_distinct_rows_in_the_order_they_appear(x, dtype):
 @given(ROWS)
 def test_rows_of_one_hash_are_told_apart(x):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(copies, "_hashes", lambda x: np.zeros(len(x), np.uint64))
+        patch.setattr(copies, "row_hashes", lambda x: np.zeros(len(x), np.uint64))
         np.testing.assert_array_equal(row_labels(x), naive_labels(x))
 
 
 def test_hashes_of_small_integers_and_their_halves_do_not_collide():
     """Floating-point numbers that differ in few bits, as those of tables do."""
     grid = np.stack(np.meshgrid(*[np.arange(-20, 20) / 2] * 3), axis=-1).reshape(-1, 3)
-    assert len(np.unique(copies._hashes(grid))) == len(grid)
+    assert len(np.unique(copies.row_hashes(grid))) == len(grid)
 
 
 # --- the split ----------------------------------------------------------------------------------------------------

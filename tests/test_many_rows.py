@@ -300,7 +300,7 @@ def test_rows_that_are_not_as_said_are_refused(x, y, options, error, text):
     ("options", "error", "text"),
     [
         ({"y": Y}, TypeError, r"`y` must be None where `x` is numkan\.data\.Rows"),
-        ({"method": "adam"}, ValueError, "`method` must be 'auto' or 'lm' where `x`"),
+        ({"method": "lbfgs"}, ValueError, "`method` must be 'auto' or 'lm' or 'adam' where `x`"),
         ({"loss": "huber"}, ValueError, "`loss` must be 'mse' where `x`"),
         ({"sample_weight": np.ones(40)}, ValueError, "`sample_weight` must be None where `x`"),
         ({"validation": 0.1}, ValueError, "`validation` must be 'auto' or None where `x`"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -10,14 +11,36 @@ from numkan._check import check_integer, check_number, check_option
 from numkan._shown import shown
 from numkan.model.network import Network
 from numkan.model.regularization import Penalties
+from numkan.train.held_out import HeldOut
+from numkan.train.history import FitState
 from numkan.train.likelihood import STARTS
 from numkan.train.plan import METHODS, holdout
-from numkan.train.samples import Samples, split, validation_samples
+from numkan.train.samples import Samples, split, split_by_hash, validation_samples
 
-__all__ = ["budget", "by_least_squares", "divide", "fixed_weight", "redraws", "weight_unit", "why_not_curved"]
+__all__ = [
+    "as_called",
+    "budget",
+    "by_least_squares",
+    "divide",
+    "fixed_weight",
+    "redraws",
+    "weight_unit",
+    "why_not_curved",
+]
 
 #: Largest number of starts for a climb of the ladder, and of further climbs if the first one is stuck.
 _RESTARTS, _CLIMBS = 30, 2
+
+
+def as_called(callback: Callable[[FitState], object]) -> Callable[[FitState], object]:
+    """Return a callback that sees the caller's handling of floating-point errors, not that of training."""
+    handling: Any = np.geterr()
+
+    def call(state: FitState) -> object:
+        with np.errstate(**handling):
+            return callback(state)
+
+    return call
 
 
 def redraws(model: Network, start: str, update_grid: bool) -> bool:
@@ -73,9 +96,16 @@ def fixed_weight(penalty: Any) -> float | None:
 
 
 def divide(
-    model: Network, samples: Samples, validation: Any, grids: Any, loss: Any, rng: np.random.Generator
-) -> tuple[Samples, Samples | None]:
-    """Return training samples, and validation samples or None."""
+    model: Network,
+    samples: Samples,
+    validation: Any,
+    grids: Any,
+    loss: Any,
+    rng: np.random.Generator,
+    *,
+    by_hash: bool = False,
+) -> tuple[Samples, Samples | None, HeldOut | None]:
+    """Return training samples, validation samples or None, and the rule by which they were drawn if it is a hash."""
     if isinstance(validation, str):
         if validation != "auto":
             raise ValueError(
@@ -83,7 +113,7 @@ def divide(
             )
         validation = holdout(validation, grids, samples.distinct)
     if validation is None:
-        return samples, None
+        return samples, None, None
     if isinstance(validation, float | np.floating | int | np.integer) and not isinstance(validation, bool):
-        return split(samples, validation, rng)
-    return samples, validation_samples(model, validation, loss)
+        return split_by_hash(samples, validation, rng) if by_hash else (*split(samples, validation, rng), None)
+    return samples, validation_samples(model, validation, loss), None

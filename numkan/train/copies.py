@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from numkan._check import FloatArray
 
-__all__ = ["row_labels"]
+__all__ = ["row_hashes", "row_labels"]
 
 #: Factors of splitmix64 (G. L. Steele, D. Lea and C. H. Flood, "Fast splittable pseudorandom number generators", 2014).
 _FACTORS = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
@@ -26,7 +26,7 @@ def row_labels(x: FloatArray) -> NDArray[np.int64]:
     >>> row_labels(np.array([[2.0, 1.0], [1.0, 0.0], [2.0, 1.0], [1.0, -0.0]]))
     array([0, 1, 0, 1])
     """
-    keys = _hashes(x)
+    keys = row_hashes(x)
     ordered = np.sort(keys)
     if (ordered[1:] != ordered[:-1]).all():
         return np.arange(len(x))
@@ -44,10 +44,10 @@ def _unique(values: NDArray[Any], **options: Any) -> tuple[NDArray[np.int64], ND
     return first, label.reshape(-1)
 
 
-def _hashes(x: FloatArray) -> NDArray[np.uint64]:
-    """Return a hash of every row; for one column different values have different hashes."""
+def row_hashes(x: FloatArray, key: int = 0) -> NDArray[np.uint64]:
+    """Return a hash of every row, another one for each key; for one column different values have different hashes."""
     bits = np.dtype(f"u{x.dtype.itemsize}")
-    keys = np.zeros(len(x), np.uint64)
+    keys = np.full(len(x), key, np.uint64)
     for column in x.T:
         keys ^= (column + x.dtype.type(0)).view(bits)  # -0 + 0 is 0
         for factor in _FACTORS:

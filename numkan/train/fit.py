@@ -16,7 +16,16 @@ from numkan.data import Rows
 from numkan.model.losses import LOSSES
 from numkan.model.network import Network
 from numkan.model.regularization import Penalties
-from numkan.train.arguments import budget, by_least_squares, divide, fixed_weight, redraws, weight_unit, why_not_curved
+from numkan.train.arguments import (
+    as_called,
+    budget,
+    by_least_squares,
+    divide,
+    fixed_weight,
+    redraws,
+    weight_unit,
+    why_not_curved,
+)
 from numkan.train.climbs import fit_by_least_squares
 from numkan.train.curves import WEIGHT, number_of_samples
 from numkan.train.exclusive import one_at_a_time
@@ -25,10 +34,11 @@ from numkan.train.history import FitResult, FitState
 from numkan.train.known import check_known
 from numkan.train.least_squares import LeastSquaresOptions
 from numkan.train.likelihood import fit_by_likelihood
-from numkan.train.many_rows import RowClimbs, Sampled, check_for_rows, sampled, takes_blocks
-from numkan.train.passes import DaskPasses, RowPasses, is_of_dask
+from numkan.train.many_rows import RowClimbs, Sampled, check_batch_size, rows_of, sampled, takes_blocks
+from numkan.train.passes import RowPasses, is_of_dask
 from numkan.train.plan import Plan, make_plan
 from numkan.train.robust import tuned
+from numkan.train.row_batches import Streamed
 from numkan.train.same_fit import Files, facts_of
 from numkan.train.samples import Samples, check_samples, merged
 from numkan.train.scale import Scale
@@ -88,8 +98,8 @@ def fit(
     x : array_like, shape (n, n_in), or numkan.data.Rows, or an array or data frame of dask
         Rows in files or memory maps have their targets with them, and are fitted in bounded memory by sums over blocks:
         of squares, by Levenberg-Marquardt, which climbs the ladder on a sample of 50,000 rows and takes all of them in
-        the last stage. So are arrays of more than 200,000 rows where that method is the default for the sample, and
-        collections of dask, whose rows stay with its workers.
+        the last stage, or with method "adam" on mini-batches of all rows. So are arrays of more than 200,000 rows where
+        the first method is the default for the sample, and collections of dask, whose rows stay with its workers.
     y : array_like, shape (n, n_out), or (n,) where there is one output
         Integer labels (n,) for cross-entropy.
     method : {"auto", "lm", "lbfgs", "adam"}
@@ -246,14 +256,15 @@ def fit(
         penalties=Penalties(lamb, lamb_l1, lamb_entropy, lamb_coef, lamb_coefdiff),
         update_grid=check_flag("update_grid", update_grid),
         grid_update_num=check_integer("grid_update_num", grid_update_num, 0),
-        callback=None if callback is None else _as_called(callback),
+        callback=None if callback is None else as_called(callback),
         progress=check_flag("progress", progress),
         time_limit=None if time_limit is None else check_number("time_limit", time_limit, 0.0),
     )
     rows: Sampled | None = None
     if isinstance(x, Rows) or is_of_dask(x):
-        rows, method = _rows_of(self, x, y, method, loss, sample_weight, validation), "lm"
-        x, y = rows.x, rows.y
+        rows = rows_of(self, x, y, method=method, loss=loss, sample_weight=sample_weight, validation=validation)
+        check_batch_size(batch_size)
+        method, x, y = "adam" if method == "adam" else "lm", rows.x, rows.y
     samples = check_samples(self, x, y, loss, sample_weight)
     rng = check_seed("random_state", random_state)
     files = Files(checkpoint, every, resume)
@@ -270,21 +281,23 @@ def fit(
         rows, method = sampled(self, RowPasses(Rows(samples.x, samples.goal.y))), "lm"
         samples = check_samples(self, rows.x, rows.y, loss, None)
     draws, climbs = budget(restarts, effort, likelihood=likelihood)
+    streams = rows if method == "adam" else None
 
     def planned(some: Samples) -> Plan:
         number = (some.distinct, len(some))[likelihood]
         return make_plan(
-            self, len(some), method, grids, steps, batch_size, learning_rate, patience,
+            self, len(some) if streams is None else streams.stand_for(len(some)),
+            method, grids, steps, batch_size, learning_rate, patience,
             curved=curved and (automatic or method == "lm" or not likelihood),
             redraw=redraw, distinct=number, likelihood=likelihood,
         )  # fmt: skip
 
-    plan, train, held = planned(samples), samples, None
+    plan, train, held, rule = planned(samples), samples, None, None
     if not (likelihood and plan.method == "lm" and self.depth == 1 and str(validation) == "auto"):
-        train, held = divide(self, samples, validation, grids, loss, rng)
+        train, held, rule = divide(self, samples, validation, grids, loss, rng, by_hash=rows is not None)
         plan = planned(train)
     if rows is not None:
-        plan.chosen["rows"] = rows.described()
+        plan.chosen["rows"] = rows.described() if streams is None else rows.described_streamed()
     if isinstance(validation, str) and held is not None:
         plan.chosen["validation"] = f"{len(held)} of {len(samples)} samples held out, to choose the grid by"
     settings = replace(settings, anew=(as_drawn and start != "keep") or (redraw and plan.method == "lm"))
@@ -301,7 +314,9 @@ def fit(
     with np.errstate(all="ignore"):  # values that are not finite are checked for
         if plan.method != "lm":
             scale = Scale.of(train, settings.penalties, drawn=start != "keep" and as_drawn)
-            result = fit_by_gradients(Session(self, train, held, plan, settings, scale, journal), rng)
+            session = Session(self, train, held, plan, settings, scale, journal)
+            source = None if streams is None else Streamed.of(streams, train, rule)
+            result = fit_by_gradients(session, rng, source)
             return _with_note(result) if result.success and "penalty" in plan.chosen else result
         plan.chosen["start"] = (
             "redraw: the model is as its constructor drew it" if redraw else "keep: the model goes on"
@@ -320,25 +335,6 @@ def fit(
         session = Session(self, train, held, plan, settings, journal=journal)
         course = None if rows is None else partial(RowClimbs, rows=rows)
         return fit_by_least_squares(session, everything, options, rng, course)
-
-
-def _rows_of(self: Network, x: Any, y: Any, method: Any, loss: Any, sample_weight: Any, validation: Any) -> Sampled:
-    """Return rows that are read in blocks, and a sample of them."""
-    if isinstance(x, Rows) and y is not None:
-        raise TypeError(f"Argument `y` must be None where `x` is numkan.data.Rows, not {shown(y)}.")
-    check_for_rows(method, loss, sample_weight, validation)
-    return sampled(self, RowPasses(x) if isinstance(x, Rows) else DaskPasses(x, y))
-
-
-def _as_called(callback: Callable[[FitState], object]) -> Callable[[FitState], object]:
-    """Return a callback that sees the caller's handling of floating-point errors, not that of training."""
-    handling: Any = np.geterr()
-
-    def call(state: FitState) -> object:
-        with np.errstate(**handling):
-            return callback(state)
-
-    return call
 
 
 def _with_note(result: FitResult) -> FitResult:

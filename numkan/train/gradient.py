@@ -15,6 +15,7 @@ from numkan.train.constant import moving
 from numkan.train.curves import CurvePenalty
 from numkan.train.history import FitResult
 from numkan.train.objective import TrainingObjective, sample_loss, where_not_finite
+from numkan.train.row_batches import RowBatches, Streamed
 from numkan.train.run import climb, conclude
 from numkan.train.samples import Batches
 from numkan.train.session import Session
@@ -52,19 +53,21 @@ class Steps(Protocol):
         """Whether the last steps together have gained too little to continue."""
 
 
-def fit_by_gradients(session: Session, rng: np.random.Generator) -> FitResult:
-    """Carry out the plan of a session; return the result."""
+def fit_by_gradients(session: Session, rng: np.random.Generator, source: Streamed | None = None) -> FitResult:
+    """Carry out the plan of a session; return the result. Mini-batches are of the rows of a source, if there is one."""
     with one_blas_thread():
-        stages = GradientStages(session, rng)
+        stages = GradientStages(session, rng, source)
         status, message = conclude(session, lambda: climb(session, stages, session.grids))
-        return session.result(status, message)
+        result = session.result(status, message)
+        return result if source is None else source.concluded(session, result)
 
 
 class GradientStages:
     """The stages of one fit."""
 
-    def __init__(self, session: Session, rng: np.random.Generator) -> None:
-        self._session, self._rng = session, rng
+    def __init__(self, session: Session, rng: np.random.Generator, source: Streamed | None) -> None:
+        self._session, self._rng, self._source = session, rng, source
+        self._n = len(session.samples) if source is None else source.n
         self._work = session.start
         self._steps: Steps = WithLBFGS() if session.plan.method == "lbfgs" else WithAdam(session.plan)
         self._is_starting = False
@@ -98,8 +101,11 @@ class GradientStages:
 
     def _adopt(self, work: Network, unit: FloatArray) -> None:
         """Take a network on other grids, and make its objective."""
-        session, size, n = self._session, self._session.plan.batch_size, len(self._session.samples)
-        drawn = None if size is None or size >= n else Batches(session.samples, size, self._rng)
+        session, size, rng = self._session, self._session.plan.batch_size, self._rng
+        drawn: Batches | RowBatches | None = None
+        if size is not None and size < self._n:
+            source = self._source
+            drawn = Batches(session.samples, size, rng) if source is None else source.batches(session, size, rng)
         penalties = session.scale.penalties(session.settings.penalties)
         weight = math.ldexp(session.settings.curves, -session.scale.losses)
         curves = CurvePenalty(work, weight) if weight else None
@@ -179,7 +185,7 @@ class GradientStages:
         parts = self._objective.parts(state.fun)
         self._objective.forget(state.fun)
         loss, objective = parts.loss, parts.value
-        recorded = self._steps.is_recorded(step, len(session.samples))
+        recorded = self._steps.is_recorded(step, self._n)
         if recorded:
             self._work._theta[:] = theta
             if self._objective.is_of_batches:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from numkan._check import FloatArray
 from numkan._shown import shown
+from numkan.data import Rows
 from numkan.model.least_squares import Quadratic, SplineLayer
 from numkan.model.losses import LOSSES
 from numkan.model.network import Network
@@ -26,13 +27,13 @@ from numkan.train.data import Data, Units
 from numkan.train.history import FitResult, FitStatus
 from numkan.train.least_squares import LeastSquaresOptions
 from numkan.train.objective import sample_loss
-from numkan.train.passes import Passes
+from numkan.train.passes import DaskPasses, Passes, RowPasses
 from numkan.train.plan import is_cheap_enough
 from numkan.train.row_grids import cover_rows, farthest_rows, is_refusing
 from numkan.train.samples import Samples, check_samples, merged
 from numkan.train.session import Session
 
-__all__ = ["RowClimbs", "Sampled", "check_for_rows", "sampled", "takes_blocks"]
+__all__ = ["RowClimbs", "Sampled", "check_batch_size", "rows_of", "sampled", "takes_blocks"]
 
 #: Rows of the sample; arrays of more rows than the second number are read in blocks too.
 _SAMPLE, _MANY = 50_000, 200_000
@@ -59,9 +60,17 @@ class Sampled:
         """Say which rows decide what."""
         return f"{self._drawn}; all of them in the last stage"
 
+    def described_streamed(self) -> str:
+        """Say what the rows decide in a fit by Adam."""
+        return f"{self._drawn}; mini-batches of all of them"
+
     def described_alone(self) -> str:
         """Say that the sample has decided everything."""
         return f"{self._drawn}; the fit ended before the last stage, which would have taken all of them"
+
+    def stand_for(self, number: int) -> int:
+        """Return how many of all rows so many of the sample stand for."""
+        return round(number * (len(self.rows) / len(self.x)))
 
     @property
     def _drawn(self) -> str:
@@ -75,10 +84,25 @@ def takes_blocks(model: Network, samples: Samples, method: str, validation: Any,
     return curved and plain and ours and len(samples) > _MANY and is_cheap_enough(model, _SAMPLE)
 
 
-def check_for_rows(method: Any, loss: Any, sample_weight: Any, validation: Any) -> None:
+def rows_of(model: Network, x: Any, y: Any, *, method: Any, loss: Any, sample_weight: Any, validation: Any) -> Sampled:
+    """Return rows that are read in blocks, and a sample of them."""
+    if isinstance(x, Rows) and y is not None:
+        raise TypeError(f"Argument `y` must be None where `x` is numkan.data.Rows, not {shown(y)}.")
+    methods = ("auto", "lm", "adam") if isinstance(x, Rows) else ("auto", "lm")
+    _check_for_rows(methods, method, loss, sample_weight, validation)
+    return sampled(model, RowPasses(x) if isinstance(x, Rows) else DaskPasses(x, y))
+
+
+def check_batch_size(value: Any) -> None:
+    """Raise an error for batches that are larger than the sample of the rows, which stands for all of them."""
+    if isinstance(value, int | np.integer) and value > _SAMPLE:
+        raise ValueError(f"Argument `batch_size` must be at most {_SAMPLE} where `x` is numkan.data.Rows, not {value}.")
+
+
+def _check_for_rows(methods: tuple[str, ...], method: Any, loss: Any, sample_weight: Any, validation: Any) -> None:
     """Raise an error for what rows in blocks do not have."""
     for name, value, allowed in (
-        ("method", method, ("auto", "lm")),
+        ("method", method, methods),
         ("loss", loss, ("mse",)),
         ("validation", validation, ("auto", None)),
         ("sample_weight", sample_weight, (None,)),
@@ -92,9 +116,8 @@ def sampled(model: Network, rows: Passes) -> Sampled:
     """Check all rows, and draw the sample."""
     if len(rows) == 0:
         raise ValueError("Argument `x` must have at least one row to fit, not 0.")
-    n, drawn = len(rows), np.arange(len(rows))
-    if n > _SAMPLE:
-        drawn = np.sort(np.random.default_rng(_SEED).choice(n, _SAMPLE, replace=False, shuffle=False))
+    n, rng = len(rows), np.random.default_rng(_SEED)
+    drawn = np.arange(n) if n <= _SAMPLE else np.sort(rng.choice(n, _SAMPLE, replace=False, shuffle=False))
     found = rows.each(_Look(model, drawn))
     ends = np.concatenate([look.ends for look in found])
     values = np.concatenate([look.x[look.is_end] for look in found])

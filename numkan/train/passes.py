@@ -48,22 +48,22 @@ class RowPasses:
     """Passes of this process."""
 
     def __init__(self, rows: Rows) -> None:
-        self._rows = rows
+        self.rows = rows
 
     def __len__(self) -> int:
-        return len(self._rows)
+        return len(self.rows)
 
     def each(self, look: Callable[[Any, Any, int], Any]) -> list[Any]:
         """Look at the blocks in their order."""
         found, at = [], 0
-        for x, y in self._rows.blocks():
+        for x, y in self.rows.blocks():
             found.append(look(x, y, at))
             at += len(x)
         return found
 
     def sum(self, part: Callable[[Any, Any], Any], add: Callable[[Any, Any], Any]) -> Any:
         """Let threads take a block each."""
-        return tree_sum(self._rows.blocks(), lambda block: part(*block), add)
+        return tree_sum(self.rows.blocks(), lambda block: part(*block), add)
 
 
 def is_of_dask(values: Any) -> bool:

@@ -16,10 +16,11 @@ from numkan.model.losses import Loss
 from numkan.model.network import Network
 from numkan.model.targets import Targets, targets
 from numkan.train.copies import row_labels
+from numkan.train.held_out import HeldOut
 
 __all__ = [
     "Batches", "Samples", "check_samples", "generator_state", "merged", "set_generator_state", "split",
-    "validation_samples",
+    "split_by_hash", "validation_samples",
 ]  # fmt: skip
 
 
@@ -104,16 +105,30 @@ def split(samples: Samples, fraction: Any, rng: np.random.Generator) -> tuple[Sa
     inputs, at least one of them. It is less if training needs some rows without which an input would be constant.
     Samples without weight are in the first part.
     """
-    fraction = check_number("validation", fraction, 0.0, 1.0, exclusive=True)
-    label, n = samples.groups
-    held = min(max(round(fraction * n), 1), n - 1)
+    held, (label, n) = _number_held(samples, fraction), samples.groups
+    draws = np.zeros(n + 1, bool)  # the last is for samples without weight
+    draws[rng.permutation(n)[:held]] = True
+    return _parted(samples, draws[label])
+
+
+def split_by_hash(samples: Samples, fraction: Any, rng: np.random.Generator) -> tuple[Samples, Samples, HeldOut]:
+    """Return such parts of samples without weights, and the rule of the draw, which other rows can be judged by."""
+    held = HeldOut.of(samples.x, _number_held(samples, fraction), int(rng.integers(2**63)))
+    return *_parted(samples, held(samples.x)), held
+
+
+def _number_held(samples: Samples, fraction: Any) -> int:
+    """Return how many of the distinct inputs a share is."""
+    fraction, n = check_number("validation", fraction, 0.0, 1.0, exclusive=True), samples.distinct
+    held: int = min(max(round(fraction * n), 1), n - 1)
     if held < 1 or fraction == 1.0:
         kind = "samples" if n == len(samples) else "distinct samples that have a weight"
         raise ValueError(f"Argument `validation` must leave at least one of {n} {kind} to train on, not {fraction:g}.")
-    draws = np.zeros(n + 1, bool)  # the last is for samples without weight
-    draws[rng.permutation(n)[:held]] = True
-    is_held = draws[label]
-    is_held[_telling(samples.x, is_held, label >= 0)] = False
+    return held
+
+
+def _parted(samples: Samples, is_held: NDArray[np.bool_]) -> tuple[Samples, Samples]:
+    is_held[_telling(samples.x, is_held, samples.groups.label >= 0)] = False
     return samples.take(np.flatnonzero(~is_held)), samples.take(np.flatnonzero(is_held))
 
 
