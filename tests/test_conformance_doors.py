@@ -14,10 +14,12 @@ import pytest
 
 from numkan.conformance import AdapterError, Layer, check
 from numkan.conformance.__main__ import main
+from numkan.conformance.cases import Case, from_plain, plain
 from numkan.conformance.guard import Guard
 from numkan.conformance.law import Broken
+from numkan.conformance.making import cases_of
 from numkan.conformance.network_cases import random_case
-from numkan.conformance.scope import scope_of
+from numkan.conformance.scope import Scope, scope_of
 from tests.conformance_adapters import DeBoor
 from tests.test_conformance import PLUGIN, PROJECT
 
@@ -51,6 +53,15 @@ class Talks(DeBoor):
         sys.stdin.read()
         return super().basis(x, knots, k)
 
+class Undecided(DeBoor):
+    @property
+    def dtype(self):
+        raise RuntimeError("not on\\nthis machine")
+
+class Verbose(DeBoor):
+    def basis(self, x, knots, k):
+        raise RuntimeError("two\\nlines")
+
 class CrashesAtOnce(DeBoor):
     def basis(self, x, knots, k):
         os.abort()
@@ -67,6 +78,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 LAWS = ["P-PoU", "P-D0", "P-POS"]
+SPLINE = Case(np.arange(4.0), 1, np.array([1.5]), np.array([1.5]), np.ones(2))
 
 
 @pytest.mark.parametrize(
@@ -112,6 +124,8 @@ def test_what_an_adapter_prints_and_reads_disturbs_nothing(project: Path) -> Non
     [
         ("doors:CrashesAtOnce", "The adapter doors:CrashesAtOnce cannot be used: the process was ended by SIGABRT"),
         ("gone:x", "The adapter gone:x cannot be imported: ModuleNotFoundError: No module named 'no_such_module'"),
+        ("doors:Undecided", "The adapter doors:Undecided cannot be used: RuntimeError: not on this machine"),
+        ("doors:Verbose", "The adapter cannot be used: `basis` raised RuntimeError: two lines (three points, "),
         ("doors", "Argument `adapter` must look like package.module:name, not 'doors'."),
     ],
 )
@@ -156,6 +170,25 @@ def test_where_a_report_goes_is_looked_at_before_the_run(
     assert not (project / "nowhere").exists()
 
 
+def test_two_reports_are_two_files(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = str(project / "report")
+    assert main(["missing:never_imported", "--json", file, "--markdown", file]) == 2
+    said = f"numkan.conformance: Argument `--markdown` must name another file than `--json`, not {file!r}.\n"
+    assert capsys.readouterr().err == said
+
+
+def test_a_list_of_known_failures_that_cannot_be_read_is_said_in_one_sentence(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["missing:never_imported", "--known", str(project)]) == 2
+    said = f"Argument `--known` must name a file of laws and reasons, not {str(project)!r}."
+    assert capsys.readouterr().err == f"numkan.conformance: {said}\n"
+    picked = ["--pyargs", "numkan.conformance", "-q", "-p", "no:cacheprovider", "-k", "P-PoU or P-POS"]
+    done = run("-m", "pytest", *PLUGIN, *picked, "--adapter", "doors:right", "--known", str(project), folder=project)
+    assert done.returncode == 2, done.stdout
+    assert (done.stdout + done.stderr).count(said) == 1
+
+
 @pytest.mark.parametrize("seconds", ["-1", "0", "nan", "inf", "soon"])
 def test_times_are_positive_numbers(seconds: str, capsys: pytest.CaptureFixture[str]) -> None:
     for option in ("--timeout", "--soak"):
@@ -171,6 +204,26 @@ def test_a_timeout_is_a_positive_number(timeout: Any) -> None:
         check(DeBoor(), timeout=timeout)
 
 
+@pytest.mark.parametrize(
+    ("option", "value", "said"),
+    [
+        ("seed", -1, "Argument `seed` must be at least 0, not -1."),
+        ("seed", 1.5, "Argument `seed` must be an integer, not 1.5."),
+        ("examples", -1, "Argument `examples` must be at least 0, not -1."),
+        ("soak", -1.0, "Argument `soak` must be at least 0, not -1.0."),
+        ("soak", "long", "Argument `soak` must be a real number, not 'long'."),
+    ],
+)
+def test_what_a_run_is_made_of_is_looked_at_before_it_begins(
+    option: str, value: Any, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises((TypeError, ValueError)) as caught:
+        check("missing:never_imported", **{option: value})
+    assert str(caught.value) == said
+    assert main(["missing:never_imported", "--seed=-1"]) == 2
+    assert capsys.readouterr().err == "numkan.conformance: Argument `seed` must be at least 0, not -1.\n"
+
+
 def test_what_cannot_be_replayed_is_said_in_one_sentence(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = project / "report.json"
     empty = {"format": "numkan.conformance report, version 1"}
@@ -182,6 +235,11 @@ def test_what_cannot_be_replayed_is_said_in_one_sentence(project: Path, capsys: 
             json.dumps({**empty, "results": [{"id": "P-PoU", "example": {"k": 1}}]}),
             "Argument `report` must hold results as written, not with KeyError('dtype').",
         ),
+        (
+            json.dumps({**empty, "results": [{"id": "P-PoU", "example": {**plain(SPLINE), "k": 7}}]}),
+            "Argument `report` must hold results as written, not with "
+            "ValueError('knots of a shape or value that no case has').",
+        ),
     ]
     for text, said in wrong:
         file.write_text(text)
@@ -190,6 +248,29 @@ def test_what_cannot_be_replayed_is_said_in_one_sentence(project: Path, capsys: 
         assert error.startswith(f"numkan.conformance: {said}")
         assert error.count("\n") == 1
     assert main(["doors:right", "--replay", str(project / "nothing")]) == 2
+
+
+@pytest.mark.parametrize(
+    ("about", "case", "wrong"),
+    [
+        ("splines", SPLINE, {"k": "three"}),
+        ("splines", SPLINE, {"k": -1}),
+        ("splines", SPLINE, {"knots": [0.0, 2.0, 1.0, 3.0]}),
+        ("splines", SPLINE, {"coef": [1.0]}),
+        ("splines", SPLINE, {"inside": [[1.5]]}),
+        ("grids", cases_of("grids", Scope(), 0, 0)[0].case, {"G": 0}),
+        ("grids", cases_of("grids", Scope(), 0, 0)[0].case, {"x": [1.0]}),
+        ("grids", cases_of("grids", Scope(), 0, 0)[0].case, {"grid": [[0.0, 1.0]]}),
+        ("networks", random_case(0, [2, 1], [3], [2]), {"layers": []}),
+        ("networks", random_case(0, [2, 1], [3], [2]), {"x": [[1.0]]}),
+        ("networks", random_case(0, [2, 1], [3], [2]), {"weight": [1.0]}),
+    ],
+)
+def test_a_case_whose_numbers_do_not_fit_together_is_not_read(about: str, case: Any, wrong: dict[str, Any]) -> None:
+    numbers = plain(case)
+    assert plain(from_plain(about, numbers)) == numbers
+    with pytest.raises(ValueError, match="of a shape or value that no case has"):
+        from_plain(about, {**numbers, **wrong})
 
 
 def test_the_exit_code_of_a_law_that_fails_stands_for_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,7 +24,11 @@ __all__ = ["imported", "main", "read_known", "run"]
 def read_known(path: str) -> dict[str, str]:
     """Return the laws that a file lists as known to fail: lines of "id: reason"; empty lines and # are passed over."""
     known = {}
-    for number, line in enumerate(Path(path).read_text(encoding="utf-8").splitlines(), 1):
+    try:
+        lines = Path(path).read_text(encoding="utf-8").splitlines()
+    except (OSError, ValueError):
+        raise ValueError(f"Argument `--known` must name a file of laws and reasons, not {path!r}.") from None
+    for number, line in enumerate(lines, 1):
         if line.strip() and not line.lstrip().startswith("#"):
             id, colon, reason = line.partition(":")
             if not colon or not reason.strip() or id.strip() not in LAWS:
@@ -60,6 +64,8 @@ def _report(options: argparse.Namespace) -> Report:
         raise AdapterError("Argument `adapter` must be given: package.module:name of an object or a class.")
     _check_writable("--json", options.json)
     _check_writable("--markdown", options.markdown)
+    if options.json and options.markdown and Path(options.json).resolve() == Path(options.markdown).resolve():
+        raise AdapterError(f"Argument `--markdown` must name another file than `--json`, not {options.markdown!r}.")
     if options.replay:
         return replay(options.adapter, _read_report(options.replay), options.timeout)
     known = read_known(options.known) if options.known else {}

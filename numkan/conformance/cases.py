@@ -172,7 +172,45 @@ def from_plain(about: str, numbers: dict[str, Any]) -> Any:
             return tuple(Layer(**{key: full(key, one) for key, one in layer.items()}) for layer in value)
         return np.array(value, np.intp if name == "labels" else dtype) if isinstance(value, list) else value
 
-    return CASES[about](**{name: full(name, value) for name, value in numbers.items()})
+    case = CASES[about](**{name: full(name, value) for name, value in numbers.items()})
+    wrong = [what for what, holds in _shapes(case).items() if not holds]
+    if wrong:
+        raise ValueError(f"{wrong[0]} of a shape or value that no case has")
+    return case
+
+
+def _shapes(case: AnyCase) -> dict[str, bool]:
+    """Return what must be true of the numbers of a case, by name."""
+    if isinstance(case, Case):
+        degree = _is_degree(case.k) and case.knots.ndim == 1 and len(case.knots) > 2 * case.k + 1
+        return {
+            "knots": degree and bool((np.diff(case.knots) >= 0).all() and case.domain[0] < case.domain[1]),
+            "coef": degree and case.coef.shape == (case.n_basis,),
+            "points": case.inside.ndim == case.anywhere.ndim == 1,
+        }
+    if isinstance(case, GridCase):
+        held = case.x.ndim == 2 and _is_degree(case.k) and _is_degree(case.G - 1)
+        return {"x": held, "layer": held and _is_layer(case.layer) and case.x.shape[1] == case.layer.n_in}
+    widths = [case.x.shape[1:], *((layer.n_out,) for layer in case.layers if _is_layer(layer))]
+    return {
+        "layers": len(widths) > len(case.layers) > 0
+        and all(width == (layer.n_in,) for width, layer in zip(widths, case.layers, strict=False)),
+        "samples": case.x.ndim == 2 and case.y.shape == (len(case.x), *widths[-1]),
+        "labels": case.labels.shape == case.weight.shape == (len(case.x),),
+    }
+
+
+def _is_degree(k: Any) -> bool:
+    return isinstance(k, int) and k >= 0
+
+
+def _is_layer(layer: Layer) -> bool:
+    """Return whether a layer's arrays are of shapes that belong to each other."""
+    if layer.coef.ndim != 3 or not _is_degree(layer.k):
+        return False
+    n_in, n_out, n_basis = layer.coef.shape
+    edges = {array.shape for array in (layer.scale_base, layer.scale_sp, layer.mask)}
+    return n_basis > layer.k and edges == {(n_in, n_out)} and layer.grid.shape == (n_in, n_basis + layer.k + 1)
 
 
 #: Names of the arrays of a layer.

@@ -44,8 +44,10 @@ def serve() -> None:
     try:
         bench = Here(imported(first["target"]), first["timeout"], alive=partial(_alarm, 2 * first["timeout"] + 5))
         _say(answers, {"name": bench.name, "scope": asdict(bench.scope)})
-    except AdapterError as error:
-        _say(answers, {"error": str(error)})
+    except Exception as error:  # an attribute may raise what it likes
+        said = " ".join(f"{type(error).__name__}: {error}".split())
+        known = isinstance(error, AdapterError)
+        _say(answers, {"error": str(error) if known else f"The adapter {first['target']} cannot be used: {said}"})
         return
     _alarm(0)
     for line in questions:

@@ -51,7 +51,8 @@ class Guard:
                 result = method(*args, **options)
             except (Exception, SystemExit) as error:
                 failure = error if isinstance(error, Exception) else RuntimeError("SystemExit")
-                raise Raised(f"`{name}` raised {type(error).__name__}: {error}", failure) from error
+                said = " ".join(str(error).split())  # one line
+                raise Raised(f"`{name}` raised {type(error).__name__}: {said}", failure) from error
             finally:
                 self.since, self.calling = time.monotonic(), ""
                 changed = [not _same_bytes(array, old) for array, old in zip(given, before, strict=True)]

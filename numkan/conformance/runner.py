@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from numkan._check import check_integer, check_number
 from numkan._shown import shown
 from numkan.conformance.adapter import POLICIES, claims
 from numkan.conformance.bench import Bench, Child
@@ -88,6 +89,8 @@ def check(
     [('P-POS', 'PASS'), ('P-SUP', 'FAIL')]
     """
     laws, known = selected(only), _named(known or {})
+    seed, examples = check_integer("seed", seed, 0), check_integer("examples", examples, 0)
+    soak = check_number("soak", soak, 0.0)
     with bench_of(adapter, timeout) as bench:
         return examined(bench, laws, soak=soak, seed=seed, examples=examples, known=known)
 

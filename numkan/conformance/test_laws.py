@@ -35,7 +35,10 @@ def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
 def known(request: pytest.FixtureRequest) -> dict[str, str]:
     """Return the laws that the file of ``--known`` lists."""
     path = request.config.getoption("--known", default=None)
-    return read_known(path) if path else {}
+    try:
+        return read_known(path) if path else {}
+    except ValueError as error:
+        pytest.exit(str(error), returncode=2)
 
 
 @pytest.mark.parametrize("id", LAWS)
