@@ -11,9 +11,11 @@ import pytest
 
 from numkan.conformance import LAWS, AdapterError, Layer, check, network_twin
 from numkan.conformance.cases import Case
+from numkan.conformance.making import cases_of
 from numkan.conformance.meeting import count_lines, meet
 from numkan.conformance.network_cases import random_case
 from numkan.conformance.points import clamped
+from numkan.conformance.scope import Scope
 from tests.conformance_adapters import DeBoor, Scipy
 from tests.laws import Array
 from tests.spline_mutants import Raising
@@ -79,11 +81,36 @@ class Narrow(Scipy):
 
 
 def test_who_takes_clamped_knots_of_some_intervals_only_is_asked_for_nothing_else() -> None:
-    report = check(Narrow(), only=["P-*"], examples=10)
+    report = check(Narrow(), only=["P-*", "G-DUP", "G-WT", "G-RANK", "G-LSQ", "G-DRV", "G-DTYPE"], examples=10)
     assert report.ok, report.text()
     unclaimed = {result.law.id for result in report.results if result.outcome == "NOT CLAIMED"}
     assert unclaimed == {"P-SUBN", "P-DREC", "P-OSLO", "P-REF"}
     assert "one interval" not in report.environment["cases of splines"]
+
+
+@pytest.mark.parametrize("about", ["grids", "networks"])
+def test_layers_have_as_many_intervals_as_an_adapter_asks_for(about: str) -> None:
+    made = cases_of(about, Scope(min_intervals=3), 0, 5)
+    assert min(layer.G for one in made for layer in getattr(one.case, "layers", (one.case.layer,))) == 3
+
+
+class Strict(DeBoor):
+    """Clamped ends, and an error where an inner knot is repeated."""
+
+    knots, degenerate_knots = "clamped", "error"
+
+    def basis(self, x: Array, knots: Array, k: int) -> Array:
+        assert (knots[: k + 1] == knots[0]).all()
+        assert (knots[len(knots) - 1 - k :] == knots[-1]).all()
+        if (np.diff(knots[k : len(knots) - k]) == 0).any():
+            raise ValueError("inner knots must be different")
+        return super().basis(x, knots, k)
+
+
+def test_clamped_ends_are_no_repeated_knots_that_have_to_raise() -> None:
+    report = check(Strict(), only=["P-PoU", "P-ORC", "P-DTYPE", "P-REP"], examples=2)
+    assert report.ok, report.text()
+    assert report.counts["PASS"] == 4
 
 
 @pytest.mark.parametrize(

@@ -44,7 +44,8 @@ attribute           values                                                      
 `right_end`         "closed": at the right end of the domain, values and derivatives are those of the last   `basis`
                     interval inside; "open": those of the padding after it, zero where there is none (and
                     those of the left end where the spline is periodic)
-`degenerate_knots`  "limit": repeated knots are allowed, and 0/0 is 0 term by term; "error": they raise      `basis`
+`degenerate_knots`  "limit": repeated knots are allowed, and 0/0 is 0 term by term; "error": they raise,        `basis`
+                    except at ends whose `knots` are "clamped"
 `bits`              "exact": a row has the same bits in any batch and order; "rounding": nearly the same     `basis`
 `grid_update`       where `update_grid` puts the knots: "numkan", "pykan", "efficient-kan" or "jaxkan"       that
                     (formulas in :func:`numkan.conformance.grids.interior_knots`)

@@ -42,7 +42,7 @@ def network(choices: Choices, scope: Scope) -> tuple[NetworkCase, dict[str, str]
     policy = choices.pick("policy", scope.layer_extrapolate)
     base_fun = choices.pick("base function", scope.base_fun)
     shape = choices.pick("shape", SHAPES)
-    widths, grids, n = _sizes(choices, shape)
+    widths, grids, n = _sizes(choices, shape, scope.min_intervals - 1)
     seed = choices.integer("rest", 0, 10_000)
     ks = [k, *(choices.pick("other degrees", (k, *scope.degrees_of_networks)) for _ in grids[1:])]
     case = random_case(seed, widths, grids, ks, n, dtype, scope, base_fun=base_fun, extrapolate=policy)
@@ -53,20 +53,20 @@ def network(choices: Choices, scope: Scope) -> tuple[NetworkCase, dict[str, str]
     return case, facts
 
 
-def _sizes(choices: Choices, shape: str) -> tuple[list[int], list[int], int]:
-    """Return widths, numbers of intervals, and the number of samples."""
+def _sizes(choices: Choices, shape: str, more: int) -> tuple[list[int], list[int], int]:
+    """Return widths, numbers of intervals (that many more than without a declaration), and the number of samples."""
     depth = choices.integer("depth", 1, 3)
     if shape in ("many rows", "wide", "fine"):
         depth = min(depth, 2)
     if shape == "deep":
         depth = choices.integer("depth", 4, 5)
     widths = [choices.integer("widths", 1, 3 if shape == "deep" else 4) for _ in range(depth + 1)]
-    grids = [choices.integer("intervals", 1, 4) for _ in range(depth)]
+    grids = [more + choices.integer("intervals", 1, 4) for _ in range(depth)]
     n = choices.integer("samples", 1, 6)
     if shape == "wide":
         widths[choices.integer("wide", 0, 1)] = choices.pick("width", (40, 5, 8, 9, 16, 17, 33))
     if shape == "fine":
-        grids[0] = choices.pick("fine", (200, 33, 65, 100))
+        grids[0] = more + choices.pick("fine", (200, 33, 65, 100))
     return widths, grids, choices.pick("rows", _ROWS) if shape == "many rows" else n
 
 

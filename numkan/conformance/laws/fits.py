@@ -14,11 +14,17 @@ from numkan.conformance.cases import GridCase
 from numkan.conformance.grids import dyadic_grid, grid_from_samples
 from numkan.conformance.law import assert_identical, assert_within, complaint, law, require
 from numkan.conformance.laws.grids import counted, dense, slack
+from numkan.conformance.spline_cases import clamped
 
 #: How exactly coefficients of fits are known: c, r and sigma are those of the exact fit.
 KNOWN = "4500 eps + 64 eps kappa (C_max + ||r|| / sigma_min)"
 
 FITS: dict[str, Any] = {"about": "grids", "needs": ("fit_curve",)}
+
+
+def _declared(impl: Any, knots: Array, k: int) -> Array:
+    """Return knots with the ends that an implementation asks for."""
+    return clamped(knots, k) if getattr(impl, "knots", None) == "clamped" else knots
 
 
 def problems(impl: Any, case: GridCase) -> list[tuple[Array, Array, Array]]:
@@ -30,6 +36,7 @@ def problems(impl: Any, case: GridCase) -> list[tuple[Array, Array, Array]]:
         grid = grid_from_samples(x, case.G, case.k, case.grid_eps).astype(case.dtype)
     x = np.clip(x, grid[:, case.k], grid[:, case.k + case.G])
     apart = [i for i, knots in enumerate(grid) if (np.diff(knots) > 0).all()]  # what float32 has not made one
+    grid = np.array([_declared(impl, knots, case.k) for knots in grid])
     A = dense(x[:, apart], grid[apart], case.k)
     return [(x[:, i], grid[i], A[place]) for place, i in enumerate(apart)]
 
@@ -93,15 +100,15 @@ def short_rank(impl: Any, case: GridCase) -> None:
         assert_within(found, truth, 4500 * eps + slack(A, y, used, eps), "coefficient")
 
 
-def _ill_conditioned(k: int, dtype: np.dtype[Any]) -> tuple[Array, Array, Array, float]:
+def _ill_conditioned(impl: Any, k: int, dtype: np.dtype[Any]) -> tuple[Array, Array, Array, float]:
     """Return samples, knots, matrix and condition number (1e8; float32: 3000) of a fit with two columns nearly alike.
 
     Between samples at both ends of the domain k + 2 spans are empty, but for two samples that are nearly one: all that
     is seen of two functions. No scaling of columns cures that, whereas elimination does not mind a column that is only
     short.
     """
-    G = k + 6
-    knots = np.arange(-k, G + k + 1.0).astype(dtype)
+    G = max(k + 6, getattr(impl, "min_intervals", None) or 1)
+    knots = _declared(impl, np.arange(-k, G + k + 1.0).astype(dtype), k)
     ends = np.linspace(0, 2, 40 * k)
     for delta in 2.0 ** -np.arange(1.0, 40.0, 0.5):
         pair = [G / 2 - delta / 3, G / 2 + delta / 1.5]
@@ -123,7 +130,7 @@ def condition(impl: Any, case: GridCase) -> None:
     dtype, k = case.dtype, case.k
     if not 0 < k <= 5:
         return  # nothing that is badly conditioned, or too much
-    x, knots, A, kappa = _ill_conditioned(k, dtype)
+    x, knots, A, kappa = _ill_conditioned(impl, k, dtype)
     if claims(impl, "fit_rank"):
         rank = impl.fit_rank(x, knots, k)
         require(rank == A.shape[1], f"rank {rank} where {A.shape[1]} is due")

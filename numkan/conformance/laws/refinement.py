@@ -55,7 +55,8 @@ def refined(impl: Any, case: NetworkCase) -> None:
         finer = [_refined(impl, layer, times * layer.G, case.eps).astype(float) for layer in case.layers]
         assert_within(network_twin.network_forward(finer, x), outputs, bound * sizes, f"{times} G: outputs")
         assert_within(network_twin.network_jacobian(finer, x)[1], slopes, bound * size_x, f"{times} G: derivatives")
-    if case.layer.G > 1:
+    least = getattr(impl, "min_intervals", None) or 1
+    if least < case.layer.G:
         coarse = _refined(impl, case.layer, case.layer.G - 1, case.eps)
         require(np.isfinite(coarse.coef).all(), "coefficients on fewer intervals are not finite")
 
