@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from numkan.symbolic import LIBRARY, Oracle, refine, snap
+from numkan.symbolic.engine import Held
 from numkan.symbolic.expression import Call, Const, Pow, Var, add, constants, mul, number, walk
-from numkan.symbolic.finish import _shortest
+from numkan.symbolic.finish import _constants, _shortest
 from numkan.symbolic.judge import Judge
 from numkan.symbolic.separable import separable
 from numkan.symbolic.snap import standard_errors
@@ -138,6 +139,41 @@ def test_with_noise_the_form_with_simple_numbers_wins():
     wrong = next(t for t in judge.tried if t.origin == "wrong")
     node, _ = _shortest(engine_of(judge, noisy=True), wrong)
     assert not constants(node)
+
+
+def test_a_snapped_constant_keeps_the_error_that_it_had():
+    rng = np.random.default_rng(3)
+    x = rng.uniform(0, 3, (400, 1))
+    judge = judge_of(x, 2.0 * np.exp(-x[:, 0] / 2) + 0.003 * rng.normal(size=400))
+    best = judge.consider(mul(Const(1.0), Call(LIBRARY["exp"], mul(Const(-1.0), Var(0)))), "start")
+    before = standard_errors(best.node, judge.x, best.rms)[0]
+    node, known = _shortest(engine_of(judge, noisy=True), best)
+    assert text(node) == "2*exp(-a/2)"
+    found = _constants(engine_of(judge, noisy=True), node, best.rms, known)
+    assert sorted(c.error for c in found if c.value in (2.0, -0.5)) == sorted(before)
+
+
+def test_standard_errors_follow_the_weights():
+    """The noise grows by a factor of 50 over x, and weights say so: the errors cover the truth as without weights."""
+    rng = np.random.default_rng(2)
+    x = np.linspace(0, 3, 200)[:, None]
+    true = np.array([1.3, -0.7, 0.4])
+    y = true[0] * np.exp(true[1] * x[:, 0]) + true[2]
+    noise = 0.002 * np.exp(1.3 * x[:, 0])
+    start = add(mul(Const(1.0), Call(LIBRARY["exp"], mul(Const(-1.0), Var(0)))), Const(0.0))
+    share = []
+    for _ in range(60):
+        weight = 1.0 / np.square(noise)
+        fitted = refine(start, x, y + noise * rng.normal(size=200), weight=weight)
+        errors = standard_errors(fitted.expression, x, fitted.rms, weight)[0]
+        share += list((np.array([c.value for c in constants(fitted.expression)]) - true) / errors)
+    assert 0.8 < np.sqrt(np.mean(np.square(share))) < 1.2
+
+
+def test_held_out_residuals_are_weighted():
+    held = Held(np.zeros((2, 1)), np.array([1.0, 2.0]), np.sqrt([0.5, 1.5]))
+    assert held.rms(np.array([2.0, 2.0])) == pytest.approx(0.5)
+    assert held.where([True, False]).rms(np.array([2.0])) == pytest.approx(np.sqrt(0.5))
 
 
 def test_standard_errors_cover_the_true_constants():

@@ -142,6 +142,7 @@ def test_what_is_no_formula_is_not_called_one():
     x = box([-1, -1], [1, 1], 300)
     formula = symbolic.find(x, np.cos(x @ w + p) @ rng.normal(size=12), effort=0.1)
     assert formula.status in ("approximate", "none")
+    assert formula.stopped.startswith("the work that `effort` allows was used up")
     if formula.status == "none":
         assert str(formula) == "network(x0, x1)"
         with pytest.raises(ValueError, match="has no expression"):
@@ -201,6 +202,37 @@ def test_of_many_rows_a_sample_is_drawn_and_said_so():
 
 
 @pytest.mark.jit
+def test_rows_of_weight_zero_are_left_out():
+    x = box([0.5, 0], [2, 3], 200)
+    y, weight = law(x), np.ones(200)
+    y[::3], weight[::3] = 1e6, 0.0
+    formula = symbolic.find(x, y, sample_weight=weight, effort=0.1)
+    assert (formula.status, str(formula)) == ("exact", "2*x0*exp(-x1/3)")
+
+
+@pytest.mark.jit
+def test_weights_tell_good_samples_from_bad_ones():
+    """Half of the samples has noise as large as the law, the other half almost none."""
+    rng = np.random.default_rng(1)
+    x = box([0.5, 0], [2, 3], 400)
+    noise = np.where(np.arange(400) % 2, 1.0, 1e-3)
+    y = law(x) + noise * rng.normal(size=400)
+    formula = symbolic.find(x, y, sample_weight=1 / noise**2, effort=0.2)
+    assert formula.status == "within noise"
+    np.testing.assert_allclose(formula(x), law(x), rtol=0, atol=2e-3)
+    assert formula.error.held_out < 3e-3
+
+
+@pytest.mark.jit
+def test_progress_is_written_to_the_standard_error(capsys):
+    x = box([1, 1], [2, 2], 60)
+    symbolic.find(x, x[:, 0] * x[:, 1], effort=0.1, progress=True)
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "closed form: residual" in err
+
+
+@pytest.mark.jit
 def test_a_time_limit_cuts_and_says_so():
     x = box([-1, -1, -1], [1, 1, 1], 300)
     formula = symbolic.find(x, np.sin(3 * x[:, 0] * x[:, 1]) + np.exp(x[:, 2] * x[:, 0]) ** 1.3, time_limit=0.0)
@@ -223,6 +255,10 @@ def test_a_time_limit_cuts_and_says_so():
         ({"effort": 0.0}, "Argument `effort` must be greater than 0"),
         ({"time_limit": -1.0}, "Argument `time_limit` must be at least 0"),
         ({"sample_weight": -np.ones(50)}, "Argument `sample_weight` must hold numbers >= 0"),
+        (
+            {"sample_weight": np.repeat([1.0, 0.0], [20, 30])},
+            "Argument `sample_weight` must be greater than 0 for at least 30 rows, not 20",
+        ),
         ({"forbid": ["cosine"]}, "Argument `forbid` must hold names of the library"),
     ],
 )

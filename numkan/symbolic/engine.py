@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -25,7 +25,7 @@ from numkan.symbolic.solve import Solver
 from numkan.symbolic.swap import swaps
 from numkan.symbolic.whiteness import alike, explained
 
-__all__ = ["Engine", "Fitted", "Settings", "looks_like_noise"]
+__all__ = ["Engine", "Fitted", "Held", "Settings", "looks_like_noise"]
 
 _SEARCH = 0.15  # effort of the search for a network, of an effort of 1
 _ROWS = 4000  # of the samples train networks
@@ -55,6 +55,26 @@ class Fitted:
     def slopes(self, x: FloatArray) -> FloatArray:
         """Return the derivatives by the inputs (n, n_in)."""
         return np.asarray(self.model.derivative(x)[:, self.output], np.float64)
+
+
+class Held(NamedTuple):
+    """Samples that nothing is fitted to, and the factors of their residuals, by their weights."""
+
+    x: FloatArray
+    y: FloatArray
+    root: FloatArray | float = 1.0
+
+    def residual(self, values: FloatArray) -> FloatArray:
+        """Return the weighted residuals of predictions."""
+        return np.asarray((values - self.y) * self.root)
+
+    def rms(self, values: FloatArray) -> float:
+        """Return their root mean square."""
+        return float(np.sqrt(np.mean(np.square(self.residual(values)))))
+
+    def where(self, chosen: Any) -> Held:
+        """Return some of them."""
+        return Held(self.x[chosen], self.y[chosen], self.root if isinstance(self.root, float) else self.root[chosen])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -88,7 +108,7 @@ class Engine:
     x: FloatArray
     y: FloatArray
     weight: FloatArray | None
-    held: tuple[FloatArray, FloatArray]
+    held: Held
     settings: Settings
     network: Fitted | None = None
     trace: list[str] = field(default_factory=list)
@@ -111,8 +131,8 @@ class Engine:
         if self.judge.done:
             return
         network = self.network
-        residual = self.held[1] - network(self.held[0])
-        self.noisy = bool(network.held_out > 1e-5 * np.std(self.y) and looks_like_noise(self.held[0], residual))
+        residual = self.held.residual(network(self.held.x))
+        self.noisy = bool(network.held_out > 1e-5 * np.std(self.y) and looks_like_noise(self.held.x, residual))
         self._say(f"network {network.model.width}: held-out error {network.held_out:.3g}, as an oracle "
                   f"{network.error:.3g}{', the rest looks like noise' if self.noisy else ''}")  # fmt: skip
         for node in composed(network.model, self.x[:500], self.settings.functions, network.output):
@@ -146,9 +166,7 @@ class Engine:
             if self.judge.done:
                 return
 
-    def fit(
-        self, x: FloatArray, y: FloatArray, held: tuple[FloatArray, FloatArray], effort: float, **options: Any
-    ) -> Fitted:
+    def fit(self, x: FloatArray, y: FloatArray, held: Held, effort: float, **options: Any) -> Fitted:
         """Find a network, and measure it on the held-out samples."""
         settings = self.settings
         left = settings.left()
@@ -159,10 +177,10 @@ class Engine:
             sample_weight=None if self.weight is None or len(x) != len(self.weight) else self.weight[rows],
             random_state=settings.seed, **options,
         )  # fmt: skip
-        difference = model(held[0])[:, 0] - held[1]
-        held_out = float(np.sqrt(np.mean(np.square(difference))))
+        values = model(held.x)[:, 0]
+        held_out = held.rms(values)
         error, fit = held_out, result.fit
-        if np.isfinite(fit.noise) and fit.noise > 0.5 * held_out and looks_like_noise(held[0], difference):
+        if np.isfinite(fit.noise) and fit.noise > 0.5 * held_out and looks_like_noise(held.x, held.residual(values)):
             error = min(held_out, 2.0 * fit.noise * float(np.sqrt(fit.freedom / min(len(x), _ROWS))))
         return Fitted(model, max(error, 1e-15 * float(np.std(y))), held_out)
 
@@ -220,10 +238,8 @@ class Engine:
         best, network = self.judge.best(), self.network
         if best is None or network is None or not self.noisy:
             return False
-        tried = held_residual(best.node, self.held)
-        return float(np.sqrt(np.mean(np.square(tried)))) <= 1.02 * network.held_out and looks_like_noise(
-            self.held[0], tried
-        )
+        held, values = self.held, Tape(best.node).value(self.held.x)
+        return held.rms(values) <= 1.02 * network.held_out and looks_like_noise(held.x, held.residual(values))
 
     def _reduce(self, solver: Solver) -> None:
         """Change variables or targets of the data, and fit networks to what is left."""
@@ -248,15 +264,15 @@ class Engine:
     def _attack(self, reduction: Reduction, effort: float, solve_widths: Any = None) -> None:
         """Fit a network to reduced data and look at it."""
         x, y = reduction.x(self.x), reduction.y(self.y)
-        held = reduction.x(self.held[0]), reduction.y(self.held[1])
+        held = Held(reduction.x(self.held.x), reduction.y(self.held.y), self.held.root)
         ok, held_ok = (
             np.isfinite(x).all(axis=1) & np.isfinite(y),
-            np.isfinite(held[0]).all(axis=1) & np.isfinite(held[1]),
+            np.isfinite(held.x).all(axis=1) & np.isfinite(held.y),
         )
         if ok.sum() < 30 or held_ok.sum() < 5:
             return
         options = {} if solve_widths is None else {"widths": solve_widths}
-        network = self.fit(x[ok], y[ok], (held[0][held_ok], held[1][held_ok]), effort, **options)
+        network = self.fit(x[ok], y[ok], held.where(held_ok), effort, **options)
         share = network.held_out / (float(np.std(y[ok])) or 1.0)
         self._say(f"{reduction.name}: network {network.model.width}, held-out error {share:.3g} of the deviation")
         if share < 0.1:
@@ -270,8 +286,3 @@ def oracle_of(network: Fitted, low: FloatArray, high: FloatArray, times: float) 
         return network(x), np.full(len(x), times * network.error)
 
     return Oracle(ask, low, high)
-
-
-def held_residual(node: Node, held: tuple[FloatArray, FloatArray]) -> FloatArray:
-    """Return the residuals of an expression on held-out samples."""
-    return Tape(node).value(held[0]) - held[1]

@@ -22,11 +22,12 @@ from numkan._check import (
 )
 from numkan._shown import shown
 from numkan.kan import KAN
-from numkan.symbolic.engine import Engine, Fitted, Settings
+from numkan.symbolic.engine import Engine, Fitted, Held, Settings
 from numkan.symbolic.expression import number
 from numkan.symbolic.finish import finished
 from numkan.symbolic.formula import Constant, Errors, Formula
 from numkan.symbolic.functions import check_library
+from numkan.symbolic.refine import root_of
 from numkan.symbolic.symbols import sympy_module
 
 __all__ = ["check_size", "explain", "find"]
@@ -66,6 +67,7 @@ def find(
     forbid : list of str
         Names of functions that they must not contain.
     sample_weight : array_like, shape (n,), optional
+        Factors of squared residuals, such as 1 / variance of the noise. Rows of weight 0 are left out.
     effort : float
         Scales the work, which is counted and not timed.
     time_limit : float, optional
@@ -168,6 +170,9 @@ class _Given:
         self.functions = check_library(library, forbid)
         self.x, self.y, self.several = _check_data(x, y)
         self.weight = _check_weight(sample_weight, len(self.x))
+        if self.weight is not None:
+            kept = self.weight > 0.0
+            self.x, self.y, self.weight = self.x[kept], self.y[kept], self.weight[kept]
         self.names = _check_names(names, self.x.shape[1])
         self.effort = check_effort(effort)
         limit = None if time_limit is None else check_number("time_limit", time_limit, 0.0)
@@ -199,12 +204,12 @@ class _Given:
             return _constant(mean if np.isfinite(mean) else float(y[0]), self.names, notes)
         settings = Settings(self.functions, self.effort, self.deadline, seed, self.say)
         weight = None if self.weight is None else self.weight[train]
+        own = Held(self.x[held], y[held], 1.0 if self.weight is None else root_of(self.weight[held]))
         network = None
         if model is not None:
-            values = np.asarray(model(self.x[held])[:, k], np.float64)
-            error = float(np.sqrt(np.mean(np.square(values - y[held]))))
+            error = own.rms(np.asarray(model(own.x)[:, k], np.float64))
             network = Fitted(model, max(error, 1e-15 * float(np.std(y))), error, k)
-        engine = Engine(self.x[train], y[train], weight, (self.x[held], y[held]), settings, network)
+        engine = Engine(self.x[train], y[train], weight, own, settings, network)
         engine.run()
         stopped = ""
         if engine.judge.exact is None and settings.expired():
@@ -262,6 +267,8 @@ def _check_weight(weight: Any, n: int) -> FloatArray | None:
     check_finite("sample_weight", checked)
     if not (checked >= 0.0).all() or not checked.any():
         raise ValueError("Argument `sample_weight` must hold numbers >= 0, not all 0.")
+    if (kept := np.count_nonzero(checked)) < _FEWEST:
+        raise ValueError(f"Argument `sample_weight` must be greater than 0 for at least {_FEWEST} rows, not {kept}.")
     return checked
 
 

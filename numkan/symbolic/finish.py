@@ -9,10 +9,10 @@ import numpy as np
 
 from numkan._check import FloatArray
 from numkan.symbolic.edges import Edges, identify_edges
-from numkan.symbolic.engine import Engine, looks_like_noise
+from numkan.symbolic.engine import Engine, Held, looks_like_noise
 from numkan.symbolic.expression import Call, Const, Node, Tape, bits, constants, walk
 from numkan.symbolic.formula import Alternative, Constant, Errors, Formula, Part
-from numkan.symbolic.judge import Tried, is_rounding, rounding_of
+from numkan.symbolic.judge import Judge, Tried, is_rounding, rounding_of
 from numkan.symbolic.refine import refine
 from numkan.symbolic.snap import snap, standard_errors
 from numkan.symbolic.swap import inner_functions, name_of, plainer, swaps
@@ -24,6 +24,7 @@ _CLOSE = 0.1  # a formula is approximate where its error is below this share of 
 _LENGTHY = 1.02  # held-out error, relative to the network's, up to which a formula may be within noise
 _PARTS = 6
 _RIVALS, _NEAR = 6, 30.0  # expressions that are snapped and compared; bits that they may be longer before
+_SNAPPED, _SAME = 4.0, 1e-9  # a number that was snapped changed by at most so many of its errors, or this share
 _POLISHED = 10.0  # refinement ends within so many times rounding
 
 
@@ -38,7 +39,7 @@ def finished(engine: Engine, names: Sequence[str], stopped: str, notes: Sequence
     symbols = symbols_for(names, engine.x.min(axis=0))
     node, snapped_errors = _shortest(engine, best)
     node, expression = _simplified(engine, node, symbols)
-    train, held_out = _rms(node, engine.judge.x, engine.judge.y), _rms(node, *held)
+    train, held_out = _rms(node, engine.judge), _rms(node, held)
     error = Errors(train, held_out, own)
     status = _status(engine, node, error)
     engine.trace.append(f"status {status}: {python_text(expression)}, held-out error {held_out:.3g}")
@@ -76,8 +77,13 @@ def _network_stands(engine: Engine, names: Sequence[str], stopped: str, notes: S
     )  # fmt: skip
 
 
-def _rms(node: Node, x: FloatArray, y: FloatArray) -> float:
-    return float(np.sqrt(np.mean(np.square(Tape(node).value(x) - y))))
+def _rms(node: Node, of: Judge | Held) -> float:
+    """Return the root mean square of the weighted residuals on training or held-out samples."""
+    return float(np.sqrt(np.mean(np.square(_residual(node, of)))))
+
+
+def _residual(node: Node, of: Judge | Held) -> FloatArray:
+    return np.asarray((Tape(node).value(of.x) - of.y) * of.root)
 
 
 def _shortest(engine: Engine, best: Tried) -> tuple[Node, dict[float, float]]:
@@ -116,7 +122,7 @@ def _plainest(engine: Engine, best: Tried) -> tuple[Node, dict[float, float]]:
     chosen = _snapped(engine, best)
     for node in plainer(best.node, judge.x, engine.settings.functions):
         new = refine(node, judge.x, judge.y, weight=judge.weight)
-        if is_rounding(new.expression, _rms(new.expression, judge.x, judge.y), judge.x, judge.y):
+        if is_rounding(new.expression, _rms(new.expression, judge), judge.x, judge.y):
             judge.exact = Tried(new.expression, new.rms, f"{best.origin}, plainer")
             snapped = _snapped(engine, judge.exact)
             if bits(snapped[0]) < bits(chosen[0]):
@@ -131,13 +137,13 @@ def _snapped(engine: Engine, best: Tried) -> tuple[Node, dict[float, float]]:
     judge = engine.judge
     exact = judge.exact is best
     floor = rounding_of(best.node, judge.x, judge.y)
-    before = standard_errors(best.node, judge.x, max(best.rms, floor))[0]
-    known = {round(c.value, 6): float(e) for c, e in zip(constants(best.node), before, strict=True)}
+    before = standard_errors(best.node, judge.x, max(best.rms, floor), judge.weight)[0]
+    known = {c.value: float(e) for c, e in zip(constants(best.node), before, strict=True)}
     noisy = not exact
     if noisy and not engine.noisy:
         return best.node, known  # what is left is no noise: the data cannot tell what its constants are
     node = snap(best.node, judge.x, judge.y, weight=judge.weight, floor=_POLISHED * floor, noisy=noisy)
-    if exact and not is_rounding(node, _rms(node, judge.x, judge.y), judge.x, judge.y):
+    if exact and not is_rounding(node, _rms(node, judge), judge.x, judge.y):
         return best.node, known
     return node, known
 
@@ -148,10 +154,10 @@ def _simplified(engine: Engine, node: Node, symbols: list[Any]) -> tuple[Node, A
     expression = to_sympy(node, symbols)
     if engine.judge.exact is None and not engine.noisy:
         return node, expression  # sympy takes minutes to find nothing shorter in what is only close
-    before = _rms(node, judge.x, judge.y)
+    before = _rms(node, judge)
     allowed = max(1.001 * before, 4.0 * rounding_of(node, judge.x, judge.y))
     for _ in range(2):
-        short = without_abs(simplified(expression), symbols, np.concatenate([judge.x, engine.held[0]]))
+        short = without_abs(simplified(expression), symbols, np.concatenate([judge.x, engine.held.x]))
         try:
             new = from_sympy(short, symbols, engine.settings.functions)
         except (ValueError, TypeError, KeyError):
@@ -163,9 +169,9 @@ def _simplified(engine: Engine, node: Node, symbols: list[Any]) -> tuple[Node, A
             if engine.judge.exact or engine.noisy:
                 floor = _POLISHED * rounding_of(new, judge.x, judge.y)
                 again = snap(new, judge.x, judge.y, weight=judge.weight, floor=floor, noisy=not engine.judge.exact)
-                new = again if _rms(again, judge.x, judge.y) <= allowed or engine.noisy else new
-        after = max(_rms(new, judge.x, judge.y), _rms(new, *engine.held))
-        near = 0.0 if engine.judge.exact else 1.05 * max(before, _rms(node, *engine.held))
+                new = again if _rms(again, judge) <= allowed or engine.noisy else new
+        after = max(_rms(new, judge), _rms(new, engine.held))
+        near = 0.0 if engine.judge.exact else 1.05 * max(before, _rms(node, engine.held))
         if not after <= max(allowed, near):
             break
         done = bits(new) >= bits(node)
@@ -185,16 +191,13 @@ def _permitted(node: Node, engine: Engine) -> bool:
 
 def _status(engine: Engine, node: Node, error: Errors) -> str:
     """Return the verdict on held-out samples, which no constant has seen."""
-    x, y = engine.held
+    x, y, _ = engine.held
     if is_rounding(node, error.held_out, x, y) and is_rounding(node, error.train, engine.judge.x, engine.judge.y):
         return "exact"
     if not error.held_out < _CLOSE * float(np.std(y)) and not engine.noisy:
         return "none"
-    residual = Tape(node).value(x) - y
-    own, train = engine.judge, Tape(node).value(engine.judge.x) - engine.judge.y
-    n = len(y)
-    close = error.held_out <= max(_LENGTHY, 1.0 + 1.0 / np.sqrt(n)) * error.network
-    quiet = looks_like_noise(x, residual) and looks_like_noise(own.x, train)
+    close = error.held_out <= max(_LENGTHY, 1.0 + 1.0 / np.sqrt(len(y))) * error.network
+    quiet = all(looks_like_noise(of.x, _residual(node, of)) for of in (engine.held, engine.judge))
     if engine.noisy and close and quiet:
         return "within noise"
     if error.held_out < _CLOSE * float(np.std(y)) or error.held_out <= 1.2 * error.network:
@@ -204,26 +207,37 @@ def _status(engine: Engine, node: Node, error: Errors) -> str:
 
 def _constants(engine: Engine, node: Node, rms: float, known: dict[float, float]) -> tuple[Constant, ...]:
     judge = engine.judge
-    errors = iter(standard_errors(node, judge.x, max(rms, rounding_of(node, judge.x, judge.y)))[0])
+    floor = rounding_of(node, judge.x, judge.y)
+    errors = iter(standard_errors(node, judge.x, max(rms, floor), judge.weight)[0])
     found = []
     for leaf in {id(leaf): leaf for leaf in walk(node) if isinstance(leaf, Const)}.values():
         if leaf.exact:
-            found.append(Constant(leaf.value, leaf.exact, known.get(round(leaf.value, 6), 0.0)))
+            found.append(Constant(leaf.value, leaf.exact, _error_before(leaf.value, known)))
         else:
             found.append(Constant(leaf.value, "", float(next(errors))))
     return tuple(found)
 
 
+def _error_before(value: float, known: dict[float, float]) -> float:
+    """Return the standard error of the free number that became this simple one, 0 if there was none."""
+    near = [
+        (abs(free - value), error)
+        for free, error in known.items()
+        if abs(free - value) <= max(_SNAPPED * error, _SAME * abs(value))
+    ]
+    return min(near, default=(0.0, 0.0))[1]
+
+
 def _parts(engine: Engine, node: Node, rms: float) -> tuple[Part, ...]:
     """Exchange every function of one variable for others and refit, to see by how much they lose."""
     judge = engine.judge
-    x, y = judge.x[:400], judge.y[:400]
+    x, y, weight = judge.x[:400], judge.y[:400], None if judge.weight is None else judge.weight[:400]
     floor = max(rms, rounding_of(node, x, y))
     lost: dict[str, list[tuple[str, float]]] = {name_of(part): [] for part, _ in inner_functions(node)[:_PARTS]}
     for text, other in swaps(node, x, engine.settings.functions, most=2):
         new, _, own = text.partition(" for ")
         if own in lost and len(lost[own]) < 3:
-            lost[own].append((new, refine(other, x, y, steps=15).rms / floor))
+            lost[own].append((new, refine(other, x, y, weight=weight, steps=15).rms / floor))
     return tuple(Part(own, rms / floor, tuple(sorted(others, key=lambda o: o[1]))) for own, others in lost.items())
 
 

@@ -42,7 +42,10 @@ class Constant:
 
 @dataclass(frozen=True, slots=True)
 class Errors:
-    """Root mean squares: of the formula on training and held-out samples, and of the network on the held-out ones."""
+    """Root mean squares: of the formula on training and held-out samples, and of the network on the held-out ones.
+
+    With `sample_weight`, of weighted residuals: squared residuals times weights whose mean is 1.
+    """
 
     train: float
     held_out: float

@@ -9,7 +9,7 @@ import numpy as np
 
 from numkan._check import FloatArray
 from numkan.symbolic.expression import Node, Tape, bits, constants
-from numkan.symbolic.refine import refine
+from numkan.symbolic.refine import refine, root_of
 
 __all__ = ["Judge", "Tried", "is_rounding", "rounding_of"]
 
@@ -65,6 +65,11 @@ class Judge:
         """Keep as many samples as refinement needs."""
         self.x, self.y = self.x[:_ROWS], self.y[:_ROWS]
         self.weight = None if self.weight is None else self.weight[:_ROWS]
+
+    @property
+    def root(self) -> FloatArray | float:
+        """The factors of residuals, by their weights."""
+        return 1.0 if self.weight is None else root_of(self.weight)
 
     @property
     def done(self) -> bool:

@@ -13,7 +13,7 @@ import numpy as np
 from numkan._check import FloatArray
 from numkan.symbolic.expression import Node, Tape, with_values
 
-__all__ = ["Refined", "refine"]
+__all__ = ["Refined", "refine", "root_of"]
 
 #: The refinement ends where a step gains less than this share, twice in a row, or residuals are as small as rounding.
 _GAIN, _ROUNDING = 1e-3, 3e-16
@@ -30,13 +30,18 @@ class Refined:
     steps: int
 
 
+def root_of(weight: FloatArray) -> FloatArray:
+    """Return the factors of residuals that have weights: their squares have the mean 1."""
+    return np.asarray(np.sqrt(weight / weight.mean()))
+
+
 class _Problem:
     """Residuals, and what is known of the Jacobian by an orthogonal factor: sizes m + 1 and not n."""
 
     def __init__(self, node: Node, x: FloatArray, y: FloatArray, weight: FloatArray | None) -> None:
         self.tape = Tape(node)
         self._x, self._y = x, y
-        self._root = None if weight is None else np.sqrt(weight / weight.mean())
+        self._root = None if weight is None else root_of(weight)
 
     def loss(self, theta: FloatArray) -> float:
         residual = self.tape.value(self._x, theta) - self._y

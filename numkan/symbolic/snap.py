@@ -32,7 +32,7 @@ from numkan.symbolic.expression import (
     replace,
     walk,
 )
-from numkan.symbolic.refine import refine
+from numkan.symbolic.refine import refine, root_of
 
 __all__ = ["folded", "snap", "standard_errors"]
 
@@ -140,13 +140,20 @@ class _Data:
     floor: float  # an rms that is rounding
 
 
-def standard_errors(node: Node, x: FloatArray, rms: float) -> tuple[FloatArray, FloatArray]:
-    """Return the standard errors of the free constants, and the share of each in directions without information."""
+def standard_errors(
+    node: Node, x: FloatArray, rms: float, weight: FloatArray | None = None
+) -> tuple[FloatArray, FloatArray]:
+    """Return the standard errors of the free constants, and the share of each in directions without information.
+
+    `rms` is the root mean square of the weighted residuals.
+    """
     tape = Tape(node)
     m = len(tape.free)
     jac = tape.jacobian(x, tape.theta)[1]
     if not np.isfinite(jac).all():
         return np.full(m, np.inf), np.ones(m)
+    if weight is not None:
+        jac = jac * root_of(weight)[:, None]
     scale = np.linalg.norm(jac, axis=0)
     scale = np.where(scale > 0.0, scale, 1.0)
     _, s, rows = np.linalg.svd(np.linalg.qr(jac / scale, mode="r"))
@@ -213,7 +220,7 @@ def snap(
     for _ in range(5):
         free = constants(node)
         rms = max(refine(node, x, y, weight=weight, steps=0).rms, floor)
-        errors, _ = standard_errors(node, x, rms)
+        errors, _ = standard_errors(node, x, rms, weight)
         scale = 1.0 if noisy else 3.0
         wanted = _phases(node, {id(c): scale * float(e) for c, e in zip(free, errors, strict=True)})
         for constant, error in zip(free, errors, strict=True):
@@ -269,7 +276,7 @@ def _without_slack(node: Node, data: _Data, noisy: bool) -> Node:
     for _ in range(12):
         free = constants(node)
         rms = max(refine(node, data.x, data.y, weight=data.weight, steps=0).rms, data.floor)
-        _, loose = standard_errors(node, data.x, rms)
+        _, loose = standard_errors(node, data.x, rms, data.weight)
         if not len(loose) or loose.max() < 1e-3:
             return node
         changed = False
