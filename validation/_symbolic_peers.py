@@ -1,6 +1,6 @@
 """The peers of `symbolic.py`: pyoperon, gplearn, and pykan's `auto_symbolic`, each with a budget of CPU seconds.
 
-Each starts again with another seed until its time is over, or until it is below 1e-7 on its own training samples, and
+Each starts again with another seed until its time is over, or until it is below 3e-7 on its own training samples, and
 answers with what was best there. A peer that is not installed raises ImportError where it is called.
 """
 
@@ -20,7 +20,7 @@ import numpy as np
 Predictor = Callable[[Any], Any]
 Answer = tuple[Predictor, str]  # predictions, and the formula as the peer writes it
 
-ENOUGH = 1e-7  # of the deviation of the targets
+ENOUGH = 3e-7  # of the deviation of the targets; what is below 1e-6 at fresh points counts as found
 
 
 def pyoperon(x: Any, y: Any, seed: int, seconds: float) -> Iterator[Answer]:

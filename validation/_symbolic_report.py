@@ -9,8 +9,8 @@ from textwrap import fill
 from typing import Any
 
 import numpy as np
-from _goals import Claim, Goal, goal_table
-from _report import facts
+from _goals import Claim, Goal
+from _report import facts, table
 
 FOLDER = Path(__file__).parent
 
@@ -32,7 +32,12 @@ PUBLISHED = {
     "strogatz": "GP-GOMEA 29.5 % (SRBench)",
     "sealed": "-",
 }
+_NOISY = "feynman27_noise_0.01"
 FALSE = {"false": "no noise", "false_noise_0.01": "1 % noise"}
+#: Of 300 functions without noise that no formula equals, how many may be said to be a formula within noise.
+_SAID_NOISY = 3
+#: Peers on the first set, each with ten times numkan's CPU time; how many more than the first one numkan recovers.
+PEERS, _MORE = ("pyoperon", "gplearn", "pykan"), 8
 
 #: CPU seconds of a formula of the first set, the fit included: median and worst.
 _MEDIAN, _WORST = 8.0, 25.0
@@ -44,8 +49,7 @@ _BLURRED = 1e-4
 IS = (
     "`symbolic.py`: n = 2000 samples of each formula. Without noise a formula is recovered where it agrees with the "
     "truth to 1e-9 of the targets' deviation at 1000 fresh points; with noise, by SRBench's rule. A set that has not "
-    "been run whole is held to its goal in proportion. A false claim is a formula that is said to be exact of a "
-    "function that no formula equals."
+    "been run whole is held to its goal in proportion."
 )
 
 
@@ -58,41 +62,79 @@ def load_set(name: str) -> dict[str, Any]:
 def keep(name: str, run: Run) -> None:
     """Add a run to the file of its set; several processes may work on several sets."""
     data = load_set(name)
-    data["about"] = facts(["numkan", "numpy", "numba", "scipy", "sympy"])
+    peer = name.removeprefix("peer_")
+    data["about"] = facts([peer] if peer in PEERS else ["numkan", "numpy", "numba", "scipy", "sympy"])
     data["runs"][f"{run['name']}, {run['seed']}"] = run
     text = json.dumps(data, indent=1) + "\n"
     (FOLDER / f"symbolic_{name}.json").write_text(text, encoding="utf-8")
 
 
 def sets() -> dict[str, dict[str, Any]]:
-    """Return the records of all sets that have been run, peers' left out."""
-    return {name: data for name in (*RECOVERED, *FALSE) if (data := load_set(name))["runs"]}
+    """Return the records of all sets and peers that have been run."""
+    names = (*RECOVERED, *FALSE, *(f"peer_{peer}" for peer in PEERS))
+    return {name: data for name in names if (data := load_set(name))["runs"]}
+
+
+def _runs(data: dict[str, dict[str, Any]], name: str) -> list[Run]:
+    return list(data.get(name, {"runs": {}})["runs"].values())
+
+
+def _by_seed(runs: list[Run]) -> dict[int, list[Run]]:
+    return {seed: [run for run in runs if run["seed"] == seed] for seed in sorted({run["seed"] for run in runs})}
 
 
 def goals(data: dict[str, dict[str, Any]]) -> list[Goal]:
     """Hold every set against its goals, seed by seed."""
     found = []
     for name, (title, size, least) in RECOVERED.items():
-        runs = list(data.get(name, {"runs": {}})["runs"].values())
-        for seed in sorted({run["seed"] for run in runs}):
-            found.append(_recovered(title, size, least, [run for run in runs if run["seed"] == seed]))
+        runs = _runs(data, name)
+        for own in _by_seed(runs).values():
+            found.append(_recovered(title, size, least, own))
         found += _coverage(title, runs)
         if runs and name == "feynman27":
             seconds = [run["seconds"] for run in runs]
             found.append(Goal(f"{title}: median", float(np.median(seconds)), _MEDIAN, True, "s"))
             found.append(Goal(f"{title}: longest", max(seconds), _WORST, True, "s"))
-    for name, noise in FALSE.items():
-        runs = list(data.get(name, {"runs": {}})["runs"].values())
-        if runs:
-            claims = sum(run["status"] == "exact" for run in runs)
-            found.append(Goal(f"false claims, {len(runs)} functions of 300, {noise}", claims, 0, True, ""))
-    return found
+    return [*found, *_false_claims(data), *_beside_peers(data)]
 
 
 def _recovered(title: str, size: int, least: int, runs: list[Run]) -> Goal:
     of = f"{len(runs)} of {size}" if len(runs) < size else str(size)
     bound = math.ceil(least / size * len(runs))
     return Goal(f"{of} {title}, seed {runs[0]['seed']}", sum(run["found"] for run in runs), bound, unit="")
+
+
+def _false_claims(data: dict[str, dict[str, Any]]) -> list[Goal]:
+    """Count the functions that no formula equals, and of which one is claimed."""
+    found = []
+    for name, noise in FALSE.items():
+        if runs := _runs(data, name):
+            title = f"false claims, {len(runs)} functions of 300, {noise}"
+            found.append(Goal(title, _count(runs, "exact"), 0, True, ""))
+            if name == "false":
+                found.append(Goal(f"{title}: within noise", _count(runs, "within noise"), _SAID_NOISY, True, ""))
+    return found
+
+
+def _count(runs: list[Run], status: str) -> int:
+    return sum(run["status"] == status for run in runs)
+
+
+def beside(data: dict[str, dict[str, Any]], peer: str) -> tuple[int, int, int]:
+    """Return how many formulas a peer was given, how many it found, and how many of them numkan found."""
+    own = {run["name"]: run for run in _runs(data, "feynman27") if run["seed"] == 0}
+    pairs = [(run["found"], own[run["name"]]["found"]) for run in _runs(data, f"peer_{peer}") if run["name"] in own]
+    return len(pairs), sum(peers for peers, _ in pairs), sum(ours for _, ours in pairs)
+
+
+def _beside_peers(data: dict[str, dict[str, Any]]) -> list[Goal]:
+    """Hold the count of the first set against that of the best peer, in proportion to how many that one was given."""
+    peer, size = PEERS[0], RECOVERED["feynman27"][1]
+    given, found, ours = beside(data, peer)
+    if not given:
+        return []
+    of = f"{given} of {size}" if given < size else str(size)
+    return [Goal(f"{of} formulas: more than {peer}", ours - found, math.ceil(_MORE * given / size), unit="")]
 
 
 def _coverage(title: str, runs: list[Run]) -> list[Goal]:
@@ -106,37 +148,109 @@ def _coverage(title: str, runs: list[Run]) -> list[Goal]:
 
 def cause(run: Run) -> str:
     """Say why a formula was missed, as far as the record tells."""
+    why = kind_of_miss(run)
+    share = run["network"] / run.get("spread", math.nan)
+    if run["status"] in ("exact", "within noise") or math.isnan(share):
+        return why
+    return f"network off by {share:.0e} of the deviation: {why}"
+
+
+def kind_of_miss(run: Run) -> str:
+    """Return the cause of a miss in a few words, the same for misses of the same kind."""
     if run["status"] == "exact":
-        return "a false claim"
+        return "of a false claim"
     if run["status"] == "within noise":
         return "another form, or other numbers, are as close under the noise"
-    share = run["network"] / run.get("spread", math.nan)
-    end = "all work was done" if run.get("stopped") else "no form passed"
-    if math.isnan(share):
-        return end
-    return f"network off by {share:.0e} of the deviation: " + (
-        "too much for the tests" if not run["noise"] and share > _BLURRED else end
-    )
+    if not run["noise"] and run["network"] / run.get("spread", math.nan) > _BLURRED:
+        return "the network is too far off for the tests"
+    return "the work of `effort` was used up" if run.get("stopped") else "no form passed"
 
 
 def claim(data: dict[str, dict[str, Any]]) -> Claim:
     """Return the goals as one claim, dated by the newest set."""
-    about = max((each["about"] for each in data.values()), key=lambda facts: facts["date"])
+    own = [each["about"] for name, each in data.items() if not name.startswith("peer_")]
+    about = max(own, key=lambda facts: facts["date"])
     return Claim("Formulas recovered exactly", "symbolic.py", goals(data), about, decides=False)
 
 
 def readme_rows(data: dict[str, dict[str, Any]]) -> list[list[str]]:
-    """Return a row for each set: what is published, how many were recovered, median CPU seconds."""
+    """Return a row for each set: what is published or rerun, how many were recovered, median CPU seconds."""
     rows = []
     for name, (title, size, _) in RECOVERED.items():
-        runs = list(data.get(name, {"runs": {}})["runs"].values())
+        runs = _runs(data, name)
         if runs and name in PUBLISHED:
-            of = f"{len(runs)} run of {size}" if len(runs) < size else str(size)
-            found = f"{sum(run['found'] for run in runs)} of {of}"
-            rows.append([f"{title}, exactly", PUBLISHED[name], found, f"{np.median([r['seconds'] for r in runs]):.2g}"])
+            anchor, found = PUBLISHED[name], _of(runs, size)
+            if name == "feynman27":
+                given, theirs, _ = beside(data, PEERS[0])
+                anchor += f"; rerun {PEERS[0]} {theirs} of {given}" if given else ""
+                noisy = _runs(data, _NOISY)
+                found += f"; 1 % noise {_of(noisy, size)}" if noisy else ""
+            rows.append([f"{title}, exactly", anchor, found, f"{_median(runs):.2g}"])
     return rows
+
+
+def _of(runs: list[Run], size: int) -> str:
+    """Return how many formulas of a set were recovered, of all seeds together."""
+    whole = size * len(_by_seed(runs))
+    of = f"{len(runs)} run of {whole}" if len(runs) < whole else str(whole)
+    return f"{sum(run['found'] for run in runs)} of {of}"
+
+
+def _median(runs: list[Run]) -> float:
+    return float(np.median([run["seconds"] for run in runs]))
 
 
 def section(data: dict[str, dict[str, Any]]) -> str:
     """Return the section of RESULTS.md."""
-    return "\n\n".join(["## Formulas", fill(IS, 120), goal_table(goals(data))]) if data else ""
+    if not data:
+        return ""
+    texts = [*_false_text(data), *_peers_text(data), *_misses_text(data)]
+    return "\n\n".join(["## Formulas", fill(IS, 120), _set_table(data), fill(" ".join(texts), 120)])
+
+
+def _set_table(data: dict[str, dict[str, Any]]) -> str:
+    """Lay out a row for each set: recovered, goal, seconds, and how many constants are within 3 standard errors."""
+    rows = []
+    for name, (title, size, least) in RECOVERED.items():
+        if runs := _runs(data, name):
+            seeds = _by_seed(runs)
+            found = ", ".join(_of(own, size) for own in seeds.values())
+            seconds = f"{_median(runs):.2g} / {max(run['seconds'] for run in runs):.2g}"
+            covered = next((f"{goal.value:.3g} %" for goal in _coverage(title, runs)), "-")
+            rows.append([title, ", ".join(map(str, seeds)), found, f"{least} of {size}", seconds, covered])
+    heads = ["formulas", "seeds", "recovered", "goal", "median / longest, s", "within 3 standard errors"]
+    return table(heads, rows)
+
+
+def _false_text(data: dict[str, dict[str, Any]]) -> list[str]:
+    """Count the functions that no formula equals by what was said of them."""
+    found = []
+    for name, noise in FALSE.items():
+        if runs := _runs(data, name):
+            counts = ", ".join(f'{_count(runs, status)} "{status}"' for status in ("exact", "within noise"))
+            found.append(f"Of {len(runs)} functions that no formula equals, {noise}: {counts}.")
+    return found
+
+
+def _peers_text(data: dict[str, dict[str, Any]]) -> list[str]:
+    """Count what peers found of the first set."""
+    found = []
+    for peer in PEERS:
+        given, theirs, ours = beside(data, peer)
+        if given:
+            name = data[f"peer_{peer}"]["about"]["packages"]
+            found.append(f"{name} {theirs} of {given} (numkan {ours})")
+    if not found:
+        return []
+    return [f"Peers on the first set, seed 0, with ten times numkan's CPU time, below 1e-6: {'; '.join(found)}."]
+
+
+def _misses_text(data: dict[str, dict[str, Any]]) -> list[str]:
+    """Name every miss under its cause."""
+    causes: dict[str, list[str]] = {}
+    for name in RECOVERED:
+        noise = f", {name.rpartition('_')[2]} noise" if "noise" in name else ""
+        for run in _runs(data, name):
+            if not run["found"]:
+                causes.setdefault(kind_of_miss(run), []).append(f"{run['name']}{noise}")
+    return [f"Missed because {why}: {'; '.join(names)}." for why, names in causes.items()]
