@@ -24,7 +24,7 @@ So a row of the Jacobian of a residual of any order is as sparse as one of value
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -111,7 +111,7 @@ def _push_kernel(dtype: np.dtype[Any]) -> Any:
     """Return the kernel of steps 1 to 3 for a dtype."""
     three, zero = dtype.type(3), dtype.type(0)
 
-    @kernel
+    @partial(kernel, noalias=True)
     def push(edges, left, right, below, above):  # type: ignore[no-untyped-def]
         """Add to the jets `above`, from those `below`."""
         _, x1, x2, x3 = below
@@ -156,7 +156,7 @@ def pull_from_inputs(above: Jets, n_in: int) -> FloatArray:
     return c
 
 
-@kernel
+@partial(kernel, noalias=True)
 def _pull(edges, left, right, below, above, c, bars):  # type: ignore[no-untyped-def]
     """Fill c (n, n_in, n_out, order + 1), step 4, and add to the cotangents `bars` of the jets `below`."""
     _, x1, x2, x3 = below

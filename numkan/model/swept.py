@@ -10,6 +10,7 @@ each edge they give k + 1 entries of a row, as many as for a value. So :math:`J^
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -101,7 +102,7 @@ def jets_at(
     return _forward(layers, coefs, points, _local(layers[0], x, order))[1]
 
 
-@kernel
+@partial(kernel, noalias=True)
 def _fill(functions, c, live, segment, at, begins, rows):  # type: ignore[no-untyped-def]
     """Write a layer's segments of the rows of points at, at + 1, ..., and into `begins` where they begin.
 

@@ -97,7 +97,7 @@ def local_kernel(k: int, dtype: np.dtype[Any]) -> Any:
 def _block_kernel(k: int, dtype: np.dtype[Any]) -> Any:
     local, powers = local_kernel(k, dtype), k + 1
 
-    @kernel
+    @partial(kernel, noalias=True)
     def fill(x, pieces, first, values, slopes):  # type: ignore[no-untyped-def]
         """Fill first (n, n_in), and values and slopes, flat, at x (n, n_in); slopes unless it is empty.
 
@@ -125,7 +125,7 @@ def local_functions(x: FloatArray, pieces: Pieces, *, slopes: bool = False) -> L
     return LocalFunctions(first, values[:size].reshape(shape), sloped[: size * slopes].reshape(-1, *shape[1:]))
 
 
-@kernel
+@partial(kernel, noalias=True)
 def add_curves(first, functions, coefs, out):  # type: ignore[no-untyped-def]
     """Add sum_r functions[s, i, r] coefs[i, first[s, i] + r, o] to out (n, n_in, n_out), or (n, 1, n_out) for all i.
 
