@@ -73,22 +73,24 @@ _load, _store, _splat, _fma = vector_ops(STRIDE)[1:5]
 def add_segments(rows, begins, offsets, residual, gradient, normal):  # type: ignore[no-untyped-def]
     """Add rows^T residual to gradient, and rows^T rows to the lower triangle of normal.
 
-    offsets (n_slots + 1,): where the segments of a row lie, which are in the order of their columns.
+    offsets (n_slots + 1,): where the segments of a row lie, which are in the order of their columns. Pairs of segments
+    come one after the other, each for all rows: of a large matrix the cache then has to hold a block at a time.
     """
     n, n_slots = begins.shape
     for s in range(n):
-        e = residual[s]
-        row = rows[s]
         for a in range(n_slots):
+            to = begins[s, a] - offsets[a]
             for j in range(offsets[a], offsets[a + 1]):
-                value = row[j]
-                if value == 0.0:
-                    continue
-                to = begins[s, a] + j - offsets[a]
-                gradient[to] += value * e
-                factor, line = _splat(value), normal[to]
-                for b in range(a + 1):
-                    left = begins[s, b] - offsets[b]
+                if rows[s, j] != 0.0:
+                    gradient[to + j] += rows[s, j] * residual[s]
+    for a in range(n_slots):
+        for b in range(a + 1):
+            for s in range(n):
+                row, to, left = rows[s], begins[s, a] - offsets[a], begins[s, b] - offsets[b]
+                for j in range(offsets[a], offsets[a + 1]):
+                    if row[j] == 0.0:
+                        continue
+                    factor, line = _splat(row[j]), normal[to + j]
                     for c in range(offsets[b], offsets[b + 1], STRIDE):
                         _store(line, left + c, _fma(factor, _load(row, c), _load(line, left + c)))
 
