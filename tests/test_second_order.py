@@ -398,6 +398,17 @@ def test_the_noise_level_that_was_added_is_in_the_result(width, most):
     assert abs(np.mean(ratios) - 1) < 4 / np.sqrt(2 * 300 * 5)
 
 
+def test_the_last_fit_smooths_as_the_ladder_has_found():
+    """It keeps the measures that the weights belong to: by those of other ones it would hardly smooth."""
+    rng = np.random.default_rng(0)
+    x, at = rng.uniform(-1, 1, (100, 1)), np.linspace(-0.95, 0.95, 300)[:, None]
+    model = KAN([1, 1], seed=0)
+    result = model.fit(x, np.sin(9 * x) + 0.035 * rng.standard_normal(x.shape), method="lm")
+    assert [stage.grid for stage in result.stages[-2:]] == [65, 65]
+    assert 12 < result.freedom < 20
+    assert rms(model(at), np.sin(9 * at)) < 0.6 * 0.035
+
+
 def test_a_model_that_is_far_too_wide_does_not_follow_noise():
     x, y = data(200, noise=0.3, seed=2)
     fresh, truth = data(500, seed=5)

@@ -41,9 +41,8 @@ _LEAST_GAIN = 0.005
 _DAMPING = 1e-6
 
 #: A stage updates the weights at most `_UPDATES` times, with `_STEPS_BETWEEN` steps before each, until noise and
-#: degrees of freedom change by less than the share `_SETTLED`. The last stage, which goes on with the weights of the
-#: ladder, needs fewer updates.
-_UPDATES, _LAST_UPDATES, _STEPS_BETWEEN, _SETTLED = 8, 2, 6, 0.05
+#: degrees of freedom change by less than the share `_SETTLED`.
+_UPDATES, _STEPS_BETWEEN, _SETTLED = 8, 6, 0.05
 
 #: The first weight, over the number of targets; it is the second one where there are more coefficients than the share
 #: `_MANY` of the targets, because the splines would run through the samples and show no noise.
@@ -86,12 +85,14 @@ class LeastSquaresStages:
     data : Data
         The samples in these units.
     is_last : bool
-        Whether the stage is the last one, which updates the weights of the ladder `last_updates` times at most.
+        Whether the stage is the last one, which goes on with the weights of the ladder.
+    last_updates : int
+        It updates them at most so many times.
     damping, least_gain : float
         What a run of steps begins with, and the share of the objective by which a step lowers it that is the last.
     """
 
-    damping, least_gain, last_updates = _DAMPING, _LEAST_GAIN, _LAST_UPDATES
+    damping, least_gain, last_updates = _DAMPING, _LEAST_GAIN, _UPDATES
 
     def __init__(self, session: Session, everything: Samples, options: LeastSquaresOptions) -> None:
         base = session.model.act_fun[0]._base
@@ -175,22 +176,22 @@ class LeastSquaresStages:
     def _smoothness(self, origin: Splines) -> Smoothness:
         """Return the penalty with the first weights of a stage."""
         reached, options = self.reached, self._options
+        if not self.is_last and options.penalty is None:  # the last stage goes on with the weights that there are
+            reached.is_smooth |= reached.is_falling
         weights = self._first_weights(self._splines, origin)
         prior = UNTIED
         if len(self.data.x) <= _FEW and len(self._splines.layers) > 1:
             prior = prior_of(self._splines, self.data, labels=False, sized=True, least_noise=_FEW_NOISE)
-        penalty = Smoothness(self._splines.layers, weights, smooth=reached.is_falling, prior=prior)
+        penalty = Smoothness(self._splines.layers, weights, smooth=reached.is_smooth, prior=prior)
         if reached.weights is None and not options.redraw and options.penalty is None:
             penalty.relax(self._splines.vector, max(reached.noises[0], _LEAST_NOISE))
         return penalty
 
     def last_penalty(self, splines: Splines) -> Smoothness:
         """Return the penalty that the fit has ended with, on splines like those of the last stage."""
-        reached = self.reached.copy()
-        if reached.has_ended:
-            reached.noises.pop()  # the measures were chosen before that stage
+        reached = self.reached
         weights = self._first_weights(splines, splines) if reached.weights is None else reached.weights
-        return Smoothness(splines.layers, weights, smooth=reached.is_falling)
+        return Smoothness(splines.layers, weights, smooth=reached.is_smooth)
 
     def _begin_steps(self, z: FloatArray) -> None:
         self._begin_at(z, self.damping)
@@ -236,8 +237,7 @@ class LeastSquaresStages:
     def train(self, grid: int) -> str:
         """Run, update the weights, and run on until they have settled; return why the stage ended."""
         place, steps = self._place, self._session.plan.steps
-        few = self.is_last and not self._options.tunes
-        updates = 0 if self._options.penalty is not None else self.last_updates if few else _UPDATES
+        updates = 0 if self._options.penalty is not None else self.last_updates if self.is_last else _UPDATES
         while place.update < updates:
             self._take_steps(grid, min(_STEPS_BETWEEN, steps - place.taken))
             is_settled = self._update_weights()

@@ -31,6 +31,7 @@ class Reached:
     noises: list[float] = field(default_factory=lambda: [math.inf])  #: before the first stage, and after each
     least_noise: float = 0.0  #: that held-out samples show
     score_before: float = math.inf  #: of the stage before, without held-out samples
+    is_smooth: bool = False  #: whether the weights are those of the measures of smooth curves
 
     def copy(self) -> Reached:
         """Return a copy that later stages do not change."""
@@ -88,6 +89,7 @@ def reached_tree(reached: Reached) -> Tree:
         "noises": list(reached.noises),
         "least_noise": reached.least_noise,
         "score_before": reached.score_before,
+        "is_smooth": reached.is_smooth,
     }
 
 
@@ -104,4 +106,5 @@ def reached_of(tree: Tree, template: Splines) -> Reached:
         noises,
         real(tree, "least_noise"),
         real(tree, "score_before"),
+        bool(tree["is_smooth"]),
     )
