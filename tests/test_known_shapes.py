@@ -10,7 +10,8 @@ from scipy.optimize import nnls
 
 from numkan import KAN
 from numkan.model.shapes import EdgeChart, Shapes
-from numkan.optimize.bounded import bounded_minimum
+from numkan.optimize import LevenbergMarquardt, Nielsen
+from numkan.optimize.bounded import Bounded, bounded_minimum
 from numkan.spline import extend_grid
 from numkan.train.data import Units
 from numkan.train.known import Known
@@ -51,6 +52,23 @@ def test_without_bounds_the_least_point_solves_the_equations_and_of_a_singular_m
     found = bounded_minimum(A.T @ A, b, np.full(5, -np.inf))
     np.testing.assert_allclose(A.T @ A @ found, -b, atol=1e-11)
     assert bounded_minimum(np.ones((2, 2)), np.ones(2), np.full(2, -np.inf)) is None
+
+
+@pytest.mark.parametrize("scaled", [False, True])
+def test_a_step_that_meets_no_bound_is_that_of_a_free_fit(scaled):
+    rng, slopes = np.random.default_rng(2), np.ones((2, 1, 3)) * np.arange(G + K)[:, None]
+    A, b = rng.standard_normal((80, slopes.size)), rng.standard_normal(80)
+    chart, damping = EdgeChart([(shapes(1, 0), KNOTS, K, SHAPE)]), 1e3
+
+    def residuals(c: Any) -> Any:
+        return A @ c - b, A
+
+    rules = Nielsen(damping, scaled=scaled), Bounded(chart, damping, scaled=scaled)
+    free, bounded = (LevenbergMarquardt(residuals, slopes.reshape(-1), rule=rule) for rule in rules)
+    assert free.step()
+    assert bounded.step()
+    assert chart.variables(free.state.x)[chart.bounded].min() > 0.1
+    np.testing.assert_allclose(bounded.state.x, free.state.x, rtol=1e-9, atol=1e-9)
 
 
 @pytest.mark.parametrize("rise", [-1, 0, 1])

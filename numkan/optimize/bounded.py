@@ -5,9 +5,11 @@ In variables u with :math:`c = T u` the inequalities are :math:`u_j \ge 0` for s
 .. math:: \min_p\; \tfrac12 p^T (A + \lambda D)\, p + g^T p, \qquad p_j \ge -u_j ,
 
 with the normal equations :math:`A = T^T J^T J T,\ g = T^T J^T r`, so that every point is within the bounds, and
-variables leave and reach them in one step, many at a time. It is found by *block principal pivoting*: variables are at
-their bounds or free; those whose value or multiplier has the wrong sign change over, all of them as long as their
-number falls, else the last one alone, which ends after finitely many exchanges.
+variables leave and reach them in one step, many at a time. The damping :math:`D = T^T D_c T` is that of the
+coefficients: a step that meets no bound is that of :class:`numkan.optimize.nielsen.Nielsen`. The minimum is found by
+*block principal pivoting*: variables are at their bounds or free; those whose value or multiplier has the wrong sign
+change over, all of them as long as their number falls, else the last one alone, which ends after finitely many
+exchanges.
 
 References
 ----------
@@ -64,18 +66,18 @@ class Bounded(Nielsen):
     def begin(self, point: Point) -> None:
         """Begin at a point."""
         chart = self._chart
-        self._point, self._normal = point, chart.pull_normal(point.normal())
+        normal = point.normal()
+        self._point, self._normal = point, chart.pull_normal(normal)
+        self._damped = chart.pull_normal(np.diag(np.diagonal(normal) if self._scaled else np.ones(len(normal))))
         self._gradient = chart.pull(point.gradient)
         self._low = np.where(chart.bounded, -np.maximum(chart.variables(point.x), 0.0), -np.inf)
         self._growth, self._trials = 2.0, 0
 
     def propose(self) -> tuple[FloatArray, float] | None:
         """Return the damped step within the bounds and its predicted reduction; None after many trials."""
-        diagonal = self._weights()
         while self._trials < MAX_TRIALS:
             self._trials += 1
-            damped = self._normal + np.diag(self.damping * diagonal)
-            p = bounded_minimum(damped, self._gradient, self._low)
+            p = bounded_minimum(self._normal + self.damping * self._damped, self._gradient, self._low)
             if p is not None:
                 return self._chart.push(p), -float(p @ (2.0 * self._gradient + self._normal @ p))
             self._grow()
