@@ -175,6 +175,38 @@ def test_a_fit_without_noise_finds_a_monotone_function():
 
 
 @pytest.mark.jit
+@pytest.mark.parametrize(
+    ("monotonic", "function", "most"),
+    [
+        ([1, 1], lambda x: (x[:, 0] + 1.5) * (x[:, 1] + 1.5), 5e-5),
+        ([1, 1], lambda x: np.hypot(x[:, 0] + 1.5, x[:, 1] + 1.5), 5e-5),
+        ([1, 0], lambda x: np.tanh(4 * x[:, 0]) * (1.5 + x[:, 1]), 5e-5),
+        ([1, 0], lambda x: np.exp(x[:, 0]) * (2 + np.sin(3 * x[:, 1])) + x[:, 1] ** 2, 1e-4),
+    ],
+    ids=["product", "length", "tanh", "mixed"],
+)
+def test_hidden_layers_that_are_to_rise_follow_functions_without_noise_into_the_corners_of_the_box(
+    monotonic, function, most
+):
+    """Free fits err by 3e-6, 3e-6, 5e-5 and 8e-5."""
+    rng = np.random.default_rng(1)
+    x, at = rng.uniform(-1, 1, (300, 2)), rng.uniform(-1, 1, (5000, 2))
+    model = KAN([2, 3, 1], extrapolate="linear", seed=1)
+    model.fit(x, function(x), monotonic=monotonic, random_state=1)
+    error = np.sqrt(np.mean(np.square(model(at)[:, 0] - function(at))))
+    assert error < most * function(x).std()
+    assert falls_by(model, 0, 1) < 1e-13
+
+
+def test_of_one_free_input_all_nodes_of_the_last_hidden_layer_take_part():
+    """Of more, or before further hidden layers, some nodes see free inputs only: their edges need no sense."""
+    for rise, width, number in [((1, 0), [2, 3, 1], 3), ((1, 0, 0), [3, 3, 1], 2), ((1, 0), [2, 3, 3, 1], 2)]:
+        splines = Known(rise, (0,) * len(rise), (1,)).applied(Splines.of(KAN(width, base_fun="zero", seed=0)))
+        assert (splines.layers[0].live[0] > 0).sum() == number
+        assert (splines.layers[0].live[1] > 0).all()
+
+
+@pytest.mark.jit
 @pytest.mark.parametrize(("monotonic", "convex"), [(None, [1, 0]), ([1, 0], [1, 0]), ([1, 0], [-1, 0])])
 def test_a_sum_of_curves_is_convex_or_concave_as_it_is_told(monotonic, convex):
     x, y = data()
