@@ -18,6 +18,7 @@ from numkan.train.budget import Budget, fit_work, start_work, steps_within
 from numkan.train.history import FitResult, FitStatus
 from numkan.train.order import ROUNDING
 from numkan.train.plan import Plan, make_plan
+from numkan.train.ranking import choose, looks_like_noise, ranked
 from numkan.train.samples import Samples, check_samples, split
 from numkan.train.trials import SearchResult, Trial
 from numkan.train.workers import Call, Workers, named
@@ -38,20 +39,8 @@ _TRIAL_GRIDS, _TRIAL_COEFFICIENTS, _TRIAL_SHARES = (5, 25), 700, (2.0, 0.6)
 #: Share of the samples that is held out to judge trials.
 _HELD_OUT = 0.15
 
-#: Networks whose errors differ by a smaller factor count as equally good; the second factor is used if the best one
-#: fits.
-_AS_GOOD, _AS_GOOD_FITTING = 1.03, 3.0
-
-#: The data are taken to be noisy if the errors of this number of shapes agree to this factor and finer grids gain less
-#: than that, once a shape was tried that is as wide as there are inputs, or this wide.
-_NOISY_SHAPES, _NOISY_AGREE, _NOISY_GAIN, _WIDE_ENOUGH = 3, 1.1, 1.5, 5
-
 #: This many of the best shapes are tried again from other starts, at most this many times in all (with an effort of 1).
 _BEST_SHAPES, _MAX_TRIALS = 3, 60
-
-#: Shapes are compared by their average errors if they were tried this often and their best trials differ by less than
-#: this factor.
-_OFTEN, _ALIKE = 3, 2.0
 
 #: Share of work and time that trials leave to the last fit, and the share of the time that it gets in any case.
 _LAST_SHARE, _LEAST_LAST_SHARE = 0.45, 0.05
@@ -190,8 +179,8 @@ class _Search:
             self._ahead.drop()
             for other in self._degrees[1:]:
                 if budget.allows(_LAST_SHARE):
-                    self._try(self._order(len(self._trials), 0, self._chosen().width, other))
-            chosen = self._chosen()
+                    self._try(self._order(len(self._trials), 0, choose(self._trials).width, other))
+            chosen = choose(self._trials)
             model, fit = self._fit_all(self._models[self._trials.index(chosen)])
         finally:
             self._ahead.drop()
@@ -205,7 +194,7 @@ class _Search:
             is_first = len(self._trials) <= len(self._widths)
             if self._trials[-1].fits:
                 return f"{list(order.width)} fits."
-            if is_first and self._looks_like_noise():
+            if is_first and looks_like_noise(self._trials):
                 return "the best shapes agree, and finer grids gain nothing: the remaining error looks like noise."
             if not self._budget.allows(_LAST_SHARE):
                 break
@@ -222,8 +211,8 @@ class _Search:
             yield self._order(number, 0, self._widths[number], k)
         if done < n:
             return
-        shapes = list(dict.fromkeys(trial.width for trial in self._by_score()))[:_BEST_SHAPES]
-        best_at = max(1 + self._trials.index(self._by_score()[0]) - n, 0)
+        shapes = list(dict.fromkeys(trial.width for trial in ranked(self._trials)))[:_BEST_SHAPES]
+        best_at = max(1 + self._trials.index(ranked(self._trials)[0]) - n, 0)
         for again in count(done - n):
             if again >= _MAX_TRIALS * self._budget.effort or again - best_at > _MAX_TRIALS:
                 return
@@ -271,40 +260,7 @@ class _Search:
         )
         return [first] if second < 2 * first else [first, second]
 
-    # --- judgement ------------------------------------------------------------------------------------------------
-
-    def _by_score(self) -> list[Trial]:
-        return sorted(self._trials, key=lambda trial: trial.score)
-
-    def _chosen(self) -> Trial:
-        """Return the narrowest trial that is about as good as the best.
-
-        If shapes that have been tried often differ little, the choice of held-out samples would decide between them.
-        Then the result is the best trial of the shape that is best on average.
-        """
-        ranked = self._by_score()
-        best = ranked[0]
-        if not best.fits:
-            shapes: dict[tuple[tuple[int, ...], int], list[Trial]] = {}
-            for trial in ranked:
-                shapes.setdefault((trial.width, trial.k), []).append(trial)
-            often = [trials for trials in shapes.values() if len(trials) >= _OFTEN]
-            if len(often) > 1 and often[1][0].score < _ALIKE * often[0][0].score:
-                return min(often, key=lambda trials: sum(t.score for t in trials) / len(trials))[0]
-        bound = best.score * (_AS_GOOD_FITTING if best.fits else _AS_GOOD)
-        good = [trial for trial in ranked if trial.score <= bound and trial.k == best.k]
-        return min(good, key=lambda trial: (len(trial.width), sum(trial.width), trial.score))
-
-    def _looks_like_noise(self) -> bool:
-        """Whether the best shapes all end at the same error, on any grid, so that a search would find no more.
-
-        Shapes with fewer hidden nodes than there are inputs can agree because all of them are too narrow.
-        """
-        if max(max(trial.width[1:-1], default=0) for trial in self._trials) < min(self._x.shape[1], _WIDE_ENOUGH):
-            return False
-        best = self._by_score()[:_NOISY_SHAPES]
-        agree = best[-1].score <= _NOISY_AGREE * best[0].score
-        return len(best) == _NOISY_SHAPES and agree and all(trial.gain < _NOISY_GAIN for trial in best)
+    # --- the end --------------------------------------------------------------------------------------------------
 
     def _fit_all(self, model: KAN) -> tuple[KAN, FitResult]:
         """Fit the chosen network to all samples, with fewer steps than usual if too little work is left."""
