@@ -39,8 +39,9 @@ _TRIAL_GRIDS, _TRIAL_COEFFICIENTS, _TRIAL_SHARES = (5, 25), 700, (2.0, 0.6)
 #: Share of the samples that is held out to judge trials.
 _HELD_OUT = 0.15
 
-#: This many of the best shapes are tried again from other starts, at most this many times in all (with an effort of 1).
-_BEST_SHAPES, _MAX_TRIALS = 3, 60
+#: A shape whose error falls in the order of the splines on coarse grids only is tried again at once, this many times.
+#: This many of the best shapes are tried again in the end, at most this many times in all (with an effort of 1).
+_AT_ONCE, _BEST_SHAPES, _MAX_TRIALS = 4, 3, 60
 
 #: Share of work and time that trials leave to the last fit, and the share of the time that it gets in any case.
 _LAST_SHARE, _LEAST_LAST_SHARE = 0.45, 0.05
@@ -153,8 +154,7 @@ class _Search:
             raise ValueError(f"Argument `x` must have at least 8 {what} to search with, not {samples.distinct}.")
         self._divisions: dict[int, tuple[Samples, Samples]] = {}
         self._rounding = ROUNDING * (float(np.sqrt(np.square(samples.goal.y.astype(np.float64)).mean())) or 1.0)
-        self._trials: list[Trial] = []
-        self._models: list[KAN] = []
+        self._made: list[Attempt] = []
 
     def _random(self, *use: int) -> np.random.Generator:
         """Return the random numbers of one use."""
@@ -162,6 +162,10 @@ class _Search:
 
     def _new(self, width: Sequence[int], k: int, rng: np.random.Generator) -> KAN:
         return KAN(list(width), grid=5, k=k, seed=rng, **self._options)
+
+    @property
+    def _trials(self) -> list[Trial]:
+        return [made.trial for made in self._made]
 
     def _division(self, number: int) -> tuple[Samples, Samples]:
         """Return samples to learn from and samples to judge by."""
@@ -179,9 +183,9 @@ class _Search:
             self._ahead.drop()
             for other in self._degrees[1:]:
                 if budget.allows(_LAST_SHARE):
-                    self._try(self._order(len(self._trials), 0, choose(self._trials).width, other))
+                    self._try(self._order(len(self._made), 0, choose(self._trials).width, other))
             chosen = choose(self._trials)
-            model, fit = self._fit_all(self._models[self._trials.index(chosen)])
+            model, fit = self._fit_all(self._made[self._trials.index(chosen)].model)
         finally:
             self._ahead.drop()
         return model, SearchResult(tuple(self._trials), chosen, fit, budget.seconds, *budget.end(why))
@@ -191,10 +195,9 @@ class _Search:
         while (order := next(self._next(k), None)) is not None:
             self._ahead.foresee(islice(self._next(k), _AHEAD), self._begin)
             self._try(order)
-            is_first = len(self._trials) <= len(self._widths)
-            if self._trials[-1].fits:
+            if self._made[-1].trial.fits:
                 return f"{list(order.width)} fits."
-            if is_first and looks_like_noise(self._trials):
+            if not order.division and looks_like_noise(self._trials):
                 return "the best shapes agree, and finer grids gain nothing: the remaining error looks like noise."
             if not self._budget.allows(_LAST_SHARE):
                 break
@@ -203,20 +206,28 @@ class _Search:
     def _next(self, k: int) -> Iterator[Order]:
         """Yield the trials to come, as they are if what is known so far does not change.
 
-        All shapes once, then the best ones in turn, with other starts and held-out samples. Whatever the effort, that
-        ends where as many trials as an effort of 1 allows bring nothing better.
+        All shapes in turn, one that falls short a few times; then the best ones again and again. Each trial again has
+        other starts and held-out samples. Whatever the effort, that ends where as many trials as an effort of 1 allows
+        bring nothing better.
         """
-        done, n = len(self._trials), len(self._widths)
-        for number in range(done, n):
-            yield self._order(number, 0, self._widths[number], k)
-        if done < n:
+        n, trials = len(self._widths), self._trials
+        firsts = [number for number, made in enumerate(self._made) if not made.order.division]
+        again = len(trials) - len(firsts)
+        if len(firsts) < n:
+            last = self._made[firsts[-1] :] if firsts else []
+            more = 1 + _AT_ONCE - len(last) if any(made.falls_short for made in last) else 0
+            to_come = [(1 + again + number, last[0].order.width) for number in range(more)]
+            to_come += [(0, width) for width in self._widths[len(firsts) :]]
+            for number, (division, width) in enumerate(to_come, len(trials)):
+                yield self._order(number, division, width, k)
             return
-        shapes = list(dict.fromkeys(trial.width for trial in ranked(self._trials)))[:_BEST_SHAPES]
-        best_at = max(1 + self._trials.index(ranked(self._trials)[0]) - n, 0)
-        for again in count(done - n):
-            if again >= _MAX_TRIALS * self._budget.effort or again - best_at > _MAX_TRIALS:
+        shapes = list(dict.fromkeys(trial.width for trial in ranked(trials)))[:_BEST_SHAPES]
+        best_at = max(1 + trials.index(ranked(trials)[0]) - n, 0)
+        at_once = 1 + firsts[-1] - n
+        for number in count(again):
+            if number - at_once >= _MAX_TRIALS * self._budget.effort or number - best_at > _MAX_TRIALS:
                 return
-            yield self._order(n + again, 1 + again, shapes[again % len(shapes)], k)
+            yield self._order(n + number, 1 + number, shapes[number % len(shapes)], k)
 
     def _order(self, number: int, division: int, width: tuple[int, ...], k: int) -> Order:
         """Return what a trial does with the work that is left."""
@@ -242,9 +253,9 @@ class _Search:
         with named(lambda: f"This was the trial of the width {list(order.width)}."):
             made: Attempt = self._ahead.result(order, self._begin)
         n = len(self._division(order.division)[0])
-        self._count(made.model, n, _plan(made.model, n, order.grids, _STEPS, redraw=True), made.fit)
-        self._trials.append(made.trial)
-        self._models.append(made.model)
+        for fit in made.fits:
+            self._count(made.model, n, _plan(made.model, n, order.grids, _STEPS, redraw=True), fit)
+        self._made.append(made)
         for old in [number for number in self._divisions if 0 < number <= order.division]:
             del self._divisions[old]
 

@@ -11,7 +11,9 @@ import pytest
 
 import numkan
 from numkan import KAN, search
+from numkan.compile.build import this_build
 from numkan.search import SearchResult, Trial
+from numkan.train.attempt import Attempt, attempt
 from numkan.train.budget import step_work, steps_within
 from numkan.train.plan import make_plan
 from tests.clocks import wind
@@ -125,6 +127,20 @@ def test_several_outputs_and_one_input():
     assert (model.width[0], model.width[-1]) == (1, 2)
     assert rms(model(x), y) < 1e-5
     assert all((trial.width[0], trial.width[-1]) == (1, 2) for trial in result.trials)
+
+
+def test_a_start_that_only_coarse_splines_fit_is_not_taken():
+    """x (1 / z - 1): many starts of [2, 2, 1] end near 2e-8, with errors that fall in order up to 25 intervals."""
+    x = np.random.default_rng(4).uniform([0.0, 0.5], [1.0, 2.0], (3000, 2))
+    y = x[:, 0] * (1.0 / x[:, 1] - 1.0)
+    model, result = search(x, y, widths=[[2, 1], [2, 1], [2, 2, 1]], random_state=4)
+    _, _, first, *others = result.trials
+    assert (first.width, first.fits, first.grid > 25) == ((2, 2, 1), False, True)
+    assert [trial.fits for trial in others] == [False] * (len(others) - 1) + [True]
+    assert result.chosen is others[-1]
+    assert result.fit.status == "finished"
+    assert result.chosen.score < 0.3 * first.score
+    assert rms(model(x), y) < 1e-9
 
 
 @pytest.mark.parametrize("target", ["constant", "linear", "zero"])
@@ -355,6 +371,38 @@ def test_an_error_of_a_trial_names_its_width_and_drops_the_trials_ahead():
         search(*data(40), widths=[[2, 1], [2, 1, 1], [2, 2, 1]], executor=Broken())
     assert caught.value.__notes__ == ["This was the trial of the width [2, 1]."]
     assert [future.cancelled() for future in futures] == [False, True, True]
+
+
+class Inventor(Executor):
+    """One whose trials of the width `short` fall short; those of all others are of no use. No network is fitted."""
+
+    def __init__(self, short: Any) -> None:
+        self._short = short
+        x, y = data(20)
+        self._fit = KAN([2, 1]).fit(x, y, grids=[5], steps=1)
+
+    def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
+        function, (order, *rest) = args
+        future: Future[Any] = Future()
+        if function is attempt:
+            score = 0.1 + 0.1 * order.number
+            trial = Trial(order.width, order.k, 5, score, score, 9.0, fits=False, seconds=0.0)
+            fits = (self._fit,) * (2 if order.width == self._short else 1)
+            future.set_result((Attempt(order, rest[0], fits, trial), this_build()))
+        else:
+            future.set_result(fn(*args, **kwargs))
+        return future
+
+
+@pytest.mark.parametrize(("short", "times"), [((2, 1), (5, 1, 1)), ((2, 1, 1), (1, 5, 1)), ((2, 2, 1), (1, 1, 1))])
+def test_a_shape_that_falls_short_is_tried_again_before_the_next_one(short, times):
+    widths = [(2, 1), (2, 1, 1), (2, 2, 1)]
+    _, result = search(*data(60), widths=widths, effort=0.1, executor=Inventor(short))
+    tried = [trial.width for trial in result.trials]
+    once = [width for width, number in zip(widths, times, strict=True) for _ in range(number)]
+    assert tried[: len(once)] == once
+    assert len(tried) == len(once) + 6  # the best ones again, at most 60 times the effort
+    assert set(tried[len(once) :]) == set(widths)
 
 
 # --- bad arguments ------------------------------------------------------------------------------------------------

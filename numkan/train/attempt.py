@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from numkan.train.history import FitResult
+from numkan.train.history import FitResult, Stage
 from numkan.train.order import falls_in_order
+from numkan.train.plan import make_plan
 from numkan.train.samples import Samples
 from numkan.train.trials import Trial
 
@@ -17,6 +19,10 @@ __all__ = ["Attempt", "Order", "attempt", "fit_fully"]
 
 #: The held-out error is worse than by chance if it exceeds the one from cross-validation by this factor.
 _BELIEVED = 1.5
+
+#: A network that fits is tried on a finer grid too if the last fit will take one that is finer by `_FAR`, and if there
+#: are no more coefficients than `_FEW` for each target: with more, errors fall less than the splines allow.
+_FAR, _FEW = 3.0, 1 / 3
 
 
 class Order(NamedTuple):
@@ -34,9 +40,15 @@ class Order(NamedTuple):
 class Attempt(NamedTuple):
     """What came of an order."""
 
+    order: Order
     model: Any
-    fit: FitResult
+    fits: tuple[FitResult, ...]  # on the grids of the order, and on a finer one
     trial: Trial
+
+    @property
+    def falls_short(self) -> bool:
+        """Whether the error fell as the splines allow on the grids of the order, but not on a finer one."""
+        return len(self.fits) > 1 and not self.trial.fits
 
 
 @np.errstate(all="ignore")  # what is not finite is checked for
@@ -50,29 +62,51 @@ def attempt(
 ) -> Attempt:
     """Fit a new network to the first part of the samples, and judge it by the second; `least` is the error of rounding.
 
+    One that fits goes on to a finer grid if the last fit will refine it much: there a poor minimum shows whose error is
+    below that of coarse splines.
+
     It runs anywhere: what it needs is given, and nothing else is changed than what is given.
     """
     began = time.perf_counter()
     train, held = parts
-    result = model.fit(
-        train.x,
-        train.goal.y,
-        sample_weight=_weights(train),
-        validation=(held.x, held.goal.y, _weights(held)),
-        grids=list(order.grids),
-        steps=order.steps,
-        start="redraw",
-        restarts=order.starts,
-        time_limit=seconds,
-        random_state=rng,
-    )
+    data = {"sample_weight": _weights(train), "validation": (held.x, held.goal.y, _weights(held))}
+    options = {**data, "steps": order.steps, "random_state": rng}
+
+    def fit(grids: Sequence[int], **more: Any) -> FitResult:
+        left = None if seconds is None else max(seconds - (time.perf_counter() - began), 0.0)
+        result: FitResult = model.fit(train.x, train.goal.y, grids=list(grids), time_limit=left, **options, **more)
+        return result
+
+    def judged(*fits: FitResult) -> Attempt:
+        return Attempt(order, model, fits, _trial(order, model, fits, least, time.perf_counter() - began))
+
+    made = judged(fit(order.grids, start="redraw", restarts=order.starts))
+    if made.trial.fits and made.trial.score > least and (finer := _finer_grid(model, train)):
+        made = judged(*made.fits, fit([finer], start="keep"))
+    return made
+
+
+def _trial(order: Order, model: Any, fits: Sequence[FitResult], least: float, seconds: float) -> Trial:
+    """Judge a network by its fits."""
+    result = fits[-1]
     error = math.sqrt(result.validation_loss) if result.validation_loss >= 0 else math.inf
     score = result.gcv if error <= _BELIEVED * result.gcv else error
-    gain, ratio = _last_gain(result)
-    fits = falls_in_order(gain, ratio, order.k) or score <= least
-    taken = time.perf_counter() - began
-    trial = Trial(order.width, order.k, max(model.grid), error, max(score, least), gain, fits, taken)
-    return Attempt(model, result, trial)
+    gain, ratio = _last_gain([stage for one in fits for stage in one.stages])
+    fit = falls_in_order(gain, ratio, order.k) or score <= least
+    return Trial(order.width, order.k, max(model.grid), error, max(score, least), gain, fit, seconds)
+
+
+def _finer_grid(model: Any, train: Samples) -> int:
+    """Return a grid between that of a network and the finest of the last fit; or 0 where these are near."""
+    plan = make_plan(
+        model, len(train), "auto", "auto", "auto", None, None, None,
+        curved=True, redraw=False, distinct=train.distinct,
+    )  # fmt: skip
+    now, finest = max(model.grid), plan.grids[-1] if plan.grids else 0
+    finer = round(math.sqrt(now * finest))
+    size = sum(layer.n_in * layer.n_out * (layer.k + finer) for layer in model.act_fun)
+    is_worth_it = finest > _FAR * now and size < _FEW * train.distinct * model.n_out
+    return finer if plan.method == "lm" and is_worth_it else 0
 
 
 @np.errstate(all="ignore")
@@ -81,9 +115,8 @@ def fit_fully(model: Any, x: Any, y: Any, options: dict[str, Any]) -> tuple[Any,
     return model, model.fit(x, y, **options)
 
 
-def _last_gain(result: FitResult) -> tuple[float, float]:
-    """Return the factors by which the last refinement of a fit lowered the error and refined the grid; or ones."""
-    stages = result.stages
+def _last_gain(stages: Sequence[Stage]) -> tuple[float, float]:
+    """Return the factors by which the last refinement lowered the error and refined the grid; or ones."""
     if len(stages) < 2 or not stages[-1].validation > 0.0:
         return 1.0, 1.0
     return math.sqrt(stages[-2].validation / stages[-1].validation), stages[-1].grid / stages[-2].grid
