@@ -326,16 +326,18 @@ assert not unpack_direct(np.dtype(np.float64)).is_compiled
 
 
 @pytest.mark.jit
-def test_a_default_fit_compiles_no_prediction(tmp_path: Any) -> None:
+def test_a_default_fit_compiles_no_prediction_and_no_base_function(tmp_path: Any) -> None:
     code = """
 import numpy as np
 from numkan import KAN
+from numkan.base import fill_base
 from numkan.layer.direct_pack import pack_direct
 from numkan.model.direct_kernels import predict_direct
 x = np.linspace(-1, 1, 60)[:, None]
-model = KAN([1, 1])
+model = KAN([1, 2, 1])
 assert model.fit(x, np.sin(3 * x[:, 0])).success
 form = 3, np.dtype(np.float64)
+assert not fill_base(form[1]).signatures
 assert not predict_direct(*form).is_compiled and not pack_direct(*form).is_compiled
 model(x)
 assert predict_direct(*form).is_compiled

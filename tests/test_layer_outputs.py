@@ -48,3 +48,17 @@ def test_no_bits_depend_on_the_block() -> None:
     whole = layer_outputs(layer, x)
     for rows in (slice(0, 7), slice(1000, 1100), slice(2047, 2500)):
         np.testing.assert_array_equal(layer_outputs(layer, x[rows]), whole[rows])
+
+
+@pytest.mark.parametrize("dtype", FLOATS, ids=lambda dtype: dtype.__name__)
+def test_a_base_function_whose_scales_are_zero_changes_no_bit_and_gives_nan_at_infinity(dtype: type) -> None:
+    """It is left out where all samples are finite."""
+    layer = model_of(dtype).act_fun[0]
+    layer.scale_base = np.zeros_like(layer.scale_base)
+    x = np.random.default_rng(5).uniform(-1.5, 1.5, (40, 3)).astype(dtype)
+    y = layer_outputs(layer, x)
+    x[7] = -np.inf
+    with_base = layer_outputs(layer, x)
+    assert np.isnan(with_base[7]).all()
+    np.testing.assert_array_equal(np.delete(with_base, 7, axis=0), np.delete(y, 7, axis=0))
+    np.testing.assert_array_equal(np.signbit(np.delete(with_base, 7, axis=0)), np.signbit(np.delete(y, 7, axis=0)))

@@ -12,6 +12,7 @@ import numpy as np
 
 from numkan._check import FloatArray
 from numkan._threads import run_tasks
+from numkan.base import base_function
 from numkan.layer.edges import Edges, edge_rows
 from numkan.layer.layer import KANLayer
 from numkan.layer.packed import PackedLayer
@@ -26,6 +27,8 @@ def layer_outputs(layer: KANLayer, x: FloatArray) -> FloatArray:
     packed = layer.pack()
     if not are_narrow([layer]):
         return all_activations([packed._replace(inside=None)], x)[-1]
+    if _adds_zeros(packed, x):
+        packed = packed._replace(base=base_function("zero"))
     y, size = np.empty((len(x), layer.n_out), x.dtype), edge_rows(packed)
 
     def task(index: int) -> None:
@@ -34,6 +37,14 @@ def layer_outputs(layer: KANLayer, x: FloatArray) -> FloatArray:
 
     run_tasks(task, -(-len(x) // size))
     return y
+
+
+def _adds_zeros(layer: PackedLayer, x: FloatArray) -> bool:
+    """Return whether the base function is multiplied by zeros alone, so that it need be neither compiled nor evaluated.
+
+    That is so after a fit by Levenberg-Marquardt of a new model. A user's function may not be finite.
+    """
+    return not layer.base.is_custom and not layer.coefs[:, -1].any() and bool(np.isfinite(x).all())
 
 
 def are_narrow(layers: Sequence[KANLayer]) -> bool:
