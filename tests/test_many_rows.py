@@ -186,6 +186,36 @@ def test_the_last_stage_takes_all_rows(dtype, small):
     assert error < 0.8 * before
 
 
+def excess(n, monkeypatch):
+    """How much better the fit is that goes on, in what chance would gain."""
+    monkeypatch.setattr(many_rows, "_SAMPLE", 300)
+    x, y = samples(n, noise=0.3)
+    model = KAN([2, 2, 1], seed=0)
+    first = model.fit(Rows(x, y), grids=[5, 10], restarts=4)
+    model.fit(x, y, grids=None, method="lm", start="keep", penalty=None, validation=None)
+    return (first.loss - np.mean((model(x)[:, 0] - y) ** 2)) / (first.noise**2 * first.freedom / n)
+
+
+@pytest.mark.jit
+def test_the_last_stage_goes_on_while_steps_gain_more_than_chance(monkeypatch):
+    """Half a per cent of the loss, where fewer rows stop, is much more than chance here."""
+    assert excess(20_000, monkeypatch) < 0.9
+
+
+@pytest.mark.jit
+def test_equations_of_all_rows_are_made_for_steps_and_the_posterior_alone(small, monkeypatch):
+    passes, total = [], RowPasses.sum
+
+    def count(rows, part, add):
+        passes.append(type(part.part).__name__)
+        return total(rows, part, add)
+
+    monkeypatch.setattr(RowPasses, "sum", count)
+    _, result = fitted(Rows(*samples()))
+    last = result.stages[-1].steps
+    assert passes.count("BlockEquations") <= last + 2  # that of the begin, and that of the end where grids move
+
+
 @pytest.mark.jit
 def test_a_fit_that_ends_before_its_last_stage_says_so(small):
     def stop(state):

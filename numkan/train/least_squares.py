@@ -7,6 +7,7 @@ put back into the caller's model, in its units, scales and dtype.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -155,9 +156,7 @@ class LeastSquaresStages:
         session, origin = self._session, self.reached.splines
         G = [grid] * session.model.depth if session.plan.grids else session.model.grid
         try:
-            self._splines = origin.on_grids(
-                self.data.x, G, over_samples=session.settings.update_grid, box=self._trained_box, farthest=NEAR
-            )
+            self._splines = self._laid(origin, G)
         except FloatingPointError as error:
             raise NotFiniteError(str(error)) from None
         session.begin_stage()
@@ -172,6 +171,11 @@ class LeastSquaresStages:
         session.commit(self._work)
         loss, objective = self._consider(self._objective.params(self._stepper.state.x))
         session.record(grid, loss, objective)
+
+    def _laid(self, origin: Splines, G: Sequence[int]) -> Splines:
+        """Return splines on grids of G intervals over the samples."""
+        is_over = self._session.settings.update_grid
+        return origin.on_grids(self.data.x, G, over_samples=is_over, box=self._trained_box, farthest=NEAR)
 
     def _smoothness(self, origin: Splines) -> Smoothness:
         """Return the penalty with the first weights of a stage."""

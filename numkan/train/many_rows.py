@@ -7,7 +7,6 @@ last stage goes on from there with sums over all rows, read in blocks, and updat
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -17,19 +16,18 @@ from numpy.typing import NDArray
 from numkan._check import FloatArray
 from numkan._shown import shown
 from numkan.data import Rows
-from numkan.model.least_squares import Quadratic, SplineLayer
 from numkan.model.losses import LOSSES
 from numkan.model.network import Network
-from numkan.model.row_squares import Known, RowSquares, add_numbers
+from numkan.model.row_squares import add_numbers
 from numkan.train.climbs import Climbs
 from numkan.train.commit import scratch_copy
-from numkan.train.data import Data, Units
 from numkan.train.history import FitResult, FitStatus
 from numkan.train.least_squares import LeastSquaresOptions
 from numkan.train.objective import sample_loss
 from numkan.train.passes import DaskPasses, Passes, RowPasses
 from numkan.train.plan import is_cheap_enough
 from numkan.train.row_grids import cover_rows, farthest_rows, is_refusing
+from numkan.train.row_stages import RowData, RowStages, Source
 from numkan.train.samples import Samples, check_samples, merged
 from numkan.train.session import Session
 
@@ -162,20 +160,6 @@ class _Look:
 
 
 @dataclass(frozen=True, eq=False)
-class _InUnits:
-    """A part of a sum, of rows as they are stored, which go through the model's dtype as arrays do."""
-
-    part: Callable[[FloatArray, FloatArray], Any]
-    dtype: Any
-    units: Units
-
-    def __call__(self, x: Any, y: Any) -> Any:
-        x, y = (np.asarray(values, self.dtype).astype(np.float64) for values in (x, y))
-        x, y = x.reshape(len(x), -1), y.reshape(len(y), -1)
-        return self.part(x, (y - self.units.centre) / self.units.width)
-
-
-@dataclass(frozen=True, eq=False)
 class _ModelLoss:
     """The sum of the losses of rows by a model."""
 
@@ -185,39 +169,10 @@ class _ModelLoss:
         return sample_loss(self.model, check_samples(self.model, x, y, "mse", None)) * len(x)
 
 
-class _Source:
-    """All rows in the units of training; see :class:`numkan.model.row_squares.RowSource`."""
-
-    def __init__(self, rows: Passes, model: Network, units: Units) -> None:
-        self._rows, self._model, self._units = rows, model, units
-        self.n_targets = len(rows) * model.n_out
-        self.last: Known | None = None
-
-    def sum(self, part: Any, add: Any) -> Any:
-        """Return a sum over all blocks."""
-        return self._rows.sum(_InUnits(part, self._model.dtype, self._units), add)
-
-
-@dataclass(frozen=True, eq=False)
-class RowData(Data):
-    """Data of all rows. `x` and `y` are those of the sample."""
-
-    source: _Source | None = None
-
-    @property
-    def n_targets(self) -> int:
-        """The number of residuals of all rows."""
-        assert self.source is not None
-        return self.source.n_targets
-
-    def problem(self, layers: tuple[SplineLayer, ...], penalty: Quadratic | None = None) -> RowSquares:
-        """Return the problem of splines on all rows."""
-        assert self.source is not None
-        return RowSquares(layers, self.x, self.y, self.source, penalty)
-
-
 class RowClimbs(Climbs):
     """The order of the stages of a fit of many rows: its last stage takes them all."""
+
+    stages = RowStages
 
     def __init__(
         self,
@@ -241,7 +196,7 @@ class RowClimbs(Climbs):
         self._session.measure = self._loss_of
         self._stages.last_updates = _LAST_UPDATES
         data, units = self._stages.data, self._stages.units
-        source = _Source(self._rows, self._session.model, units)
+        source = Source(self._rows, self._session.model, units)
         factor = units.width**2 / source.n_targets
         self._stages.data = RowData(data.x, data.y, data.root_weight, factor=factor, source=source)
 
@@ -260,8 +215,10 @@ class RowClimbs(Climbs):
             return super().result(status, message + _ALONE)
         if is_refusing(session) and session.best is not None and status is not FitStatus.NONFINITE:
             message += cover_rows(session, self._rows)
-        result = super().result(status, message)
-        return result if model.dtype == np.float64 else replace(result, loss=self._loss_of(model))
+        result, data = super().result(status, message), self._stages.data
+        assert isinstance(data, RowData)
+        known = data.known_loss() if model.dtype == np.float64 and model._posterior is not None else None
+        return replace(result, loss=self._loss_of(model) if known is None else known)
 
     def _loss_of(self, model: Network) -> float:
         """Return the loss of a model at all rows."""

@@ -1,0 +1,112 @@
+"""The last stage of a fit of many rows, in which each pass over them costs more than all that the sample can tell."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from numkan._check import FloatArray
+from numkan.model.least_squares import Quadratic, SplineLayer
+from numkan.model.network import Network
+from numkan.model.row_squares import Known, RowSquares
+from numkan.train.data import Data, Units
+from numkan.train.least_squares import LeastSquaresStages
+from numkan.train.passes import Passes
+from numkan.train.splines import Splines
+from numkan.train.tree import Tree, real
+
+__all__ = ["RowData", "RowStages", "Source"]
+
+#: Stretched grids go on as the old ones do if they change no output by more than this, of the targets' deviation.
+_SAME = 0.05
+
+
+@dataclass(frozen=True, eq=False)
+class _InUnits:
+    """A part of a sum, of rows as they are stored, which go through the model's dtype as arrays do."""
+
+    part: Callable[[FloatArray, FloatArray], Any]
+    dtype: Any
+    units: Units
+
+    def __call__(self, x: Any, y: Any) -> Any:
+        x, y = (np.asarray(values, self.dtype).astype(np.float64) for values in (x, y))
+        x, y = x.reshape(len(x), -1), y.reshape(len(y), -1)
+        return self.part(x, (y - self.units.centre) / self.units.width)
+
+
+class Source:
+    """All rows in the units of training; see :class:`numkan.model.row_squares.RowSource`."""
+
+    def __init__(self, rows: Passes, model: Network, units: Units) -> None:
+        self._rows, self._model, self._units = rows, model, units
+        self.n_targets = len(rows) * model.n_out
+        self.last: Known | None = None
+
+    def sum(self, part: Any, add: Any) -> Any:
+        """Return a sum over all blocks."""
+        return self._rows.sum(_InUnits(part, self._model.dtype, self._units), add)
+
+
+@dataclass(frozen=True, eq=False)
+class RowData(Data):
+    """Data of all rows. `x` and `y` are those of the sample."""
+
+    source: Source | None = None
+
+    @property
+    def n_targets(self) -> int:
+        """The number of residuals of all rows."""
+        assert self.source is not None
+        return self.source.n_targets
+
+    def problem(self, layers: tuple[SplineLayer, ...], penalty: Quadratic | None = None) -> RowSquares:
+        """Return the problem of splines on all rows."""
+        assert self.source is not None
+        return RowSquares(layers, self.x, self.y, self.source, penalty)
+
+    def known_loss(self) -> float | None:
+        """Return the loss at the last point whose normal equations were computed."""
+        assert self.source is not None
+        last = self.source.last
+        return None if last is None else self.loss(last.equations[0])
+
+
+class RowStages(LeastSquaresStages):
+    """The stages of a fit whose last one takes all rows."""
+
+    def misfit(self, splines: Splines) -> float:
+        """Return f of splines on the samples; in the last stage what the sample tells of it."""
+        if not isinstance(self.data, RowData):
+            return super().misfit(splines)
+        some = Data.problem(self.data, splines.layers)
+        return some.loss(splines.vector) * (self.data.n_targets / some.n_targets)
+
+    def _laid(self, origin: Splines, G: Sequence[int]) -> Splines:
+        """Return splines on grids; in the last stage also over the box of the data: later it would cost a pass."""
+        laid, box = super()._laid(origin, G), self._session.box
+        if not (isinstance(self.data, RowData) and self._session.settings.update_grid and len(box)):
+            return laid
+        wide = laid.stretched(self.data.x, box)
+        moved = np.abs(wide.activations(box)[-1] - laid.activations(box)[-1]).max()
+        return wide if moved < _SAME else laid
+
+    def _update_weights(self) -> bool:
+        """Update the weights. Later steps go on while they gain more than chance, which many rows show to be little."""
+        if isinstance(self.data, RowData):
+            self.least_gain = min(self.least_gain, self.reached.evidence.freedom / self.data.n_targets)
+        return super()._update_weights()
+
+    # --- checkpoints ----------------------------------------------------------------------------------------------
+
+    def state(self, *, under_way: bool) -> Tree:
+        """Return the state after the stages, and the state of this one."""
+        return super().state(under_way=under_way) | {"gain": self.least_gain}
+
+    def restore(self, state: Tree) -> None:
+        """Take over the state after the stages, and the state of an unfinished one."""
+        self.least_gain = real(state, "gain")
+        super().restore(state)
