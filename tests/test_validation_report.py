@@ -30,6 +30,7 @@ sys.path.insert(0, str(PROJECT / "validation"))  # its scripts are no package
     tables,
     formulas,
     physics,
+    scale,
     results,
 ) = map(
     import_module,
@@ -48,12 +49,14 @@ sys.path.insert(0, str(PROJECT / "validation"))  # its scripts are no package
         "_tables_report",
         "_symbolic_report",
         "_physics_report",
+        "_scale_report",
         "_results",
     ),
 )
 
 SPEED, ACCURACY, CHECKS = data.load(), data.load(accuracy.FILE), data.load(checks.FILE)
 TABLES, FORMULAS, PHYSICS = data.load(tables.FILE), formulas.sets(), data.load(physics.FILE)
+SCALE = data.load(scale.FILE)
 
 
 def time_of(contender, forward, both=None, workload="small", dtype="float32", threads=1):
@@ -126,8 +129,38 @@ def test_the_table_of_the_readme_is_made_from_the_data():
 
 def test_the_results_are_made_from_the_data_and_short():
     text = report.RESULTS.read_text(encoding="utf-8")
-    assert text == results.results_text(SPEED, ACCURACY, CHECKS, TABLES, FORMULAS, PHYSICS)
+    assert text == results.results_text(SPEED, ACCURACY, CHECKS, TABLES, FORMULAS, PHYSICS, SCALE)
     assert len(text.splitlines()) <= 200
+
+
+def test_scale_is_extrapolated_from_what_was_measured_in_two_pages():
+    about = {"date": "today", "machine": "m", "system": "s", "packages": "p 1"}
+    fit = {"seconds": 20.0, "wall": 20.0, "memory": 90.0, "error": 0.001, "bound": 0.0015, "bits": "a"}
+    two = fit | {"wall": 10.0, "bits": "b"}
+    local = {"seconds": 25.0, "last steps": 4}
+    parts = {
+        "rows": {"n": 1_000_000, "rows": {"numkan, 1": fit, "numkan, 2": two, "numkan, files": fit, "boosting": fit}},
+        "workers": {"n": 1_000_000, "local": local, "over local": 0.1, "same bits": True},
+        "step": {"n": 10_000_000, "coefficients": 500, "equations": 30.0, "loss": 3.0, "seconds": 33.0},
+        "simulation": {
+            "rows": 1_000_000_000, "workers": 100, "tasks": 3815, "task seconds": 3.0, "sum bytes": 2_000_000,
+            "sent bytes": 7000, "computed": 30.0, "wall": 31.0, "scheduler seconds a task": 0.001,
+        },
+    }  # fmt: skip
+    found = {name: {"about": about, **part} for name, part in parts.items()}
+    missed = [goal.what for goal in scale.claim(found).missed]
+    assert missed == [
+        "1e6 rows: bits that differ, threads and files",
+        "1e6 rows: CPU",
+        "1e7 rows in files: CPU of a step",
+    ]
+    text = scale.text(found)
+    assert len(text.splitlines()) <= 100
+    costs = scale._Costs(found)
+    assert costs.fit(1e9, 1) == pytest.approx(25.0 - 19.2 + 1e3 * (6 * 3.0 + 5 * 0.3), rel=0.01)
+    assert f"| {costs.fit(1e9, 100):,.0f} |" in text.replace("  ", " ").replace("  ", " ").replace("  ", " ")
+    assert costs.fit(1e9, 1) / 100 < costs.fit(1e9, 100) < costs.fit(1e9, 1) / 50
+    assert len(scale.text({"rows": found["rows"]})) < len(text)
 
 
 def test_writing_makes_the_same_document_again(tmp_path, monkeypatch):
