@@ -12,8 +12,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from functools import lru_cache
-from math import isfinite
+from math import isfinite, lcm, prod
 from typing import Any
+
+import numpy as np
 
 ZERO = Fraction(0)
 
@@ -63,7 +65,11 @@ def magnitudes(x: Any, knots: Iterable[Any], k: int, nu: int, floor: Fraction = 
 def _ladder(
     x: Any, knots: Iterable[Any], k: int, nu: int, *, signed: bool, floor: Fraction, at_span: int | None
 ) -> list[Fraction]:
-    numbers = tuple(n if isinstance(n, Fraction) else float(n) for n in knots)
+    numbers: tuple[Any, ...]
+    if isinstance(knots, np.ndarray):
+        numbers = tuple(knots.tolist())
+    else:
+        numbers = tuple(n if isinstance(n, Fraction) else float(n) for n in knots)
     point = x if isinstance(x, Fraction) else float(x)  # floats compare exactly, and much faster than fractions
     if not isfinite(point):
         raise ValueError(f"Argument `x` must be finite, not {point}.")
@@ -72,7 +78,7 @@ def _ladder(
     if nu > k or j < 0:
         return [ZERO] * n_basis
     first = max(0, j - k)
-    row = _row(point, numbers[first : j + k + 2], j - first, k, nu, signed, floor)
+    row = _row(point, numbers[first : j + k + 2], j - first, int(k), int(nu), signed, floor)
     return [ZERO] * first + list(row) + [ZERO] * (n_basis - first - len(row))
 
 
@@ -80,28 +86,43 @@ def _ladder(
 def _row(
     x: Fraction | float, numbers: tuple[Any, ...], j: int, k: int, nu: int, signed: bool, floor: Fraction
 ) -> tuple[Fraction, ...]:
-    """Return the functions on the knots around span j. Many laws need the same ones of a case: so they are kept."""
-    point, *t = rational([x, *numbers])  # of each degree, every function on these knots
-    row = [Fraction(int(i == j)) for i in range(len(t) - 1)]
+    """Return the functions on the knots around span j. Many laws need the same ones of a case: so they are kept.
+
+    In integers: `scale` makes them of x and the knots, and a row is one of numerators over the denominator `under`.
+    """
+    numbers = tuple(rational([x, *numbers]))
+    scale = lcm(*(number.denominator for number in numbers))
+    point, *t = (int(scale * number) for number in numbers)  # of each degree, every function on these knots
+    row, under = [int(i == j) for i in range(len(t) - 1)], 1
     for d in range(1, k - nu + 1):
-        row = [
-            _over((point - t[i]) * row[i], t[i + d] - t[i])
-            + _over((t[i + d + 1] - point) * row[i + 1], t[i + d + 1] - t[i + 1])
-            if row[i] or row[i + 1]
-            else ZERO
-            for i in range(len(row) - 1)
-        ]
-    row = [value + floor if value else value for value in row]
+        over, factor = _quotients(row, [t[i + d] - t[i] for i in range(len(row))])
+        row = [(point - t[i]) * over[i] + (t[i + d + 1] - point) * over[i + 1] for i in range(len(row) - 1)]
+        under *= factor
+    row = [value * floor.denominator + floor.numerator * under if value else 0 for value in row]
+    under *= floor.denominator
     for d in range(k - nu, k):
-        quotients = [_over(row[i], t[i + d + 1] - t[i]) for i in range(len(row))]
+        over, factor = _quotients(row, [t[i + d + 1] - t[i] for i in range(len(row))])
         sign = -1 if signed else 1
-        row = [(d + 1) * (quotients[i] + sign * quotients[i + 1]) for i in range(len(row) - 1)]
-    return tuple(row)
+        row = [(d + 1) * (over[i] + sign * over[i + 1]) for i in range(len(row) - 1)]
+        under *= factor
+    return tuple(Fraction(value * scale**nu, under) if value else ZERO for value in row)
+
+
+def _quotients(row: list[int], widths: list[int]) -> tuple[list[int], int]:
+    """Return the numerators of row / widths over a common denominator, 0/0 := 0 term by term, and that denominator."""
+    under = prod(width for value, width in zip(row, widths, strict=True) if value and width)
+    return [value * (under // width) if value and width else 0 for value, width in zip(row, widths, strict=True)], under
+
+
+def places(row: Any, truths: Sequence[Fraction]) -> list[int]:
+    """Return where a row of values, or the truth, is not zero: of many functions few are."""
+    return [i for i, (got, truth) in enumerate(zip(row.tolist(), truths, strict=True)) if got or truth]
 
 
 def curve(x: Any, knots: Iterable[Any], coef: Iterable[Any], k: int, nu: int = 0) -> Fraction:
     """Return D^nu of sum_i c_i B_i at x."""
-    return sum((c * b for c, b in zip(rational(coef), basis(x, knots, k, nu), strict=True)), ZERO)
+    terms = zip(coef, basis(x, knots, k, nu), strict=True)
+    return sum((rational([c])[0] * b for c, b in terms if b), ZERO)
 
 
 def insert(knots: Iterable[Any], coef: Iterable[Any], k: int, new: Any) -> tuple[list[Fraction], list[Fraction]]:

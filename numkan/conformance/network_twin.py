@@ -143,8 +143,15 @@ def jacobian(layer: Layer, x: Array, delta: Array) -> dict[str, Array]:
 
 
 def _rows(layer: Layer, features: Array, delta: Array) -> dict[str, Array]:
-    rows = [[unpack_gradient(layer, f[:, :, None] * d) for d in ds] for f, ds in zip(features, delta, strict=True)]
-    return {name: np.array([[row[name] for row in sample] for sample in rows]) for name in KINDS}
+    """Return `unpack_gradient` of features times delta, for every sample and every q at once."""
+    splines, smooth = features[:, :, :-1], features[:, :, -1]
+    spline = np.einsum("nip,nqo,io->nqiop", splines, delta, layer.mask * layer.scale_sp)
+    curves = np.einsum("nip,iop->nio", splines, layer.mask[:, :, None] * layer.coef)
+    return {
+        "coef": spline,
+        "scale_base": np.einsum("ni,nqo,io->nqio", smooth, delta, layer.mask),
+        "scale_sp": np.einsum("nio,nqo->nqio", curves, delta),
+    }
 
 
 def pull_back(layer: Layer, x: Array, delta: Array) -> Any:

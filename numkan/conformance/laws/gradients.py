@@ -111,22 +111,22 @@ def complex_step(impl: Any, case: NetworkCase) -> None:
     layer, x = case.layer.astype(float), case.x.astype(float)
     y_bar = case.noise(len(x), layer.n_out)
     (by_params,), by_x = network_twin.network_jacobian([layer], x)
-    (sizes,), size_x = network_twin.jacobian_sizes([layer], x)
+    (bounds,), size_x = network_twin.jacobian_sizes([layer], x)
     got, weight = impl.layer_vjp(case.layer, case.x, y_bar), np.abs(y_bar).astype(float)
-    want, bound = ({name: contracted(d[name], v) for name in KINDS} for d, v in ((by_params, y_bar), (sizes, weight)))
+    want, bound = ({name: contracted(d[name], v) for name in KINDS} for d, v in ((by_params, y_bar), (bounds, weight)))
     _compare(got, want, bound, room, "gradient")
     bound_x = room(np.einsum("nq,nqi->ni", weight, size_x))
     assert_within(got["x"], np.einsum("nq,nqi->ni", y_bar, by_x), bound_x, "gradient, x")
-    if is_steady(case):
-        _network_products(impl, case, room)
-        _losses(impl, case, room)
+    asked = any(claims(impl, name) for name in ("network_vjp", "network_derivative", "network_loss"))
+    if asked and is_steady(case):
+        slopes, sizes = network_twin.network_jacobian(*case.exact), network_twin.jacobian_sizes(*case.exact)
+        _network_products(impl, case, slopes, sizes, room)
+        _losses(impl, case, slopes[0], sizes[0], room)
 
 
-def _network_products(impl: Any, case: NetworkCase, room: Room) -> None:
+def _network_products(impl: Any, case: NetworkCase, slopes: Any, bounds: Any, room: Room) -> None:
     """Products with cotangents, and the derivative by the inputs, of a network that can tell them."""
-    layers, x = case.exact
-    by_params, by_x = network_twin.network_jacobian(layers, x)
-    sizes, size_x = network_twin.jacobian_sizes(layers, x)
+    (by_params, by_x), (sizes, size_x) = slopes, bounds
     if claims(impl, "network_vjp"):
         y_bar = case.noise(*case.y.shape)
         weight = np.abs(y_bar).astype(float)
@@ -140,13 +140,12 @@ def _network_products(impl: Any, case: NetworkCase, room: Room) -> None:
         assert_within(impl.network_derivative(case.layers, case.x), by_x, room(size_x), "derivative")
 
 
-def _losses(impl: Any, case: NetworkCase, room: Room) -> None:
+def _losses(impl: Any, case: NetworkCase, by_params: Any, sizes: Any, room: Room) -> None:
     """Both losses and their gradients, of a network that can tell them."""
     if not claims(impl, "network_loss"):
         return
     layers, x = case.exact
     y, size = network_twin.network_forward(layers, x), network_twin.sizes(layers, x)[-1]
-    by_params, sizes = network_twin.network_jacobian(layers, x)[0], network_twin.jacobian_sizes(layers, x)[0]
     weight = case.weight.astype(float)
     for loss, target in (("mse", case.y.astype(float)), ("cross_entropy", case.labels)):
         slope = network_twin.loss_slope(y, target, loss, weight)
