@@ -3,9 +3,9 @@
 Policies: the mode says what happens outside the base knots. The transformer is given the knots of the domain, and makes
 the padding itself, evenly: cases have even knots alone. It answers in float64, has no derivatives, and refuses NaN.
 
-Mode "periodic" has one column for each interval, which is the sum of all functions a period apart. The adapter takes
-them apart again: of the functions that a span sees no two share a column, as long as there are more intervals than
-the degree. It repeats what the mode does with a point outside.
+Mode "periodic" has one column for each interval: the first `degree` of them are the sums of two functions a period
+apart, at both ends of the domain. No point is in the support of both as long as there are more intervals than the
+degree, so that the adapter can tell by the point which of them it is. All numbers are the transformer's.
 """
 
 from __future__ import annotations
@@ -66,15 +66,11 @@ class Periodic(Transformer):
     design_rows = None  # the sparse answer has the same columns, and loses all of them at degree 0
 
     def basis(self, x: Array, knots: Array, k: int) -> Array:
+        first, last = knots[k], knots[len(knots) - 1 - k]
+        inside = np.where((first <= x) & (x < last), x, first + (x - first) % (last - first))
         columns = self.columns(x, knots, k)
-        first, length = knots[k], knots[len(knots) - 1 - k] - knots[k]
-        inside = first + (x - first) % length
-        spans = np.clip(np.searchsorted(knots, inside, side="right") - 1, k, len(knots) - 2 - k)
-        values = np.zeros((len(x), len(knots) - 1 - k))
-        for n, span in enumerate(spans):
-            seen = np.arange(span - k, span + 1)
-            values[n, seen] = columns[n, seen % columns.shape[1]]
-        return values
+        left = inside[:, None] < knots[k + 1 : 2 * k + 1]  # in the supports of the first k functions
+        return np.hstack([columns[:, :k] * left, columns[:, k:], columns[:, :k] * ~left])
 
 
 error, constant, linear, continued, periodic = Error(), Constant(), Linear(), Continue(), Periodic()

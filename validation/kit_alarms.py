@@ -6,10 +6,12 @@ it is tried again with all calls kept (`_kit_judge.py`): where each number that 
 strictest bound of the kit of the exact one, the failure is a false alarm. Where one is not, the adapter is wrong there;
 the record has these laws, with the largest error. A failure that cannot be judged counts as a false alarm.
 
-    python validation/kit_alarms.py [--seeds 50] [--only NAMES] [--seconds S] [--write]
+    python validation/kit_alarms.py [--seeds 50] [--only NAMES] [--seconds S] [--write] [--resume]
 
-With `--seconds` no seed of an adapter is begun after so long, and the record says how many were tried. `--write` adds
-what was found to kit_alarms.json. The script exits 1 where there is a false alarm.
+Adapters take turns on each case, so that exact values are computed once for all of them. With `--seconds` no seed is
+begun after so many seconds of CPU, and the record says how many were tried. `--write` keeps what was found in
+kit_alarms.json after each seed; `--resume` goes on with the seeds after those. The script exits 1 where there is a
+false alarm.
 """
 
 from __future__ import annotations
@@ -19,7 +21,6 @@ import json
 import sys
 import time
 import warnings
-from collections import Counter
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ from _kit_judge import Recorder, worst
 from _report import processor, versions
 
 from numkan.conformance import LAWS
+from numkan.conformance.cases import CASES
 from numkan.conformance.guard import Guard
 from numkan.conformance.law import Broken
 from numkan.conformance.making import cases_of
@@ -73,63 +75,112 @@ def failure(law: Any, guard: Guard, case: Any) -> str:
     return ""
 
 
-def tried(adapter: Any, seed: int) -> tuple[int, list[dict[str, Any]]]:
-    """Return how many pairs of law and case were tried on one seed, and the failures."""
-    guard, scope, count, found = Guard(adapter), scope_of(adapter), 0, []
-    for law in LAWS.values():
-        if _unclaimed(law, guard, scope):
-            continue
-        for made in cases_of(law.about, scope, seed, 0):
-            count += 1
-            message = failure(law, guard, made.case)
-            if message:
-                recorder = Recorder(adapter)
-                failure(law, Guard(recorder), made.case)
-                found.append({"law": law.id, "message": message, "worst": worst(recorder.calls, adapter)})
-    return count, found
+def tried(adapter: Any, law: Any, case: Any) -> dict[str, Any] | None:
+    """Return how a law fails on a case, and the largest error of the adapter there; None where it holds."""
+    message = failure(law, Guard(adapter), case)
+    if not message:
+        return None
+    recorder = Recorder(adapter)
+    failure(law, Guard(recorder), case)
+    return {"law": law.id, "message": message, "worst": worst(recorder.calls, adapter)}
 
 
-def looked_at(name: str, seeds: int, seconds: float) -> dict[str, Any]:
-    """Try an adapter on some seeds, and return its part of the record."""
-    adapter, start, count, seed = adapter_of(name), time.monotonic(), 0, 0
-    failures: list[dict[str, Any]] = []
-    while seed < seeds and time.monotonic() - start < seconds:
-        more, found = tried(adapter, seed)
-        count, seed = count + more, seed + 1
-        failures += found
-    false = [one for one in failures if one["worst"] is None or one["worst"] <= 1]
-    true = [one for one in failures if one not in false]
+def nothing() -> dict[str, Any]:
+    """Return the part of the record of an adapter that has not been tried."""
     return {
-        "seeds": seed,
-        "checks": count,
-        "false alarms": len(false),
-        "of these": [f"{one['law']}: {one['message']:.200}" for one in false[:20]],
-        "the adapter is wrong": dict(Counter(one["law"] for one in true)),
-        "by at most, in units of the bound": f"{max((one['worst'] for one in true), default=0.0):.3g}",
-        "made on": f"{processor()}; {versions(PACKAGES)}",
+        "seeds": 0,
+        "checks": 0,
+        "false alarms": 0,
+        "of these": [],
+        "the adapter is wrong": {},
+        "by at most, in units of the bound": "0",
     }
+
+
+class Tally:
+    """What an adapter has been tried on, and what was found."""
+
+    def __init__(self, name: str, record: dict[str, Any] | None = None) -> None:
+        self.adapter = adapter_of(name)
+        self.scope = scope_of(self.adapter)
+        self.record = record or nothing()
+        claimed = [law for law in LAWS.values() if not _unclaimed(law, Guard(self.adapter), self.scope)]
+        self.laws = {about: [law for law in claimed if law.about == about] for about in CASES}
+
+    def cases(self, about: str, seed: int) -> list[Any]:
+        """Return the cases of the design of a seed, where some law is claimed."""
+        return [made.case for made in cases_of(about, self.scope, seed, 0)] if self.laws[about] else []
+
+    def try_all(self, about: str, case: Any) -> None:
+        """Try all laws on a case."""
+        for law in self.laws[about]:
+            self.record["checks"] += 1
+            found = tried(self.adapter, law, case)
+            if found is not None:
+                self._add(**found)
+
+    def _add(self, law: str, message: str, worst: float | None) -> None:
+        record = self.record
+        if worst is None or worst <= 1:
+            record["false alarms"] += 1
+            record["of these"] = [*record["of these"], f"{law}: {message:.200}"][:20]
+        else:
+            wrong, largest = record["the adapter is wrong"], record["by at most, in units of the bound"]
+            wrong[law] = wrong.get(law, 0) + 1
+            record["by at most, in units of the bound"] = f"{max(worst, float(largest)):.3g}"
+
+
+def one_seed(tallies: dict[str, Tally], seed: int) -> None:
+    """Try adapters on the cases of a seed, in turns: those of the same scope have the same cases."""
+    for about in CASES:
+        cases = {name: tally.cases(about, seed) for name, tally in tallies.items()}
+        for place in range(max(map(len, cases.values()))):
+            for name, some in cases.items():
+                if place < len(some):
+                    tallies[name].try_all(about, some[place])
+    for tally in tallies.values():
+        tally.record["seeds"] = seed + 1
+        tally.record["made on"] = f"{processor()}; {versions(PACKAGES)}"
+
+
+def keep(tallies: dict[str, Tally]) -> None:
+    """Write what was found into the record, beside adapters that were not asked for."""
+    record = {**kept(), **{name: tally.record for name, tally in tallies.items()}}
+    text = json.dumps({name: record[name] for name in ADAPTERS if name in record}, indent=1)
+    draft = RECORD.with_suffix(".tmp")
+    draft.write_text(text + "\n", encoding="utf-8")
+    draft.replace(RECORD)
+
+
+def kept() -> dict[str, Any]:
+    """Return the record."""
+    found: dict[str, Any] = json.loads(RECORD.read_text(encoding="utf-8")) if RECORD.exists() else {}
+    return found
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--seeds", type=int, default=50)
     parser.add_argument("--only", nargs="+", choices=list(ADAPTERS), default=list(ADAPTERS))
-    parser.add_argument("--seconds", type=float, default=float("inf"), help="for each adapter")
+    parser.add_argument("--seconds", type=float, default=float("inf"), help="of CPU, for all adapters together")
     parser.add_argument("--write", action="store_true")
+    parser.add_argument("--resume", action="store_true", help="go on after the seeds of the record")
     given = parser.parse_args()
     np.seterr(all="ignore")
     warnings.simplefilter("ignore")
     sys.path.insert(0, str(HERE.parent))  # for the adapters of the tests
-    alarms = 0
-    for name in given.only:
-        found = looked_at(name, given.seeds, given.seconds)
-        alarms += found["false alarms"]
-        print(json.dumps({name: found}, indent=1), flush=True)
-        if given.write:
-            record = json.loads(RECORD.read_text(encoding="utf-8")) if RECORD.exists() else {}
-            record = {key: {**record, name: found}[key] for key in ADAPTERS if key in record or key == name}
-            RECORD.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
-    return int(alarms > 0)
+    before = kept() if given.resume else {}
+    tallies = {name: Tally(name, before.get(name)) for name in given.only}
+    for seed in range(given.seeds):
+        due = {name: tally for name, tally in tallies.items() if tally.record["seeds"] <= seed}
+        if due and time.process_time() < given.seconds:
+            one_seed(due, seed)
+            alarms = {name: tally.record["false alarms"] for name, tally in due.items()}
+            print(f"seed {seed}, {time.process_time():.0f} s of CPU, false alarms: {alarms}", flush=True)
+            if given.write:
+                keep(tallies)
+    print(json.dumps({name: tally.record for name, tally in tallies.items()}, indent=1))
+    return int(any(tally.record["false alarms"] for tally in tallies.values()))
 
 
 if __name__ == "__main__":
