@@ -11,6 +11,7 @@ from tests import (
     layer_mutants,
     mutants,
     network_mutants,
+    relation_mutants,
     spline_mutants,
     test_laws_grid,
 )
@@ -24,6 +25,12 @@ _TABLE: dict[str, tuple[tuple[Any, str], ...]] = {
         (spline_mutants, "DegreeZeroSmoothed P-K0, CubicTooLarge P-PoU, OneWrongKindOfKnots P-ORC"),
         (curve_mutants, "GuardedBySmallNumber P-POW2, SmallValuesDropped P-REL, LastByDifference P-REL"),
         (curve_mutants, "LookupByDivision P-ORC, LeftContinuous P-K0, PowersOfOffsets P-REL, TopDegreeByAnother P-GRV"),
+        (curve_mutants, "LastByDifference P-POS"),
+        (mutants, "WrongKnot P-MIR, UniformAssumption P-POLY, Float16Knots P-MAR, LastSpanDropped P-SW"),
+        (mutants, "LastSpanDropped P-INT2"),
+        (spline_mutants, "CubicTooLarge P-INT"),
+        (relation_mutants, "KnotsOfThreeDecimals P-AFF, QuotientsSubtracted P-SHIFT, ByReciprocals P-SUBN"),
+        (relation_mutants, "FirstTwoExchanged P-TP, Blurred P-COND, CoefficientsClipped P-LIN, Sharpened P-VD"),
         (network_mutants, "BaseForgotten N-ORC, ScaledTwice N-ADD, Leaky N-ZERO, SoftMask N-PRUNE"),
     ),
     "ends": (
@@ -55,7 +62,7 @@ _TABLE: dict[str, tuple[tuple[Any, str], ...]] = {
     "fits": (
         (test_laws_grid, "NormalEquations G-LSQ, Weightless G-RANK, Weightless G-WT"),
         (grid_mutants, "SingleFitByNormalEquations G-LSQ, Ridge G-LSQ, WeightsSquared G-WT, CoarseCutoff G-LSQ"),
-        (grid_mutants, "FromARandomStart G-DRV, LastSampleLost G-RANK, RepeatsAreOne G-WT"),
+        (grid_mutants, "FromARandomStart G-DRV, LastSampleLost G-RANK, RepeatsAreOne G-WT, Ridge G-DUP"),
     ),
     "dtype": (
         (mutants, "HiddenDouble P-DTYPE"),
@@ -90,7 +97,7 @@ _TABLE: dict[str, tuple[tuple[Any, str], ...]] = {
             test_laws_grid,
             "NotRefit G-CONST, NotRefit G-PRES, ScaledTwice G-CONST, ScaledTwice G-PRES, ShortPadding G-PAD",
         ),
-        (test_laws_grid, "Tied G-MONO, Tied G-TIES, LeastNorm G-SAME"),
+        (test_laws_grid, "Tied G-MONO, Tied G-TIES, LeastNorm G-SAME, ScaledTwice G-IDEM"),
         (grid_mutants, "EfficientRanks G-BLEND, NothingFadesInHere G-CONST, MaskLost G-KEEP, BaseScaleLost G-KEEP"),
         (grid_mutants, "SecondOutputs G-PRES, NothingMoves G-COV, OutputsMixed G-PRES, FirstKnotsForAll G-QNT"),
         (grid_mutants, "PolicyLost G-KEEP"),

@@ -113,4 +113,4 @@ def test_there_are_many_faults_of_every_kind() -> None:
     assert all(len({mutant for mutant, _ in pairs}) >= 5 for pairs in BY_CLASS.values())
     assert len({mutant for mutant, _ in MUTANTS}) >= 120
     assert all(mutant.__doc__ for mutant, _ in MUTANTS)
-    assert {id for _, id in MUTANTS} <= set(LAWS)
+    assert {id for _, id in MUTANTS} == set(LAWS)  # a law that cannot fail proves nothing
