@@ -66,10 +66,11 @@ _TABLE: dict[str, tuple[tuple[Any, str], ...]] = {
     ),
     "dtype": (
         (mutants, "HiddenDouble P-DTYPE"),
-        (spline_mutants, "SinglePrecisionConstant P-REL, DoubleCurve P-DTYPE"),
+        (spline_mutants, "SinglePrecisionConstant P-REL, DoubleCurve P-DTYPE, DoubleDesign P-DTYPE"),
+        (spline_mutants, "DoubleMatrix P-DTYPE"),
         (curve_mutants, "DoubleInsertion P-DTYPE, SingleSlopes P-RELD"),
         (grid_mutants, "WholeDtype G-COV, DoubleGrid G-UDTYPE, DoubleFit G-DTYPE"),
-        (network_mutants, "DoubleGradients N-DTYPE"),
+        (network_mutants, "DoubleGradients N-DTYPE, DoubleModel N-DTYPE"),
     ),
     "NaN": (
         (mutants, "NanBecomesZero P-NAN"),

@@ -201,6 +201,22 @@ class DoubleGradients(NumkanNetworks):
         return [{name: g.astype(float) for name, g in d.items()} for d in grads], x_bar
 
 
+class DoubleModel(NumkanNetworks):
+    """A model that is kept answers in float64, whatever its numbers are."""
+
+    def model(self, layers: Any) -> Any:
+        inner = super().model(layers)
+
+        class Wide(type(inner)):  # type: ignore[misc]
+            def __call__(self, x: Any) -> Array:
+                return np.asarray(super().__call__(x), float)
+
+        return Wide._of(inner.act_fun)
+
+    def network_forward(self, layers: Any, x: Any) -> Array:
+        return super().network_forward(layers, x).astype(x.dtype)
+
+
 #: Each mutant, and a law that kills it.
 MUTANTS: tuple[tuple[type[Any], str], ...] = (
     (BaseForgotten, "N-ORC"),

@@ -250,6 +250,20 @@ class DoubleCurve(DeBoor):
         return super().curve(x, knots, coef, k).astype(float)
 
 
+class DoubleDesign(DeBoor):
+    """A sparse design matrix has float64 entries."""
+
+    def design_rows(self, x: Array, knots: Array, k: int, nu: int) -> Array:
+        return self.dbasis(x, knots, k, nu).astype(float)
+
+
+class DoubleMatrix(NumkanSplines):
+    """A refinement matrix is float64, and so is whatever is multiplied by it."""
+
+    def refinement_matrix(self, knots: Array, finer: Array, k: int) -> Array:
+        return super().refinement_matrix(knots, finer, k).astype(float)
+
+
 # --- bits and hostile calls ---------------------------------------------------------------------------------------
 
 

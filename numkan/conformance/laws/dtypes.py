@@ -15,7 +15,7 @@ from numkan.conformance.cases import Case, GridCase, NetworkCase
 from numkan.conformance.law import law, require
 from numkan.conformance.laws.fits import problems
 from numkan.conformance.laws.grids import counted
-from numkan.conformance.points import probes, with_more_knots
+from numkan.conformance.points import probes, too_many_repeats, with_more_knots
 
 
 def _hold(impl: Any, dtype: Any, calls: dict[str, Callable[[], Any]]) -> None:
@@ -38,15 +38,19 @@ def _arrays(value: Any, what: str = "") -> list[tuple[str, Any]]:
 
 
 def hold_splines(impl: Any, case: Case) -> None:
-    """Require that derivatives, curves, inserted knots and their coefficients have the dtype of what goes in."""
+    """Require the dtype of what goes in: of derivatives, designs, curves, inserted knots, matrices of refinement."""
     x, knots, coef, k = probes(case), case.knots, case.coef, case.k
     calls: dict[str, Callable[[], Any]] = {
         "dbasis": lambda: [impl.dbasis(x, knots, k, nu) for nu in range(min(k, 1) + 1)],
+        "design_rows": lambda: impl.design_rows(x, knots, k, 0),
         "curve": lambda: impl.curve(x, knots, coef, k),
     }
-    new = with_more_knots(case, 1, simple=True)
+    new = [] if getattr(impl, "uniform_only", False) else with_more_knots(case, 1, simple=True)
     if new:
+        finer = np.sort(np.append(knots, np.array(new, knots.dtype)))
         calls["insert_knot"] = lambda: impl.insert_knot(knots, coef, k, new[0])
+        if not too_many_repeats(knots, k):
+            calls["refinement_matrix"] = lambda: impl.refinement_matrix(knots, finer, k)
     _hold(impl, case.dtype, calls)
 
 
@@ -83,6 +87,7 @@ def dtypes_of_networks(impl: Any, case: NetworkCase) -> None:
             "layer_vjp": lambda: impl.layer_vjp(layer, x, y_bar),
             "layer_jacobian": lambda: impl.layer_jacobian(layer, x),
             "network_forward": lambda: impl.network_forward(layers, x),
+            "model": lambda: impl.model(layers)(x),
             "network_loss": lambda: impl.network_loss(layers, x, y, "mse", case.weight)[1],
             "network_vjp": lambda: impl.network_vjp(layers, x, case.noise(*y.shape)),
             "network_jvp": lambda: impl.network_jvp(layers, x, dots, x),
