@@ -160,7 +160,7 @@ def test_pytest_finds_an_adapter_in_the_current_folder_and_says_why_one_cannot_b
 def test_where_a_report_goes_is_looked_at_before_the_run(
     option: str, project: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for file in (project / "nowhere" / "report", project):
+    for file in (project / "nowhere" / "report", project / "doors.py" / "report", project):
         assert main(["missing:never_imported", "--only", "P-PoU", option, str(file)]) == 2
         said = capsys.readouterr().err
         assert (

@@ -48,7 +48,8 @@ def _check_writable(option: str, name: str | None) -> None:
     if name is None:
         return
     path = Path(name)
-    if path.is_dir() or not os.access(path if path.exists() else path.parent, os.W_OK):
+    held = path.parent.is_dir() and not path.is_dir()
+    if not held or not os.access(path if path.exists() else path.parent, os.W_OK):
         raise AdapterError(f"Argument `{option}` must name a file that can be written, not {name!r}.")
 
 
