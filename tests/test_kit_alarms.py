@@ -22,7 +22,7 @@ VALIDATION = Path(__file__).parents[1] / "validation"
 sys.path.insert(0, str(VALIDATION))  # its scripts are no package
 
 from _kit_judge import Recorder, worst  # noqa: E402
-from kit_alarms import ADAPTERS, RECORD, failure  # noqa: E402
+from kit_alarms import ADAPTERS, RECORD, Tally, failure, one_seed  # noqa: E402
 
 
 def judged(adapter: Any, id: str, numbers: slice = slice(0, 72, 9)) -> list[float | None]:
@@ -69,6 +69,29 @@ def test_a_law_that_cannot_be_tried_is_a_failure() -> None:
             raise ZeroDivisionError("by nothing")
 
     assert failure(Law, Guard(DeBoor()), None) == "ZeroDivisionError in the check: by nothing"
+
+
+def test_the_periodic_transformer_leaves_a_point_at_the_end_that_it_is_at() -> None:
+    """It takes the neighbour of the right end for the left end, a period away: the columns are the same ones."""
+    pytest.importorskip("sklearn")
+    from _adapter_sklearn import periodic
+
+    knots = 0.25 * np.arange(-6.0, 6.0)  # the domain is [-1, 0.75]
+    found = periodic.basis(np.array([np.nextafter(0.75, -1.0), 0.75, -1.0]), knots, 2)
+    assert found.tolist() == [[0] * 7 + [0.5, 0.5], [0.5, 0.5] + [0] * 7, [0.5, 0.5] + [0] * 7]
+
+
+def test_adapters_take_turns_on_the_cases_of_a_seed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kit_alarms.LAWS", {id: LAWS[id] for id in ("P-PoU", "P-POS")})
+    monkeypatch.setattr("kit_alarms.cases_of", lambda about, scope, seed, examples: cases_of(about, scope, seed, 0)[:3])
+    tallies = {name: Tally(name) for name in ("de Boor in NumPy", "scipy")}
+    tallies["de Boor in NumPy"].adapter = Wrong()
+    one_seed(tallies, 4)
+    wrong, right = (tally.record for tally in tallies.values())
+    assert (wrong["seeds"], wrong["checks"], wrong["false alarms"]) == (5, 6, 0)
+    assert wrong["the adapter is wrong"] == {"P-PoU": 3}
+    assert float(wrong["by at most, in units of the bound"]) > 1
+    assert (right["checks"], right["the adapter is wrong"]) == (6, {})
 
 
 def test_the_record_has_adapters_of_other_making_and_no_false_alarm() -> None:
