@@ -7,6 +7,7 @@ of the Jacobian. Rows are stored as segments. Adding a row to J^T J costs the pr
 
 from __future__ import annotations
 
+from functools import partial
 from typing import NamedTuple
 
 from numkan.compile import kernel
@@ -27,7 +28,7 @@ class Segment(NamedTuple):
     at: int  # offset of its first segment in a row
 
 
-@kernel
+@partial(kernel, noalias=True)
 def back(edge_slopes, above, below):  # type: ignore[no-untyped-def]
     """Fill below (n, n_in, n_q) with the derivatives of outputs q by a layer's inputs, from those by its outputs."""
     n, n_in, n_out = edge_slopes.shape
@@ -41,7 +42,7 @@ def back(edge_slopes, above, below):  # type: ignore[no-untyped-def]
                 below[s, i, q] = total
 
 
-@kernel
+@partial(kernel, noalias=True)
 def fill_segments(functions, delta, q, weight, live, segment, begins, rows):  # type: ignore[no-untyped-def]
     """Write a layer's segments of the rows for output q, and into `begins` the coefficients where they begin.
 
@@ -68,7 +69,7 @@ def fill_segments(functions, delta, q, weight, live, segment, begins, rows):  # 
 _load, _store, _splat, _fma = vector_ops(STRIDE)[1:5]
 
 
-@kernel
+@partial(kernel, noalias=True)
 def add_segments(rows, begins, offsets, residual, gradient, normal):  # type: ignore[no-untyped-def]
     """Add rows^T residual to gradient, and rows^T rows to the lower triangle of normal.
 
@@ -94,7 +95,7 @@ def add_segments(rows, begins, offsets, residual, gradient, normal):  # type: ig
                         _store(line, left + c, _fma(factor, _load(row, c), _load(line, left + c)))
 
 
-@kernel
+@partial(kernel, noalias=True)
 def fill_dense(rows, begins, offsets, dense):  # type: ignore[no-untyped-def]
     """Write rows of segments as rows of a dense matrix, which holds zeros outside of segments."""
     n, n_slots = begins.shape
