@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from numkan.conformance.adapter import Array
 from numkan.conformance.points import middles
 from tests.conformance_adapters import DeBoor, Scipy
 from tests.implementations import NumkanSplines
-from tests.laws import Array
 from tests.spline_mutants import Raising
 
 # --- values -------------------------------------------------------------------------------------------------------

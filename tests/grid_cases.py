@@ -6,14 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from numkan.conformance.adapter import Layer
+from numkan.conformance.adapter import Array, Layer
 from numkan.conformance.own import Numkan
 from numkan.conformance.strategies import grid_cases as grid_cases
 from numkan.layer import refine as refinement
 from numkan.layer import refit as refits
 from numkan.layer.grid import grid_from_samples
 from numkan.spline import SplineBasis, extend_grid
-from tests.laws import Array
 
 
 def refit(

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from numkan.conformance.adapter import Array
 from numkan.conformance.own import Numkan
 from tests import naive
-from tests.laws import Array
 
 
 class NumkanSplines(Numkan):

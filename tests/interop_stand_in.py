@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from tests.laws import Array
+from numkan.conformance.adapter import Array
 from tests.naive_network import Layer
 from tests.network_cases import random_layer
 

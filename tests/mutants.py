@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from numkan.conformance.adapter import Array
 from tests import naive
 from tests.implementations import NumkanSplines
-from tests.laws import Array
 
 
 class NanToNum(NumkanSplines):

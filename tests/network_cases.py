@@ -10,13 +10,13 @@ from numba import config
 
 from numkan import KAN
 from numkan.conformance import strategies
+from numkan.conformance.adapter import Array
 from numkan.conformance.cases import NetworkCase
 from numkan.conformance.own import Numkan, layer_of
 from numkan.conformance.own import numbers_of as numbers_of_layer
 from numkan.conformance.strategies import random_case as random_case
 from numkan.conformance.strategies import random_layer as random_layer
 from numkan.conformance.strategies import random_points as random_points
-from tests.laws import Array
 from tests.naive_network import Layer
 
 

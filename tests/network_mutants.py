@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 import numkan
+from numkan.conformance.adapter import Array
 from tests.gradient_mutants import OverflowingSilu
-from tests.laws import Array
 from tests.naive_network import Layer
 from tests.network_cases import NumkanNetworks
 

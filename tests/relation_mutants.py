@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from numkan.conformance.adapter import Array
 from tests.conformance_adapters import DeBoor
-from tests.laws import Array
 
 
 class KnotsOfThreeDecimals(DeBoor):

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from numkan import KAN
-from tests.laws import Array, assert_identical
+from numkan.conformance.adapter import Array
+from numkan.conformance.law import assert_identical
 from tests.naive_network import KINDS
 
 FLOATS = (np.float64, np.float32)

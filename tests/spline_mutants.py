@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from numkan.conformance.adapter import Array
 from tests.conformance_adapters import DeBoor, Periodic
 from tests.implementations import NumkanSplines
-from tests.laws import Array
 
 
 class WritesIntoPoints(NumkanSplines):

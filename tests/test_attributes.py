@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from numkan import KAN, KANLayer
-from tests.laws import assert_identical
+from numkan.conformance.law import assert_identical
 
 
 class Own(KAN):

@@ -17,6 +17,9 @@ import pytest
 
 import numkan
 from numkan import KAN, KANLayer, plot
+from numkan.conformance.adapter import Array
+from numkan.conformance.law import assert_identical
+from numkan.conformance.laws.bits import containers
 from numkan.spline import (
     B_batch,
     coef2curve,
@@ -29,8 +32,6 @@ from numkan.spline import (
     to_ppoly,
     to_scipy,
 )
-from tests.laws import Array, assert_identical
-from tests.laws.network_bits import containers
 from tests.small_networks import points, results, state, targets
 
 #: One sentence, and at most a hint.

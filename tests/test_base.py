@@ -12,7 +12,7 @@ import pytest
 import numkan
 from numkan import KANLayer
 from numkan.base import BASE_FUNCTIONS, CUSTOM, BaseFunction, base_and_slope, base_function, fill_base
-from tests.laws import Array
+from numkan.conformance.adapter import Array
 
 FLOATS = (np.float64, np.float32)
 

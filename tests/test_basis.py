@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 from scipy.interpolate import BSpline
 
 from numkan._check import FloatArray
+from numkan.conformance.cases import Case
+from numkan.conformance.laws.derivatives import worst_derivative_error
+from numkan.conformance.laws.values import worst_relative_error
 from numkan.spline import B_batch, basis, extend_grid
 from numkan.spline.basis import basis_at_knots
 from tests import exact, naive
 from tests.implementations import NumkanSplines
-from tests.laws import Case
-from tests.laws.basis_derivatives import worst_derivative_error
-from tests.laws.basis_values import worst_relative_error
 from tests.strategies import cases, degrees, dtypes, knot_vectors, points
 
 TUTORIAL = extend_grid(np.linspace(-1, 1, 6)[None, :], k_extend=3)

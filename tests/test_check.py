@@ -19,8 +19,8 @@ from numkan._check import (
     check_number,
     check_option,
 )
-from tests.laws import Array
-from tests.laws.network_bits import containers
+from numkan.conformance.adapter import Array
+from numkan.conformance.laws.bits import containers
 
 SENTENCE = r"^Argument `name` must [^\n]*\.( Use .*| Did you mean '.*'\?)?$"
 

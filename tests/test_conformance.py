@@ -17,7 +17,7 @@ import pytest
 
 from numkan.conformance import LAWS, AdapterError, Law, Layer, check, replay
 from numkan.conformance.__main__ import imported, main, read_known
-from numkan.conformance.adapter import METHODS, claims
+from numkan.conformance.adapter import METHODS, Array, claims
 from numkan.conformance.cases import CASES, Case, GridCase, from_plain, plain
 from numkan.conformance.grids import dyadic_grid, grid_from_samples
 from numkan.conformance.guard import Guard
@@ -31,7 +31,6 @@ from numkan.conformance.scope import Scope, scope_of
 from numkan.spline import coef2curve
 from tests.conformance_adapters import DeBoor, Wrong
 from tests.grid_cases import NumkanGrids
-from tests.laws import Array
 from tests.network_cases import NumkanNetworks
 
 #: An installed numkan registers its options with pytest.

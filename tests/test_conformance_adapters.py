@@ -12,10 +12,10 @@ import pytest
 from scipy.interpolate import BSpline
 
 from numkan.conformance import LAWS, check
+from numkan.conformance.adapter import Array
 from numkan.conformance.own import Numkan
 from tests.conformance_adapters import CORRECT, Scipy
 from tests.conformance_mutants import BY_CLASS, MUTANTS
-from tests.laws import Array
 
 
 @pytest.mark.parametrize("adapter", CORRECT, ids=lambda adapter: adapter.__name__)

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 from numkan.conformance import LAWS, Law, check
+from numkan.conformance.adapter import Array
 from numkan.conformance.cases import Case
 from numkan.conformance.choices import Seeded, fraction, simpler
 from numkan.conformance.guard import Guard
@@ -29,7 +30,6 @@ from numkan.conformance.scope import Scope, scope_of
 from numkan.conformance.spline_cases import EVEN_KNOTS, KNOTS, REPEATED
 from numkan.conformance.steady import is_steady
 from tests.conformance_adapters import DeBoor, Wrong
-from tests.laws import Array
 
 SEEDS = (0, 1, 2, 17, 4321)
 DTYPES = ("float64", "float32")

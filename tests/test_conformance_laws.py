@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from numkan.conformance import LAWS, AdapterError, Layer, check, network_twin
+from numkan.conformance.adapter import Array
 from numkan.conformance.cases import Case
 from numkan.conformance.making import cases_of
 from numkan.conformance.meeting import count_lines, meet
@@ -17,7 +18,6 @@ from numkan.conformance.network_cases import random_case
 from numkan.conformance.points import clamped
 from numkan.conformance.scope import Scope
 from tests.conformance_adapters import DeBoor, Scipy
-from tests.laws import Array
 from tests.spline_mutants import Raising
 
 # --- the right end ------------------------------------------------------------------------------------------------

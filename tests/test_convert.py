@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from scipy.interpolate import BSpline, PPoly, make_interp_spline
 
+from numkan.conformance.cases import Case
+from numkan.conformance.points import interior, middles, probes
 from numkan.spline import B_batch, from_scipy, to_ppoly, to_scipy
-from tests.laws import Case
-from tests.laws.cases import interior, middles, probes
 from tests.strategies import cases
 
 GRID, COEF = np.arange(8.0), np.array([1.0, 3.0, 2.0, -1.0, 0.5])

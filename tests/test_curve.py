@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from numkan.conformance.adapter import Array
 from numkan.spline import extend_grid
 from numkan.spline.curve import coef2curve, curve2coef
 from tests import naive
-from tests.laws import Array
 from tests.strategies import cases, degrees
 
 POLICIES = ("fade", "continue", "linear", "clamp", "nan", "raise")

@@ -11,8 +11,8 @@ import pytest
 from numkan import KAN
 from numkan.base import base_derivatives, base_function
 from numkan.conformance import network_twin, twin
+from numkan.conformance.adapter import Array
 from numkan.spline.policies import EXTRAPOLATIONS
-from tests.laws import Array
 
 WITH_VALUES = [policy for policy in EXTRAPOLATIONS if policy not in ("nan", "raise")]
 

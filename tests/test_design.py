@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.interpolate import BSpline
 
+from numkan.conformance.cases import Case
 from numkan.spline import B_batch, design, design_matrix, extend_grid
-from tests.laws import Case
 from tests.strategies import cases
 
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from numkan import KAN, get_threads, set_threads
+from numkan.conformance.law import assert_identical, assert_within
 from numkan.layer.buffers import BLOCK
 from numkan.model import batches
-from tests.laws import assert_identical, assert_within
 from tests.small_networks import points, small, targets
 
 

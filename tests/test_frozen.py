@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.laws import assert_identical
+from numkan.conformance.law import assert_identical
 from tests.network_cases import TANH
 from tests.small_networks import FLOATS, NAMES, points, small
 

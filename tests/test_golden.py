@@ -17,11 +17,11 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from numkan.conformance import golden
+from numkan.conformance.adapter import Array
 from numkan.layer.grid import grid_from_samples
 from numkan.spline import B_batch, insert_knots
 from tests import naive_network as naive
 from tests.grid_cases import refit
-from tests.laws import Array
 from tests.naive_network import KINDS, Layer
 from tests.network_cases import SINGLE, NumkanNetworks
 

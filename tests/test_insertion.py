@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.interpolate import BSpline
 
+from numkan.conformance.cases import Case
+from numkan.conformance.points import probes, with_more_knots
 from numkan.spline import B_batch, extend_grid, insert_knots, refinement_matrix
 from tests import exact
-from tests.laws import Case
-from tests.laws.cases import probes, with_more_knots
 from tests.strategies import cases
 
 

@@ -20,6 +20,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from numkan import KAN
+from numkan.conformance.adapter import Array
+from numkan.conformance.law import assert_identical, assert_within
 from numkan.interop import from_pykan, to_pykan
 from tests import naive_network
 from tests.interop_stand_in import (
@@ -34,7 +36,6 @@ from tests.interop_stand_in import (
     state_of,
     twins,
 )
-from tests.laws import Array, assert_identical, assert_within
 from tests.naive_network import KINDS
 from tests.network_cases import SINGLE, TANH, random_points
 from tests.small_networks import FLOATS

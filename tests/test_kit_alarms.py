@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 
 from numkan.conformance import LAWS
+from numkan.conformance.adapter import Array
 from numkan.conformance.guard import Guard
 from numkan.conformance.making import cases_of
 from numkan.conformance.scope import scope_of
 from tests.conformance_adapters import DeBoor, Oracle, Periodic, Scipy, Wrong
-from tests.laws import Array
 from tests.spline_mutants import Raising
 
 VALIDATION = Path(__file__).parents[1] / "validation"

@@ -9,6 +9,7 @@ import pytest
 from scipy.optimize import nnls
 
 from numkan import KAN
+from numkan.conformance.law import assert_identical
 from numkan.model.shapes import EdgeChart, Shapes
 from numkan.optimize import LevenbergMarquardt, Nielsen
 from numkan.optimize.bounded import Bounded, bounded_minimum
@@ -17,7 +18,6 @@ from numkan.train.data import Units
 from numkan.train.known import Known
 from numkan.train.point import Point
 from numkan.train.splines import Splines
-from tests.laws import assert_identical
 
 G, K = 6, 3
 KNOTS = extend_grid(np.sort(np.random.default_rng(1).uniform(0, 1, (2, G + 1)), axis=1), k_extend=K)

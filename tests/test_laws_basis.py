@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 
 from numkan.conformance import LAWS, Law
-from numkan.conformance.points import clamped
+from numkan.conformance.cases import Case
+from numkan.conformance.law import assert_identical, assert_within
+from numkan.conformance.points import clamped, probes
 from numkan.spline import greville
 from tests.implementations import NaiveSplines, NumkanSplines
-from tests.laws import Case, assert_identical, assert_within
-from tests.laws.cases import probes
 from tests.mutants import MUTANTS, UniformAssumption
 from tests.strategies import cases
 

@@ -9,11 +9,12 @@ import pytest
 from hypothesis import given
 
 from numkan.conformance import LAWS, Law, Layer
+from numkan.conformance.adapter import Array
+from numkan.conformance.cases import GridCase
+from numkan.conformance.law import assert_identical, assert_within
 from numkan.conformance.laws.grids import dense
 from numkan.spline import coef2curve, curve2coef, extend_grid
 from tests.grid_cases import NumkanGrids, grid_cases
-from tests.laws import Array, assert_identical, assert_within
-from tests.laws.grid import GridCase
 
 OURS = [law for law in LAWS.values() if law.about == "grids"]
 

@@ -11,8 +11,8 @@ from hypothesis import given
 
 import numkan
 from numkan.conformance import LAWS, Law
+from numkan.conformance.cases import NetworkCase
 from tests import naive_network as naive
-from tests.laws.networks import NetworkCase
 from tests.network_cases import NumkanNetworks, network_cases, random_case
 from tests.network_mutants import MUTANTS
 

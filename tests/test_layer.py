@@ -12,6 +12,8 @@ from numba import config
 from scipy.interpolate import BSpline
 
 from numkan import KANLayer, get_threads, set_threads
+from numkan.conformance.adapter import Array
+from numkan.conformance.law import assert_identical, assert_within
 from numkan.layer.buffers import thread_array, thread_arrays
 from numkan.layer.edges import Edges, padded, pull_gradient
 from numkan.layer.initialize import draw
@@ -21,7 +23,6 @@ from numkan.layer.packed import PackedLayer
 from numkan.model import Network
 from numkan.spline import extend_grid
 from tests import naive_network as naive
-from tests.laws import Array, assert_identical, assert_within
 from tests.naive_network import KINDS, Layer
 from tests.network_cases import BASES, TANH, layer_of, random_layer, random_points
 

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 
+from numkan.conformance.cases import GridCase
 from numkan.layer.grid import coverage, grid_from_samples
 from numkan.spline import SplineBasis, extend_grid
 from tests import naive
 from tests.grid_cases import grid_cases
-from tests.laws.grid import GridCase
 
 #: What pykan's tutorial on grids prints for 1000 normal samples, with grid_eps = 1 and 0.
 TUTORIAL_UNIFORM = [

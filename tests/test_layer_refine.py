@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from numkan.conformance.adapter import Array
 from numkan.layer.grid import refined_grid
 from numkan.layer.refine import grid_from_parent
 from numkan.spline import SplineBasis, coef2curve, extend_grid
 from tests import exact, naive
 from tests.grid_cases import refine_coef, uniform_layer
-from tests.laws import Array
 
 
 @st.composite

@@ -9,11 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from numkan.conformance.cases import GridCase
+from numkan.conformance.laws.grids import preserved
 from numkan.layer.grid import coverage, grid_from_samples
 from numkan.spline import SplineBasis, coef2curve, extend_grid
 from tests import naive
 from tests.grid_cases import NumkanGrids, project, refit, uniform_layer
-from tests.laws.grid import GridCase, preserved
 from tests.strategies import degrees
 
 

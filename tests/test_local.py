@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 
 from numkan.compile import kernel
+from numkan.conformance.adapter import Array
 from numkan.spline import extend_grid
 from numkan.spline.local import curves, local_functions
 from numkan.spline.lookup import find_piece
 from numkan.spline.pieces import local_pieces
 from numkan.spline.policies import EXTRAPOLATIONS
 from tests import naive_network as naive
-from tests.laws import Array
 
 FLOATS = [np.dtype(np.float32), np.dtype(np.float64)]
 

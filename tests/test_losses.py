@@ -11,13 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from numkan import KAN, Huber, get_threads, set_threads
+from numkan.conformance.adapter import Array
 from numkan.model import loss_kernels
 from numkan.model.direct_kernels import gradient_direct, loss_direct
 from numkan.model.losses import LOSSES, loss_function
 from numkan.model.regularization import Penalties, objective_and_grad
 from numkan.model.targets import targets
 from tests import naive_network as naive
-from tests.laws import Array
 
 FLOATS = (np.float64, np.float32)
 

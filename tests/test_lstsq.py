@@ -10,8 +10,8 @@ import scipy.linalg
 from hypothesis import given
 from hypothesis import strategies as st
 
+from numkan.conformance.adapter import Array
 from numkan.spline.lstsq import COND, LocalLeastSquares, local_lstsq
-from tests.laws import Array
 
 
 def dense(first: Array, values: Array, n_basis: int) -> Array:

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from numkan import KAN, KANLayer
+from numkan.conformance.adapter import Array
+from numkan.conformance.law import assert_identical, assert_within
 from numkan.model import network
-from tests.laws import Array, assert_identical, assert_within
 from tests.network_cases import model_of, numbers_of
 from tests.small_networks import FLOATS, NAMES, assert_same_results, points, results, small, targets
 

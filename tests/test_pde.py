@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from numkan import KAN, pde
+from numkan.conformance.adapter import Array
 from numkan.layer.jets import Jets
 from numkan.pde.descent import Descent, State
 from numkan.pde.equation import Signature
@@ -15,7 +16,6 @@ from numkan.pde.hard import Hard, function_jets
 from numkan.pde.solver import Solver
 from numkan.pde.term import PointTerm
 from numkan.train.splines import Splines
-from tests.laws import Array
 
 BOX = [-1.0, -1.0], [1.0, 1.0]
 

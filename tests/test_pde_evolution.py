@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from numkan import KAN, pde
-from tests.laws import Array
+from numkan.conformance.adapter import Array
 
 
 def decay(t0: float, t1: float, previous: Any) -> list[pde.Equation]:

@@ -12,11 +12,11 @@ from scipy.interpolate import BSpline
 
 import numkan
 from numkan import KAN
+from numkan.conformance.law import assert_identical
 from numkan.model.output_jacobian import mean_jacobian, output_jacobian
 from numkan.model.posterior import group_contrast_std
 from numkan.train import posterior
 from numkan.train.splines import Splines
-from tests.laws import assert_identical
 from tests.small_networks import patchy
 
 RNG = np.random.default_rng(0)

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 import numkan
 from numkan import KAN
+from numkan.conformance.adapter import Array
+from numkan.conformance.law import assert_identical, assert_within
 from tests import naive_network
-from tests.laws import Array, assert_identical, assert_within
 from tests.naive_network import KINDS, Layer, activations, edges
 from tests.network_cases import BASES, TANH, model_of, numbers_of, random_layer, random_points
 from tests.small_networks import points, small, state

@@ -13,8 +13,8 @@ from scipy import sparse
 
 from numkan import KAN
 from numkan._check import as_float_array
+from numkan.conformance.law import assert_identical
 from numkan.spline import B_batch
-from tests.laws import assert_identical
 
 TABLE = pd.DataFrame({"size": [1.5, 2.0, 0.25], "city": ["Rome", "Bonn", "Rome"]})
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from numkan import KAN
+from numkan.conformance.law import assert_identical, assert_within
 from numkan.model.layer_outputs import layer_outputs
 from numkan.spline import extend_grid
-from tests.laws import assert_identical, assert_within
 from tests.small_networks import FLOATS, points, small, state
 from tests.test_layer_grid import TUTORIAL_ADAPTIVE, TUTORIAL_UNIFORM
 

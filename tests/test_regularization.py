@@ -10,8 +10,8 @@ import pytest
 
 import numkan
 from numkan import KAN
+from numkan.conformance.adapter import Array
 from numkan.model.regularization import Objective, Penalties, objective_and_grad
-from tests.laws import Array
 from tests.naive_network import KINDS, LOSSES, STEP, activations, edges
 from tests.network_cases import TANH, model_of, random_case
 

@@ -9,7 +9,7 @@ import pytest
 from sklearn.metrics import accuracy_score, r2_score
 
 from numkan import KAN
-from tests.laws import assert_identical
+from numkan.conformance.law import assert_identical
 from tests.small_networks import points, targets
 
 X = points(40)

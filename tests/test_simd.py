@@ -15,13 +15,13 @@ import pytest
 from numba import config
 
 from numkan.compile import kernel
+from numkan.conformance.adapter import Array
+from numkan.conformance.laws.gradients import contracted
+from numkan.conformance.network_twin import loss_sizes
 from numkan.simd.llvm_vectors import llvm_ops
 from numkan.simd.python_vectors import checked_ops, numpy_ops
 from numkan.simd.vectors import lanes_of, rounded_ops, vector_ops, vector_width
 from tests import naive_network as naive
-from tests.laws import Array
-from tests.laws.network_derivatives import loss_sizes
-from tests.laws.networks import contracted
 from tests.network_cases import NumkanNetworks, random_case
 
 PROJECT = Path(__file__).parents[1]

@@ -11,9 +11,9 @@ import pytest
 from scipy.stats import norm
 
 from numkan import KAN
+from numkan.conformance.law import assert_identical
 from numkan.sklearn import KANClassifier, KANRegressor
 from numkan.sklearn.certainty import Calibration, Mixture
-from tests.laws import assert_identical
 
 pytestmark = pytest.mark.jit
 

@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 
 from numkan.base import CUSTOM
+from numkan.conformance.adapter import Array
+from numkan.conformance.law import assert_identical, assert_within
 from numkan.layer.packed import BaseValues
 from numkan.layer.scratch import FOUR, Group, Scratch, highest_power, scratch_for
 from numkan.layer.sorted_samples import fill_kernel, sort_kernel
 from numkan.spline import extend_grid
 from numkan.spline.pieces import Pieces, local_pieces
 from numkan.spline.policies import EXTRAPOLATIONS
-from tests.laws import Array, assert_identical, assert_within
 
 FLOATS = [np.dtype(np.float32), np.dtype(np.float64)]
 

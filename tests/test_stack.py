@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from numkan import KAN, KANLayer
-from tests.laws import assert_identical
+from numkan.conformance.law import assert_identical
 from tests.naive_network import KINDS
 from tests.network_cases import TANH
 from tests.small_networks import FLOATS, NAMES, assert_same_results, points, small, state, targets

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from numkan import KAN
+from numkan.conformance.adapter import Array
 from numkan.layer.jets import Jets, Pairs
 from numkan.model.least_squares import spline_layer
 from numkan.model.swept import Linearized, ResidualSquares, jets_at
-from tests.laws import Array
 
 
 class Waves:

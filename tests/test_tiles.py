@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from numkan.conformance.adapter import Array
+from numkan.conformance.law import assert_identical
 from numkan.layer.scratch import tile_width
 from numkan.layer.tiles import from_tiles, into_tiles
 from numkan.simd.vectors import lanes_of
-from tests.laws import Array, assert_identical
 
 FLOATS = [np.dtype(np.float32), np.dtype(np.float64)]
 BLOCK = 16

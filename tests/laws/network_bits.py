@@ -1,3 +1,0 @@
-"""Names of the conformance kit."""
-
-from numkan.conformance.laws.bits import containers as containers
