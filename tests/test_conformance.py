@@ -148,7 +148,7 @@ def test_what_policies_exclude_is_not_asked(declared: dict[str, Any], ids: set[s
         return DeBoor().dbasis(x, knots, k, nu)
 
     only = ["P-D*", "P-E*", "P-R*", "P-S*", "P-K0"]
-    report = check(adapter_of(basis, dbasis=dbasis, **declared), only=only, examples=15)
+    report = check(adapter_of(basis, dbasis=dbasis, **declared), only=only, examples=0)
     assert report.ok, report.text()
     assert ids <= {result.law.id for result in report.results if result.outcome == "NOT CLAIMED"}
     if "degrees" in declared:
@@ -178,7 +178,7 @@ def test_derivatives_are_asked_for_up_to_two_orders_beyond_the_degree() -> None:
             beyond.add(nu - k)
             return super().dbasis(x, knots, k, nu)
 
-    assert check(Recording(), only=["P-*"], examples=5).ok
+    assert check(Recording(), only=["P-*"], examples=0).ok
     assert max(beyond) == 2
 
 
@@ -202,7 +202,7 @@ def test_an_adapter_of_uniform_knots_gets_knots_that_are_uniform_to_the_last_bit
             A = self.basis(x, knots, k).astype(float)
             return np.linalg.lstsq(A, y, rcond=500 * np.finfo(x.dtype).eps)[0].astype(x.dtype)
 
-    report = check(Even(), only=["P-*", "G-*"], examples=10)
+    report = check(Even(), only=["P-*", "G-*"], examples=0)
     assert report.ok, report.text()
     assert "NOT CLAIMED" not in {result.outcome for result in report.results if result.law.id in ("P-AFF", "G-RANK")}
     assert {knots.dtype.name for knots in seen} == {"float64", "float32"}

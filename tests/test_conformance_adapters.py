@@ -19,10 +19,8 @@ from tests.conformance_mutants import BY_CLASS, MUTANTS
 
 
 @pytest.mark.parametrize("adapter", CORRECT, ids=lambda adapter: adapter.__name__)
-@pytest.mark.parametrize("dtype", ["float64", "float32"])
-def test_a_sound_adapter_obeys_all_that_it_claims(adapter: type[Any], dtype: str) -> None:
-    one = type(adapter.__name__, (adapter,), {"dtype": dtype})()
-    report = check(one, seed=1, examples=5)
+def test_a_sound_adapter_obeys_all_that_it_claims(adapter: type[Any]) -> None:
+    report = check(adapter, seed=1, examples=5)
     assert report.ok, report.text()
     assert report.counts["PASS"] >= 35
 
