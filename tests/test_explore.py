@@ -297,11 +297,11 @@ def test_a_page_without_the_result_of_the_fit_says_that_there_are_no_stages(open
 
 
 def test_a_page_has_at_most_500_samples_and_says_so(tmp_path):
-    many = np.random.default_rng(0).uniform(-1, 1, (2000, 2))
+    many = np.random.default_rng(0).uniform(-1, 1, (600, 2))
     KAN([2, 2, 1], seed=0).explore(tmp_path / "page.html", many, many[:, 0])
     data = read(tmp_path / "page.html")
     assert data["samples"]["count"] == 500
-    assert any("500 of 2000 samples" in note for note in data["notes"])
+    assert any("500 of 600 samples" in note for note in data["notes"])
 
 
 def test_weak_edges_are_left_out_of_a_page_that_would_be_too_large(opened, tmp_path, monkeypatch):
