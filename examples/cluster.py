@@ -26,7 +26,7 @@ def load(part):
 
 
 def fit(n_workers):
-    """Fit the samples on a cluster of so many workers."""
+    """Fit the samples on a cluster of `n_workers` workers."""
     # A real cluster differs in this line alone: Client(scheduler_file=...), or that of dask-jobqueue.
     options = {"n_workers": n_workers, "threads_per_worker": 1, "dashboard_address": None}
     with LocalCluster(**options) as cluster, Client(cluster) as client:

@@ -111,7 +111,7 @@ class _Reader(Protocol):
     """Reads rows that are stored together."""
 
     def __call__(self, size: int) -> Iterator[Any]:
-        """Yield all of them, so many at a time or fewer."""
+        """Yield all of them, at most `size` at a time."""
 
     def between(self, begin: int, end: int) -> Any:
         """Return some of them."""

@@ -1,6 +1,6 @@
 r"""Interactions: what two inputs do together, beyond what each of them does alone.
 
-Which pairs interact most is told by differences of second order. With :math:`x'` another sample, and :math:`x^{i}` the
+Differences of second order show which pairs interact most. With :math:`x'` another sample, and :math:`x^{i}` the
 sample x that has input i from :math:`x'`,
 
 .. math:: d_{ij} = f(x) - f(x^{i}) - f(x^{j}) + f(x^{ij}), \qquad

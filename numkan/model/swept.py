@@ -200,8 +200,8 @@ class ResidualSquares:
     def split(self, z: FloatArray) -> tuple[list[FloatArray], FloatArray]:
         """Return the coefficients of every layer, (n_in, G + k, n_out), 0 where no point is, and the unknowns."""
         full = np.append(z, 0.0)[self._place]
-        cuts = [segment.begin for segment in self._segments[1:]] + [self.n_coefs]
-        *parts, unknowns = np.split(full, cuts)
+        offsets = [segment.begin for segment in self._segments[1:]] + [self.n_coefs]
+        *parts, unknowns = np.split(full, offsets)
         return [part.reshape(layer.shape) for part, layer in zip(parts, self.layers, strict=True)], unknowns
 
     @property

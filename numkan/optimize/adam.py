@@ -201,7 +201,7 @@ class Adam:
         return True
 
     def _factor(self, taken: int) -> float:
-        """Return the factor on the learning rate after so many steps."""
+        """Return the factor on the learning rate after `taken` steps."""
         if self._schedule is None:
             return 1.0
         factor = self._schedule(taken)

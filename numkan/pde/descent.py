@@ -18,7 +18,7 @@ from numkan.train.splines import Splines
 
 __all__ = ["Descent", "State"]
 
-#: A run ends after so many steps in a row that each bring less than this share of the loss.
+#: A run ends after `_POOR_STEPS` steps in a row that each lower the loss by less than the share `_POOR`.
 _POOR_STEPS, _POOR = 6, 0.01
 
 #: A run begins with this damping at least.

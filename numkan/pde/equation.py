@@ -32,7 +32,7 @@ class Equation:
         network u is (n,), du and d2u and d3u are (n, n_in); for several (n, n_out) and (n, n_out, n_in). Arguments
         named in `unknowns` of the solver, and `normal`, go by keyword.
     weight : float
-        Of an exact equation beside others: its mean square counts so many times.
+        Of an exact equation beside others: the factor on its mean square.
     noise : None, float, array_like of shape (n,), or "estimate"
         None for an equation that holds exactly; for data the standard deviation of each residual, or ``"estimate"``.
     fresh : array_like, shape (m, n_in), optional

@@ -19,7 +19,7 @@ from numkan.layer.jets import Jets, Pairs
 
 __all__ = ["Hard", "function_jets", "hard_conditions"]
 
-#: Points on the upper half of a circle; its radius as a share of the points' range, which is halved so many times.
+#: Points on the upper half of a circle; its radius as a share of the points' range; how often it is halved.
 _HALF, _RADIUS, _HALVINGS = 8, 0.1, 8
 
 #: Two radii must agree to this share.

@@ -1,4 +1,4 @@
-"""The course of solving: starts, the ladder of grids, weights, and what is told in the end."""
+"""The course of solving: starts, the ladder of grids, weights, and the solution with its message."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ from numkan.pde.equation import Equation
 
 __all__ = ["Inference", "balance", "infer"]
 
-#: lambda goes up by this factor, so many times at most, each time with at most so many steps.
+#: lambda goes up by `_FACTOR`, at most `_RAISES` times, each time with at most `_STEPS` steps.
 _FACTOR, _RAISES, _STEPS = math.sqrt(10.0), 16, 40
 
 #: Unknowns have settled if two raises in a row move each by less than this share of its standard error.
@@ -32,7 +32,7 @@ _SETTLED = 0.05
 #: The end is "limited" if raising lambda from the chosen one to the last moves an unknown by more standard errors.
 _BENT = 0.5
 
-#: lambda E has risen if it is this many times its least; after so many of these the search ends.
+#: lambda E has risen if it is `_RISEN` times its least; after `_RISES` of these the search ends.
 _RISEN, _RISES = 1.2, 2
 
 

@@ -16,7 +16,7 @@ __all__ = ["draw_map", "share_text"]
 
 _MOST_DOTS = 300
 _PALE = 1.5  # the ends of the colours are dark, and lines and numbers are black
-_LINES = 5  # about so many lines of equal value
+_LINES = 5  # lines of equal value, about
 
 
 def draw_map(ax: Axes, pair: Any, output: int, reach: float, samples: FloatArray | None) -> None:

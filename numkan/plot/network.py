@@ -71,7 +71,7 @@ def plot_network(
     formula : numkan.symbolic.Formula, optional
         A formula that was found from this network; the names of its functions are written on the edges.
     edges : int, optional
-        Draw only so many edges in each layer, the strongest; by default all of them.
+        The number of edges that are drawn in each layer, the strongest ones; by default all of them.
     output : int, optional
         Draw only the edges that lead to this output.
     scales : bool

@@ -14,7 +14,7 @@ from numkan.train.history import FitResult
 
 __all__ = ["Candidate", "Fitted", "candidates"]
 
-#: Hidden layers that are tried, with their grids, where there are so many distinct samples at least.
+#: Hidden layers that are tried, with their grids, where there are enough distinct samples.
 _HIDDEN: dict[tuple[int, ...], int] = {(2,): 4, (5,): 3}
 _FEW = 30
 

@@ -17,7 +17,7 @@ __all__ = ["Inputs", "Reader"]
 
 Floats = NDArray[np.float64]
 
-#: A category has an input for so many of its levels at most, the most frequent ones; the others count as missing.
+#: A category has inputs for at most 64 of its levels, the most frequent ones; the others count as missing.
 _MOST_LEVELS = 64
 
 

@@ -280,7 +280,7 @@ class Engine:
 
 
 def oracle_of(network: Fitted, low: FloatArray, high: FloatArray, times: float) -> Oracle:
-    """Return a network as an oracle with errors so many times its own."""
+    """Return a network as an oracle with errors `times` its own."""
 
     def ask(x: FloatArray) -> Answer:
         return network(x), np.full(len(x), times * network.error)

@@ -24,8 +24,8 @@ _CLOSE = 0.1  # a formula is approximate where its error is below this share of 
 _LENGTHY = 1.02  # held-out error, relative to the network's, up to which a formula may be within noise
 _PARTS = 6
 _RIVALS, _NEAR = 6, 30.0  # expressions that are snapped and compared; bits that they may be longer before
-_SNAPPED, _SAME = 4.0, 1e-9  # a number that was snapped changed by at most so many of its errors, or this share
-_POLISHED = 10.0  # refinement ends within so many times rounding
+_SNAPPED, _SAME = 4.0, 1e-9  # a number that was snapped changed by at most this multiple of its error, or this share
+_POLISHED = 10.0  # refinement ends within this multiple of rounding
 
 
 def finished(engine: Engine, names: Sequence[str], stopped: str, notes: Sequence[str] = ()) -> Formula:

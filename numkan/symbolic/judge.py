@@ -14,7 +14,8 @@ from numkan.symbolic.refine import refine, root_of
 __all__ = ["Judge", "Tried", "is_rounding", "rounding_of"]
 
 _ROWS, _FIRST = 2000, 400  # samples of a refinement, and of the first test of an expression
-_TIMES, _LEAST = 40.0, 1e-10  # residuals are rounding below so many times its estimate, and this share of the targets
+#: Residuals are rounding below this multiple of its estimate, and this share of the targets.
+_TIMES, _LEAST = 40.0, 1e-10
 
 
 @dataclass(frozen=True, slots=True, eq=False)

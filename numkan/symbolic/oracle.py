@@ -52,7 +52,7 @@ class Oracle:
         return rng.uniform(self.low + _MARGIN * width, self.high - _MARGIN * width, (count, self.n_in))
 
     def shrunk(self, share: float, error: float = 1.0) -> Oracle:
-        """Return it on the middle of the box, with errors so many times as large."""
+        """Return it on the middle of the box, with errors `error` times as large."""
         cut = (self.high - self.low) * (1.0 - share) / 2
         if error == 1.0:
             return Oracle(self.ask, self.low + cut, self.high - cut)

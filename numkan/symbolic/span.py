@@ -196,7 +196,7 @@ def weights(oracle: Oracle, table: Table, basis: Sequence[Node]) -> list[Oracle]
 
 @np.errstate(all="ignore")
 def independent(table: Table, found: Sequence[Node], terms: int, *, constant: bool) -> list[list[Node]]:
-    """Return bases of so many terms among functions of the span, well-conditioned ones, short ones first."""
+    """Return bases of `terms` functions of the span that are well-conditioned, short ones first."""
     bases: list[list[Node]] = []
     fixed: list[Node] = [number(1)] if constant else []
     for start in range(len(found)):

@@ -37,7 +37,7 @@ class Test:
     statistic : float
         The 90 % quantile of the differences, in units of the oracle's errors.
     p : float
-        Probability of so many large differences, if the hypothesis holds.
+        Probability of as many large differences as there are, if the hypothesis holds.
     accepted : bool
     """
 

@@ -228,13 +228,13 @@ def python_text(expression: Any) -> str:
 
 
 def shortened(expression: Any, digits: int) -> Any:
-    """Return an expression with floats of so many digits."""
+    """Return an expression whose floats have `digits` digits."""
     sp = sympy_module()
     return expression.xreplace({f: sp.Float(f"{float(f):.{digits}g}") for f in expression.atoms(sp.Float)})
 
 
 def _rounded(expression: Any) -> Any:
-    """Return an expression with floats of so many digits that they read back to the same value."""
+    """Return an expression whose floats have just the digits that read back to the same value."""
     sp = sympy_module()
     return expression.xreplace({f: sp.Float(repr(float(f))) for f in expression.atoms(sp.Float)})
 

@@ -40,7 +40,7 @@ _WORSE = 2.0
 #: End polynomials run away if they change an output by more than this share of the targets' deviation.
 _AS_SMALL, _NEAR = 1.05, 0.05
 
-#: The claimed error is that of held-out samples where these exceed the other by so many standard errors of a square.
+#: The claimed error is that of held-out samples where these exceed the other by this many standard errors of a square.
 _CHANCE = 1.0
 
 #: Held-out samples contradict the evidence if their error is `_CONTRADICTED` times the one that cross-validation

@@ -29,7 +29,7 @@ class HeldOut(NamedTuple):
 
     @classmethod
     def of(cls, x: FloatArray, number: int, key: int) -> HeldOut:
-        """Return the rule that holds out so many of the distinct rows of a sample, and the same share of others."""
+        """Return the rule that holds out `number` of the distinct rows of a sample, and the same share of others."""
         hashes = np.unique(row_hashes(x, key))
         return cls(key, hashes[min(number, len(hashes)) - 1])
 

@@ -22,7 +22,7 @@ __all__ = ["Known", "check_known", "rule_of"]
 #: Policies under which a curve that rises in its grid rises outside, and one that is convex there is convex outside.
 _RISING, _CONVEX = ("linear", "clamp"), ("linear",)
 
-#: Of a hidden layer, one node in so many takes no part, where some inputs are free: what it computes is free too.
+#: Of a hidden layer, one node in three takes no part, where some inputs are free: what it computes is free too.
 _ONE_FREE_IN = 3
 
 

@@ -51,7 +51,7 @@ _DAMPING = 1e-8
 #: `_SETTLED`; a point is near a minimum if a full step would lower f by less than `_NEAR`.
 _UPDATES, _SETTLED, _NEAR = 60, 0.1, 0.5
 
-#: Starts take so many rounds of so many updates; what they are compared by is less near a minimum.
+#: Starts take `_ROUNDS` rounds of `_ROUND_UPDATES` updates; what they are compared by is less near a minimum.
 _ROUNDS, _ROUND_UPDATES, _NEAR_ENOUGH = 4, 12, 3.0
 
 #: The last steps of a stage, with the best weights, end where f falls by less than this share.

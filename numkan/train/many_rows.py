@@ -67,7 +67,7 @@ class Sampled:
         return f"{self._drawn}; the fit ended before the last stage, which would have taken all of them"
 
     def stand_for(self, number: int) -> int:
-        """Return how many of all rows so many of the sample stand for."""
+        """Return how many of all rows `number` rows of the sample stand for."""
         return round(number * (len(self.rows) / len(self.x)))
 
     @property

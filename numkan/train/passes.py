@@ -22,7 +22,7 @@ from numkan.model.row_squares import tree_sum
 
 __all__ = ["DaskPasses", "Passes", "RowPasses", "is_of_dask"]
 
-#: The first sums of a pass are of at most so many tasks, each of which costs dask's scheduler about a millisecond.
+#: The first sums of a pass are of at most 1024 tasks, each of which costs dask's scheduler about a millisecond.
 _MOST_TASKS = 1024
 
 _SCATTERED = (
@@ -111,7 +111,7 @@ class DaskPasses:
 
 
 def _blocks_of_a_task(length: int) -> int:
-    """Return how many blocks of so many rows a task takes, a power of two: it sums a branch of the tree of blocks."""
+    """Return how many blocks of `length` rows a task sums, a power of two: they are a branch of the tree of blocks."""
     number = 1
     while -(-length // (number * data.BLOCK)) > _MOST_TASKS:
         number *= 2

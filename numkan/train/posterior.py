@@ -20,7 +20,7 @@ from numkan.train.splines import Splines
 
 __all__ = ["MOST", "Left", "leave_posterior", "ridge"]
 
-#: The posterior is of at most so many coefficients: its root takes 18 MB then.
+#: The posterior is of at most this many coefficients: its root takes 18 MB then.
 MOST = 1500
 
 

@@ -21,8 +21,8 @@ __all__ = ["deviation", "heavy_tails", "tuned"]
 #: A normal distribution's deviation over its median absolute value, and Huber's delta over its deviation.
 _NORMAL, _EFFICIENT = 1.4826, 1.345
 
-#: Tails are heavy where residuals beyond so many deviations are more than this share, and more than one; and where the
-#: residuals are noise: their root mean square is more than this share of the targets' deviation.
+#: Tails are heavy where more than this share of the residuals, and more than one, are beyond this many deviations; and
+#: where the residuals are noise: their root mean square is more than this share of the targets' deviation.
 _FAR, _SHARE, _POOR = 5.0, 0.004, 0.03
 
 

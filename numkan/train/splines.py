@@ -48,8 +48,8 @@ class Splines:
 
     def at(self, vector: FloatArray) -> Splines:
         """Return the same splines with other coefficients."""
-        cuts = np.cumsum([coef.size for coef in self.coefs])[:-1]
-        parts = np.split(np.array(vector), cuts)
+        offsets = np.cumsum([coef.size for coef in self.coefs])[:-1]
+        parts = np.split(np.array(vector), offsets)
         return Splines(
             self.layers, tuple(part.reshape(coef.shape) for part, coef in zip(parts, self.coefs, strict=True))
         )

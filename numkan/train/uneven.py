@@ -26,7 +26,7 @@ _POOR = 0.03
 #: The deviations that the factor compares have these shares of the samples below them; variances have a least value.
 _SHARES, _LEAST = (0.1, 0.9), 0.05
 
-#: At most so many samples are looked at.
+#: At most this many samples are looked at.
 _MOST = 20_000
 
 
