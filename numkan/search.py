@@ -281,7 +281,6 @@ class _Search:
         options = {
             "sample_weight": self._weight,
             "steps": steps if steps < plan.steps else "auto",
-            "start": "auto",
             "time_limit": self._budget.time(least=_LEAST_LAST_SHARE),
             "random_state": self._random(_OF_LAST_FIT),
         }

@@ -88,7 +88,7 @@ class LeastSquaresStages:
     is_last : bool
         Whether the stage is the last one, which goes on with the weights of the ladder.
     last_updates : int
-        It updates them at most so many times.
+        How often it updates them at most.
     damping, least_gain : float
         What a run of steps begins with, and the share of the objective by which a step lowers it that is the last.
     """
@@ -121,11 +121,9 @@ class LeastSquaresStages:
 
     def _reaches_in_training(self) -> bool:
         """Whether grids reach over the box of the data in all stages; see :mod:`numkan.train.box`."""
-        session = self._session
+        session, largest = self._session, _REACHING_SHARE * self.data.n_targets
         size = sum(layer.live.size * (session.grids[-1] + layer.k) for layer in self._splines.layers)
-        return (
-            len(session.box) > 0 and max(session.model.k) <= _REACHING and size <= _REACHING_SHARE * self.data.n_targets
-        )
+        return len(session.box) > 0 and max(session.model.k) <= _REACHING and size <= largest
 
     def use(self, samples: Samples) -> None:
         """Train on these samples from now on."""
@@ -203,13 +201,8 @@ class LeastSquaresStages:
 
     def _begin_at(self, z: FloatArray, damping: float) -> None:
         try:
-            self._stepper = LevenbergMarquardt(
-                self._objective.problem,
-                z,
-                rule=rule_of(self._splines, damping, scaled=True),
-                ftol=self.least_gain,
-                gtol=0.0,
-            )
+            rule = rule_of(self._splines, damping, scaled=True)
+            self._stepper = LevenbergMarquardt(self._objective.problem, z, rule=rule, ftol=self.least_gain, gtol=0.0)
         except ValueError:
             raise NotFiniteError(where_not_finite(self._work, self._session.samples)) from None
 
