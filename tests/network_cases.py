@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import numpy as np
@@ -32,6 +33,10 @@ POLICIES = ("continue", "fade", "linear", "clamp")
 #: Degrees of float32 cases: each compiles for ten seconds. With the JIT off all are tried.
 SINGLE = range(6) if config.DISABLE_JIT else (1, 3)
 
+#: Those of float64. A degree is a number of powers, and chooses tables of 4 lanes (up to 3) or 8: at a further width of
+#: vectors, one of each parity and size will do.
+DOUBLE = (0, 2, 3, 5) if os.environ.get("NUMKAN_VECTOR_WIDTH") else range(6)
+
 
 def model_of(layers: Any) -> KAN:
     """A KAN with these layers."""
@@ -59,4 +64,4 @@ class NumkanNetworks(Numkan):
 
 
 def network_cases() -> st.SearchStrategy[NetworkCase]:
-    return strategies.network_cases(bases=BASES, degrees={"float32": SINGLE})
+    return strategies.network_cases(bases=BASES, degrees={"float32": SINGLE, "float64": DOUBLE})

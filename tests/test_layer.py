@@ -24,7 +24,7 @@ from numkan.model import Network
 from numkan.spline import extend_grid
 from tests import naive_network as naive
 from tests.naive_network import KINDS, Layer
-from tests.network_cases import BASES, TANH, layer_of, random_layer, random_points
+from tests.network_cases import BASES, DOUBLE, TANH, layer_of, random_layer, random_points
 
 FLOATS = (np.float64, np.float32)
 SHAPES = ((1, 1), (3, 2), (2, 9))
@@ -110,7 +110,10 @@ def check_kernels(layer: Layer, x: Array) -> None:
 
 
 #: Each pair compiles for ten seconds. With the JIT off all are tried.
-DEGREES = [(k, dtype) for k in range(6) for dtype in FLOATS if config.DISABLE_JIT or dtype == np.float64 or k % 2]
+DEGREES = [
+    *((k, np.float64) for k in DOUBLE),
+    *((k, np.float32) for k in range(6) if config.DISABLE_JIT or k % 2),
+]
 
 
 @pytest.mark.parametrize(("k", "dtype"), DEGREES, ids=lambda value: str(getattr(value, "__name__", value)))
