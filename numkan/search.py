@@ -74,8 +74,9 @@ def search(
     Networks are fitted on coarse grids, from no hidden layer to several, from narrow to wide, and judged by samples
     held out and by generalized cross-validation. The search takes the first network whose error falls with finer grids
     as fast as its splines allow, or else the narrowest that is about as good as the best. (Surplus nodes cost accuracy:
-    a factor of ten and more without noise, one and a half with noise.) If none fits, the best shapes are tried again
-    from other starts. The chosen network is then fitted to all samples, as far up the ladder of grids as it pays.
+    a factor of ten and more without noise, one and a half with noise.) A shape whose error falls so on coarse grids
+    only is tried again from other starts before the next one. If none fits, the best shapes are tried again. The chosen
+    network is then fitted to all samples, as far up the ladder of grids as it pays.
 
     Parameters
     ----------
