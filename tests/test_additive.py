@@ -46,6 +46,7 @@ def test_their_band_is_that_of_the_coefficients_of_the_curve_alone():
     np.testing.assert_allclose(found.std[:, 0] ** 2, np.einsum("np,pq,nq->n", row, covariance, row), rtol=1e-8)
 
 
+@pytest.mark.jit
 def test_the_band_holds_the_curve_of_the_truth_about_as_often_as_it_says():
     inside = []
     for seed in range(10):

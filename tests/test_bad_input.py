@@ -657,6 +657,7 @@ def updated(x: Any) -> list[Array]:
     return [model.params, *(layer.grid for layer in model.act_fun)]
 
 
+@pytest.mark.jit
 def test_any_container_of_samples_and_targets_gives_the_bits_of_a_plain_array(tmp_path: Path) -> None:
     model = a_model()
     weight = np.arange(N) + 0.5

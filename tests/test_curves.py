@@ -122,7 +122,8 @@ def surest(model: KAN, x: Any) -> float:
     return float(np.exp(-gap.max()))
 
 
-@pytest.mark.parametrize("width", [[2, 2], pytest.param([2, 2, 2], marks=pytest.mark.jit)])
+@pytest.mark.jit
+@pytest.mark.parametrize("width", [[2, 2], [2, 2, 2]])
 @pytest.mark.parametrize("method", ["lbfgs", "adam"])
 def test_probabilities_of_separable_classes_are_not_0_or_1_unless_the_penalty_is_off(method, width):
     x, label = two_classes()

@@ -405,6 +405,7 @@ def test_weights_are_tied_to_what_all_inputs_share(tie):
 # --- what becomes of known data -----------------------------------------------------------------------------------
 
 
+@pytest.mark.jit
 @pytest.mark.parametrize("noise", [0.01, 0.3])
 def test_a_noise_level_that_is_known_is_found_within_its_standard_error(noise):
     """Twelve data sets: each within four standard errors, their mean within three of its own."""

@@ -13,12 +13,11 @@ import numpy as np
 import pytest
 
 from numkan import KAN, silu
-from numkan.compile import jit_is_off
 from numkan.export.tables import layer_tables
 from numkan.spline.policies import EXTRAPOLATIONS
 
-#: Points of each network; in plain Python a kernel takes thousands of times as long.
-MANY = 200 if jit_is_off() else 10_000
+#: Points of each network.
+MANY = 10_000
 
 CC = shutil.which("cc")
 needs_cc = pytest.mark.skipif(CC is None, reason="there is no C compiler")
@@ -163,6 +162,7 @@ def assert_same(model: Any, predict: Any, x: Any) -> None:
     assert (np.abs(actual[ok].astype(np.float64) - expected[ok]) <= bound(model, x[ok])).all()
 
 
+@pytest.mark.jit
 @needs_cc
 @CASES
 def test_the_c_header_predicts_what_the_model_predicts(name, compiled):
@@ -170,6 +170,7 @@ def test_the_c_header_predicts_what_the_model_predicts(name, compiled):
     assert_same(model, compiled(model, name), points(model, MANY))
 
 
+@pytest.mark.jit
 @CASES
 def test_the_file_of_numpy_predicts_what_the_model_predicts(name, tmp_path):
     model = with_noise(NETWORKS[name])

@@ -53,6 +53,7 @@ def is_numkans(vector: golden.Vector, dtype: str) -> bool:
 # --- the files ----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.jit
 def test_the_files_are_what_the_script_writes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(PROJECT / "validation"))  # its scripts are no package
     files = import_module("golden_vectors").files()

@@ -102,6 +102,7 @@ def test_formulas_are_told_what_they_cannot_use():
         complaint(name, "must be", symbolic.identify_edges, **{"model": KAN([2, 1]), "x": X, **change})
 
 
+@pytest.mark.jit
 def test_the_largest_effort_is_as_good_as_any():
     model = KAN([1, 1], seed=0)
     assert model.fit(X[:, :1], X[:, 0], effort=1e308).success

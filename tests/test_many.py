@@ -41,6 +41,7 @@ def echo(task: Any) -> tuple[Any, Any]:
 # --- the same from every executor -----------------------------------------------------------------------------------
 
 
+@pytest.mark.jit
 @pytest.mark.parametrize("name", ["backwards", "threads"])
 def test_models_have_the_same_bits_from_any_executor_in_this_process_and_from_none(name):
     with opened(name) as executor:

@@ -264,6 +264,7 @@ def test_normals_reach_a_residual_that_asks_for_them() -> None:
     np.testing.assert_allclose(solution(x), x**2, atol=1e-9)
 
 
+@pytest.mark.jit
 def test_the_same_seed_gives_the_same_bits() -> None:
     found = [pde.solve(KAN([1, 2, 1], k=5), [oscillator(), start()], draws=1, ladder=[3]) for _ in range(2)]
     assert found[0].model.params.tobytes() == found[1].model.params.tobytes()

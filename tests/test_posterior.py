@@ -204,6 +204,7 @@ def test_outside_the_data_the_band_is_twice_that_inside(policy, width):
     assert outside[3] > outside[2]
 
 
+@pytest.mark.jit
 @pytest.mark.parametrize("width", [(1, 1), (1, 2, 1)])
 def test_in_a_gap_the_band_is_twice_that_beside_it(width):
     x, y = seeing(-1, -0.3, 0.4, 1)

@@ -194,8 +194,9 @@ def test_float32_stays_float32_and_close_to_float64():
     np.testing.assert_allclose(one.grad, other.grad, rtol=0, atol=1e-4 * np.abs(other.grad).max())
 
 
+@pytest.mark.jit
 def test_threads_change_no_bit():
-    case = random_case(5, [3, 20, 2], [3, 3], [3, 3], 1500 if numkan_is_compiled() else 200)
+    case = random_case(5, [3, 20, 2], [3, 3], [3, 3], 1500)
     model, before = model_of(case.layers), numkan.get_threads()
     found = []
     try:
@@ -205,12 +206,6 @@ def test_threads_change_no_bit():
     finally:
         numkan.set_threads(before)
     assert len({(one.value, one.regularization, one.grad.tobytes()) for one in found}) == 1
-
-
-def numkan_is_compiled() -> bool:
-    from numba import config
-
-    return not config.DISABLE_JIT
 
 
 def test_fixed_scales_are_absent_from_the_gradient():

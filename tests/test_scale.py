@@ -63,6 +63,7 @@ def test_targets_times_a_power_of_two_give_the_same_bits_times_it(method, dtype,
     assert [math.ldexp(stage.loss, 2 * m) for stage in first.stages] == [stage.loss for stage in second.stages]
 
 
+@pytest.mark.jit
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("method", METHODS)
 def test_any_unit_of_the_targets_is_learned_as_well_as_another(method, dtype):
@@ -137,6 +138,7 @@ def test_the_objective_is_loss_and_regularization_in_the_units_of_the_caller(siz
     assert there.regularization > 0
 
 
+@pytest.mark.jit
 def test_a_regularization_far_larger_than_the_targets_does_not_overflow():
     x, y = data(np.float32)
     for dtype, size in ((np.float32, 1e-25), (np.float64, 1e-300)):

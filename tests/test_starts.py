@@ -102,6 +102,7 @@ def test_a_draw_does_not_depend_on_what_the_model_was():
 # --- one start ----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.jit
 def test_a_trained_start_is_returned_at_its_best_with_its_residual():
     x = points()
     y = np.exp(np.sin(np.pi * x[:, 0]) + x[:, 1] ** 2)
@@ -144,6 +145,7 @@ def test_a_good_start_is_accepted_at_once():
     assert start.residual == start.tried[0] < starts._ACCEPTED
 
 
+@pytest.mark.jit
 def test_poor_starts_are_left_behind_until_one_is_accepted():
     x = points()
     y = np.exp(np.sin(np.pi * x[:, 0]) + x[:, 1] ** 2)
@@ -218,6 +220,7 @@ def test_a_tournament_needs_samples_for_its_grids():
     assert start.residual == min(start.tried)
 
 
+@pytest.mark.jit
 @pytest.mark.parametrize("restarts", [1, 2])
 def test_no_more_are_tried_than_was_said(restarts):
     x = points(300)
