@@ -67,6 +67,12 @@ def test_a_fit_has_the_bits_of_rows_of_arrays(form, here):
     assert fitted(*form(*samples())) == here
 
 
+def test_very_many_rows_have_the_bits_of_rows_of_arrays():
+    """Of which a quarter of the blocks come first."""
+    x, y = samples(4000)
+    assert fitted(*in_chunks(x, y)) == fitted(Rows(x, y))
+
+
 @pytest.mark.parametrize("most", [1, 3, 7])
 def test_a_task_that_sums_many_blocks_gives_the_same_bits(most, here, monkeypatch):
     """Of 8 blocks."""

@@ -16,6 +16,7 @@ from numkan.model.least_squares import LeastSquares
 from numkan.model.row_squares import RowSquares, _Sums, tree_sum
 from numkan.train import many_rows
 from numkan.train.passes import RowPasses
+from numkan.train.row_stages import is_of_some
 from numkan.train.splines import Splines
 
 SETTINGS = {"grids": [3, 6], "restarts": 2}
@@ -214,6 +215,24 @@ def test_equations_of_all_rows_are_made_for_steps_and_the_posterior_alone(small,
     _, result = fitted(Rows(*samples()))
     last = result.stages[-1].steps
     assert passes.count("BlockEquations") <= last + 2  # that of the begin, and that of the end where grids move
+
+
+@pytest.mark.jit
+def test_very_many_rows_are_fitted_by_a_quarter_of_their_blocks_first(small, tmp_path):
+    x, y = samples(4000)
+    bits = set()
+    for threads, form in ((1, "arrays"), (2, "many files")):
+        numkan.set_threads(threads)
+        model, result = fitted(FORMS[form](tmp_path, x, y))
+        bits.add(model.params.tobytes())
+    some, last = result.stages[-2:]
+    assert some.grid == last.grid
+    assert result.loss == pytest.approx(np.mean((model(x)[:, 0] - y) ** 2), rel=1e-9)
+    assert len(bits) == 1
+    sample = many_rows.sampled(model, RowPasses(Rows(x, y)))
+    assert 600 <= sample.n_some <= 2000
+    assert sample.n_some == sum(len(block.x) for block in Rows(x, y).blocks() if is_of_some(block.x))
+    assert many_rows.sampled(model, RowPasses(Rows(x[:1000], y[:1000]))).n_some == 0
 
 
 @pytest.mark.jit

@@ -27,7 +27,7 @@ from numkan.train.objective import sample_loss
 from numkan.train.passes import DaskPasses, Passes, RowPasses
 from numkan.train.plan import is_cheap_enough
 from numkan.train.row_grids import cover_rows, farthest_rows, is_refusing
-from numkan.train.row_stages import RowData, RowStages, Source
+from numkan.train.row_stages import RowData, RowStages, Source, is_of_some
 from numkan.train.samples import Samples, check_samples, merged
 from numkan.train.session import Session
 
@@ -42,6 +42,9 @@ _LAST_UPDATES = 1
 #: What a fit says that ended before its last stage.
 _ALONE = " It ended before all rows were fitted: loss and noise are those of the sample."
 
+#: The last stage takes a quarter of the blocks first, if they have so many times the rows of the sample.
+_LEAST_SOME = 2
+
 #: Of the draw of the sample: the same rows for every fit.
 _SEED = 2718281828
 
@@ -53,6 +56,7 @@ class Sampled:
     rows: Passes
     x: FloatArray
     y: FloatArray
+    n_some: int = 0  # rows of about a quarter of the blocks, where these are more than the sample
 
     def described(self) -> str:
         """Say which rows decide what."""
@@ -122,7 +126,8 @@ def sampled(model: Network, rows: Passes) -> Sampled:
     wanted = {int(ends[np.argmin(sign * column)]) for column in values.T for sign in (1, -1)}.union(drawn.tolist())
     numbers, x, y = (np.concatenate([look[part] for look in found]) for part in range(3))
     kept = [row in wanted for row in numbers.tolist()]
-    return Sampled(rows, x[kept], y[kept])
+    some = sum(look.n_some for look in found)
+    return Sampled(rows, x[kept], y[kept], some if _LEAST_SOME * _SAMPLE <= some <= n // 2 else 0)
 
 
 class _Looked(NamedTuple):
@@ -132,6 +137,7 @@ class _Looked(NamedTuple):
     x: FloatArray
     y: FloatArray
     is_end: NDArray[np.bool_]
+    n_some: int  # how many rows the block adds to some
 
     @property
     def ends(self) -> NDArray[np.int64]:
@@ -152,11 +158,12 @@ class _Look:
         except (ValueError, TypeError) as error:
             error.add_note(f"This was the block of rows that begins with row {at}.")
             raise
+        n_some = len(x) if is_of_some(x) else 0
         x, y = samples.x, samples.goal.y
         ends = np.union1d(np.argmin(x, axis=0), np.argmax(x, axis=0))
         some = self.drawn[np.searchsorted(self.drawn, at) : np.searchsorted(self.drawn, at + len(x))] - at
         rows = np.union1d(some, ends)
-        return _Looked(rows + at, x[rows], y[rows], np.isin(rows, ends))
+        return _Looked(rows + at, x[rows], y[rows], np.isin(rows, ends), n_some)
 
 
 @dataclass(frozen=True, eq=False)
@@ -173,6 +180,7 @@ class RowClimbs(Climbs):
     """The order of the stages of a fit of many rows: its last stage takes them all."""
 
     stages = RowStages
+    _stages: RowStages
 
     def __init__(
         self,
@@ -195,10 +203,25 @@ class RowClimbs(Climbs):
         super()._take_everything()
         self._session.measure = self._loss_of
         self._stages.last_updates = _LAST_UPDATES
+        self._read()
+
+    def _read(self, n_some: int = 0) -> None:
+        """Let the stages take all rows, or the blocks of some."""
         data, units = self._stages.data, self._stages.units
-        source = Source(self._rows, self._session.model, units)
+        source = Source(self._rows, self._session.model, units, n_some)
         factor = units.width**2 / source.n_targets
         self._stages.data = RowData(data.x, data.y, data.root_weight, factor=factor, source=source)
+
+    def _stage_more(self, grid: int) -> None:
+        """Run the last stage, where there are very many rows first with some of them, where a step costs less."""
+        if self._sampled.n_some:
+            first = self._stages.least_gain
+            self._read(self._sampled.n_some)
+            self._stages.go_on()
+            super()._stage_more(grid)
+            self._read()
+            self._stages.least_gain = first
+        super()._stage_more(grid)
 
     def _with_farthest_rows(self) -> Samples:
         """Return the sample with the rows whose hidden activations are least or largest, for grids to reach over."""

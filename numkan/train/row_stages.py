@@ -12,13 +12,17 @@ from numkan._check import FloatArray
 from numkan.model.least_squares import Quadratic, SplineLayer
 from numkan.model.network import Network
 from numkan.model.row_squares import Known, RowSquares
+from numkan.train.copies import row_hashes
 from numkan.train.data import Data, Units
 from numkan.train.least_squares import LeastSquaresStages
 from numkan.train.passes import Passes
 from numkan.train.splines import Splines
 from numkan.train.tree import Tree, real
 
-__all__ = ["RowData", "RowStages", "Source"]
+__all__ = ["RowData", "RowStages", "Source", "is_of_some"]
+
+#: Of so many blocks one is among some of them, which a hash of its first row tells.
+_ONE_IN = 4
 
 #: Stretched grids go on as the old ones do if they change no output by more than this, of the targets' deviation.
 _SAME = 0.05
@@ -39,16 +43,47 @@ class _InUnits:
 
 
 class Source:
-    """All rows in the units of training; see :class:`numkan.model.row_squares.RowSource`."""
+    """Rows in the units of training, see :class:`numkan.model.row_squares.RowSource`: all, or the blocks of some."""
 
-    def __init__(self, rows: Passes, model: Network, units: Units) -> None:
-        self._rows, self._model, self._units = rows, model, units
-        self.n_targets = len(rows) * model.n_out
+    def __init__(self, rows: Passes, model: Network, units: Units, n_some: int = 0) -> None:
+        self._rows, self._model, self._units, self._is_of_some = rows, model, units, n_some > 0
+        self.n_targets = (n_some or len(rows)) * model.n_out
         self.last: Known | None = None
 
     def sum(self, part: Any, add: Any) -> Any:
-        """Return a sum over all blocks."""
-        return self._rows.sum(_InUnits(part, self._model.dtype, self._units), add)
+        """Return a sum over the blocks."""
+        part = _InUnits(part, self._model.dtype, self._units)
+        return self._rows.sum(_OfSome(part), _AddThose(add)) if self._is_of_some else self._rows.sum(part, add)
+
+
+def is_of_some(x: Any) -> bool:
+    """Whether a block is one of some, by its inputs as they are stored."""
+    first = np.asarray(x[:1], np.float64).reshape(1, -1)
+    return bool(row_hashes(first)[0] % _ONE_IN == 0)
+
+
+class _Nothing:
+    """The sum of a block that is not among some."""
+
+
+@dataclass(frozen=True, eq=False)
+class _OfSome:
+    """A part of a sum, of the blocks of some."""
+
+    part: Callable[[Any, Any], Any]
+
+    def __call__(self, x: Any, y: Any) -> Any:
+        return self.part(x, y) if is_of_some(x) else _Nothing()
+
+
+@dataclass(frozen=True, eq=False)
+class _AddThose:
+    """Adds what there is."""
+
+    add: Callable[[Any, Any], Any]
+
+    def __call__(self, a: Any, b: Any) -> Any:
+        return b if isinstance(a, _Nothing) else a if isinstance(b, _Nothing) else self.add(a, b)
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,10 +129,14 @@ class RowStages(LeastSquaresStages):
         moved = np.abs(wide.activations(box)[-1] - laid.activations(box)[-1]).max()
         return wide if moved < _SAME else laid
 
+    def go_on(self) -> None:
+        """Let later steps go on while they gain more than chance, which many rows show to be little."""
+        self.least_gain = min(self.least_gain, self.reached.evidence.freedom / self.data.n_targets)
+
     def _update_weights(self) -> bool:
-        """Update the weights. Later steps go on while they gain more than chance, which many rows show to be little."""
+        """Update the weights."""
         if isinstance(self.data, RowData):
-            self.least_gain = min(self.least_gain, self.reached.evidence.freedom / self.data.n_targets)
+            self.go_on()
         return super()._update_weights()
 
     # --- checkpoints ----------------------------------------------------------------------------------------------
