@@ -6,7 +6,9 @@ straight lines, and the error at one such point can exceed that of all others to
 activations at points of the box. For splines up to degree 3 they do so in training, and penalties of order k + 3
 determine a curve beyond the samples. For others, and for grids that training has made too short, they are extended at
 the end of a fit (:meth:`numkan.train.splines.Splines.stretched`): for degree 5, and where there are many coefficients
-for the samples, end polynomials extrapolate better than penalties.
+for the samples, end polynomials extrapolate better than penalties. Nodes that rise or fall in all inputs have their
+extremes in corners, and polynomials that go on can turn around: grids of networks whose shape is known
+(:mod:`numkan.model.shapes`) cover the box in training always, as far as others do in the end.
 
 The points are those of an additive recurrence,
 

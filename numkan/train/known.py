@@ -39,7 +39,7 @@ class Known:
         layers, coefs, part = [], [], np.array(self.rise)
         for depth, (layer, coef) in enumerate(zip(splines.layers, splines.coefs, strict=True)):
             is_last = depth == len(splines.layers) - 1
-            after = np.array(self.outputs) if is_last else self._nodes(layer.shape[2])
+            after = np.array(self.outputs) if is_last else self._nodes(layer.shape[2], len(splines.layers) - 2 - depth)
             rise = np.outer(part, after)
             live = layer.live * ~np.outer(part != 0, after == 0)
             bend = np.outer(self.bend, after) if len(splines.layers) == 1 else np.zeros_like(rise)
@@ -50,9 +50,14 @@ class Known:
             part = np.abs(after)
         return Splines(tuple(layers), tuple(coefs))
 
-    def _nodes(self, number: int) -> NDArray[np.int64]:
-        """Return 1 for the nodes of a hidden layer that take part, and 0 for the others."""
-        free = number // _ONE_FREE_IN if 0 in self.rise else 0
+    def _nodes(self, number: int, later: int) -> NDArray[np.int64]:
+        """Return 1 for the nodes of a hidden layer that take part, and 0 for the others; `later` ones follow it.
+
+        Of the last hidden layer all take part where one input is free: a node can have any curve of that input, and go
+        on as a straight line.
+        """
+        number_of_free = self.rise.count(0)
+        free = number // _ONE_FREE_IN if number_of_free > 1 or (number_of_free and later) else 0
         return (np.arange(number) < number - free).astype(np.int64)
 
 

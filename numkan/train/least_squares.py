@@ -16,7 +16,7 @@ from numkan._check import FloatArray, check_integer
 from numkan.base import given_base
 from numkan.model.network import Network
 from numkan.optimize import LevenbergMarquardt, Status
-from numkan.train.box import NEAR, hidden_box
+from numkan.train.box import FAR, NEAR, hidden_box
 from numkan.train.data import Data, Units
 from numkan.train.evidence import UNTIED, Evidence, Smoothness
 from numkan.train.known import Known, rule_of
@@ -123,7 +123,8 @@ class LeastSquaresStages:
         """Whether grids reach over the box of the data in all stages; see :mod:`numkan.train.box`."""
         session, largest = self._session, _REACHING_SHARE * self.data.n_targets
         size = sum(layer.live.size * (session.grids[-1] + layer.k) for layer in self._splines.layers)
-        return len(session.box) > 0 and max(session.model.k) <= _REACHING and size <= largest
+        has_few = max(session.model.k) <= _REACHING and size <= largest
+        return len(session.box) > 0 and (has_few or self.known is not None)
 
     def use(self, samples: Samples) -> None:
         """Train on these samples from now on."""
@@ -172,8 +173,8 @@ class LeastSquaresStages:
 
     def _laid(self, origin: Splines, G: Sequence[int]) -> Splines:
         """Return splines on grids of G intervals over the samples."""
-        is_over = self._session.settings.update_grid
-        return origin.on_grids(self.data.x, G, over_samples=is_over, box=self._trained_box, farthest=NEAR)
+        is_over, far = self._session.settings.update_grid, NEAR if self.known is None else FAR
+        return origin.on_grids(self.data.x, G, over_samples=is_over, box=self._trained_box, farthest=far)
 
     def _smoothness(self, origin: Splines) -> Smoothness:
         """Return the penalty with the first weights of a stage."""
