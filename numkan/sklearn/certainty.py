@@ -1,19 +1,28 @@
 r"""How sure an average of networks is: the mixture of what each of them expects of an observation, as wide as it errs.
 
 An average is better than its networks, because their errors cancel in part: the mixture of their distributions, which
-is that of a network drawn from them, is too wide for it. Nor are the errors on real tables normal. Samples that
-cross-validation has left out tell both. With e the mean square of the average's errors there, and v(x) the variance
-of the mixture of functions, without noise, deviations are :math:`\sqrt{s^2 + c^2 v(x)}`, with one noise
-:math:`s^2 = e - c^2\, \overline{\min(v, e)}`, so that on average they are right, a few samples of large v left aside;
-c is 1, or less where the functions would be more than half of e. An interval reaches as many deviations to both sides
-as hold that share of the errors, each over its own deviation (normalised conformal prediction). The mixture says where
-the average is less sure, and the errors how wide an interval is.
+is that of a network drawn from them, is too wide for it. Nor are the errors on real tables normal. The average's errors
+at samples that its networks have not seen tell both. Cross-validation has what a network says of the samples of its own
+fold; of another sample, with target y and prediction f, it would have said
+
+.. math:: f - \frac{h}{1 - h} (y - f), \qquad h = w\, v / s^2 ,
+
+had it not seen it, with the variance v of its function there, its noise s, and the weight w of the sample, whose mean
+is 1; and v would be :math:`v / (1 - h)`. That is exact for least squares with given penalties and noise.
+
+With e the mean square of these errors, and v(x) the variance of the mixture of functions, without noise, deviations are
+:math:`\sqrt{s^2 + c^2 v(x)}`, with one noise :math:`s^2 = e - c^2\, \overline{\min(v, e)}`, so that on average they
+are right, a few samples of large v left aside; c is 1, or less where the functions would be more than half of e. An
+interval reaches as many deviations to both sides as hold that share of the errors, each over its own deviation
+(normalised conformal prediction). The mixture says where the average is less sure, and the errors how wide an interval
+is.
 
 References
 ----------
 H. Papadopoulos, A. Gammerman and V. Vovk, "Normalized nonconformity measures for regression conformal prediction",
 Artificial Intelligence and Applications 2008. R. F. Barber, E. J. Candes, A. Ramdas and R. J. Tibshirani, "Predictive
-inference with the jackknife+", Annals of Statistics 49 (2021).
+inference with the jackknife+", Annals of Statistics 49 (2021). R. D. Cook and S. Weisberg, *Residuals and Influence in
+Regression*, Chapman and Hall 1982, for leverages.
 """
 
 from __future__ import annotations
@@ -29,7 +38,7 @@ from scipy.special import ndtr, ndtri
 from numkan.kan import KAN
 from numkan.sklearn.tasks import Task
 
-__all__ = ["Calibration", "Mixture", "Unseen", "posterior_needed"]
+__all__ = ["Calibration", "Mixture", "Unseen", "judged_rows", "posterior_needed", "without_it"]
 
 Floats = NDArray[np.float64]
 
@@ -41,6 +50,11 @@ _MOST = 0.5
 
 #: Samples whose errors calibrate a mixture, and quantiles of them that are kept, at most.
 _ROWS, _QUANTILES = 1000, 200
+
+#: Leverages are believed up to this one: beyond it, what a network would say without a sample is extrapolated far.
+_MOST_LEVERAGE = 0.8
+
+_TINY = np.finfo(np.float64).tiny
 
 
 @contextmanager
@@ -101,10 +115,29 @@ class Mixture(NamedTuple):
 
 
 class Unseen(NamedTuple):
-    """Errors of an average at samples that it has not seen."""
+    """What an average does at samples that its networks have not seen."""
 
-    errors: Floats  # (n, n_out): those of the networks of each sample's fold
-    squares: Floats  # (n_out,): the mean squares of the average's own, which are less
+    rows: NDArray[np.int64]  # of these samples
+    errors: Floats  # (n_rows, n_out)
+    variance: Floats  # of the mixture of functions (n_rows, n_out)
+
+
+def judged_rows(n: int) -> NDArray[np.int64]:
+    """Return which of n samples are looked at."""
+    return np.arange(0, n, -(-n // _ROWS))
+
+
+def without_it(model: KAN, task: Task, rows: NDArray[np.int64], seen: NDArray[np.bool_]) -> tuple[Floats, Floats]:
+    """Return what a network would say of samples (n_rows, n_out) had it not seen them, and its deviations there.
+
+    `seen` (n_rows,) tells which ones it has seen.
+    """
+    z, weight = task.z[rows], task.weight[rows] / task.weight.mean()
+    said, deviation = (np.asarray(of(z), np.float64) for of in (model, model.predict_std))
+    assert model._posterior is not None
+    told = weight[:, None] * np.square(deviation / max(model._posterior.noise, _TINY))
+    leverage = np.where(seen[:, None], np.minimum(told, _MOST_LEVERAGE), 0.0)
+    return said - leverage / (1.0 - leverage) * (task.goal[rows] - said), deviation / np.sqrt(1.0 - leverage)
 
 
 class Calibration(NamedTuple):
@@ -115,20 +148,18 @@ class Calibration(NamedTuple):
     sizes: Floats  # (m, n_out): quantiles of errors over their deviations, from level 1 / (m + 1) on
 
     @classmethod
-    def of(cls, weights: Floats, models: tuple[KAN, ...], task: Task, unseen: Unseen | None) -> Self | None:
-        """Return it as errors tell it; None where there are none, or a network has no posterior."""
-        if unseen is None or any(model._posterior is None for model in models):
+    def of(cls, task: Task, unseen: Unseen | None) -> Self | None:
+        """Return it as errors tell it; None where there are none."""
+        if unseen is None:
             return None
-        rows = np.arange(0, len(task), -(-len(task) // _ROWS))
-        weight, errors = task.weight[rows], unseen.errors[rows]
-        variance = np.square(Mixture.of(weights, models, task.z[rows], "mean").deviation)
-        parts = np.minimum(variance, unseen.squares), np.square(errors)
-        mean, square = (np.average(part, axis=0, weights=weight) for part in parts)
-        if not (np.isfinite(mean + square).all() and (unseen.squares > 0.0).all()):
+        weight, errors, variance = task.weight[unseen.rows], unseen.errors, unseen.variance
+        squares = np.average(np.square(errors), axis=0, weights=weight)
+        mean = np.average(np.minimum(variance, squares), axis=0, weights=weight)
+        if not (np.isfinite(mean + squares).all() and (squares > 0.0).all()):
             return None
-        factor = np.sqrt(np.minimum(1.0, _MOST * unseen.squares / np.where(mean > 0.0, mean, 1.0)))
-        noise = np.sqrt(unseen.squares - factor**2 * mean)
-        sizes = np.abs(errors) * np.sqrt(unseen.squares / square / (noise**2 + factor**2 * variance))
+        factor = np.sqrt(np.minimum(1.0, _MOST * squares / np.where(mean > 0.0, mean, 1.0)))
+        noise = np.sqrt(squares - factor**2 * mean)
+        sizes = np.abs(errors) / np.sqrt(noise**2 + factor**2 * variance)
         return cls(noise, factor, np.column_stack([_quantiles(size, weight) for size in sizes.T]))
 
     def deviation(self, functions: Mixture) -> Floats:

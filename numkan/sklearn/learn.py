@@ -6,7 +6,6 @@ import math
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import product
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,7 +15,7 @@ from numpy.typing import NDArray
 from numkan.kan import KAN
 from numkan.sklearn.blend import beats, blend
 from numkan.sklearn.candidates import Candidate, Fitted, candidates
-from numkan.sklearn.certainty import Unseen
+from numkan.sklearn.certainty import Mixture, Unseen, judged_rows, without_it
 from numkan.sklearn.tasks import Numbers, Task, answers
 from numkan.train.history import FitResult
 from numkan.train.progress import Progress
@@ -27,9 +26,6 @@ Floats = NDArray[np.float64]
 
 #: Parts of the samples that are left out in turn; fewer where there are many samples.
 _FOLDS, _FEW_FOLDS, _MANY = 5, 3, 1000
-
-#: The square of an average's error is at least this share of that of one network in it.
-_LEAST_SHARE = 0.25
 
 #: Of fewer samples none are left out.
 _FEWEST = 10
@@ -61,6 +57,11 @@ class _Tried(NamedTuple):
     fitted: list[Fitted]
     said: Floats
 
+    @property
+    def is_alone(self) -> bool:
+        """Whether one network has seen all samples."""
+        return len(self.fitted) == 1
+
 
 def learn(task: Task, plan: Plan, rng: np.random.Generator) -> Learned:
     """Fit the additive network to all samples, try the others, and average what is worth it."""
@@ -76,7 +77,7 @@ def learn(task: Task, plan: Plan, rng: np.random.Generator) -> Learned:
             others = list(_try(fits, tried, first, task, folds)) if tries else []
     finally:
         bar.close()
-    return _average(task, first, others)
+    return _average(task, first, others, folds)
 
 
 def _folds(n: int, rng: np.random.Generator) -> list[NDArray[np.int64]]:
@@ -164,7 +165,7 @@ def _gains(task: Task, said: Floats, best: Floats, part: NDArray[np.int64]) -> b
     return bool(np.average((best - task.losses(said))[part], weights=task.weight[part]) > 0.0)
 
 
-def _average(task: Task, first: Fitted, others: list[_Tried]) -> Learned:
+def _average(task: Task, first: Fitted, others: list[_Tried], folds: list[NDArray[np.int64]]) -> Learned:
     """Return the average of the additive network, lines, a constant, and hidden layers that are better than these."""
     if not others:
         return Learned((first.model,), np.ones(1), (first.result,))
@@ -175,23 +176,25 @@ def _average(task: Task, first: Fitted, others: list[_Tried]) -> Learned:
         tuple(each.model for each in fitted),
         np.array([share / len(one.fitted) for one, share in chosen for _ in one.fitted]),
         tuple(each.result for each in fitted),
-        _unseen(task, chosen) if isinstance(task, Numbers) else None,
+        _unseen(task, chosen, folds) if isinstance(task, Numbers) else None,
     )
 
 
-def _unseen(task: Task, chosen: list[tuple[_Tried, float]]) -> Unseen:
-    r"""Return the errors of an average at samples that it has not seen.
+def _unseen(task: Task, chosen: list[tuple[_Tried, float]], folds: list[NDArray[np.int64]]) -> Unseen | None:
+    """Return what an average does at samples that its networks have not seen; None where one has no posterior.
 
-    Of what cross-validation tells of a sample only one network of each candidate is left: that of its fold. An average
-    over the folds is better than these by the variance between them,
-    :math:`\overline{(y - f_j)^2} = (y - \bar f)^2 + \overline{(f_j - \bar f)^2}` (Krogh and Vedelsby, NIPS 1995).
+    Where there is a network for each fold, it has not seen the samples of its own one; what it would say without one of
+    the others follows from the sample's leverage.
     """
-    errors = sum(share * one.said for one, share in chosen) - task.goal
-    folds = max(len(one.fitted) for one, _ in chosen)
-    with np.errstate(all="ignore"):
-        of_folds = np.zeros((folds, *task.goal.shape))
-        for j, (one, share) in product(range(folds), chosen):
-            of_folds[j] += share * answers(type(task), one.fitted[j % len(one.fitted)].model, task.z)
-        between = np.average(of_folds.var(axis=0), axis=0, weights=task.weight)
-        squares: Floats = np.average(np.square(errors), axis=0, weights=task.weight)
-    return Unseen(errors, np.maximum(squares - between, _LEAST_SHARE * squares))
+    if any(each.model._posterior is None for one, _ in chosen for each in one.fitted):
+        return None
+    rows = judged_rows(len(task))
+    errors, weights, parts = -task.goal[rows], list[float](), list[tuple[Floats, Floats]]()
+    for one, share in chosen:
+        for each, fold in zip(one.fitted, folds, strict=False):
+            seen = np.ones(len(rows), bool) if one.is_alone else ~np.isin(rows, fold)
+            parts.append(without_it(each.model, task, rows, seen))
+            weights.append(share / len(one.fitted))
+            errors += weights[-1] * (one.said[rows] if one.is_alone else parts[-1][0])
+    means, deviations = map(np.array, zip(*parts, strict=True))
+    return Unseen(rows, errors, np.square(Mixture(np.array(weights), means, deviations).deviation))

@@ -193,7 +193,7 @@ class KANRegressor(RegressorMixin, KANEstimator):  # type: ignore[misc]  # sciki
 
     def _calibrate(self, task: Task, unseen: Unseen | None) -> None:
         """Find how wide the average's errors are beside the mixture of its networks."""
-        self._calibration = Calibration.of(self.weights_, self.models_, task, unseen)
+        self._calibration = Calibration.of(task, unseen)
 
     def predict(self, X: Any, return_std: bool = False) -> Any:
         """Return the predictions (n,), or (n, n_outputs) where `y` had two dimensions.
@@ -220,7 +220,7 @@ class KANRegressor(RegressorMixin, KANEstimator):  # type: ignore[misc]  # sciki
     def predict_interval(self, X: Any, level: float = 0.9) -> tuple[Floats, Floats]:
         """Return the lower and upper ends of intervals that hold an observation with a probability of `level`.
 
-        Of an average of networks, errors in cross-validation say how wide they are
+        Of an average of networks, its errors at samples that they have not seen say how wide they are
         (:mod:`numkan.sklearn.certainty`). Of one network the noise is taken for normal. It is taken to be as large
         everywhere.
 
