@@ -40,7 +40,7 @@ print(before.abs().max().item(), after[:, 1:].abs().max().item())
     ),
     Finding(
         "NaN becomes 0",
-        ("P-NAN",),
+        ("P-NAN", "P-NANC"),
         "`B_batch` and `coef2curve` turn a NaN input into zeros: a missing value is a number like any other. (A whole "
         "model still answers NaN, because its base function does.)",
         """

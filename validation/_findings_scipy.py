@@ -16,6 +16,7 @@ SCIPY = (
         "At a right end that is a double knot, with more knots after it, a curve drops to 0",
         (
             "P-PoU",
+            "P-SUP",
             "P-RC",
             "P-EXT",
             "P-ORC",
@@ -39,7 +40,8 @@ SCIPY = (
             "P-MIR",
         ),
         "Where t[n] = t[n - 1] < t[n + k], the last interval of the base interval is empty; scipy looks for the point "
-        "there, and finds nothing. The usual clamped knots are not concerned.",
+        "there, and finds nothing. At degree 0, where no knots come after it, the function without width is 1 there, "
+        "and the last one with some is 0. The usual clamped knots of other degrees are not concerned.",
         """
 from scipy.interpolate import BSpline
 curve = BSpline([-1.0, 0, 1, 1, 2], [1.0, 1, 1], 1)

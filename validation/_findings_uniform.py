@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from _finding import Entry, Finding, is_nan
+from _finding import Entry, Finding, example, is_nan
 
 BESIDE = (
     "Points are measured from a knot that may be far away, and lose their last bits: a point one rounding beside a "
@@ -16,6 +16,20 @@ BESIDE = (
 def third(entry: Entry) -> bool:
     """Tell whether a third derivative is wrong."""
     return entry["id"] == "P-DHI" or "nu = 3" in entry["message"]
+
+
+def beyond(entry: Entry) -> bool:
+    """Tell whether a sample of a network lies beyond the knots of its first layer."""
+    grids = [layer["grid"] for layer in (example(entry, "layers") or ())[:1]]
+    samples = example(entry, "x") or ()
+    return any(not t[0] <= x <= t[-1] for grid in grids for row in samples for x, t in zip(row, grid, strict=True))
+
+
+def noisy(entry: Entry) -> bool:
+    """Tell whether functions are off where they are seen: in the padding, inside, or on many intervals."""
+    if entry["id"] == "P-SMO":
+        return len(example(entry, "knots")) > 50
+    return not beyond(entry) and (entry["id"] != "P-EXT" or "in the padding" in entry["message"])
 
 
 OUTLIER: dict[str, Any] = {
@@ -110,6 +124,10 @@ FLASHKAN = (
             "P-LIN",
             "P-HULL",
             "P-VD",
+            "P-DCS",
+            "P-DFD",
+            "P-INT",
+            "P-SMO",
             "N-ORC",
             "N-NET",
             "N-GCS",
@@ -125,11 +143,11 @@ for size in (5, 50, 200):
     print(size, "off by", (B.sum(-1) - 1).abs().max().item(), "least value", B.min().item())
 """,
         lambda n: n[-2] > 1 and n[-1] < -0.1 and n[4] > 1e-2,
-        marks=lambda entry: entry["id"] != "P-EXT" or "in the padding" in entry["message"],
+        marks=noisy,
     ),
     Finding(
         "Far outside its grid a layer answers large numbers",
-        ("P-EXT",),
+        ("P-EXT", "N-ORC", "N-NET", "N-GCS"),
         "Beyond the knots, where all functions should be 0, the same cancellation leaves noise that grows with the "
         "cube of the distance: an outlier, or a hidden activation that leaves the grid, is answered by hundreds.",
         """
@@ -138,7 +156,7 @@ layer = flashkan.KANLayer(1, 1)
 print(basis(torch.tensor([[1000.0]]), layer.grid_starts, layer.inv_h)[0, 0].tolist())
 """,
         lambda n: max(map(abs, n)) > 10,
-        marks=lambda entry: "beyond the knots" in entry["message"],
+        marks=lambda entry: beyond(entry) or "beyond the knots" in entry["message"],
         case=("P-EXT", OUTLIER),
     ),
     Finding(
