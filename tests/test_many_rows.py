@@ -236,6 +236,21 @@ def test_very_many_rows_are_fitted_by_a_quarter_of_their_blocks_first(small, tmp
 
 
 @pytest.mark.jit
+def test_a_fit_that_ends_among_a_quarter_of_the_blocks_says_so(small):
+    def stop(state):
+        if state.stage == 2:
+            raise StopIteration
+
+    x, y = samples(4000)
+    model, result = fitted(Rows(x, y), callback=stop)
+    assert "loss and noise are those of a quarter of their blocks" in result.message
+    assert result.chosen["rows"].endswith("the fit ended before the last stage, which would have taken all of them")
+    some = [block for block in Rows(x, y).blocks() if is_of_some(block.x)]
+    x, y = (np.concatenate(columns) for columns in zip(*some, strict=True))
+    assert result.loss == pytest.approx(np.mean((model(x)[:, 0] - y) ** 2), rel=1e-9)
+
+
+@pytest.mark.jit
 def test_a_fit_that_ends_before_its_last_stage_says_so(small):
     def stop(state):
         raise StopIteration

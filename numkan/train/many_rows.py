@@ -40,7 +40,7 @@ _SAMPLE, _MANY = 50_000, 200_000
 _LAST_UPDATES = 1
 
 #: What a fit says that ended before its last stage.
-_ALONE = " It ended before all rows were fitted: loss and noise are those of the sample."
+_ALONE = " It ended before all rows were fitted: loss and noise are those of {}."
 
 #: The last stage takes a quarter of the blocks first, if they have so many times the rows of the sample.
 _LEAST_SOME = 2
@@ -232,14 +232,14 @@ class RowClimbs(Climbs):
 
     def result(self, status: FitStatus, message: str) -> FitResult:
         """Return what happened, with the loss of all rows if they had their stage."""
-        session, model = self._session, self._session.model
-        if not isinstance(self._stages.data, RowData):
+        session, model, data = self._session, self._session.model, self._stages.data
+        if not (isinstance(data, RowData) and data.n_targets == len(self._rows) * model.n_out):
             session.plan.chosen["rows"] = self._sampled.described_alone()
-            return super().result(status, message + _ALONE)
+            whose = "a quarter of their blocks" if isinstance(data, RowData) else "the sample"
+            return super().result(status, message + _ALONE.format(whose))
         if is_refusing(session) and session.best is not None and status is not FitStatus.NONFINITE:
             message += cover_rows(session, self._rows)
-        result, data = super().result(status, message), self._stages.data
-        assert isinstance(data, RowData)
+        result = super().result(status, message)
         known = data.known_loss() if model.dtype == np.float64 and model._posterior is not None else None
         return replace(result, loss=self._loss_of(model) if known is None else known)
 
