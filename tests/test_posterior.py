@@ -180,6 +180,7 @@ def test_every_loss_of_second_order_leaves_a_posterior(loss):
     assert np.isfinite(std).all()
 
 
+@pytest.mark.jit
 def test_a_coefficient_before_a_flat_curve_deviates_by_no_more_than_about_the_range_of_its_node():
     model = fitted((2, 5, 1))
     first, then = model.act_fun
@@ -192,6 +193,7 @@ def test_a_coefficient_before_a_flat_curve_deviates_by_no_more_than_about_the_ra
 # --- where there are no samples -----------------------------------------------------------------------------------
 
 
+@pytest.mark.jit
 @pytest.mark.parametrize("policy", ["continue", "linear", "clamp", "fade"])
 @pytest.mark.parametrize("width", [(1, 1), (1, 2, 1)])
 def test_outside_the_data_the_band_is_twice_that_inside(policy, width):
@@ -277,6 +279,7 @@ def test_networks_of_other_layers_have_none(make):
         make(fitted()).predict_std(INSIDE)
 
 
+@pytest.mark.jit
 @pytest.mark.parametrize("again", [copy.copy, copy.deepcopy, KAN.copy, lambda m: pickle.loads(pickle.dumps(m))])
 def test_copies_and_pickles_have_it(again):
     model = fitted((2, 2, 1))
