@@ -8,10 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from _tables_list import ROWS_OF_PROCESS
 from sklearn.base import BaseEstimator
-
-#: Rows up to which Gaussian processes are tried: their time is cubic in them.
-MOST_ROWS_OF_PROCESS = {"regression": 2000, "classification": 600}
 
 
 @dataclass(frozen=True)
@@ -37,10 +35,8 @@ class Contender:
             return None
         return make() if self.frame else _encoded(make())
 
-    def takes(self, kind: str, rows: int, classes: int) -> bool:
+    def takes(self, classes: int) -> bool:
         """Whether it is tried on a table."""
-        if self.name == "process" and rows > MOST_ROWS_OF_PROCESS[kind]:
-            return False
         return not (self.two_classes and classes > 2)
 
 
@@ -93,7 +89,10 @@ def _mlp_classifier() -> Any:
 
 
 class _Process(BaseEstimator):
-    """A process whose kernel has a length for every input, once their number is known; for classes one for all."""
+    """A process whose kernel has a length for every input, once their number is known; for classes one for all.
+
+    Of many rows it is fitted to a sample.
+    """
 
     def __init__(self, kind: str) -> None:
         self.kind = kind
@@ -101,7 +100,11 @@ class _Process(BaseEstimator):
     def fit(self, x: Any, y: Any) -> Any:
         from sklearn.gaussian_process import GaussianProcessClassifier, GaussianProcessRegressor
         from sklearn.gaussian_process.kernels import RBF, ConstantKernel, WhiteKernel
+        from sklearn.utils import resample
 
+        if len(x) > ROWS_OF_PROCESS:
+            classes = y if self.kind == "classification" else None
+            x, y = resample(x, y, replace=False, n_samples=ROWS_OF_PROCESS, random_state=0, stratify=classes)
         if self.kind == "regression":
             kernel = ConstantKernel() * RBF([1.0] * x.shape[1])
             self.process_ = GaussianProcessRegressor(kernel + WhiteKernel(), normalize_y=True, random_state=0)
