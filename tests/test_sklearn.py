@@ -131,10 +131,46 @@ def test_a_product_is_found_by_hidden_layers_and_every_prediction_is_the_mixture
     assert model.score(x, y) > 0.99
 
 
-def test_noise_gets_no_hidden_layers():
+def test_noise_gets_no_more_than_one_hidden_node():
     rng = np.random.default_rng(0)
     model = KANRegressor().fit(rng.normal(size=(80, 3)), rng.normal(size=80))
-    assert all(network.depth == 1 for network in model.models_)
+    assert all(sum(network.width[1:-1]) <= 1 for network in model.models_)
+
+
+def test_a_curve_of_a_sum_has_one_hidden_node():
+    rng = np.random.default_rng(0)
+    x = rng.uniform(0, 2, (100, 3))
+    y = np.exp(x.sum(axis=1))
+    model = KANRegressor().fit(x, y + 0.1 * y.std() * rng.standard_normal(100))
+    assert list(model.models_[model.weights_.argmax()].width) == [3, 1, 1]
+
+
+def test_outliers_are_left_to_curves_by_hubers_loss():
+    rng = np.random.default_rng(0)
+    x = rng.uniform(-1, 1, (200, 2))
+    y = x[:, 0] ** 2 + x[:, 1]
+    model = KANRegressor().fit(x, y + 0.1 * rng.standard_t(1, 200))
+    weights = [
+        weight for weight, result in zip(model.weights_, model.results_, strict=True) if "delta" in str(result.chosen)
+    ]
+    assert sum(weights) > 0.5
+
+
+def test_networks_of_folds_take_the_grid_of_the_fit_to_all_samples(monkeypatch):
+    grids, fit = [], Candidate.fit
+
+    def note(candidate, task, seed, **options):
+        fitted = fit(candidate, task, seed, **options)
+        if candidate == Candidate((), 3):
+            grids.append((max(fitted.model.grid), options.get("grids")))
+        return fitted
+
+    monkeypatch.setattr(Candidate, "fit", note)
+    x = np.random.default_rng(0).uniform(-1, 1, (60, 1))
+    KANRegressor().fit(x, np.sin(6 * x[:, 0]))
+    (chosen, free), *folds = grids
+    assert free is None
+    assert folds == [(chosen, [chosen])] * 5
 
 
 def test_noise_is_predicted_mostly_by_a_constant():

@@ -9,19 +9,20 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from numkan.kan import KAN
-from numkan.sklearn.tasks import Task
+from numkan.sklearn.tasks import Numbers, Task
 from numkan.train.history import FitResult
 
 __all__ = ["Candidate", "Fitted", "candidates"]
 
-#: Hidden layers that are tried, with their grids, where there are enough distinct samples.
-_HIDDEN: dict[tuple[int, ...], int] = {(2,): 4, (5,): 3}
+#: Hidden layers that are tried, with their grids, where there are enough distinct samples. Probabilities of classes are
+#: curves of a sum as it is.
+_HIDDEN: dict[tuple[int, ...], int] = {(1,): 4, (2,): 4, (5,): 3}
 _FEW = 30
 
 #: Multiply-adds of all fits of a candidate, about 2 s on a core; and steps of a fit, as many as hidden layers take.
 _WORK, _STEPS = 2e10, 40
 
-#: Starts that a network with hidden layers is drawn from: those of several folds are averaged.
+#: Starts that a network with hidden layers is drawn from at first: those of several folds are averaged.
 _STARTS = 1
 
 
@@ -40,25 +41,26 @@ class Candidate:
     k: int = 3
     options: tuple[tuple[str, Any], ...] = ()
     is_blind: bool = False  # whether it sees no inputs, and says the same of all samples
+    loss: str = ""  # of its fits, where it is not the task's
+    must_lead: bool = False  # whether it is dropped where it is not the best on the first fold
 
     @property
     def is_simple(self) -> bool:
         """Whether its fit has one minimum, so that a fit to all samples is the one that cross-validation judges."""
         return not self.hidden
 
-    def fit(self, task: Task, seed: int, **limits: Any) -> Fitted:
+    def fit(self, task: Task, seed: int, **options: Any) -> Fitted:
         """Fit a network. Outside the range of the samples it goes on as a constant."""
         width = [task.z.shape[1], *self.hidden, task.n_out]
         model = KAN(width, grid=5, k=self.k, extrapolate="clamp", seed=seed)
         result = model.fit(
             np.zeros_like(task.z) if self.is_blind else task.z,
             task.goal,
-            loss=task.loss,
+            loss=self.loss or task.loss,
             sample_weight=task.given_weight,
             random_state=seed,
             monotonic=None if self.is_blind else task.senses,
-            **dict(self.options),
-            **limits,
+            **{**dict(self.options), **options},
         )
         return Fitted(model, result)
 
@@ -70,9 +72,10 @@ class Candidate:
 
 
 def candidates(task: Task, hidden: Any, k: int, folds: int) -> list[Candidate]:
-    """Return what is tried: the additive network first, then simpler ones, and hidden layers as work allows.
+    """Return what is tried: the additive network first, then simpler ones, and others as samples and work allow.
 
-    A constant draws predictions to the mean where the columns tell little.
+    A constant draws predictions to the mean where the columns tell little, and curves by Huber's loss pass by outliers.
+    One hidden node is a curve of a sum of curves: a product, say.
     """
     if hidden != "auto":
         return [Candidate(hidden, k)]
@@ -80,10 +83,12 @@ def candidates(task: Task, hidden: Any, k: int, folds: int) -> list[Candidate]:
     found = [Candidate((), k), lines, replace(lines, is_blind=True)]
     if len(task) < _FEW:
         return found
-    for sizes, grid in _HIDDEN.items():
-        candidate = Candidate(
-            sizes, k, (("grids", [grid]), ("validation", None), ("restarts", _STARTS), ("steps", _STEPS))
-        )
-        if folds * candidate.work(task) <= _WORK:
-            found.append(candidate)
-    return found
+    of_numbers = isinstance(task, Numbers)
+    more = [Candidate((), k, loss="huber")] if of_numbers else []
+    more += [_hidden(sizes, grid, k) for sizes, grid in _HIDDEN.items() if of_numbers or sizes != (1,)]
+    return found + [candidate for candidate in more if folds * candidate.work(task) <= _WORK]
+
+
+def _hidden(sizes: tuple[int, ...], grid: int, k: int) -> Candidate:
+    options = (("grids", [grid]), ("validation", None), ("restarts", _STARTS), ("steps", _STEPS))
+    return Candidate(sizes, k, options, must_lead=sizes != (1,))

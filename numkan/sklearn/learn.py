@@ -1,4 +1,4 @@
-"""The recipe: an additive network, and hidden layers where samples that were not seen say that these are better."""
+"""The recipe: networks from a constant to hidden layers, averaged as samples say that they have not seen."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ __all__ = ["Learned", "Plan", "learn"]
 Floats = NDArray[np.float64]
 
 #: Parts of the samples that are left out in turn; fewer where there are many samples.
-_FOLDS, _FEW_FOLDS, _MANY = 5, 3, 1000
+_FOLDS, _FEW_FOLDS, _MANY = 5, 3, 200
 
 #: Of fewer samples none are left out.
 _FEWEST = 10
@@ -99,10 +99,10 @@ class _Fits:
         """Whether the time is over."""
         return time.perf_counter() > self._end
 
-    def __call__(self, candidate: Candidate, tasks: list[Task], seed: int = 0) -> list[Fitted]:
+    def __call__(self, candidate: Candidate, tasks: list[Task], seed: int = 0, **options: Any) -> list[Fitted]:
         left = self._end - time.perf_counter()
         limits = {"time_limit": max(left, 0.0)} if math.isfinite(left) else {}
-        jobs = (delayed(candidate.fit)(task, place, **limits) for place, task in enumerate(tasks, seed))
+        jobs = (delayed(candidate.fit)(task, place, **options, **limits) for place, task in enumerate(tasks, seed))
         found: list[Fitted] = self._parallel(jobs)
         for model, result in found:
             self._bar.step(max(model.grid), result.loss, result.validation_loss)
@@ -114,35 +114,39 @@ def _try(
 ) -> Iterator[_Tried]:
     """Yield every candidate, judged by samples that it has not seen, while time lasts.
 
-    Networks with hidden layers differ from start to start: those of the folds are averaged. Where the first of them is
-    no better than the additive network, no more are tried.
+    Networks with hidden layers differ from start to start: those of the folds are averaged. Of numbers, weights decide
+    how much they say; classes have less to tell, and hidden layers are to be better by one standard error.
     """
-    simple, best = np.empty(0), np.empty(0)
+    simple = best = np.full(len(task), np.inf)
     for place, candidate in enumerate(tried):
-        parts, said = _cross_validated(fits, candidate, task, folds, best)
-        if candidate.is_simple:
-            whole = fits(candidate, [task]) if place else [first]
-        else:
-            whole = parts
+        whole = [first] if place == 0 else fits(candidate, [task]) if candidate.is_simple else []
+        parts, said = _cross_validated(fits, candidate, whole, task, folds, best)
         if fits.is_over:
             return
         loss = task.losses(said)
+        if np.isnan(loss).any():
+            return
         if place == 0:
-            simple = best = loss
-        if not candidate.is_simple:
-            if not beats(loss, simple, task.weight):
-                return
-            best = loss
-        yield _Tried(whole, said)
+            simple = loss
+        if not (candidate.is_simple or isinstance(task, Numbers) or beats(loss, simple, task.weight)):
+            return
+        best = min(best, loss, key=lambda each: float(task.weight @ each))
+        yield _Tried(whole or parts, said)
 
 
 def _cross_validated(
-    fits: _Fits, candidate: Candidate, task: Task, folds: list[NDArray[np.int64]], best: Floats
+    fits: _Fits,
+    candidate: Candidate,
+    whole: list[Fitted],
+    task: Task,
+    folds: list[NDArray[np.int64]],
+    best: Floats,
 ) -> tuple[list[Fitted], Floats]:
     """Return the networks of the folds, and what each says of the samples that it has not seen.
 
-    `best` has the losses of the best candidate so far. Hidden layers whose loss on the first fold is no lower are not
-    fitted to the others, of which nothing is said then (NaN): few of them would win, and they cost most of the time.
+    Where a network was fitted to all samples, those of the folds take its grid. `best` has the losses of the best
+    candidate so far. Larger hidden layers that do not beat it on the first fold are not fitted to the others, of which
+    nothing is said then (NaN): few of them would win, and they cost most of the time.
     """
     everyone, said = np.arange(len(task)), np.full((len(task), task.n_answers), np.nan)
     tasks = [task.take(np.setdiff1d(everyone, part)) for part in folds]
@@ -151,8 +155,9 @@ def _cross_validated(
         for part, others in zip(folds, tasks, strict=True):
             said[part] = others.constant()
         return parts, said
-    for many in [len(folds)] if candidate.is_simple else [1, len(folds)]:
-        parts += fits(candidate, tasks[len(parts) : many], len(parts))
+    options: dict[str, Any] = {"grids": [max(whole[0].model.grid)], "validation": None} if whole else {}
+    for many in [1, len(folds)] if candidate.must_lead else [len(folds)]:
+        parts += fits(candidate, tasks[len(parts) : many], len(parts), **options)
         for part, fitted in zip(folds, parts, strict=False):
             said[part] = answers(type(task), fitted.model, task.z[part])
         if many == 1 and not _gains(task, said, best, folds[0]):
@@ -161,12 +166,12 @@ def _cross_validated(
 
 
 def _gains(task: Task, said: Floats, best: Floats, part: NDArray[np.int64]) -> bool:
-    """Whether the mean loss of some samples is less than the best candidate's."""
-    return bool(np.average((best - task.losses(said))[part], weights=task.weight[part]) > 0.0)
+    """Whether the loss of some samples is less than the best candidate's by more than chance."""
+    return beats(task.losses(said)[part], best[part], task.weight[part])
 
 
 def _average(task: Task, first: Fitted, others: list[_Tried], folds: list[NDArray[np.int64]]) -> Learned:
-    """Return the average of the additive network, lines, a constant, and hidden layers that are better than these."""
+    """Return the average of what was tried; the additive network alone if nothing was."""
     if not others:
         return Learned((first.model,), np.ones(1), (first.result,))
     shares = blend(task, [one.said for one in others])

@@ -25,10 +25,11 @@ Floats = NDArray[np.float64]
 class KANRegressor(RegressorMixin, KANEstimator):  # type: ignore[misc]  # scikit-learn has no types
     r"""Regression by Kolmogorov-Arnold networks, for tables as they come.
 
-    An additive network, one smooth curve for each input, is averaged with straight lines and a constant, by weights
-    that cross-validation finds. Networks with hidden layers enter the average where cross-validation says that they are
-    better than the additive one by more than one standard error. How smooth the curves are the data decide
-    (:mod:`numkan.train.evidence`). Outside the range of the samples all curves go on as constants.
+    An additive network, one smooth curve for each input, is averaged with straight lines, a constant, curves by Huber's
+    loss, which outliers move less, and a network with one hidden node, by weights that cross-validation finds. Larger
+    hidden layers are tried where the first fold of cross-validation says that they are better by more than one standard
+    error. How smooth the curves are the data decide (:mod:`numkan.train.evidence`). Outside the range of the samples
+    all curves go on as constants.
 
     Numbers are standardised. A category becomes an indicator for each of its levels (the 64 most frequent ones); a gap
     (NaN, None) becomes a constant that is learned, and so does a level that the fit has not seen. Weights are
