@@ -214,3 +214,14 @@ def test_effects_on_the_odds_of_two_classes_are_the_curves_that_they_were_drawn_
 def test_effects_on_the_odds_of_three_classes_are_refused():
     with pytest.raises(ValueError, match=r"^Effects are on the odds of two classes, and this fit has 3\.$"):
         KANClassifier(hidden=()).fit(X[:90], np.repeat([0, 1, 2], 30)).effects(X[:90])
+
+
+def test_functions_deviate_by_no_more_than_the_largest_target():
+    of = Calibration(np.array([0.3]), np.ones(1), np.ones((1, 1)), np.array([2.0]))
+    functions = Mixture(np.ones(1), np.zeros((1, 2, 1)), np.array([0.4, 1e3]).reshape(1, 2, 1))
+    np.testing.assert_allclose(of.deviation(functions)[:, 0], np.hypot(0.3, [0.4, 2.0]))
+
+
+def test_the_calibration_of_a_fit_knows_the_largest_target(average):
+    largest = np.abs((Y - average.target_mean_) / average.target_scale_).max()
+    assert average._calibration.most == pytest.approx(largest)

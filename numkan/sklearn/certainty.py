@@ -12,10 +12,11 @@ is 1; and v would be :math:`v / (1 - h)`. That is exact for least squares with g
 
 With e the mean square of these errors, and v(x) the variance of the mixture of functions, without noise, deviations are
 :math:`\sqrt{s^2 + c^2 v(x)}`, with one noise :math:`s^2 = e - c^2\, \overline{\min(v, e)}`, so that on average they
-are right, a few samples of large v left aside; c is 1, or less where the functions would be more than half of e. An
-interval reaches as many deviations to both sides as hold that share of the errors, each over its own deviation
-(normalised conformal prediction). The mixture says where the average is less sure, and the errors how wide an interval
-is.
+are right, a few samples of large v left aside; c is 1, or less where the functions would be more than half of e. The
+posterior of hidden layers is linear in their parameters, and can have no bound where they have seen nothing: v is at
+most the square of the largest target. An interval reaches as many deviations to both sides as hold that share of the
+errors, each over its own deviation (normalised conformal prediction). The mixture says where the average is less sure,
+and the errors how wide an interval is.
 
 References
 ----------
@@ -146,13 +147,15 @@ class Calibration(NamedTuple):
     noise: Floats  # s (n_out,)
     factor: Floats  # c (n_out,)
     sizes: Floats  # (m, n_out): quantiles of errors over their deviations, from level 1 / (m + 1) on
+    most: Floats | float = np.inf  # (n_out,): deviations of functions are no more than the largest target
 
     @classmethod
     def of(cls, task: Task, unseen: Unseen | None) -> Self | None:
         """Return it as errors tell it; None where there are none."""
         if unseen is None:
             return None
-        weight, errors, variance = task.weight[unseen.rows], unseen.errors, unseen.variance
+        most: Floats = np.abs(task.goal).max(axis=0)
+        weight, errors, variance = task.weight[unseen.rows], unseen.errors, np.minimum(unseen.variance, most**2)
         squares = np.average(np.square(errors), axis=0, weights=weight)
         mean = np.average(np.minimum(variance, squares), axis=0, weights=weight)
         if not (np.isfinite(mean + squares).all() and (squares > 0.0).all()):
@@ -160,11 +163,11 @@ class Calibration(NamedTuple):
         factor = np.sqrt(np.minimum(1.0, _MOST * squares / np.where(mean > 0.0, mean, 1.0)))
         noise = np.sqrt(squares - factor**2 * mean)
         sizes = np.abs(errors) / np.sqrt(noise**2 + factor**2 * variance)
-        return cls(noise, factor, np.column_stack([_quantiles(size, weight) for size in sizes.T]))
+        return cls(noise, factor, np.column_stack([_quantiles(size, weight) for size in sizes.T]), most)
 
     def deviation(self, functions: Mixture) -> Floats:
         """Return the deviations (n, n_out) of observations, by the mixture of functions."""
-        deviations: Floats = np.hypot(self.noise, self.factor * functions.deviation)
+        deviations: Floats = np.hypot(self.noise, self.factor * np.minimum(functions.deviation, self.most))
         return deviations
 
     def reach(self, level: float) -> Floats:
