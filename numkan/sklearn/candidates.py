@@ -19,10 +19,13 @@ __all__ = ["Candidate", "Fitted", "candidates"]
 _HIDDEN: dict[tuple[int, ...], int] = {(1,): 4, (2,): 4, (5,): 3}
 _FEW = 30
 
+#: Outliers hardly move curves of more samples than these.
+_MANY = 5000
+
 #: Multiply-adds of all fits of a candidate, about 2 s on a core; and steps of a fit, as many as hidden layers take.
 _WORK, _STEPS = 2e10, 40
 
-#: Starts that a network with hidden layers is drawn from at first: those of several folds are averaged.
+#: Starts that a network with hidden layers is drawn from: those of several folds are averaged.
 _STARTS = 1
 
 
@@ -84,7 +87,7 @@ def candidates(task: Task, hidden: Any, k: int, folds: int) -> list[Candidate]:
     if len(task) < _FEW:
         return found
     of_numbers = isinstance(task, Numbers)
-    more = [Candidate((), k, loss="huber")] if of_numbers else []
+    more = [Candidate((), k, loss="huber")] if of_numbers and len(task) <= _MANY else []
     more += [_hidden(sizes, grid, k) for sizes, grid in _HIDDEN.items() if of_numbers or sizes != (1,)]
     return found + [candidate for candidate in more if folds * candidate.work(task) <= _WORK]
 
