@@ -286,6 +286,12 @@ def test_what_a_fit_tells():
     assert model.feature_importances_[3] == 0.0  # the flat column
 
 
+def test_a_bar_shows_how_far_the_fits_are(capsys):
+    pytest.importorskip("tqdm")
+    KANRegressor(**ADDITIVE, progress=True).fit(*product(20))
+    assert "1/1" in capsys.readouterr().err
+
+
 def test_no_time_leaves_the_additive_network():
     x, y = product(60)
     model = KANRegressor(time_limit=0.0).fit(x, y)
