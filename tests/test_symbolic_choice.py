@@ -9,7 +9,7 @@ import pytest
 
 from numkan.symbolic import LIBRARY, Oracle, refine, snap
 from numkan.symbolic.engine import Held
-from numkan.symbolic.expression import Call, Const, Pow, Var, add, constants, mul, number, walk
+from numkan.symbolic.expression import Call, Const, Pow, Tape, Var, add, constants, mul, number, walk
 from numkan.symbolic.finish import _constants, _shortest
 from numkan.symbolic.judge import Judge
 from numkan.symbolic.separable import separable
@@ -72,6 +72,34 @@ def test_an_exact_formula_has_the_plainer_function():
     node, _ = _shortest(engine_of(judge, noisy=False), judge.exact)
     assert "sinh" not in text(node)
     assert "exp(-a)" in text(node)
+
+
+def cancelling(samples):
+    """Return samples of (1 - cos(a - b))/(a - b)^2, one of them with a - b = 1e-4, and the expression."""
+    x = np.random.default_rng(0).uniform(0.0, 3.0, (samples, 2))
+    x[7, 1] = x[7, 0] - 1e-4
+    u = x[:, 0] - x[:, 1]
+    difference = add(Var(0), mul(number(-1), Var(1)))
+    wave = add(Call(LIBRARY["sin"], add(difference, Const(np.pi / 2, "pi/2"))), number(-1))
+    return x, 2.0 * np.square(np.sin(u / 2) / u), mul(Const(-1.0), wave, Pow(difference, number(-2)))
+
+
+def test_a_sample_where_the_formula_cancels_does_not_make_it_inexact():
+    x, y, node = cancelling(400)
+    judge = judge_of(x, y)
+    assert np.sqrt(np.mean(np.square(Tape(node).value(x) - y))) > 1e-10 * np.std(y)
+    assert judge.consider(node, "cancels") is judge.exact
+    (own,) = constants(judge.exact.node)
+    assert own.value == pytest.approx(-1.0, rel=1e-14)
+    assert len(judge.x) < 400
+
+
+def test_where_a_sample_cancels_the_others_must_agree_to_rounding():
+    x, y, node = cancelling(400)
+    off = y + 1e-9 * np.std(y) * np.sin(9 * x[:, 0])
+    judge = judge_of(x, off)
+    judge.consider(node, "cancels")
+    assert judge.exact is None
 
 
 def test_no_simplification_turns_measured_numbers_into_long_integers(monkeypatch):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -16,6 +17,8 @@ __all__ = ["Judge", "Tried", "is_rounding", "rounding_of"]
 _ROWS, _FIRST = 2000, 400  # samples of a refinement, and of the first test of an expression
 #: Residuals are rounding below this multiple of its estimate, and this share of the targets.
 _TIMES, _LEAST = 40.0, 1e-10
+#: Share of the samples that may cancel, and of the deviation of the targets that residuals may be with them.
+_FEW, _LARGE = 0.05, 1e-6
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -39,8 +42,11 @@ class Tried:
 
 def rounding_of(node: Node, x: FloatArray, y: FloatArray) -> float:
     """Return the root mean square of the residuals that rounding alone may leave."""
-    own = Tape(node).rounding(x)
-    own = own[np.isfinite(own)]
+    return _rms_of(Tape(node).rounding(x), y)
+
+
+def _rms_of(rounding: FloatArray, y: FloatArray) -> float:
+    own = rounding[np.isfinite(rounding)]
     u = np.finfo(np.float64).eps
     return float(np.sqrt(np.mean(np.square(own))) if len(own) else 0.0) + u * float(np.sqrt(np.mean(np.square(y))))
 
@@ -48,7 +54,27 @@ def rounding_of(node: Node, x: FloatArray, y: FloatArray) -> float:
 def is_rounding(node: Node, rms: float, x: FloatArray, y: FloatArray) -> bool:
     """Return whether residuals of this root mean square are rounding."""
     spread = float(np.std(y)) or 1.0
-    return rms <= min(_TIMES * rounding_of(node, x, y), _LEAST * spread) or rms <= 1e-14 * spread
+    if rms <= min(_TIMES * rounding_of(node, x, y), _LEAST * spread) or rms <= 1e-14 * spread:
+        return True
+    return rms <= _LARGE * spread and _is_rounding_but_for_few(node, x, y)
+
+
+def _is_rounding_but_for_few(node: Node, x: FloatArray, y: FloatArray) -> bool:
+    """Return whether residuals are rounding where a few samples cancel. Those have bounds of their own."""
+    few = cancelling(node, x, y)
+    if not few.any():
+        return False
+    tape, spread = Tape(node), float(np.std(y)) or 1.0
+    own, residual = tape.rounding(x), np.abs(tape.value(x) - y)
+    rest = float(np.sqrt(np.mean(np.square(residual[~few]))))
+    quiet = rest <= min(_TIMES * _rms_of(own[~few], y[~few]), _LEAST * spread)
+    return quiet and bool((residual[few] <= _TIMES * own[few]).all())
+
+
+def cancelling(node: Node, x: FloatArray, y: FloatArray) -> Any:
+    """Return which samples have large rounding errors, as (cos u - 1)/u^2 has near 0; none, if they are many."""
+    few = ~(_TIMES * Tape(node).rounding(x) <= _LEAST * (float(np.std(y)) or 1.0))
+    return few if few.mean() <= _FEW else np.zeros(len(y), bool)
 
 
 @dataclass(slots=True, eq=False)
@@ -104,9 +130,23 @@ class Judge:
         if not whole.rms < 0.7 * spread:
             return None
         found = Tried(whole.expression, whole.rms, origin)
+        if found.rms <= _LARGE * spread and not is_rounding(found.node, found.rms, self.x, self.y):
+            found = self._without_few(found)
         self.tried.append(found)
         if is_rounding(found.node, found.rms, self.x, self.y):
             self.exact = found
+        return found
+
+    def _without_few(self, found: Tried) -> Tried:
+        """Refit without the samples where the expression cancels, which distort its constants; drop them if it fits."""
+        few = cancelling(found.node, self.x, self.y)
+        if few.any():
+            x, y, weight = self.x[~few], self.y[~few], None if self.weight is None else self.weight[~few]
+            new = refine(found.node, x, y, weight=weight)
+            rms = float(np.sqrt(np.mean(np.square(Tape(new.expression).value(self.x) - self.y))))
+            if is_rounding(new.expression, rms, self.x, self.y):
+                self.x, self.y, self.weight = x, y, weight
+                return Tried(new.expression, new.rms, f"{found.origin}, without {few.sum()} samples that cancel")
         return found
 
     def front(self) -> list[Tried]:
