@@ -12,6 +12,7 @@ from numkan.symbolic.oracle import divided
 from numkan.symbolic.pairs import functions_of_pairs, pairs
 from numkan.symbolic.slices import parameters, slices
 from numkan.symbolic.solve import Solver
+from numkan.symbolic.span import make_table, weights
 from numkan.symbolic.swap import swaps
 from numkan.symbolic.terms import sums_of_terms
 
@@ -99,6 +100,30 @@ def test_the_constants_along_one_variable_are_functions_of_the_others(name, f):
     t = values.get("a", 1.0) * x[:, 0] + values.get("b", 0.0)
     again = values["c"] * LIBRARY[name].value(t) + values["d"]
     np.testing.assert_allclose(again, f(*x.T), rtol=1e-6, atol=1e-9)
+
+
+@pytest.mark.parametrize("error", [np.inf, np.nan])
+def test_weights_are_unknown_where_the_error_of_the_oracle_has_no_bound(error):
+    whole = Oracle(
+        lambda x: (x[:, 0] * x[:, 1] + x[:, 1] ** 2, np.where(x[:, 1] > 1.0, error, 1e-6)),
+        np.full(2, 0.5), np.full(2, 2.5),
+    )  # fmt: skip
+    table = make_table(oracle(lambda a, b: a * b + b**2, 2), 0, np.random.default_rng(0))
+    slope, rest = weights(whole, table, [Var(0), number(1)])
+    for part, truth in ((slope, 0.7), (rest, 0.49)):
+        value, spread = part.ask(np.array([[0.7], [1.5]]))
+        assert value[0] == pytest.approx(truth)
+        assert spread[0] < 1e-5
+        assert np.isnan(value[1])
+
+
+def test_weights_are_answered_however_large_errors_are():
+    """The squares of 1e-200 are 0."""
+    whole = Oracle(lambda x: (x[:, 0] * x[:, 1], np.full(len(x), 1e200)), np.full(2, 0.5), np.full(2, 2.5))
+    table = make_table(oracle(lambda a, b: a * b + b**2, 2), 0, np.random.default_rng(0))
+    value, spread = weights(whole, table, [Var(0), number(1)])[0].ask(np.array([[0.7]]))
+    assert value[0] == pytest.approx(0.7)
+    assert spread[0] > 1e199
 
 
 def test_a_ratio_of_oracles_has_the_relative_errors_of_both():

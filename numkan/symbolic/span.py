@@ -174,14 +174,16 @@ def weights(oracle: Oracle, table: Table, basis: Sequence[Node]) -> list[Oracle]
         value, error = oracle.ask(points.reshape(-1, oracle.n_in))
         value, error = value.reshape(len(at), -1).T, error.reshape(len(at), -1).T
         size = np.sqrt(np.square(columns).mean(axis=0))
-        root = 1.0 / np.maximum(error, 1e-8 * error.max())
+        least = 1e-8 * error.max(where=np.isfinite(error), initial=0.0)
+        root = least / np.maximum(error, least)  # at most 1: squares of it do not vanish
         design = columns / size * root[:, :, None]  # (n, nodes, terms)
         bad = ~(np.isfinite(design).all(axis=(1, 2)) & np.isfinite(value).all(axis=1))
-        design[bad], value[bad] = 1.0, np.nan
+        bad |= np.count_nonzero(root, axis=1) < len(size)  # an oracle of unlimited error tells nothing
+        design[bad], value[bad] = np.eye(len(at), len(size)), np.nan
         normal = design.transpose(0, 2, 1) @ design  # well-conditioned: bases are chosen so
         normal = normal + 1e-14 * np.trace(normal, axis1=1, axis2=2)[:, None, None] * np.eye(len(size))
         found = np.linalg.solve(normal, design.transpose(0, 2, 1) @ (root * value)[:, :, None])[:, :, 0]
-        spread = np.sqrt(np.linalg.inv(normal)[:, np.arange(len(size)), np.arange(len(size))])
+        spread = least * np.sqrt(np.linalg.inv(normal)[:, np.arange(len(size)), np.arange(len(size))])
         return (found / size).T, (spread / size).T
 
     def one(k: int) -> Oracle:
