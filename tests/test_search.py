@@ -405,6 +405,15 @@ def test_a_shape_that_falls_short_is_tried_again_before_the_next_one(short, time
     assert set(tried[len(once) :]) == set(widths)
 
 
+@pytest.mark.jit
+def test_the_last_fit_begins_below_the_grid_on_which_a_trial_was_found_to_fit():
+    x = np.random.default_rng(0).uniform(-1, 1, (1000, 2))
+    _, result = search(x, np.exp(np.sin(3 * x[:, 0]) + x[:, 1]), widths=[[2, 1, 1]], random_state=0)
+    (trial,) = result.trials
+    assert trial.fits
+    assert result.fit.stages[0].grid < trial.grid
+
+
 # --- bad arguments ------------------------------------------------------------------------------------------------
 
 X, Y = data(20)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import time
 from collections.abc import Sequence
@@ -62,8 +63,9 @@ def attempt(
 ) -> Attempt:
     """Fit a new network to the first part of the samples, and judge it by the second; `least` is the error of rounding.
 
-    One that fits goes on to a finer grid if the last fit will refine it much: there a poor minimum shows whose error is
-    below that of coarse splines.
+    A copy of one that fits goes on to a finer grid if the last fit will refine it much: there a poor minimum shows
+    whose error is below that of coarse splines. The last fit begins with the coarse ones: it needs their stages to find
+    how smooth the curves are.
 
     It runs anywhere: what it needs is given, and nothing else is changed than what is given.
     """
@@ -72,17 +74,18 @@ def attempt(
     data = {"sample_weight": _weights(train), "validation": (held.x, held.goal.y, _weights(held))}
     options = {**data, "steps": order.steps, "random_state": rng}
 
-    def fit(grids: Sequence[int], **more: Any) -> FitResult:
+    def fit(network: Any, grids: Sequence[int], **more: Any) -> FitResult:
         left = None if seconds is None else max(seconds - (time.perf_counter() - began), 0.0)
-        result: FitResult = model.fit(train.x, train.goal.y, grids=list(grids), time_limit=left, **options, **more)
+        result: FitResult = network.fit(train.x, train.goal.y, grids=list(grids), time_limit=left, **options, **more)
         return result
 
-    def judged(*fits: FitResult) -> Attempt:
-        return Attempt(order, model, fits, _trial(order, model, fits, least, time.perf_counter() - began))
+    def judged(network: Any, *fits: FitResult) -> Attempt:
+        return Attempt(order, model, fits, _trial(order, network, fits, least, time.perf_counter() - began))
 
-    made = judged(fit(order.grids, start="redraw", restarts=order.starts))
+    made = judged(model, fit(model, order.grids, start="redraw", restarts=order.starts))
     if made.trial.fits and made.trial.score > least and (finer := _finer_grid(model, train)):
-        made = judged(*made.fits, fit([finer], start="keep"))
+        copied = copy.deepcopy(model)
+        made = judged(copied, *made.fits, fit(copied, [finer], start="keep"))
     return made
 
 
