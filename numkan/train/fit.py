@@ -281,7 +281,7 @@ def fit(
         rows, method = sampled(self, RowPasses(Rows(samples.x, samples.goal.y))), "lm"
         samples = check_samples(self, rows.x, rows.y, loss, None)
     draws, climbs = budget(restarts, effort, likelihood=likelihood)
-    streams = rows if method == "adam" else None
+    streams = None if rows is None or method != "adam" else rows
 
     def planned(some: Samples) -> Plan:
         number = (some.distinct, len(some))[likelihood]
