@@ -38,12 +38,6 @@ class Reached:
         return replace(self, noises=self.noises.copy())
 
     @property
-    def has_ended(self) -> bool:
-        """Whether this is the end of a stage, and no stop on the way."""
-        noise, last = self.evidence.noise, self.noises[-1]
-        return len(self.noises) > 1 and (last == noise or (math.isnan(last) and math.isnan(noise)))
-
-    @property
     def is_falling(self) -> bool:
         """Whether the last stage has lowered the residuals by much."""
         return len(self.noises) > 1 and self.noises[-1] < _FALLING * self.noises[-2]
