@@ -16,7 +16,7 @@ from numkan.model.least_squares import LeastSquares
 from numkan.model.row_squares import RowSquares, _Sums, tree_sum
 from numkan.train import many_rows
 from numkan.train.passes import RowPasses
-from numkan.train.row_stages import is_of_some
+from numkan.train.row_stages import is_in_quarter
 from numkan.train.splines import Splines
 
 SETTINGS = {"grids": [3, 6], "restarts": 2}
@@ -230,9 +230,9 @@ def test_very_many_rows_are_fitted_by_a_quarter_of_their_blocks_first(small, tmp
     assert result.loss == pytest.approx(np.mean((model(x)[:, 0] - y) ** 2), rel=1e-9)
     assert len(bits) == 1
     sample = many_rows.sampled(model, RowPasses(Rows(x, y)))
-    assert 600 <= sample.n_some <= 2000
-    assert sample.n_some == sum(len(block.x) for block in Rows(x, y).blocks() if is_of_some(block.x))
-    assert many_rows.sampled(model, RowPasses(Rows(x[:1000], y[:1000]))).n_some == 0
+    assert 600 <= sample.n_quarter <= 2000
+    assert sample.n_quarter == sum(len(block.x) for block in Rows(x, y).blocks() if is_in_quarter(block.x))
+    assert many_rows.sampled(model, RowPasses(Rows(x[:1000], y[:1000]))).n_quarter == 0
 
 
 @pytest.mark.jit
@@ -245,7 +245,7 @@ def test_a_fit_that_ends_among_a_quarter_of_the_blocks_says_so(small):
     model, result = fitted(Rows(x, y), callback=stop)
     assert "loss and noise are those of a quarter of their blocks" in result.message
     assert result.chosen["rows"].endswith("the fit ended before the last stage, which would have taken all of them")
-    some = [block for block in Rows(x, y).blocks() if is_of_some(block.x)]
+    some = [block for block in Rows(x, y).blocks() if is_in_quarter(block.x)]
     x, y = (np.concatenate(columns) for columns in zip(*some, strict=True))
     assert result.loss == pytest.approx(np.mean((model(x)[:, 0] - y) ** 2), rel=1e-9)
 

@@ -27,7 +27,7 @@ from numkan.train.objective import sample_loss
 from numkan.train.passes import DaskPasses, Passes, RowPasses
 from numkan.train.plan import is_cheap_enough
 from numkan.train.row_grids import cover_rows, farthest_rows, is_refusing
-from numkan.train.row_stages import RowData, RowStages, Source, is_of_some
+from numkan.train.row_stages import RowData, RowStages, Source, is_in_quarter
 from numkan.train.samples import Samples, check_samples, merged
 from numkan.train.session import Session
 
@@ -42,8 +42,8 @@ _LAST_UPDATES = 1
 #: What a fit says that ended before its last stage.
 _ALONE = " It ended before all rows were fitted: loss and noise are those of {}."
 
-#: The last stage takes a quarter of the blocks first, if they have so many times the rows of the sample.
-_LEAST_SOME = 2
+#: The last stage takes a quarter of the blocks first, if they have this many times the rows of the sample.
+_LEAST_QUARTER = 2
 
 #: Of the draw of the sample: the same rows for every fit.
 _SEED = 2718281828
@@ -56,7 +56,7 @@ class Sampled:
     rows: Passes
     x: FloatArray
     y: FloatArray
-    n_some: int = 0  # rows of about a quarter of the blocks, where these are more than the sample
+    n_quarter: int = 0  # rows of about a quarter of the blocks, where these are more than the sample
 
     def described(self) -> str:
         """Say which rows decide what."""
@@ -126,8 +126,8 @@ def sampled(model: Network, rows: Passes) -> Sampled:
     wanted = {int(ends[np.argmin(sign * column)]) for column in values.T for sign in (1, -1)}.union(drawn.tolist())
     numbers, x, y = (np.concatenate([look[part] for look in found]) for part in range(3))
     kept = [row in wanted for row in numbers.tolist()]
-    some = sum(look.n_some for look in found)
-    return Sampled(rows, x[kept], y[kept], some if _LEAST_SOME * _SAMPLE <= some <= n // 2 else 0)
+    quarter = sum(look.n_quarter for look in found)
+    return Sampled(rows, x[kept], y[kept], quarter if _LEAST_QUARTER * _SAMPLE <= quarter <= n // 2 else 0)
 
 
 class _Looked(NamedTuple):
@@ -137,7 +137,7 @@ class _Looked(NamedTuple):
     x: FloatArray
     y: FloatArray
     is_end: NDArray[np.bool_]
-    n_some: int  # how many rows the block adds to some
+    n_quarter: int  # rows of the block, if it is in the quarter, or 0
 
     @property
     def ends(self) -> NDArray[np.int64]:
@@ -158,12 +158,12 @@ class _Look:
         except (ValueError, TypeError) as error:
             error.add_note(f"This was the block of rows that begins with row {at}.")
             raise
-        n_some = len(x) if is_of_some(x) else 0
+        n_quarter = len(x) if is_in_quarter(x) else 0
         x, y = samples.x, samples.goal.y
         ends = np.union1d(np.argmin(x, axis=0), np.argmax(x, axis=0))
         some = self.drawn[np.searchsorted(self.drawn, at) : np.searchsorted(self.drawn, at + len(x))] - at
         rows = np.union1d(some, ends)
-        return _Looked(rows + at, x[rows], y[rows], np.isin(rows, ends), n_some)
+        return _Looked(rows + at, x[rows], y[rows], np.isin(rows, ends), n_quarter)
 
 
 @dataclass(frozen=True, eq=False)
@@ -205,18 +205,18 @@ class RowClimbs(Climbs):
         self._stages.last_updates = _LAST_UPDATES
         self._read()
 
-    def _read(self, n_some: int = 0) -> None:
-        """Let the stages take all rows, or the blocks of some."""
+    def _read(self, n_quarter: int = 0) -> None:
+        """Let the stages take all rows, or the quarter of the blocks, which has `n_quarter` rows."""
         data, units = self._stages.data, self._stages.units
-        source = Source(self._rows, self._session.model, units, n_some)
+        source = Source(self._rows, self._session.model, units, n_quarter)
         factor = units.width**2 / source.n_targets
         self._stages.data = RowData(data.x, data.y, data.root_weight, factor=factor, source=source)
 
     def _stage_more(self, grid: int) -> None:
-        """Run the last stage, where there are very many rows first with some of them, where a step costs less."""
-        if self._sampled.n_some:
+        """Run the last stage; with very many rows first on a quarter of the blocks, where a step costs less."""
+        if self._sampled.n_quarter:
             first = self._stages.least_gain
-            self._read(self._sampled.n_some)
+            self._read(self._sampled.n_quarter)
             self._stages.go_on()
             super()._stage_more(grid)
             self._read()

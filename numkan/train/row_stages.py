@@ -19,9 +19,9 @@ from numkan.train.passes import Passes
 from numkan.train.splines import Splines
 from numkan.train.tree import Tree, real
 
-__all__ = ["RowData", "RowStages", "Source", "is_of_some"]
+__all__ = ["RowData", "RowStages", "Source", "is_in_quarter"]
 
-#: Of so many blocks one is among some of them, which a hash of its first row tells.
+#: About one block in this number is in the quarter. A hash of its first row decides.
 _ONE_IN = 4
 
 #: Stretched grids go on as the old ones do if they change no output by more than this, of the targets' deviation.
@@ -43,47 +43,47 @@ class _InUnits:
 
 
 class Source:
-    """Rows in the units of training, see :class:`numkan.model.row_squares.RowSource`: all, or the blocks of some."""
+    """Rows in the units of training, see :class:`numkan.model.row_squares.RowSource`: all, or those of the quarter."""
 
-    def __init__(self, rows: Passes, model: Network, units: Units, n_some: int = 0) -> None:
-        self._rows, self._model, self._units, self._is_of_some = rows, model, units, n_some > 0
-        self.n_targets = (n_some or len(rows)) * model.n_out
+    def __init__(self, rows: Passes, model: Network, units: Units, n_quarter: int = 0) -> None:
+        self._rows, self._model, self._units, self._is_quarter = rows, model, units, n_quarter > 0
+        self.n_targets = (n_quarter or len(rows)) * model.n_out
         self.last: Known | None = None
 
     def sum(self, part: Any, add: Any) -> Any:
         """Return a sum over the blocks."""
         part = _InUnits(part, self._model.dtype, self._units)
-        return self._rows.sum(_OfSome(part), _AddThose(add)) if self._is_of_some else self._rows.sum(part, add)
+        return self._rows.sum(_OfQuarter(part), _AddPresent(add)) if self._is_quarter else self._rows.sum(part, add)
 
 
-def is_of_some(x: Any) -> bool:
-    """Whether a block is one of some, by its inputs as they are stored."""
+def is_in_quarter(x: Any) -> bool:
+    """Return whether a block is in the quarter, by its inputs as they are stored."""
     first = np.asarray(x[:1], np.float64).reshape(1, -1)
     return bool(row_hashes(first)[0] % _ONE_IN == 0)
 
 
-class _Nothing:
-    """The sum of a block that is not among some."""
+class _Absent:
+    """The sum of a block that is not in the quarter."""
 
 
 @dataclass(frozen=True, eq=False)
-class _OfSome:
-    """A part of a sum, of the blocks of some."""
+class _OfQuarter:
+    """A part of a sum over the blocks of the quarter."""
 
     part: Callable[[Any, Any], Any]
 
     def __call__(self, x: Any, y: Any) -> Any:
-        return self.part(x, y) if is_of_some(x) else _Nothing()
+        return self.part(x, y) if is_in_quarter(x) else _Absent()
 
 
 @dataclass(frozen=True, eq=False)
-class _AddThose:
-    """Adds what there is."""
+class _AddPresent:
+    """Adds the sums of blocks that are present."""
 
     add: Callable[[Any, Any], Any]
 
     def __call__(self, a: Any, b: Any) -> Any:
-        return b if isinstance(a, _Nothing) else a if isinstance(b, _Nothing) else self.add(a, b)
+        return b if isinstance(a, _Absent) else a if isinstance(b, _Absent) else self.add(a, b)
 
 
 @dataclass(frozen=True, eq=False)
