@@ -14,8 +14,8 @@ from numkan.train.history import FitResult
 
 __all__ = ["Candidate", "Fitted", "candidates"]
 
-#: Hidden layers that are tried, with their grids, where there are enough distinct samples. Probabilities of classes are
-#: curves of a sum as it is.
+#: Hidden layers that are tried, with their grids, where there are enough distinct samples. One node is tried for
+#: numbers only: the probability of a class is a curve of a sum without it.
 _HIDDEN: dict[tuple[int, ...], int] = {(1,): 4, (2,): 4, (5,): 3}
 _FEW = 30
 

@@ -33,7 +33,7 @@ class Online(NamedTuple):
         return cast(KAN, self.stream.model)
 
     def learn(self, task: Task, loss: float) -> Online:
-        """Let the network learn, which foretold the rows with a loss."""
+        """Let the network learn a batch; `loss` is its loss on the batch before that."""
         self.stream.learn(task.z, task.goal, task.weight)
         return self._replace(losses=(*self.losses, loss))
 
@@ -54,7 +54,7 @@ def _grid(task: Task, k: int) -> int:
 
 
 def _with_each_class(task: Task) -> Task:
-    """Return a task with half a row more of each class, at the mean of all: none of them is impossible for that."""
+    """Return a task with half a row more of each class, at the mean of all rows, so that no class is impossible."""
     if not isinstance(task, Classes):
         return task
     number = task.n_answers
