@@ -123,10 +123,7 @@ def _one_thread(times: list[Record]) -> str:
 
 def _two_threads(times: list[Record], gains: list[Record]) -> str:
     over = {(r["workload"], r["dtype"]): _pair(f"{r[c]:.2f}x" for c in COLUMNS) for r in gains if r["threads"] == 2}
-    rows = [
-        [f"{name} {dtype}", *_cells(case), over.get((name, dtype), "-")]
-        for (name, dtype), case in cases(times, 2).items()
-    ]
+    rows = [[" ".join(one), *_cells(case), over[one]] for one, case in cases(times, 2).items() if one in over]
     return table(["two threads, fwd / fwd+bwd", "numkan, ms", "fastest peer takes", "pykan takes", "over one"], rows)
 
 
@@ -166,9 +163,9 @@ def _contest(peers: dict[str, Any]) -> str:
         "A floor is the least lead that is kept over the fastest peer: for float64 it is to be ahead."
     )
     parts = ["## Speed beside live peers", fill(about, 120), CAPTION, _one_thread(times)]
-    if cases(times, 2):
+    if gains and cases(times, 2):
         parts += [_two_threads(times, gains), fill(" ".join([GAINS_ARE, *_machine_gain(gains)]), 120)]
-    return "\n\n".join([*parts, *_left_out(peers.get("absent", []))])
+    return "\n\n".join([*parts, *(fill(text, 120) for text in _left_out(peers.get("absent", [])))])
 
 
 def _other_vectors(peers: dict[str, Any]) -> str:
@@ -201,11 +198,11 @@ def readme_text(peers: dict[str, Any]) -> str:
 
 def _left_out(absent: list[Record]) -> list[str]:
     """Say which contenders were left out, where, and why."""
-    found: dict[tuple[str, str], list[str]] = {}
+    found: dict[tuple[str, str], dict[str, None]] = {}
     for r in absent:
-        where = found.setdefault((r["contender"], r["why"]), [])
-        where.append(f"{r['workload']} {r['dtype']} ({r['threads']} thread{'s' if r['threads'] > 1 else ''})")
-    return [f"Left out: {name} of {', '.join(where)}: {why}." for (name, why), where in found.items()]
+        found.setdefault((r["contender"], r["why"]), {})[f"{r['workload']} {r['dtype']}"] = None
+    each = [f"{name} of {' and '.join(where)} ({why})" for (name, why), where in found.items()]
+    return [f"Left out: {'; '.join(each)}."] if each else []
 
 
 def time_tables(times: list[Record], threads: int) -> str:
