@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from numkan.train.plan import METHODS, holdout
 from numkan.train.samples import Samples, split, split_by_hash, validation_samples
 
 __all__ = [
+    "Asked",
     "as_called",
     "budget",
     "by_least_squares",
@@ -30,6 +31,31 @@ __all__ = [
 
 #: Largest number of starts for a climb of the ladder, and of further climbs if the first one is stuck.
 _RESTARTS, _CLIMBS = 30, 2
+
+
+class Asked(NamedTuple):
+    """The arguments of fit that decide what is fitted and how, as they were given; `effort` is checked."""
+
+    method: Any
+    steps: Any
+    grids: Any
+    loss: Any
+    sample_weight: Any
+    validation: Any
+    patience: Any
+    start: Any
+    restarts: Any
+    penalty: Any
+    monotonic: Any
+    convex: Any
+    batch_size: Any
+    learning_rate: Any
+    effort: float
+
+    @property
+    def divides(self) -> bool:
+        """Whether fit decides which samples are held out, and then fits all of them in the end."""
+        return isinstance(self.validation, str)
 
 
 def as_called(callback: Callable[[FitState], object]) -> Callable[[FitState], object]:

@@ -1,4 +1,4 @@
-"""``model.fit``: arguments are checked here, all of them before anything is changed."""
+"""``model.fit``: arguments are checked before anything changes, then the fit is carried out in one of three ways."""
 
 from __future__ import annotations
 
@@ -12,37 +12,23 @@ import numpy as np
 
 from numkan._check import check_effort, check_flag, check_integer, check_number, check_seed
 from numkan._shown import shown
-from numkan.data import Rows
-from numkan.model.losses import LOSSES
 from numkan.model.network import Network
 from numkan.model.regularization import Penalties
-from numkan.train.arguments import (
-    as_called,
-    budget,
-    by_least_squares,
-    divide,
-    fixed_weight,
-    redraws,
-    weight_unit,
-    why_not_curved,
-)
+from numkan.train.arguments import Asked, as_called
 from numkan.train.climbs import fit_by_least_squares
-from numkan.train.curves import WEIGHT, number_of_samples
+from numkan.train.curves import WEIGHT
 from numkan.train.exclusive import one_at_a_time
 from numkan.train.gradient import fit_by_gradients
 from numkan.train.history import FitResult, FitState
-from numkan.train.known import check_known
-from numkan.train.least_squares import LeastSquaresOptions
 from numkan.train.likelihood import fit_by_likelihood
-from numkan.train.many_rows import RowClimbs, Sampled, check_batch_size, rows_of, sampled, takes_blocks
-from numkan.train.passes import RowPasses, is_of_dask
-from numkan.train.plan import Plan, make_plan
+from numkan.train.many_rows import RowClimbs
+from numkan.train.prepared import Prepared, prepare
 from numkan.train.robust import tuned
 from numkan.train.row_batches import Streamed
-from numkan.train.same_fit import Files, facts_of
-from numkan.train.samples import Samples, check_samples, merged
+from numkan.train.same_fit import Files
+from numkan.train.samples import merged
 from numkan.train.scale import Scale
-from numkan.train.session import Session, Settings
+from numkan.train.session import Settings
 
 __all__ = ["fit"]
 
@@ -260,84 +246,43 @@ def fit(
         progress=check_flag("progress", progress),
         time_limit=None if time_limit is None else check_number("time_limit", time_limit, 0.0),
     )
-    rows: Sampled | None = None
-    if isinstance(x, Rows) or is_of_dask(x):
-        rows = rows_of(self, x, y, method=method, loss=loss, sample_weight=sample_weight, validation=validation)
-        check_batch_size(batch_size)
-        method, x, y = "adam" if method == "adam" else "lm", rows.x, rows.y
-    samples = check_samples(self, x, y, loss, sample_weight)
+    asked = Asked(
+        method, steps, grids, loss, sample_weight, validation, patience, start, restarts, penalty, monotonic, convex,
+        batch_size, learning_rate, check_effort(effort),
+    )  # fmt: skip
     rng = check_seed("random_state", random_state)
     files = Files(checkpoint, every, resume)
     files.begin(rng, is_anew=random_state is None)
-    redraw = redraws(self, start, settings.update_grid)
-    effort = check_effort(effort)
-    automatic, fixed = isinstance(penalty, str), fixed_weight(penalty)
-    as_drawn, function = self.is_as_drawn, samples.goal.loss
-    known = check_known(self, monotonic, convex, function, redraw=redraw)
-    method = method if known is None else by_least_squares(method)
-    likelihood = function is not LOSSES["mse"] and function.rescaled(1.0) is None
-    curved = function.is_curved and not settings.penalties.active
-    if rows is None and batch_size is None and takes_blocks(self, samples, method, validation, curved=curved):
-        rows, method = sampled(self, RowPasses(Rows(samples.x, samples.goal.y))), "lm"
-        samples = check_samples(self, rows.x, rows.y, loss, None)
-    draws, climbs = budget(restarts, effort, likelihood=likelihood)
-    streams = None if rows is None or method != "adam" else rows
-
-    def planned(some: Samples) -> Plan:
-        number = (some.distinct, len(some))[likelihood]
-        return make_plan(
-            self, len(some) if streams is None else streams.stand_for(len(some)),
-            method, grids, steps, batch_size, learning_rate, patience,
-            curved=curved and (automatic or method == "lm" or not likelihood),
-            redraw=redraw, distinct=number, likelihood=likelihood,
-        )  # fmt: skip
-
-    plan, train, held, rule = planned(samples), samples, None, None
-    if not (likelihood and plan.method == "lm" and self.depth == 1 and str(validation) == "auto"):
-        train, held, rule = divide(self, samples, validation, grids, loss, rng, by_hash=rows is not None)
-        plan = planned(train)
-    if rows is not None:
-        plan.chosen["rows"] = rows.described() if streams is None else rows.described_streamed()
-    if isinstance(validation, str) and held is not None:
-        plan.chosen["validation"] = f"{len(held)} of {len(samples)} samples held out, to choose the grid by"
-    settings = replace(settings, anew=(as_drawn and start != "keep") or (redraw and plan.method == "lm"))
-    if plan.method != "lm" and function.is_likelihood:
-        weight = WEIGHT if fixed is None else fixed
-        settings = replace(settings, curves=weight / number_of_samples(train.goal))
-        if automatic:
-            plan.chosen["penalty"] = f"{weight:g}: on curves that rise, which keeps probabilities off 0 and 1"
-    if plan.method == "lm" and not curved:
-        raise ValueError(why_not_curved(settings.penalties))
-    others = {"start": start, "restarts": draws, "effort": climbs, "penalty": fixed, "anew": settings.anew}
-    others |= {"monotonic": known and known.rise, "convex": known and known.bend}
-    journal = files.journal(lambda: facts_of(self, samples, held, plan, settings, others))
+    prepared = prepare(self, x, y, asked, settings, rng, files)
     with np.errstate(all="ignore"):  # values that are not finite are checked for
-        if plan.method != "lm":
-            scale = Scale.of(train, settings.penalties, drawn=start != "keep" and as_drawn)
-            session = Session(self, train, held, plan, settings, scale, journal)
-            source = None if streams is None else Streamed.of(streams, train, rule)
-            result = fit_by_gradients(session, rng, source)
-            return _with_note(result) if result.success and "penalty" in plan.chosen else result
-        plan.chosen["start"] = (
-            "redraw: the model is as its constructor drew it" if redraw else "keep: the model goes on"
-        )
-        if likelihood:
-            options = LeastSquaresOptions(redraw, draws, 0, fixed, weight_unit(samples, sample_weight), known=known)
-            everything = samples if isinstance(validation, str) else train
-            session = Session(self, train, held, plan, settings, journal=journal)
-            return fit_by_likelihood(session, everything, options, rng)
-        if tunes := function is LOSSES["huber"]:
-            first = tuned(samples, samples.goal.y.astype(np.float64) - np.median(samples.goal.y, axis=0)).goal.loss
-            samples, train = samples.with_loss(first), train.with_loss(first)
-            held = None if held is None else held.with_loss(first)
-        options = LeastSquaresOptions(redraw, draws, climbs, fixed, tunes=tunes, known=known)
-        train, everything = merged(train), merged(samples if isinstance(validation, str) else train)
-        session = Session(self, train, held, plan, settings, journal=journal)
-        course = None if rows is None else partial(RowClimbs, rows=rows)
-        return fit_by_least_squares(session, everything, options, rng, course)
+        if prepared.plan.method != "lm":
+            return _by_gradients(prepared, rng)
+        return _by_likelihood(prepared, rng) if prepared.samples.has_fixed_units else _by_squares(prepared, rng)
 
 
-def _with_note(result: FitResult) -> FitResult:
-    """Return the result with a message that says which penalty was chosen."""
+def _by_gradients(prepared: Prepared, rng: np.random.Generator) -> FitResult:
+    """Fit by L-BFGS or Adam."""
+    settings, train, rows = prepared.settings, prepared.train, prepared.rows
+    session = prepared.session(Scale.of(train, settings.penalties, drawn=settings.anew))
+    source = None if rows is None else Streamed.of(rows, train, prepared.rule)
+    result = fit_by_gradients(session, rng, source)
+    if not (result.success and "penalty" in prepared.plan.chosen):
+        return result
     note = f"Curves that rise were penalised by a weight of {WEIGHT:g} (`penalty`), to keep probabilities off 0 and 1."
     return replace(result, message=f"{result.message} {note}")
+
+
+def _by_likelihood(prepared: Prepared, rng: np.random.Generator) -> FitResult:
+    """Fit classes, counts or a user's loss by generalized Gauss-Newton."""
+    return fit_by_likelihood(prepared.session(), prepared.everything, prepared.options, rng)
+
+
+def _by_squares(prepared: Prepared, rng: np.random.Generator) -> FitResult:
+    """Fit squares, or Huber's loss with a scale from the targets to begin with, by Levenberg-Marquardt."""
+    if prepared.options.tunes:
+        y = prepared.samples.goal.y
+        first = tuned(prepared.samples, y.astype(np.float64) - np.median(y, axis=0)).goal.loss
+        prepared = prepared.with_loss(first)
+    prepared = replace(prepared, train=merged(prepared.train), everything=merged(prepared.everything))
+    course = None if prepared.rows is None else partial(RowClimbs, rows=prepared.rows)
+    return fit_by_least_squares(prepared.session(), prepared.everything, prepared.options, rng, course)

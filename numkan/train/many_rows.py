@@ -19,6 +19,7 @@ from numkan.data import Rows
 from numkan.model.losses import LOSSES
 from numkan.model.network import Network
 from numkan.model.row_squares import add_numbers
+from numkan.train.arguments import Asked
 from numkan.train.climbs import Climbs
 from numkan.train.commit import scratch_copy
 from numkan.train.history import FitResult, FitStatus
@@ -31,7 +32,7 @@ from numkan.train.row_stages import RowData, RowStages, Source, is_in_quarter
 from numkan.train.samples import Samples, check_samples, merged
 from numkan.train.session import Session
 
-__all__ = ["RowClimbs", "Sampled", "check_batch_size", "rows_of", "sampled", "takes_blocks"]
+__all__ = ["RowClimbs", "Sampled", "rows_of", "sampled", "takes_blocks"]
 
 #: Rows of the sample; arrays of more rows than the second number are read in blocks too.
 _SAMPLE, _MANY = 50_000, 200_000
@@ -79,39 +80,37 @@ class Sampled:
         return f"{len(self.x)} of {len(self.rows)} rows, drawn once, for start and grids"
 
 
-def takes_blocks(model: Network, samples: Samples, method: str, validation: Any, *, curved: bool) -> bool:
+def takes_blocks(model: Network, samples: Samples, asked: Asked, *, curved: bool) -> bool:
     """Whether arrays are so long that they are read in blocks."""
-    plain = samples.goal.loss is LOSSES["mse"] and not samples.goal.weight.size
-    ours = isinstance(method, str) and method == "auto" and (validation is None or isinstance(validation, str))
+    plain = samples.goal.loss is LOSSES["mse"] and not samples.goal.weight.size and asked.batch_size is None
+    ours = isinstance(asked.method, str) and asked.method == "auto" and (asked.validation is None or asked.divides)
     return curved and plain and ours and len(samples) > _MANY and is_cheap_enough(model, _SAMPLE)
 
 
-def rows_of(model: Network, x: Any, y: Any, *, method: Any, loss: Any, sample_weight: Any, validation: Any) -> Sampled:
+def rows_of(model: Network, x: Any, y: Any, asked: Asked) -> Sampled:
     """Return rows that are read in blocks, and a sample of them."""
     if isinstance(x, Rows) and y is not None:
         raise TypeError(f"Argument `y` must be None where `x` is numkan.data.Rows, not {shown(y)}.")
     methods = ("auto", "lm", "adam") if isinstance(x, Rows) else ("auto", "lm")
-    _check_for_rows(methods, method, loss, sample_weight, validation)
+    _check_for_rows(methods, asked)
     return sampled(model, RowPasses(x) if isinstance(x, Rows) else DaskPasses(x, y))
 
 
-def check_batch_size(value: Any) -> None:
-    """Raise an error for batches that are larger than the sample of the rows, which stands for all of them."""
-    if isinstance(value, int | np.integer) and value > _SAMPLE:
-        raise ValueError(f"Argument `batch_size` must be at most {_SAMPLE} where `x` is numkan.data.Rows, not {value}.")
-
-
-def _check_for_rows(methods: tuple[str, ...], method: Any, loss: Any, sample_weight: Any, validation: Any) -> None:
+def _check_for_rows(methods: tuple[str, ...], asked: Asked) -> None:
     """Raise an error for what rows in blocks do not have."""
     for name, value, allowed in (
-        ("method", method, methods),
-        ("loss", loss, ("mse",)),
-        ("validation", validation, ("auto", None)),
-        ("sample_weight", sample_weight, (None,)),
+        ("method", asked.method, methods),
+        ("loss", asked.loss, ("mse",)),
+        ("validation", asked.validation, ("auto", None)),
+        ("sample_weight", asked.sample_weight, (None,)),
     ):
         if not any(value is one or (isinstance(value, str) and value == one) for one in allowed):
             options = " or ".join(map(repr, allowed))
             raise ValueError(f"Argument `{name}` must be {options} where `x` is numkan.data.Rows, not {shown(value)}.")
+    if isinstance(asked.batch_size, int | np.integer) and asked.batch_size > _SAMPLE:  # which stands for all rows
+        raise ValueError(
+            f"Argument `batch_size` must be at most {_SAMPLE} where `x` is numkan.data.Rows, not {asked.batch_size}."
+        )
 
 
 def sampled(model: Network, rows: Passes) -> Sampled:

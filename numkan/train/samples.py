@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from numkan._check import FloatArray, as_samples, check_finite, check_number
-from numkan.model.losses import Loss
+from numkan.model.losses import LOSSES, Loss
 from numkan.model.network import Network
 from numkan.model.targets import Targets, targets
 from numkan.train.copies import row_labels
@@ -57,6 +57,12 @@ class Samples:
     def distinct(self) -> int:
         """The number of distinct inputs of samples that have a weight."""
         return self.groups.number
+
+    @property
+    def has_fixed_units(self) -> bool:
+        """Whether targets cannot be measured in other units: classes and counts, and those of a user's loss."""
+        loss = self.goal.loss
+        return loss is not LOSSES["mse"] and loss.rescaled(1.0) is None
 
     def with_loss(self, loss: Loss) -> Samples:
         """Return the samples with another loss of the same targets."""
