@@ -44,14 +44,14 @@ def span_polynomials(knots: FloatArray, k: int, uniform: FloatArray, number: int
     poly = np.zeros((n_in, n_spans, k + 1, k + 1))
     poly[:, :, 0, 0] = half > 0
     for d in range(1, k + 1):
-        lower, poly = poly[..., :d], np.zeros_like(poly)
+        lower, poly = poly[..., :d, :d], np.zeros_like(poly)
         # function r of degree d - 1 lies over the knots `begin` to `begin + d`: it rises into function r + 1 of degree
         # d, and falls into function r
         begin = span[:, None] + np.arange(1 - d, 1)
         low, high = (knots[:, np.clip(begin + far, 0, n_knots - 1)] for far in (0, d))
         up, down, slope = _ratios((centre[..., None] - low, high - centre[..., None], half[..., None]), high - low)
-        _add_linear_times(poly[..., 1 : d + 1], up, slope, lower)
-        _add_linear_times(poly[..., :d], down, -slope, lower)
+        _add_linear_times(poly[..., : d + 1, 1 : d + 1], up, slope, lower)
+        _add_linear_times(poly[..., : d + 1, :d], down, -slope, lower)
         i = span[:, None] + np.arange(-d, 1)
         poly.swapaxes(2, 3)[:, :, : d + 1][:, (i < 0) | (i + d + 1 >= n_knots)] = 0
     return Spans(last_start(knots, k, uniform.dtype), centre, inverse, poly)
@@ -67,8 +67,8 @@ def _ratios(numerators: tuple[FloatArray, ...], denominator: FloatArray) -> list
 
 def _add_linear_times(out: FloatArray, a: FloatArray, b: FloatArray, q: FloatArray) -> None:
     """Add (a + b w) q(w) to out(w), for functions along the last axis, powers along the one before, lowest first."""
-    out += a[..., None, :] * q
-    out[..., 1:, :] += b[..., None, :] * q[..., :-1, :]
+    out[..., :-1, :] += a[..., None, :] * q
+    out[..., 1:, :] += b[..., None, :] * q
 
 
 def last_start(knots: FloatArray, k: int, dtype: np.dtype[Any]) -> FloatArray:
