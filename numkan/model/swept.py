@@ -297,4 +297,4 @@ class ResidualSquares:
         np.add.at(gradient, to, gradient[of])
         np.add.at(normal.T, to, normal.T[of])
         np.add.at(normal, to, normal[of])
-        return gradient[keep], normal[np.ix_(keep, keep)]
+        return gradient[keep], normal.take(keep, axis=1).take(keep, axis=0)  # a third of the time of np.ix_

@@ -60,7 +60,7 @@ class Nielsen:
 
     def __init__(self, damping: float = 1.0, *, scaled: bool = False) -> None:
         self.damping = check_number("damping", damping, 0.0, exclusive=True)
-        self._scaled = scaled
+        self._scaled, self._memory = scaled, np.empty((0, 0))
 
     def begin(self, point: Point) -> None:
         """Begin at a point."""
@@ -91,7 +91,9 @@ class Nielsen:
         """Return the step with `added` on the diagonal, or None where the matrix is singular."""
         diagonal = np.diagonal(self._normal) + added
         scale = 1.0 / np.sqrt(np.where(diagonal > 0.0, diagonal, 1.0))
-        matrix = self._normal * scale
+        if self._memory.shape != self._normal.shape:
+            self._memory = np.empty_like(self._normal)
+        matrix = np.multiply(self._normal, scale, out=self._memory)
         matrix *= scale[:, None]
         matrix.flat[:: len(matrix) + 1] = 1.0
         lower, failed = linalg.lapack.dpotrf(matrix.T, lower=1, overwrite_a=1)
