@@ -33,6 +33,7 @@ __all__ = [
     "check_option",
     "check_seed",
     "check_size",
+    "is_iterable",
     "is_list",
 ]
 
@@ -138,6 +139,13 @@ def is_list(value: object) -> bool:
     return isinstance(value, Sequence) and not isinstance(value, str | bytes | bytearray | memoryview)
 
 
+def is_iterable(value: object) -> bool:
+    """Return whether `value` is iterable, and not text or an array without dimensions."""
+    if isinstance(value, np.ndarray):
+        return value.ndim > 0
+    return isinstance(value, Iterable) and not isinstance(value, str | bytes | bytearray | memoryview)
+
+
 def check_length(name: str, value: Any, length: int, of: str) -> None:
     """Raise an error unless `value` has `length` entries; `of` names the thing that each of them belongs to."""
     if len(value) != length:
@@ -146,7 +154,7 @@ def check_length(name: str, value: Any, length: int, of: str) -> None:
 
 def check_names(name: str, given: Any, count: int) -> list[str]:
     """Return an argument that names `count` nodes as a list of texts."""
-    if isinstance(given, str) or not isinstance(given, Iterable) or getattr(given, "ndim", 1) == 0:
+    if not is_iterable(given):
         raise TypeError(f"Argument `{name}` must be a list of names, not {shown(given)}.")
     names = list(given)
     check_length(name, names, count, "node")

@@ -54,6 +54,7 @@ class Effect(NamedTuple):
     share: FloatArray  #: of the variance of each output over the samples (n_out,)
 
 
+@np.errstate(over="ignore", invalid="ignore")  # numbers that leave the range of the dtype are shown as they are
 def effects(model: Network, x: Any, names: Sequence[str] | None = None) -> list[Effect]:
     """Return the effect of every input of a network, as samples x (n, n_in) have them.
 

@@ -58,6 +58,7 @@ class Interaction(NamedTuple):
     share: FloatArray  #: of the variance of each output over the samples (n_out,)
 
 
+@np.errstate(over="ignore", invalid="ignore")  # numbers that leave the range of the dtype are shown as they are
 def interactions(model: Network, x: Any, names: Sequence[str] | None = None, *, pairs: int = 3) -> list[Interaction]:
     """Return the strongest interactions of two inputs, as samples x (n, n_in) have them, the strongest first.
 

@@ -78,6 +78,11 @@ def test_what_has_no_effects_is_refused(width, x, names, error):
         effects(fitted(width), x, names)
 
 
+@pytest.mark.parametrize("width", [(2, 1), (2, 2, 1)])
+def test_numbers_near_the_largest_ones_give_no_warning(width):
+    assert len(effects(fitted(width), np.array([[1e308, -1e308], [-1e308, 1e308], [0.0, 1.0]]))) == 2
+
+
 def test_without_a_posterior_there_is_no_band():
     with pytest.raises(RuntimeError, match=r"^The model has no posterior"):
         effects(KAN([2, 1]), X)

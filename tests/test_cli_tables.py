@@ -74,6 +74,7 @@ def test_memory_does_not_grow_with_the_number_of_rows(tmp_path, monkeypatch):
         (b"a,a\n1,2\n", "must have different names, not twice 'a'"),
         (b"a,b\n1,2\n3\n", "Line 3 of .* must have 2 cells, as the first one has, not 1"),
         (b"a,b\n1,2\n3,4,5\n", "Line 3 of .* must have 2 cells, as the first one has, not 3"),
+        (b"a,b\n1,2\n3,\0\n", "must be text, not with a zero byte after line 2"),
         (b"a,b\n1,2\n\xff,4\n", "must be text in UTF-8, not with the byte 0xff"),
         (b"a,b\n" + b"x" * 200_000 + b",1\n", "is no CSV after line 1: field larger than field limit"),
     ],
@@ -177,3 +178,9 @@ def test_a_damaged_table_is_read_or_told_and_raises_nothing_else(tmp_path, name)
             told.append(str(error))
     assert len(told) > 20
     assert not any("\n" in text for text in told)
+
+
+def test_a_model_is_no_table(tmp_path):
+    (tmp_path / "m.npz").write_bytes(b"a,b\n1,2\n")
+    with pytest.raises(CommandError, match=r"m\.npz must be a table, \.csv, \.npy or \.parquet, not an archive"):
+        read(tmp_path / "m.npz")

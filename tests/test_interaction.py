@@ -94,3 +94,7 @@ def test_of_many_inputs_those_are_tried_that_matter():
 def test_what_has_no_interactions_is_refused(arguments, error):
     with pytest.raises(ValueError, match=f"^{error}"):
         interactions(KAN([3, 2, 1]), *arguments)
+
+
+def test_numbers_near_the_largest_ones_give_no_warning():
+    assert len(interactions(KAN([2, 2, 1], seed=0), np.array([[1e308, -1e308], [-1e308, 1e308], [0.0, 1.0]]))) == 1

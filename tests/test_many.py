@@ -178,7 +178,9 @@ def test_make_must_return_a_pair(made, name):
     ("arguments", "text"),
     [
         ((3, [1]), r"Argument `make` must be callable, not 3\."),
-        ((echo, 3), r"Argument `tasks` must be iterable, not 3\."),
+        ((echo, 3), r"Argument `tasks` must be iterable, and no text, not 3\."),
+        ((echo, "12"), r"Argument `tasks` must be iterable, and no text, not '12'\."),
+        ((echo, np.array(1.0)), r"Argument `tasks` must be iterable, and no text, not .*"),
         ((echo, [1], 2), r"Argument `executor` must be None or a concurrent\.futures\.Executor .*, not 2\."),
         (
             (echo, [1], ThreadPoolExecutor),

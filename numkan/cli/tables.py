@@ -73,6 +73,8 @@ def open_table(path: str) -> Iterator[Table]:
             yield _Matrix(path)
         elif ending in (".parquet", ".pq"):
             yield _Parquet(path, stack)
+        elif ending == ".npz":
+            raise CommandError(f"{path} must be a table, .csv, .npy or .parquet, not an archive such as a model.")
         else:
             yield _Csv(path, stack)
 
@@ -103,6 +105,8 @@ class _Csv(Table):
             delimiter = max(_DELIMITERS, key=first.count)
             reader = csv.reader(chain([first], self._file), delimiter=delimiter, skipinitialspace=True)
             for row in reader:
+                if any("\0" in cell for cell in row):
+                    raise CommandError(f"{self.path} must be text, not with a zero byte after line {self._line}.")
                 self._line = reader.line_num
                 if row:  # a line of nothing, as at the end of a file
                     yield row

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from numkan._check import check_integer, check_number
+from numkan._check import check_integer, check_number, is_iterable
 from numkan._shown import shown
 from numkan.conformance.adapter import POLICIES, claims
 from numkan.conformance.bench import Bench, Child
@@ -181,7 +181,7 @@ def _name(adapter: Any) -> str:
 
 def selected(only: Iterable[str]) -> list[Law]:
     """Return the laws that some patterns name; all of them without patterns."""
-    patterns: list[Any] = [only] if isinstance(only, str) else list(only) if isinstance(only, Iterable) else [only]
+    patterns: list[Any] = [only] if isinstance(only, str) else list(only) if is_iterable(only) else [only]
     if not all(isinstance(pattern, str) for pattern in patterns):
         raise TypeError(f"Argument `only` must be a list of patterns of laws, not {shown(only)}.")
     for pattern in patterns:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from numkan._check import is_iterable
 from numkan._shown import shown
 from numkan.train.workers import Call, Workers, named
 
@@ -66,8 +67,8 @@ def fit_many(make: Callable[[Any], tuple[Any, Any]], tasks: Iterable[Any], execu
     """
     if not callable(make):
         raise TypeError(f"Argument `make` must be callable, not {shown(make)}.")
-    if not isinstance(tasks, Iterable):
-        raise TypeError(f"Argument `tasks` must be iterable, not {shown(tasks)}.")
+    if not is_iterable(tasks):
+        raise TypeError(f"Argument `tasks` must be iterable, and no text, not {shown(tasks)}.")
     workers, todo = Workers(executor), list(tasks)
     calls: list[Call] = []
     try:
