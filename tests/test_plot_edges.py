@@ -92,6 +92,11 @@ def test_a_fit_is_drawn_as_prediction_over_truth_or_as_residuals(ax):
         plot_fit(model, X, y[:, 0])
 
 
+def test_a_fit_of_numbers_near_the_largest_ones_is_drawn_without_a_warning():
+    x = np.array([[1e308, -1e308], [-1e308, 1e308]])
+    assert len(plot_fit(KAN([2, 1], seed=0), x, [1e308, -1e308], Figure().add_subplot()).lines) == 2
+
+
 def test_coverage_has_a_row_for_each_input_of_each_layer_and_tells_what_is_outside(ax):
     model = KAN([2, 3, 1], seed=0)
     plot_coverage(model, X, ax, inputs=["mass", "speed"])

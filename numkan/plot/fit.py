@@ -81,8 +81,9 @@ def _draw_samples(ax: Axes, predicted: FloatArray, truth: FloatArray, residuals:
     many = len(predicted) > 1000
     style: dict[str, Any] = {"markersize": 2 if many else 4, "alpha": 0.35 if many else 0.7, "markeredgewidth": 0}
     for o, colour in enumerate(colours):
-        missed = truth[:, o] - predicted[:, o]
-        text = f"RMSE {np.sqrt(np.mean(np.square(missed))) if len(missed) else np.nan:.3g}"
+        with np.errstate(over="ignore", invalid="ignore"):  # numbers near the largest ones
+            missed = truth[:, o] - predicted[:, o]
+            text = f"RMSE {np.sqrt(np.mean(np.square(missed))) if len(missed) else np.nan:.3g}"
         label = text if count == 1 else f"$y_{{{o}}}$: {text}"
         across, up = (predicted[:, o], missed) if residuals else (truth[:, o], predicted[:, o])
         ax.plot(across, up, _MARKS[o % len(_MARKS)], color=colour, label=label, rasterized=many, zorder=2, **style)
