@@ -48,6 +48,8 @@ def check_path(path: object, name: str = "path") -> str | os.PathLike[str]:
     """Return a path, and refuse a number: `open` would take it for a file descriptor, and close that."""
     if not isinstance(path, str | os.PathLike):
         raise TypeError(f"Argument `{name}` must be a str or a path, not {shown(path)}.")
+    if "\0" in os.fsdecode(path):
+        raise ValueError(f"Argument `{name}` must be a path without zero bytes, not {shown(path)}.")
     return path
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from numkan import KAN, KANLayer, SplineBasis, conformance
-from numkan.optimize import adam
+from numkan.optimize import LBFGS, adam
 from numkan.pde import Boundary
 from numkan.spline import B_batch, coef2curve, design_matrix, extend_grid
 from tests.test_bad_input import complaint
@@ -32,6 +32,25 @@ def test_a_layer_larger_than_arrays_can_be_is_refused(name, size):
 def test_what_is_no_path_is_told(export, path):
     with pytest.raises(TypeError, match=r"^Argument `path` must be a str or a path, not .*\.$"):
         getattr(KAN([1, 1]), export)(path)
+
+
+@pytest.mark.parametrize("method", ["to_c", "to_numpy", "save", "load", "checkpoint", "resume"])
+def test_no_path_has_zero_bytes(method):
+    model = KAN([2, 1])
+    if method in ("checkpoint", "resume"):
+        complaint(method, "must be a path without zero bytes", model.fit, X, X[:, 0], **{method: "a\0b"})
+    else:
+        complaint("path", "must be a path without zero bytes", getattr(model, method), Path("a\0b"))
+
+
+def test_more_memory_than_arrays_can_have_is_refused():
+    complaint("memory", "must be at most 2147483647, not 10", LBFGS, lambda x: (x @ x, 2 * x), [1.0], memory=10**30)
+
+
+def test_a_grid_is_laid_over_numbers_near_the_largest_ones():
+    model = KAN([2, 1], grid=3, k=2, seed=0)
+    model.update_grid_from_samples(np.full((60, 2), 1e308))
+    assert model.grid == [3]
 
 
 def test_a_name_that_is_an_array_is_told_on_one_line(tmp_path):
@@ -61,7 +80,7 @@ def test_a_basis_has_its_own_inputs_and_dtypes():
     assert basis.input(0).knots.tobytes() == KNOTS.tobytes()
 
 
-@pytest.mark.parametrize("only", [3, [3], np.ones(2), Path("P-*")])
+@pytest.mark.parametrize("only", [3, [3], np.ones(2), np.array(1.0), Path("P-*")])
 def test_patterns_of_laws_are_texts(only):
     with pytest.raises(TypeError, match=r"^Argument `only` must be a list of patterns of laws, not .*\.$"):
         conformance.check(None, only=only)
@@ -98,6 +117,8 @@ def test_formulas_are_told_what_they_cannot_use():
         ("functions", {"functions": {"a": np.sin}}),
         ("close", {"close": "near"}),
     ]
+    complaint("x", "must have at least one row", symbolic.identify_edges, KAN([2, 1]), np.zeros((0, 2)))
+    assert symbolic.identify_edges(KAN([2, 1], seed=0), np.full((60, 2), 1e308)) == {}
     for name, change in wrong:
         complaint(name, "must be", symbolic.identify_edges, **{"model": KAN([2, 1]), "x": X, **change})
 

@@ -25,7 +25,8 @@ ONE_IN = 12
 
 
 #: What is done as it was asked for, however long it takes, or fails in a function of the caller's own.
-HONEST = {("steps", "2^63"), ("steps", "10^30"), ("callback", "class"), ("schedule", "class")}
+HONEST = {("steps", "2^63"), ("steps", "10^30")}
+HONEST |= {(callable_, "class") for callable_ in ("callback", "schedule", "fun_and_grad", "problem")}
 HONEST |= {("time_limit", kind) for kind in ("None", "2^63", "10^30", "1e308")}
 
 

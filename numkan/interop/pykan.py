@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 
 from numkan import KAN
+from numkan._npz import check_path
 from numkan._shown import shown
 from numkan.base import Function
 from numkan.interop._needed import needed
@@ -84,7 +85,7 @@ def from_pykan(
         theirs.saveckpt("mark")
         model = from_pykan("mark")
     """
-    path = isinstance(model, str | os.PathLike)
+    path = isinstance(model, str | os.PathLike) and bool(check_path(model, "model"))
     if (base_fun is None) != (grid_eps is None):
         name, other = ("base_fun", "grid_eps") if base_fun is None else ("grid_eps", "base_fun")
         raise ValueError(f"Argument `{name}` must be given together with `{other}`, not left out.")

@@ -103,7 +103,7 @@ def _closest(
 ) -> FloatArray:
     """Return the least-squares solution (p, n_out) on sorted samples x (n,) of one input that is nearest to `near`."""
     solution = near + _correction(x, old, packed, new, near, cond)
-    if abs(near).max() > _LARGE_START * abs(solution).max():
+    if abs(near).max() / _LARGE_START > abs(solution).max():
         solution += _correction(x, old, packed, new, solution, cond)
     return solution
 

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from numkan._check import FloatArray, check_integer, check_number
+from numkan._check import FloatArray, check_integer, check_number, check_size
 from numkan.optimize.curvature import CurvaturePairs
 from numkan.optimize.linesearch import Condition, LineSearchResult, strong_wolfe
 from numkan.optimize.objective import FunAndGrad, Objective, dot, largest, sealed, start_vector
@@ -96,7 +96,7 @@ class LBFGS:
         c2: float = 0.9,
         max_evaluations: int = 40,
     ) -> None:
-        self._memory = check_integer("memory", memory, 1)
+        self._memory = check_size("memory", memory, 1)
         self._gtol = check_number("gtol", gtol, 0.0)
         self._ftol = None if ftol is None else check_number("ftol", ftol, 0.0)
         c1 = check_number("c1", c1, 0.0, 1.0, exclusive=True)

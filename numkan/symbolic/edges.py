@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from numkan._check import FloatArray, as_float_array, check_number
+from numkan._check import FloatArray, as_float_array, as_samples, check_number
 from numkan._shown import shown
 from numkan.kan import KAN
 from numkan.plot import edge_values
@@ -65,8 +65,15 @@ def identify_edges(model: KAN, x: Any, functions: Mapping[str, Function] | None 
         raise TypeError(f"Argument `functions` must be a mapping of names to Function, not {shown(functions)}.")
     functions = LIBRARY if functions is None else functions
     close = check_number("close", close, 0.0)
-    acts = model.activations(as_float_array("x", x, model.dtype))
-    found: Edges = {}
+    samples = as_samples("x", x, model.n_in, model.dtype)
+    if len(samples) == 0:
+        raise ValueError(f"Argument `x` must have at least one row, not shape {samples.shape}.")
+    with np.errstate(over="ignore", invalid="ignore"):  # an edge that is not finite is no function
+        return _identified(model, samples, functions, close)
+
+
+def _identified(model: KAN, x: FloatArray, functions: Mapping[str, Function], close: float) -> Edges:
+    acts, found = model.activations(x), Edges()
     for depth, layer in enumerate(model.act_fun):
         low, high = np.quantile(np.asarray(acts[depth], np.float64), [0.01, 0.99], axis=0)
         at = np.linspace(low, high, _POINTS)
