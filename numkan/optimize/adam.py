@@ -71,14 +71,16 @@ class AdamState:
     rate: float  #: the learning rate of the step that led here; 0 at a start
 
 
-class _Now(NamedTuple):
-    """The point reached: its arrays, and the state that shows them."""
+class _Point(NamedTuple):
+    """What the next step needs, as in :class:`AdamState`, but in writable arrays, as kernels take them."""
 
     x: FloatArray
+    fun: float
     grad: FloatArray
+    step: int
     m: FloatArray
     v: FloatArray
-    state: AdamState
+    t: int
 
 
 class Adam:
@@ -130,20 +132,19 @@ class Adam:
         m, v = _moment("m", m, x), _moment("v", v, x)
         t = check_integer("t", t, 0)
         fun, grad = self._objective.at_start(name, x)
-        self._show(x, fun, grad, m, v, step, t, 0.0)
+        self._accept(_Point(x, fun, grad, step, m, v, t), 0.0)
         self.status: Status | None = None
 
-    def _show(
-        self, x: FloatArray, fun: float, grad: FloatArray, m: FloatArray, v: FloatArray, step: int, t: int, rate: float
-    ) -> None:
-        nfev = self._objective.nfev
-        state = AdamState(sealed(x), fun, sealed(grad), step, nfev, sealed(m), sealed(v), t, rate)
-        self._now = _Now(x, grad, m, v, state)  # the one assignment by which a step is accepted
+    def _accept(self, point: _Point, rate: float) -> None:
+        """Make this the point reached, by a step of this learning rate."""
+        x, fun, grad, step, m, v, t = point
+        state = AdamState(sealed(x), fun, sealed(grad), step, self._objective.nfev, sealed(m), sealed(v), t, rate)
+        self._now = point, state  # the one assignment by which a step is accepted
 
     @property
     def state(self) -> AdamState:
         """The last point of finite loss and gradient."""
-        return self._now.state
+        return self._now[1]
 
     @property
     def nfev(self) -> int:
@@ -161,23 +162,12 @@ class Adam:
 
     def _memory_state(self) -> dict[str, Any]:
         """Return all that the next step depends on, in arrays and numbers: see :meth:`_go_on`."""
-        x, grad, m, v, state = self._now
-        status = None if self.status is None else int(self.status)
-        return {
-            "x": x,
-            "fun": state.fun,
-            "grad": grad,
-            "step": state.step,
-            "m": m,
-            "v": v,
-            "t": state.t,
-            "status": status,
-        }
+        point, _ = self._now
+        return point._asdict() | {"status": None if self.status is None else int(self.status)}
 
     def _go_on(self, state: dict[str, Any]) -> None:
         """Go on from such a state, with the same bits as the run that it is of; nothing is evaluated."""
-        x, grad, m, v = (state[name] for name in ("x", "grad", "m", "v"))
-        self._show(x, state["fun"], grad, m, v, state["step"], state["t"], 0.0)
+        self._accept(_Point(*(state[name] for name in _Point._fields)), 0.0)
         self.status = None if state["status"] is None else Status(state["status"])
 
     def __iter__(self) -> Iterator[AdamState]:
@@ -188,16 +178,16 @@ class Adam:
         """Take one step; False, with `state` unmoved, where the new loss or its gradient is not finite."""
         if self.status is not None:
             return False
-        state = self.state
-        rate = self._learning_rate * self._factor(state.step)
+        taken, t = self.state.step, self.state.t
+        rate = self._learning_rate * self._factor(taken)
         if not math.isfinite(rate):
-            raise ValueError(f"Argument `schedule` must give finite factors, not a rate of {rate} at {state.step}.")
+            raise ValueError(f"Argument `schedule` must give finite factors, not a rate of {rate} at {taken}.")
         x, m, v = self._moved(rate)
         fun, grad = self._objective(x)
         if not (math.isfinite(fun) and np.isfinite(grad).all()):
             self.status = Status.NONFINITE
             return False
-        self._show(x, fun, grad, m, v, state.step + 1, state.t + 1, rate)
+        self._accept(_Point(x, fun, grad, taken + 1, m, v, t + 1), rate)
         return True
 
     def _factor(self, taken: int) -> float:
@@ -211,14 +201,14 @@ class Adam:
 
     def _moved(self, rate: float) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Return new x, m, v."""
-        x, grad, m, v, state = self._now
-        beta1, beta2, t = self._beta1, self._beta2, state.t + 1
+        point, _ = self._now
+        x, beta1, beta2, t = point.x, self._beta1, self._beta2, point.t + 1
         numbers = np.array(
             [beta1, 1.0 - beta1, beta2, 1.0 - beta2, 1.0 - beta1**t, 1.0 - beta2**t, self._eps, rate], x.dtype
         )
         x_new, m_new, v_new = np.empty_like(x), np.empty_like(x), np.empty_like(x)
         with np.errstate(over="ignore", invalid="ignore"):
-            adam_update(x, grad, m, v, numbers, x_new, m_new, v_new)
+            adam_update(x, point.grad, point.m, point.v, numbers, x_new, m_new, v_new)
         return x_new, m_new, v_new
 
 
