@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from numkan import KAN
 from numkan._replace_file import replace_file
@@ -129,39 +130,57 @@ def _picture(model: KAN, data: Rows, kind: str) -> bytes:
 
 
 def _tell(options: argparse.Namespace, model: KAN, data: Rows, result: FitResult, formulas: Sequence[Formula]) -> None:
-    encoding = data.encoding
     score = model.score(data.x, data.y) if result.success else math.nan
-    rmse = math.sqrt(result.loss) if encoding.classes is None else math.nan
     if options.json:
         print_json(
             {
-                "data": options.data,
-                "rows": len(data.x),
-                "skipped": data.skipped,
-                "columns": [column.name for column in encoding.columns],
-                "inputs": encoding.inputs,
-                "outputs": encoding.outputs,
-                "classes": encoding.classes,
+                **_data_as_json(options.data, data),
                 "width": model.width,
                 "grid": model.grid,
                 "k": model.k,
                 "parameters": model.n_params,
-                "loss": result.loss,
-                "loss_name": result.loss_name,
-                "score": score,
-                "rmse": rmse,
-                "validation_loss": result.validation_loss,
-                "noise": result.noise,
-                "success": result.success,
-                "status": str(result.status),
-                "message": result.message,
-                "seconds": result.seconds,
+                **_result_as_json(result, score, data),
                 "out": options.out if result.success else None,
                 "plot": options.plot if result.success else None,
-                "formulas": as_json(formulas, encoding) if options.formula and result.success else None,
+                "formulas": as_json(formulas, data.encoding) if options.formula and result.success else None,
             }
         )
-        return
+    else:
+        _print_summary(model, data, result, formulas, score)
+        if result.success:
+            print(f"The model is in {options.out}." if options.out else "The model is not kept: --out FILE keeps it.")
+
+
+def _data_as_json(name: str, data: Rows) -> dict[str, Any]:
+    encoding = data.encoding
+    return {
+        "data": name,
+        "rows": len(data.x),
+        "skipped": data.skipped,
+        "columns": [column.name for column in encoding.columns],
+        "inputs": encoding.inputs,
+        "outputs": encoding.outputs,
+        "classes": encoding.classes,
+    }
+
+
+def _result_as_json(result: FitResult, score: float, data: Rows) -> dict[str, Any]:
+    return {
+        "loss": result.loss,
+        "loss_name": result.loss_name,
+        "score": score,
+        "rmse": math.sqrt(result.loss) if data.encoding.classes is None else math.nan,
+        "validation_loss": result.validation_loss,
+        "noise": result.noise,
+        "success": result.success,
+        "status": str(result.status),
+        "message": result.message,
+        "seconds": result.seconds,
+    }
+
+
+def _print_summary(model: KAN, data: Rows, result: FitResult, formulas: Sequence[Formula], score: float) -> None:
+    encoding = data.encoding
     skipped = f" ({data.skipped} more have no target)" if data.skipped else ""
     print(f"{len(data.x)} rows{skipped}; inputs: {', '.join(encoding.inputs)}; outputs: {', '.join(encoding.outputs)}")
     print(model)
@@ -170,7 +189,3 @@ def _tell(options: argparse.Namespace, model: KAN, data: Rows, result: FitResult
         print(line)
     what = "R2" if encoding.classes is None else "accuracy"
     print(f"{what} of the data that were fitted: {score:.6g}")
-    if result.success and options.out:
-        print(f"The model is in {options.out}.")
-    elif result.success:
-        print("The model is not kept: --out FILE keeps it.")
