@@ -42,6 +42,7 @@ _FINER = 4
 _STEPS, _DAMPING = (10, 25), 1e-7
 
 EquationsOf = Callable[[float, float, Any], Sequence[Equation]]
+_Ladder = list[int | Sequence[int]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -204,29 +205,24 @@ def march(
     ends = _check_times(times)
     column = check_integer("time", time, 0)
     rng, first = check_seed("random_state", random_state), check_first(model, knots, periodic)
-    ladder, growing = check_ladder(ladder), check_flag("growing", growing)
+    ladder, growing = check_ladder(ladder) or [model.grid], check_flag("growing", growing)
     options = Options(
         draws if draws == "auto" else check_integer("draws", draws, 0),
-        [model.grid] if ladder is None else ladder,
+        ladder,
         None if time_limit is None else check_number("time_limit", time_limit, 0.0, exclusive=True),
         callback,
         check_flag("progress", progress),
     )
     if growing and model.n_in != 1:
         raise ValueError(f"Argument `model` must have one input where windows grow, not {model.n_in}.")
-    final = [model.grid] if ladder is None else ladder[-1:]
+    ladders = _growing_ladders(model.grid, ends) if growing else [ladder] + [ladder[-1:]] * (len(ends) - 2)
     began, work = clock.perf_counter(), model.copy()
     windows, previous, reached = list[Solution](), None, 0
     for number, (t0, t1) in enumerate(pairwise(ends)):
         t0 = ends[0] if growing else t0
-        own = options if number == 0 else replace(options, draws=0, ladder=final, steps=_STEPS, damping=_DAMPING)
-        if growing:
-            share = (t1 - t0) / (ends[-1] - t0)
-            own = replace(own, ladder=[[max(2, int(np.ceil(G * share))) for G in model.grid]])
+        own = _window_options(options, number, ladders[number], began)
         if number:
-            work = _longer(work, ends[number + 1]) if growing else _moved(work, column, ends[number - 1 : number + 2])
-        if own.time_limit is not None:
-            own = replace(own, time_limit=max(own.time_limit - (clock.perf_counter() - began), 1e-9))
+            work = _longer(work, t1) if growing else _moved(work, column, ends[number - 1 : number + 2])
         transform = _transform(initial if previous is None else previous, column, t0, t1)
         equations = check_equations(equations_of(float(t0), float(t1), previous))
         solution = Solver(work, equations, {}, transform, first, rng).run(own)
@@ -247,6 +243,21 @@ def _check_times(times: Any) -> FloatArray:
     if ends.ndim != 1 or len(ends) < 2 or not np.isfinite(ends).all() or not (np.diff(ends) > 0).all():
         raise ValueError(f"Argument `times` must be at least two increasing numbers, not {shown(times)}.")
     return ends
+
+
+def _growing_ladders(grid: list[int], ends: FloatArray) -> list[_Ladder]:
+    """Return the ladder of each window: one grid, whose share of the intervals is the window's share of the time."""
+    shares = (ends[1:] - ends[0]) / (ends[-1] - ends[0])
+    return [[[max(2, int(np.ceil(G * share))) for G in grid]] for share in shares]
+
+
+def _window_options(options: Options, number: int, ladder: _Ladder, began: float) -> Options:
+    """Return the options of window `number`, with the seconds that are left of the time limit."""
+    if number:  # it starts from the window before: no draws, and few steps
+        options = replace(options, draws=0, steps=_STEPS, damping=_DAMPING)
+    limit = options.time_limit
+    left = None if limit is None else max(limit - (clock.perf_counter() - began), 1e-9)
+    return replace(options, ladder=ladder, time_limit=left)
 
 
 def _transform(before: Any, column: int, t0: float, t1: float) -> Any:
