@@ -97,10 +97,11 @@ def estimate(oracle: Oracle, rng: np.random.Generator, count: int = 60) -> tuple
 
 
 def _partner(
-    oracle: Oracle, kind: Kind, i: int, j: int, c: float, u: FloatArray, spread: FloatArray, side: float
+    oracle: Oracle, kind: Kind, pair: tuple[int, int], c: float, u: FloatArray, spread: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
-    """Return for each u a pair (x_i, x_j) in the box: the valid one that `spread` picks; NaN where none is."""
-    low, high = oracle.low, oracle.high
+    """Return points x_i, x_j of the box with u(x_i, x_j) = u, of which `spread` in [0, 1) chooses one; NaN for none."""
+    (i, j), low, high = pair, oracle.low, oracle.high
+    side = _side(oracle, kind, i)
     b = np.linspace(low[j], high[j], _TRIES + 2)[1:-1]
     with np.errstate(all="ignore"):
         a = side * kind.inverse(u[:, None], b[None, :], c)
@@ -137,7 +138,7 @@ def test_symmetry(oracle: Oracle, kind: Kind, i: int, j: int, c: float, level: f
     one = oracle.draw(_DRAWS, rng)
     with np.errstate(all="ignore"):
         u = kind.value(one[:, i], one[:, j], c)
-    a, b = _partner(oracle, kind, i, j, c, u, rng.uniform(size=_DRAWS), _side(oracle, kind, i))
+    a, b = _partner(oracle, kind, (i, j), c, u, rng.uniform(size=_DRAWS))
     ok = np.isfinite(a) & np.isfinite(u)
     two = one.copy()
     two[:, i], two[:, j] = a, b
@@ -224,14 +225,13 @@ def reduced(oracle: Oracle, s: Symmetry) -> Oracle:
     rest = [k for k in range(oracle.n_in) if k not in (s.i, s.j)]
     low = np.concatenate([[u.min() + cut], oracle.low[rest]])
     high = np.concatenate([[u.max() - cut], oracle.high[rest]])
-    side = _side(oracle, s.kind, s.i)
 
     def ask(x: FloatArray) -> Answer:
         points = np.empty((len(x), oracle.n_in))
         points[:, rest] = x[:, 1:]
         values = []
         for spread in (0.3, 0.5, 0.7):
-            a, b = _partner(oracle, s.kind, s.i, s.j, s.c, x[:, 0], np.full(len(x), spread), side)
+            a, b = _partner(oracle, s.kind, (s.i, s.j), s.c, x[:, 0], np.full(len(x), spread))
             points[:, s.i], points[:, s.j] = a, b
             ok = np.isfinite(a)
             value, error = np.full(len(x), np.nan), np.full(len(x), np.nan)
