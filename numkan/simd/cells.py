@@ -46,11 +46,13 @@ class CellOps(NamedTuple):
 def cell_ops(dtype: np.dtype[Any]) -> CellOps:
     """Return the operations for a dtype."""
     if as_python():
-        return CellOps(*_scalar_ops(dtype))
-    return CellOps(*_cell_intrinsics(dtype))
+        return _scalar_ops(dtype)
+    return CellOps(
+        _cell_intrinsic(dtype), _store_cell_intrinsic(dtype), _bounded_intrinsic(dtype), _local_intrinsic(dtype)
+    )
 
 
-def _scalar_ops(dtype: np.dtype[Any]) -> tuple[Any, Any, Any, Any]:
+def _scalar_ops(dtype: np.dtype[Any]) -> CellOps:
     zero, limit, floor = dtype.type(0), dtype.type(np.finfo(dtype).max), np.floor
 
     @kernel
@@ -79,12 +81,11 @@ def _scalar_ops(dtype: np.dtype[Any]) -> tuple[Any, Any, Any, Any]:
             centre, inverse = high, high_inverse
         return (bounded(x) - centre) * inverse, inverse
 
-    return cell, store_cell, bounded, local
+    return CellOps(cell, store_cell, bounded, local)
 
 
-def _cell_intrinsics(dtype: np.dtype[Any]) -> tuple[Any, Any, Any, Any]:
+def _cell_intrinsic(dtype: np.dtype[Any]) -> Any:
     vectors, _ = vector_types(dtype)
-    limit = float(np.finfo(dtype).max)
 
     @intrinsic
     def cell(typing_context, x, left, rate, top):  # type: ignore[no-untyped-def]
@@ -97,6 +98,10 @@ def _cell_intrinsics(dtype: np.dtype[Any]) -> tuple[Any, Any, Any, Any]:
 
         return vectors(x, left, rate, top), codegen
 
+    return cell
+
+
+def _store_cell_intrinsic(dtype: np.dtype[Any]) -> Any:
     @intrinsic
     def store_cell(typing_context, array, at, number):  # type: ignore[no-untyped-def]
         def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
@@ -108,6 +113,12 @@ def _cell_intrinsics(dtype: np.dtype[Any]) -> tuple[Any, Any, Any, Any]:
 
         return types.void(array, types.intp, number), codegen
 
+    return store_cell
+
+
+def _bounded_intrinsic(dtype: np.dtype[Any]) -> Any:
+    limit = float(np.finfo(dtype).max)
+
     @intrinsic
     def bounded(typing_context, x):  # type: ignore[no-untyped-def]
         def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
@@ -115,6 +126,12 @@ def _cell_intrinsics(dtype: np.dtype[Any]) -> tuple[Any, Any, Any, Any]:
             return emit.bounded(args[0], emit.number(limit))
 
         return x(x), codegen
+
+    return bounded
+
+
+def _local_intrinsic(dtype: np.dtype[Any]) -> Any:
+    limit = float(np.finfo(dtype).max)
 
     @intrinsic
     def local(typing_context, x, cell, spans):  # type: ignore[no-untyped-def]
@@ -136,4 +153,4 @@ def _cell_intrinsics(dtype: np.dtype[Any]) -> tuple[Any, Any, Any, Any]:
 
         return both(x, cell, spans), codegen
 
-    return cell, store_cell, bounded, local
+    return local

@@ -63,7 +63,7 @@ def pair_ops(dtype: np.dtype[Any], lanes: int) -> PairOps:
     """Return the operations on pairs, with `splat_pair` for vectors of this many lanes."""
     if as_python():
         return PairOps(_store_pair, _load_pair, _load_pair)
-    return PairOps(*_pair_intrinsics(dtype, lanes))
+    return PairOps(_store_pairs_intrinsic(dtype), _load_pairs_intrinsic(dtype), _splat_pair_intrinsic(dtype, lanes))
 
 
 @cache
@@ -199,10 +199,7 @@ def _transpose_intrinsic(dtype: np.dtype[Any], columns: int) -> Any:
     return transpose
 
 
-def _pair_intrinsics(dtype: np.dtype[Any], lanes: int) -> tuple[Any, Any, Any]:
-    vectors, _ = vector_types(dtype)
-    both = types.UniTuple(vectors, 2)
-
+def _store_pairs_intrinsic(dtype: np.dtype[Any]) -> Any:
     @intrinsic
     def store_pairs(typing_context, array, at, a, b):  # type: ignore[no-untyped-def]
         def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
@@ -216,6 +213,13 @@ def _pair_intrinsics(dtype: np.dtype[Any], lanes: int) -> tuple[Any, Any, Any]:
 
         return types.void(array, types.intp, a, b), codegen
 
+    return store_pairs
+
+
+def _load_pairs_intrinsic(dtype: np.dtype[Any]) -> Any:
+    vectors, _ = vector_types(dtype)
+    both = types.UniTuple(vectors, 2)
+
     @intrinsic
     def load_pairs(typing_context, array, at):  # type: ignore[no-untyped-def]
         def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
@@ -227,6 +231,10 @@ def _pair_intrinsics(dtype: np.dtype[Any], lanes: int) -> tuple[Any, Any, Any]:
 
         return both(array, types.intp), codegen
 
+    return load_pairs
+
+
+def _splat_pair_intrinsic(dtype: np.dtype[Any], lanes: int) -> Any:
     @intrinsic
     def splat_pair(typing_context, array, at):  # type: ignore[no-untyped-def]
         result = types.UniTuple(VectorType(array.dtype, lanes), 2)
@@ -240,7 +248,7 @@ def _pair_intrinsics(dtype: np.dtype[Any], lanes: int) -> tuple[Any, Any, Any]:
 
         return result(array, types.intp), codegen
 
-    return store_pairs, load_pairs, splat_pair
+    return splat_pair
 
 
 def _pick_intrinsic(dtype: np.dtype[Any], count: int) -> Any:
