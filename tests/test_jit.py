@@ -20,6 +20,7 @@ from llvmlite.binding import Linkage
 from numba import config, errors, njit, types
 from numba.extending import intrinsic
 
+import numkan
 from numkan.compile import Entry, cache, cache_folder, kernel
 from numkan.compile.cache import NumkanCacheWarning
 from numkan.compile.key import function_key, overload_key
@@ -28,6 +29,7 @@ from tests import test_layering
 PROJECT = Path(__file__).parents[1]
 IS_ROOT = hasattr(os, "getuid") and os.getuid() == 0
 FACTOR = 2
+SOURCES = Path(numkan.__file__).parent
 
 
 class Pair(NamedTuple):
@@ -408,36 +410,37 @@ def test_a_pipe_in_the_place_of_a_file_is_not_waited_for(cache_root):
 # --- folders ------------------------------------------------------------------------------------------------------
 
 
-def test_a_change_in_any_source_file_is_seen(tmp_path, monkeypatch):
-    package = tmp_path / "package"
-    shutil.copytree(cache._PACKAGE, package, ignore=shutil.ignore_patterns("__pycache__"))
-    original = cache._source_hash()
-    monkeypatch.setattr(cache, "_PACKAGE", package)
-    assert cache._source_hash() == original
+def copied(folder):
+    """A copy of the package."""
+    return shutil.copytree(SOURCES, folder / "package", ignore=shutil.ignore_patterns("__pycache__"))
+
+
+def test_a_change_in_any_source_file_is_seen(tmp_path):
+    package = copied(tmp_path)
+    original = cache.source_hash(package)
+    assert original == cache.source_hash(SOURCES)
     callee = package / "spline" / "pieces.py"
     callee.write_bytes(callee.read_bytes() + b"\n")
-    changed = cache._source_hash()
+    changed = cache.source_hash(package)
     (package / "new.py").touch()
-    assert len({original, changed, cache._source_hash()}) == 3
+    assert len({original, changed, cache.source_hash(package)}) == 3
 
 
-def test_a_change_in_what_stands_above_kernels_is_not_seen(tmp_path, monkeypatch):
-    package = tmp_path / "package"
-    shutil.copytree(cache._PACKAGE, package, ignore=shutil.ignore_patterns("__pycache__"))
-    monkeypatch.setattr(cache, "_PACKAGE", package)
-    original = cache._source_hash()
+def test_a_change_in_what_stands_above_kernels_is_not_seen(tmp_path):
+    package = copied(tmp_path)
+    original = cache.source_hash(package)
     for name in ("conformance/laws/values.py", "conformance/__init__.py", "interop/__init__.py", "plot/edge.py"):
         path = package / name
         path.write_bytes(path.read_bytes() + b"\n")
     (package / "conformance" / "new.py").touch()
-    assert cache._source_hash() == original
+    assert cache.source_hash(package) == original
     (package / "layer" / "conformance").mkdir()
     (package / "layer" / "conformance" / "new.py").touch()
-    assert cache._source_hash() != original
+    assert cache.source_hash(package) != original
 
 
 def test_no_kernel_comes_from_what_stands_above_kernels():
-    edges = test_layering.graph(cache._PACKAGE)
+    edges = test_layering.graph(SOURCES)
     names = {name.removesuffix(".py") for name in cache._ABOVE_KERNELS}
     above = {module for module in edges if test_layering.part(module) in names}
     assert {test_layering.part(module) for module in above} == names
@@ -448,7 +451,7 @@ def test_no_kernel_comes_from_what_stands_above_kernels():
         for target in targets & above
     ]
     for module in above:
-        path = cache._PACKAGE.parent.joinpath(*module.split("."))
+        path = SOURCES.parent.joinpath(*module.split("."))
         source = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
         text = source.read_text(encoding="utf-8")
         assert not re.search(r"^ *(import|from) (numba|llvmlite)|^ *@kernel|import kernel", text, re.MULTILINE)

@@ -13,8 +13,7 @@ from threadpoolctl import threadpool_info, threadpool_limits
 
 from numkan import KAN, fit_many, get_threads, set_threads
 from numkan._threads import one_thread
-from numkan.compile.build import Build, this_build
-from numkan.train import workers
+from numkan.compile.build import this_build
 from tests.executors import OTHER_PROCESSES, Backwards, opened
 
 X = np.random.default_rng(0).uniform(-1, 1, (40, 2))
@@ -197,14 +196,15 @@ def test_an_argument_that_is_not_as_said_is_one_sentence(arguments, text):
 
 
 def test_workers_that_differ_are_named_once(monkeypatch):
-    other = Build("node7", tuple((name, "z80" if name == "processor" else value) for name, value in this_build().parts))
-    monkeypatch.setattr(workers, "_alone", lambda function, arguments: (function(*arguments), other))
-    with pytest.warns(RuntimeWarning) as caught:
-        assert len(fit_many(echo, range(3), Backwards())) == 3
+    build, name = this_build(), "NUMKAN_VECTOR_WIDTH"
+    ours = dict(build.parts)[name]
+    theirs = "128" if ours == "256" else "256"
+    monkeypatch.setenv(name, theirs)  # for the workers: this process has looked already
+    with opened("processes") as executor, pytest.warns(RuntimeWarning) as caught:
+        assert len(fit_many(echo, range(3), executor)) == 3
     (warning,) = caught
-    ours = dict(this_build().parts)["processor"]
-    text = f"Results of workers on node7 may differ in the last bits: processor z80, not {ours} here."
-    assert str(warning.message) == text
+    difference = f"{name} {theirs}, not {ours or 'unset'} here"
+    assert str(warning.message) == f"Results of workers on {build.host} may differ in the last bits: {difference}."
 
 
 def test_workers_that_do_not_differ_are_not_named():

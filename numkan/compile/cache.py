@@ -42,7 +42,7 @@ from numba.core.compiler import CompileResult
 from numkan.compile.cache_folder import private_folder
 from numkan.compile.key import overload_key
 
-__all__ = ["KernelCache", "NumkanCacheWarning", "kept_in"]
+__all__ = ["KernelCache", "NumkanCacheWarning", "kept_in", "source_hash"]
 
 _MAGIC = b"numkan kernel 1\n"
 _DIGEST_SIZE = hashlib.sha256().digest_size
@@ -238,7 +238,7 @@ def _settings_key() -> str:
     The version of numkan is one of its sources. Numba's settings are taken as they are at the first call.
     """
     settings = [
-        _source_hash(),
+        source_hash(_PACKAGE),
         numba.__version__,
         llvmlite.__version__,
         np.__version__,
@@ -254,15 +254,15 @@ def _settings_key() -> str:
     return hashlib.sha256("\n".join(map(str, settings)).encode()).hexdigest()
 
 
-def _source_hash() -> str:
-    """Return a hash over the sources that kernels may come from, so that a change in any callee or constant is seen."""
+def source_hash(package: Path) -> str:
+    """Return a hash over the sources of a package that kernels may come from: it sees a change in any callee."""
     total = hashlib.sha256()
-    for path in sorted(_PACKAGE.rglob("*.py")):
-        if path.relative_to(_PACKAGE).parts[0] in _ABOVE_KERNELS:
+    for path in sorted(package.rglob("*.py")):
+        if path.relative_to(package).parts[0] in _ABOVE_KERNELS:
             continue
         with suppress(FileNotFoundError):  # an editor's temporary file, gone again
             source = path.read_bytes()
-            total.update(f"{path.relative_to(_PACKAGE).as_posix()} {len(source)}\n".encode())
+            total.update(f"{path.relative_to(package).as_posix()} {len(source)}\n".encode())
             total.update(source)
     return total.hexdigest()
 

@@ -79,11 +79,7 @@ def save(model: Network, path: str | os.PathLike[str], *, posterior: bool = Fals
     members = _members(model)
     if check_flag("posterior", posterior):
         members |= _posterior_members(model)
-    replace_file(check_path(path), lambda file: _write_members(members, file))
-
-
-def _write_members(members: dict[str, Any], file: IO[bytes]) -> None:
-    write_members(file, members)
+    replace_file(check_path(path), lambda file: write_members(file, members))
 
 
 def _posterior_members(model: Network) -> dict[str, Any]:
