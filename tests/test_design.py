@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy.interpolate import BSpline
 
 from numkan.conformance.cases import Case
-from numkan.spline import B_batch, design, design_matrix, extend_grid
+from numkan.spline import B_batch, design_matrix, extend_grid
 from tests.strategies import cases
 
 
@@ -37,12 +37,13 @@ def test_nan_rows_are_nan_where_they_store() -> None:
     assert np.isnan(matrix @ np.ones(3)).tolist() == [True, False]
 
 
-def test_long_batches_are_cut_without_a_trace(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.jit
+def test_a_million_points_have_the_rows_of_a_few() -> None:
     grid = extend_grid([[-1.0, 0.0, 0.5, 2.0]], 3)[0]
-    x = np.linspace(-2, 3, 50)
-    whole = design_matrix(x, grid, 3).toarray()
-    monkeypatch.setattr(design, "_POINTS_PER_CALL", 7)
-    np.testing.assert_array_equal(design_matrix(x, grid, 3).toarray(), whole)
+    x = np.linspace(-2, 3, 1000)
+    few, many = design_matrix(x, grid, 3), design_matrix(np.tile(x, 1000), grid, 3)
+    np.testing.assert_array_equal(many.data, np.tile(few.data, 1000))
+    np.testing.assert_array_equal(many.indices, np.tile(few.indices, 1000))
 
 
 def test_no_points_give_no_rows() -> None:
