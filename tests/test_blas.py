@@ -6,6 +6,7 @@ import os
 import threading
 import traceback
 from collections.abc import Callable, Iterator
+from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -115,12 +116,17 @@ def test_lapack_has_one_thread(what, monkeypatch):
 
 
 @pytest.mark.jit
-def test_a_search_enters_once(monkeypatch):
-    entered = []
-    enter = _blas._enter
-    monkeypatch.setattr(_blas, "_enter", lambda me: entered.append(me) or enter(me))
+def test_a_search_sets_the_number_of_threads_at_its_beginning_and_its_end_only(monkeypatch):
+    numbers: list[int] = []
+    for kind in {type(library) for library in ThreadpoolController().select(user_api="blas").lib_controllers}:
+
+        def watched(self: Any, number: int, change: Any = kind.set_num_threads) -> None:
+            numbers.append(number)
+            change(self, number)
+
+        monkeypatch.setattr(kind, "set_num_threads", watched)
     numkan.search(X, Y, widths=[[2, 1]])
-    assert len(entered) == 1
+    assert [number for number, _ in groupby(numbers)] == [1, 2]
 
 
 # --- nested, and by several threads -------------------------------------------------------------------------------
