@@ -18,7 +18,7 @@ from numkan.cli.output import check_writable
 from numkan.cli.rows import load_rows
 from numkan.cli.tables import BadCell, Table, as_numbers, open_table
 from numkan.export.explore import page_text
-from numkan.export.page_data import Told
+from numkan.export.page_data import Annotations
 
 __all__ = ["run"]
 
@@ -44,7 +44,7 @@ def _encoded_page(model: KAN, encoding: Encoding, table: Table) -> bytes:
     for column in encoding.columns:
         own = [(column.mean, column.scale)] if isinstance(column, Number) else []
         units += own + [(0.0, 1.0)] * (len(column.inputs) - len(own))
-    return page_text(model, rows.x, rows.y, Told(encoding.inputs, encoding.outputs, units, {}, encoding.stages))
+    return page_text(model, rows.x, rows.y, Annotations(encoding.inputs, encoding.outputs, units, {}, encoding.stages))
 
 
 def _plain_page(model: KAN, table: Table) -> bytes:
@@ -54,8 +54,8 @@ def _plain_page(model: KAN, table: Table) -> bytes:
         rule = f"{n_in} inputs and {model.n_out} outputs as columns for this model, which names none of them"
         raise CommandError(f"{table.path} must have {rule}, not {len(names)} columns.")
     values = _numbers(table)
-    told = Told(names[:n_in], names[n_in:], [(0.0, 1.0)] * n_in, {}, ())
-    return page_text(model, values[:, :n_in], values[:, n_in:], told)
+    annotations = Annotations(names[:n_in], names[n_in:], [(0.0, 1.0)] * n_in, {}, ())
+    return page_text(model, values[:, :n_in], values[:, n_in:], annotations)
 
 
 def _numbers(table: Table) -> NDArray[np.float64]:

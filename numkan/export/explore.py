@@ -16,7 +16,7 @@ from numkan._npz import check_path
 from numkan._replace_file import replace_file
 from numkan.base import BASE_FUNCTIONS
 from numkan.export.page_data import (
-    Told,
+    Annotations,
     bytes_of_edges,
     coverage_data,
     edge_data,
@@ -107,18 +107,18 @@ def explore(
     stages = () if result is None else getattr(result, "stages", None)
     if not isinstance(stages, tuple):
         raise TypeError(f"Argument `result` must be the result of a fit, not {type(result).__name__}.")
-    told = Told(
+    annotations = Annotations(
         _names("names", names, "x", self.n_in),
         _names("outputs", outputs, "y", self.n_out),
         [(0.0, 1.0)] * self.n_in,
         known,
         stages,
     )
-    text = page_text(self, x, y, told)
+    text = page_text(self, x, y, annotations)
     replace_file(path, lambda file: file.write(text))
 
 
-def page_text(model: Network, x: Any, y: Any, told: Told) -> bytes:
+def page_text(model: Network, x: Any, y: Any, annotations: Annotations) -> bytes:
     """Return the page that :func:`explore` writes."""
     check_base_functions(model)
     samples = model._samples(x)
@@ -136,7 +136,7 @@ def page_text(model: Network, x: Any, y: Any, told: Told) -> bytes:
     def page(kept: Sequence[Any], interval: dict[str, Any] | None) -> bytes:
         edges = zip(inputs, model.act_fun, scores, means, kept, strict=True)
         layers = [{**own, **edge_data(layer, score, mean, each)} for own, layer, score, mean, each in edges]
-        data = page_data(model, told, kept, {**parts, "layers": layers, "interval": interval or _TOO_LARGE})
+        data = page_data(model, annotations, kept, {**parts, "layers": layers, "interval": interval or _TOO_LARGE})
         return _fill(model, {**data, "notes": _notes(model, parts["samples"], data["dropped"])})
 
     interval = interval_data(model, LIMIT)

@@ -19,7 +19,7 @@ from numkan.model.network import Network
 from numkan.spline.pieces import Pieces, local_pieces
 
 __all__ = [
-    "Told",
+    "Annotations",
     "bytes_of_edges",
     "coverage_data",
     "curve_tables",
@@ -36,8 +36,8 @@ _MOST_SAMPLES = 500
 _BYTES_OF_SAMPLES = 400_000
 
 
-class Told(NamedTuple):
-    """What a page tells about a network, beside what its tables say."""
+class Annotations(NamedTuple):
+    """What a page shows of a network beside its tables."""
 
     inputs: Sequence[str]
     outputs: Sequence[str]
@@ -46,17 +46,21 @@ class Told(NamedTuple):
     stages: Sequence[Any]
 
 
-def page_data(model: Network, told: Told, kept: Sequence[Any], parts: Mapping[str, Any]) -> dict[str, Any]:
+def page_data(
+    model: Network, annotations: Annotations, kept: Sequence[Any], parts: Mapping[str, Any]
+) -> dict[str, Any]:
     """Return the object of a page; `kept` are the flat indices of the edges of each layer that stand in it."""
     total = sum(int(np.count_nonzero(layer.mask)) for layer in model.act_fun)
     dropped = total - sum(len(each) for each in kept)
     return {
         "width": model.width,
-        "inputs": list(told.inputs),
-        "outputs": list(told.outputs),
-        "units": [list(pair) for pair in told.units],
-        "symbols": {",".join(map(str, edge)): [_name(each), _formula(each)] for edge, each in told.functions.items()},
-        "stages": [[s.grid, s.steps, _number(s.loss), _number(s.validation), s.ended] for s in told.stages],
+        "inputs": list(annotations.inputs),
+        "outputs": list(annotations.outputs),
+        "units": [list(pair) for pair in annotations.units],
+        "symbols": {
+            ",".join(map(str, edge)): [_name(each), _formula(each)] for edge, each in annotations.functions.items()
+        },
+        "stages": [[s.grid, s.steps, _number(s.loss), _number(s.validation), s.ended] for s in annotations.stages],
         "dropped": dropped,
         **parts,
     }
