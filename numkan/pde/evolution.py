@@ -168,7 +168,7 @@ def march(
     Parameters
     ----------
     model : KAN
-        Its grids are those of every window: where `knots` are told, its first one is that of the other inputs. In the
+        Its grids are those of every window, except that given `knots` replace the first grid of their inputs. In the
         end it is the network of the last window.
     equations_of : callable
         ``equations_of(t0, t1, previous)`` returns the equations of a window. In the first one `previous` is None, and

@@ -44,18 +44,18 @@ class FirstGrid:
 
     low: FloatArray  # (n_in,): of all points
     high: FloatArray
-    told: Mapping[int, FloatArray]  # interior knots that the caller gave, by input
+    given: Mapping[int, FloatArray]  # interior knots that the caller gave, by input
     periodic: tuple[int, ...]
 
     def knots(self, G: int, k: int) -> FloatArray:
-        """Return extended knots with G intervals in each input, or those that were told; all inputs have as many."""
-        n = max([G, *(len(knots) - 1 for knots in self.told.values())], default=G)
+        """Return extended knots with G intervals in each input, or those that were given; all inputs have as many."""
+        n = max([G, *(len(knots) - 1 for knots in self.given.values())], default=G)
         if self.periodic:
             n = max(n, k)
         rows = []
         for i, (low, high) in enumerate(zip(self.low, self.high, strict=True)):
-            if i in self.told:
-                interior = _subdivided(self.told[i], n)
+            if i in self.given:
+                interior = _subdivided(self.given[i], n)
             elif i in self.periodic:
                 interior = np.linspace(low, high, n + 1)
             else:  # G intervals over the points, and the others beside them, where nothing is

@@ -134,12 +134,12 @@ class Boundary:
         return Sampled(np.concatenate(parts), np.concatenate(normals))
 
 
-def followed(sampled: Sampled | None, points: Any, told: Mapping[int, FloatArray]) -> Sampled | None:
-    """Return points of a box moved so that as many lie in each interval of knots that are told; others stay."""
+def followed(sampled: Sampled | None, points: Any, given: Mapping[int, FloatArray]) -> Sampled | None:
+    """Return the points of a box, moved so that each interval of given knots has as many; other points stay."""
     if sampled is None or not isinstance(points, Interior | Boundary):
         return sampled
     x = sampled.x.copy()
-    for i, knots in told.items():
+    for i, knots in given.items():
         if i < x.shape[1]:
             low, high = points.low[i], points.high[i]
             inside = np.concatenate([[low], knots[(knots > low) & (knots < high)], [high]])

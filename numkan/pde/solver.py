@@ -123,7 +123,7 @@ class Solver:
             )
         return PointTerm(equation, signature, sampled, self.names, self.model.n_out, self.transform)
 
-    def _first_grid(self, told: Mapping[int, FloatArray], periodic: tuple[int, ...]) -> FirstGrid:
+    def _first_grid(self, given: Mapping[int, FloatArray], periodic: tuple[int, ...]) -> FirstGrid:
         """Return the knots of the inputs: over all points, and the boxes that they come from."""
         ends = [term.x for term in [*self.terms, *(term for term in self.fresh if term is not None)]]
         for equation in self.equations:
@@ -132,7 +132,7 @@ class Solver:
         everything = np.concatenate(ends)
         low, high = everything.min(axis=0), everything.max(axis=0)
         width = np.where(high > low, 0.0, 0.5)
-        return FirstGrid(low - width, high + width, told, periodic)
+        return FirstGrid(low - width, high + width, given, periodic)
 
     # --- the course -----------------------------------------------------------------------------------------------
 

@@ -149,7 +149,7 @@ def _check_unknowns(unknowns: Any) -> dict[str, float]:
 
 
 def check_first(model: Network, knots: Any, periodic: Any) -> tuple[dict[int, FloatArray], tuple[int, ...]]:
-    """Return the knots that are told, by input, and the periodic inputs."""
+    """Return the given knots, by input, and the periodic inputs."""
     if not is_list(periodic):
         raise TypeError(f"Argument `periodic` must be a list of inputs, not {shown(periodic)}.")
     inputs = tuple(_check_input(f"periodic[{place}]", i, model) for place, i in enumerate(periodic))
@@ -157,13 +157,13 @@ def check_first(model: Network, knots: Any, periodic: Any) -> tuple[dict[int, Fl
         raise ValueError("Argument `model` must have no fixed base function on periodic inputs: base_fun='zero'.")
     if knots is not None and not isinstance(knots, Mapping):
         raise TypeError(f"Argument `knots` must map inputs to knots, not be {shown(knots)}.")
-    told = {}
+    given = {}
     for i, value in (knots or {}).items():
         row = np.array(as_float_array(f"knots[{i}]", value, np.float64))
         if row.ndim != 1 or len(row) < 2 or not (np.diff(row) > 0).all() or not np.isfinite(row).all():
             raise ValueError(f"Argument `knots[{i}]` must be at least two increasing numbers, not {shown(value)}.")
-        told[_check_input("knots", i, model)] = row
-    return told, inputs
+        given[_check_input("knots", i, model)] = row
+    return given, inputs
 
 
 def _check_input(name: str, value: object, model: Network) -> int:

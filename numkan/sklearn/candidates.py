@@ -30,7 +30,7 @@ _STARTS = 1
 
 
 class Fitted(NamedTuple):
-    """A network and what its fit has told."""
+    """A network and the result of its fit."""
 
     model: KAN
     result: FitResult

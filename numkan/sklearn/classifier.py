@@ -153,7 +153,7 @@ class KANClassifier(ClassifierMixin, KANEstimator):  # type: ignore[misc]  # sci
         return self
 
     def _classes_of_stream(self, given: Any) -> NDArray[Any]:
-        """Return the classes that `partial_fit` is told in its first call, or was."""
+        """Return the classes that the first call of `partial_fit` has, or had."""
         if given is None:
             if not hasattr(self, "classes_"):
                 raise ValueError("Argument `classes` must hold all classes in the first call of `partial_fit`.")

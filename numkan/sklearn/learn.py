@@ -89,7 +89,7 @@ def _folds(n: int, rng: np.random.Generator) -> list[NDArray[np.int64]]:
 
 
 class _Fits:
-    """Fits of a candidate to several tasks, as many at a time as joblib is told."""
+    """Fits of a candidate to several tasks, as many at a time as joblib is set to."""
 
     def __init__(self, parallel: Any, end: float, bar: Progress) -> None:
         self._parallel, self._end, self._bar = parallel, end, bar

@@ -66,7 +66,7 @@ class KANRegressor(RegressorMixin, KANEstimator):  # type: ignore[misc]  # sciki
     weights_ : ndarray, shape (n_models,)
         Their weights, which sum to 1.
     results_ : tuple of FitResult
-        What their fits have told.
+        The results of their fits.
     target_mean_, target_scale_ : ndarray, shape (n_outputs,)
         A prediction is ``target_mean_ + target_scale_ * sum(w * model(z))``, with the encoded table z.
     input_names_ : list of str
