@@ -49,7 +49,7 @@ BLOCK = 512
 #: samples for each piece, and adding up the pieces would take longer than the sums.
 MAX_SUMS = BLOCK
 
-#: Length of the table of an input's cells: left, rate, top, and the spans of ``_cells.py``, or zeros.
+#: Length of the table of an input's cells: left, rate, top, and the spans of ``simd/cells.py``, or zeros.
 CELL_STRIDE = 3 + 11
 
 #: Breaks that are compared in a cell of a grid that is not equally spaced.
@@ -133,7 +133,7 @@ def _spans(pieces: Pieces) -> Any:
     """Return origin ... high_inverse (n_in, 9), or None if arithmetic does not find the centres of inner pieces."""
     n_pieces, uniform = pieces.centre.shape[1], pieces.uniform
     number, centre = np.arange(n_pieces - 2), pieces.centre[:, 1:-1]
-    # The outer of these may go on with the polynomial, so the centre, of the span beside it.
+    # An outer one of these pieces may continue the polynomial of the span beside it, and then has its centre too.
     first = 0 + (uniform_centres(uniform, number[:1]) != centre[:, :1])
     last = n_pieces - 3 - (uniform_centres(uniform, number[-1:]) != centre[:, -1:])
     centres = uniform_centres(uniform, np.clip(number, first, last))
@@ -144,7 +144,7 @@ def _spans(pieces: Pieces) -> Any:
 
 
 def _hints(pieces: Pieces) -> tuple[Any, Any]:
-    """Return the cells of the look-up, and what it says about each of them."""
+    """Return the cells of the look-up, and the hints of each cell, see `DirectTables`."""
     n_in, n_cells = pieces.hint.shape
     cells = np.zeros((n_in, CELL_STRIDE), pieces.ends.dtype)
     cells[:, 0], cells[:, 1], cells[:, 2] = pieces.origin, pieces.cells_per_unit, n_cells - 1

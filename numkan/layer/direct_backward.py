@@ -5,8 +5,8 @@ that b has:
 
 .. math:: \bar C_{i, f + r} \mathrel{+}= B_{f + r}(x_i)\, \bar y, \qquad \bar E_i \mathrel{+}= b(x_i)\, \bar y.
 
-Sums of :math:`w^m \bar y` by piece would be a little faster, but what they give for functions that nearly vanish is a
-difference of large numbers.
+Sums of :math:`w^m \bar y` by piece would be a little faster, but for functions that nearly vanish they would give a
+small difference of large numbers.
 """
 
 from __future__ import annotations
@@ -71,8 +71,9 @@ def _fill_functions_kernel(k: int, dtype: np.dtype[Any]) -> Any:
 def _one_output_kernel(k: int, dtype: np.dtype[Any]) -> Any:
     """Return the kernel of the gradients of one input and one output, with functions as lanes.
 
-    Every piece has sums of its own for its functions, though the next piece has nearly the same functions: of a vector
-    that overlaps one just stored the processor cannot load a part from there, and waits until that is in the cache.
+    Every piece has its own sums, although neighbouring pieces share all but one function. If they shared sums, a vector
+    would often be loaded that overlaps one just stored. The processor cannot forward a part of a store to a load, and
+    would wait until the store is in the cache.
     """
     lanes = _functions_at_once(k, dtype)
     _, load, store, splat, fma, *_ = rounded_ops(lanes)

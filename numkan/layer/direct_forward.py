@@ -19,7 +19,7 @@ __all__ = ["cells_kernel", "forward_direct", "horner_kernel", "locate_direct"]
 
 @cache
 def cells_kernel(lanes: int) -> Any:
-    """Return the kernel that reads what is said of the cells of one input, and of their spans, each in all lanes."""
+    """Return the kernel that reads the numbers of one input's cells (`DirectTables.cells`), each into all lanes."""
     splat = vector_ops(lanes).splat
 
     @kernel
@@ -70,8 +70,9 @@ def locate_direct(dtype: np.dtype[Any]) -> Any:
     def locate(grids, layer, full, scratch, slopes):  # type: ignore[no-untyped-def]
         """Fill the columns of piece, of pairs (w, b) and, with `slopes`, (b', dw/dx) from those of the layer's inputs.
 
-        full: samples, whole vectors. b and b' lie in the second half of their pairs first: what is written up to sample
-        s, 2 s numbers, never reaches the number BLOCK + s, which is read next.
+        full: the number of samples, rounded up to whole vectors. At first b and b' fill the second half of the memory
+        of their pairs. The pairs of samples 0 ... s - 1 take 2 s numbers, so they never overwrite number BLOCK + s,
+        which is read next.
         """
         tables, work, index = grids.tables, scratch.work, scratch.index
         for i in range(layer.n_in):

@@ -112,7 +112,7 @@ def _add_kernel(k: int, dtype: np.dtype[Any]) -> Any:
 
 
 def edge_rows(*layers: PackedLayer) -> int:
-    """Return how many samples are worked on at a time in layers."""
+    """Return the number of samples in a block, for these layers together."""
     most = max(2 * layer.coefs.shape[0] * (layer.k + 1) for layer in layers)
     return int(max(1, min(_BLOCK_ROWS, _BLOCK_VALUES // most)))
 

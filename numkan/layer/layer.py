@@ -154,7 +154,7 @@ class KANLayer(LayerParameters):
         The shape is wrong if another thread has given the layer another grid meanwhile.
         """
         basis = self.basis
-        own = self.__dict__.copy()  # all of it at once
+        own = self.__dict__.copy()  # one snapshot: another thread may change the layer meanwhile
         if own["_basis"] is not basis:
             return self.pack(coefs)
         shape: tuple[int, int, int] = own["_shape"]

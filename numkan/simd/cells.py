@@ -6,8 +6,8 @@
     local(x, cell, spans)         (bounded(x) - centre) * inverse, and the inverse, where the cells are spans
 
 Spans are described by eleven numbers: begin, end, origin, step, inverse, first, last, and two centres, each with its
-inverse. The centre is origin + step * (cell, within first ... last). Below begin it is the first of the two centres,
-and from end on the second.
+inverse. The centre of a cell is origin + step * cell, with the cell number clamped to first ... last. Points below
+`begin` have the first of the two centres, and points from `end` on the second.
 
 Each difference and product is rounded once in every form in which kernels run, so NumPy can compute in advance which
 cell a point will get. Compiled, they are vector instructions; with the JIT off or bounds checked a vector is one

@@ -1,11 +1,11 @@
-"""Between rows of a sample and columns whose lanes are samples.
+"""Operations that lead from rows, one for each sample, to columns with samples as lanes, and back.
 
     transpose(source, at, stride, target, to, to_stride)   target[to + c * to_stride + r] = source[at + r * stride + c]
-    transpose_four(...)                                    the same, of four columns only
-    gather(array, base, index, at)                      numbers 0, 1, ... of row index[at + lane] of a table, as vectors
-    store_pairs(array, at, a, b)                      array[at ...] = lane 0 of a, of b, lane 1 of a, of b, ...
-    load_pairs(array, at)                             (a, b) of these
-    splat_pair(array, at)                             (array[at], array[at + 1]), each in all lanes
+    transpose_four(...)              the same, of four columns only
+    gather(array, base, index, at)   entries 0, 1, ... of row index[at + lane] of a table, each as a vector
+    store_pairs(array, at, a, b)     array[at ...] = lane 0 of a, lane 0 of b, lane 1 of a, lane 1 of b, ...
+    load_pairs(array, at)            the vectors a, b that were stored so
+    splat_pair(array, at)            (array[at], array[at + 1]), each in all lanes
 
 `transpose` moves a square of as many rows and columns as a vector has lanes. The rows that `gather` reads begin at
 `base` and are `row_stride(count)` long, a multiple of four; four entries are loaded together. Compiled, these are

@@ -2,14 +2,14 @@
 
 A vector of `lanes` numbers is loaded from a 1-D array, combined, and stored again::
 
-    load(array, i)      array[i : i + lanes]                splat(x, lanes)   (x, x, ..., x)
+    load(array, i)      array[i : i + lanes]                splat(x)          (x, x, ..., x)
     store(array, i, v)  array[i : i + lanes] = v            fma(a, b, c)      a * b + c, rounded once
     mul(a, b)           a * b                               total(v)          sum of the lanes, by halves
     reached(c, x, end)  c + 1 where x >= end, else c
 
 Compilers do not vectorize the loops of a KAN well on their own: with a dozen arrays in play they check at run time that
-none of them overlap, and give up. A vector that is a value has no such doubt, and its fused multiply-add is certain,
-which is also what makes a row's bits independent of where it lies in a batch. The ways to run:
+none of them overlap, and give up. Values in registers need no such check. Their multiply-add is always fused, so that
+the bits of a row do not depend on its place in a batch. There are three ways to run:
 
 * compiled: a Numba type whose machine representation is an LLVM vector, 512, 256 or 128 bits wide as the host has them
   (``NUMKAN_VECTOR_WIDTH`` forces one);
@@ -79,7 +79,7 @@ def vector_ops(lanes: int) -> VectorOps:
 
 
 def rounded_ops(lanes: int) -> VectorOps:
-    """Return the operations that round as a vector's do for one number too: fused where those are."""
+    """Return operations that round in the same way for one number (`lanes` 1) as for a vector."""
     return vector_ops(lanes) if as_python() else llvm_ops(lanes)
 
 

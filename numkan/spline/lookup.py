@@ -58,7 +58,7 @@ def lookup_of(breaks: FloatArray) -> Lookup:
 def _uniform_lookup(breaks: FloatArray) -> Lookup | None:
     """Return the look-up with as many cells as breaks, one in each, or None where breaks are not that uniform.
 
-    Each break then lies amid its cell. The first and the last may lie further out, as under some policies.
+    Each break then lies in the middle of its cell. The first and the last may lie further out, as under some policies.
     """
     n_in, n_breaks = breaks.shape
     if n_breaks < 4:
