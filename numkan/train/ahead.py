@@ -1,8 +1,8 @@
 """Calls that an executor begins before it is known whether they are needed.
 
-A search asks for one call after the other, and what it asks for next depends on the results so far. It can foresee
-much of it, though. What it foresees begins ahead, and is taken where it turns out to be exactly what is asked for; all
-else is dropped. So results are those of a search that makes one call at a time.
+A search makes one call after the other, and each call depends on the results before it. But most calls can be
+predicted. Predicted calls begin early. If the search then makes exactly such a call, it takes the result; the others
+are cancelled. So the results are those of a search that makes one call at a time.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ __all__ = ["Ahead"]
 
 
 class Ahead:
-    """The calls that have begun, by what they were asked to do."""
+    """The calls that have begun, by their orders."""
 
     def __init__(self, workers: Workers) -> None:
         self._workers = workers
         self._begun: dict[Hashable, Call] = {}
 
     def foresee(self, orders: Iterable[Hashable], begin: Callable[[Any], Call]) -> None:
-        """Begin what will be asked for, the first first; drop what has not begun and is no longer foreseen."""
+        """Begin the calls of predicted orders, in this order; cancel the calls of all other orders."""
         if self._workers.are_here:
             return
         wanted = list(orders)
@@ -33,7 +33,7 @@ class Ahead:
                 self._begun[order] = begin(order)
 
     def result(self, order: Hashable, begin: Callable[[Any], Call]) -> Any:
-        """Return the result of a call that may have begun."""
+        """Return the result of an order, whose call begins now unless it has begun before."""
         if order not in self._begun:
             self._begun[order] = begin(order)
         call = self._begun[order]
@@ -42,6 +42,6 @@ class Ahead:
         return value
 
     def drop(self, orders: Iterable[Hashable] | None = None) -> None:
-        """Cancel calls, or all of them, the last first; those that run end by themselves."""
+        """Cancel the calls of some orders, or all calls, the last first. A call that is running is not interrupted."""
         for order in [order for order in reversed(self._begun) if orders is None or order in orders]:
             self._begun.pop(order).cancel()

@@ -29,7 +29,7 @@ _FAR, _FEW = 3.0, 1 / 3
 class Order(NamedTuple):
     """What a trial is to do. Equal orders of one search give the same bits."""
 
-    number: int  # of the trial: it decides the random numbers
+    number: int  # of the trial, which seeds its random numbers
     division: int  # of the samples into those to learn from and those to judge by
     width: tuple[int, ...]
     k: int
@@ -39,7 +39,7 @@ class Order(NamedTuple):
 
 
 class Attempt(NamedTuple):
-    """What came of an order."""
+    """The result of an order."""
 
     order: Order
     model: Any
@@ -67,7 +67,7 @@ def attempt(
     whose error is below that of coarse splines. The last fit begins with the coarse ones: it needs their stages to find
     how smooth the curves are.
 
-    It runs anywhere: what it needs is given, and nothing else is changed than what is given.
+    It may run in any process: it reads and changes nothing but its arguments.
     """
     began = time.perf_counter()
     train, held = parts

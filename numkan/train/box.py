@@ -7,8 +7,8 @@ activations at points of the box. For splines up to degree 3 they do so in train
 determine a curve beyond the samples. For others, and for grids that training has made too short, they are extended at
 the end of a fit (:meth:`numkan.train.splines.Splines.stretched`): for degree 5, and where there are many coefficients
 for the samples, end polynomials extrapolate better than penalties. Nodes that rise or fall in all inputs have their
-extremes in corners, and polynomials that go on can turn around: grids of networks whose shape is known
-(:mod:`numkan.model.shapes`) cover the box in training always, as far as others do in the end.
+extremes in corners, and polynomials that continue can turn around. So the grids of networks whose shape is known
+(:mod:`numkan.model.shapes`) cover the box during training already, as far as those of others do at its end.
 
 The points are those of an additive recurrence,
 

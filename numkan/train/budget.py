@@ -82,7 +82,7 @@ class Budget:
 
     @property
     def seconds(self) -> float:
-        """Since the search began."""
+        """Seconds since the search began."""
         return time.perf_counter() - self._began
 
     def spend(self, work: float) -> None:

@@ -40,7 +40,8 @@ _WORSE = 2.0
 #: End polynomials run away if they change an output by more than this share of the targets' deviation.
 _AS_SMALL, _NEAR = 1.05, 0.05
 
-#: The claimed error is that of held-out samples where these exceed the other by this many standard errors of a square.
+#: The reported error is estimated by cross-validation, unless the mean square of the held-out samples exceeds that
+#: estimate by more than this many standard errors.
 _CHANCE = 1.0
 
 #: Held-out samples contradict the evidence if their error is `_CONTRADICTED` times the one that cross-validation
@@ -119,7 +120,7 @@ class Climbs:
         return status, message
 
     def _check_range(self) -> None:
-        """End the fit where differences are lost."""
+        """End the fit if inputs or targets differ by less than the dtype resolves."""
         lost = underflow(self._everything, self._session.model.dtype)
         if lost:
             raise Ended(FitStatus.NONFINITE, f"Stopped: {lost}. The model is as it was. Larger units will help.")
@@ -329,7 +330,7 @@ class Climbs:
         )
 
     def _claimed(self, score: float) -> float:
-        """Return the error that cross-validation tells; or of samples held out, where that is larger beyond chance."""
+        """Return the error estimated by cross-validation, or that of held-out samples if it is larger beyond chance."""
         if not (self._held > score**2 * (1.0 + _CHANCE * math.sqrt(2.0 / max(self._n_held, 1)))):
             return score
         return math.sqrt(self._held)

@@ -102,9 +102,9 @@ class Data:
         """The number of residuals of all samples."""
         return self.y.size
 
-    def some(self, rows: slice) -> Data:
-        """Return the data of some samples, whose loss has no meaning."""
-        return Data(self.x[rows], self.y[rows], self.root_weight[rows], self.curved)
+    def first(self, number: int) -> Data:
+        """Return the data of the first samples, at most `number`; :meth:`loss` of them is not the caller's."""
+        return Data(self.x[:number], self.y[:number], self.root_weight[:number], self.curved)
 
     def problem(self, layers: tuple[SplineLayer, ...], penalty: Quadratic | None = None) -> LeastSquares:
         """Return the problem of splines on these samples."""

@@ -74,8 +74,8 @@ _LEAST = 1e-60
 #: The degrees of freedom that estimate the noise are at least this share of the targets.
 _LEFT = 0.02
 
-#: With hidden layers, curves are chosen by the data beyond what is linear near the minimum. That costs as much as this
-#: share of the degrees of freedom more; where the mean residual is below this, of the deviation, nothing that matters.
+#: With hidden layers, noise is also followed in ways that the linearisation does not count: a degree of freedom counts
+#: as much as the first number, if the residuals' root mean square is above the second (a share of the deviation).
 _HIDDEN_PRICE, _POOR = 1.5, 0.03
 
 #: Added to the diagonal of H, as a share of it, where neither data nor penalties determine a direction.
@@ -91,7 +91,7 @@ class Evidence(NamedTuple):
     freedom: float  # effective degrees of freedom
     score: float  # root of the generalized cross-validation: residuals enlarged by the degrees of freedom
     log: float = math.nan  # logarithm of the evidence, but for a constant of the data
-    to_fall: float = math.nan  # by how much f / s^2 would fall in a full step: the evidence is that of a minimum
+    to_fall: float = math.nan  # decrease of f / s^2 in a full step; `log` holds where it is small, near a minimum
 
 
 class Prior(NamedTuple):
@@ -174,11 +174,12 @@ class Smoothness:
         self.weights = relaxed
 
     def _pin(self, whole: FloatArray) -> list[float]:
-        """Take away, in place, the constants that edges can exchange; return H along each, of size 1, instead of 0.
+        """Make H regular, in place, along constants that edges can exchange; return v^T H v of each, v of size 1.
 
-        Neither data nor penalties see them, so that H is singular along them. All edges of a node but one are held by
-        squares of the sums of their coefficients, which change nothing else; so are edges that are off. Where outputs
-        are logits of classes, a constant that all of them have in common is held too.
+        One edge of a node can give a constant to another without a change of the outputs or the penalties, so that H is
+        singular in these directions. For all edges of a node but one the square of the sum of the coefficients is
+        added, which has no effect in other directions; for edges that are off too. Where outputs are logits of classes,
+        the same is done for the constant that can be added to all of them.
         """
         at, pins = 0, list[float]()
         for layer in self._layers:
@@ -240,7 +241,7 @@ class Smoothness:
         log = self._log_evidence(value + self.value(c), variance, half, pins)
         to_fall = float(np.square(half @ gradient).sum()) / variance
         self._follow(variance, data, explained, self._split(c), n)
-        if self._prior.tie:  # few samples, of whose error the price would tell too much
+        if self._prior.tie:  # with few samples, _HIDDEN_PRICE would make the error too large
             left = max(n - freedom, _LEFT * n)
         score = math.sqrt(n * (value if math.isnan(scatter) else scatter)) / left
         return Evidence(math.sqrt(variance), freedom, score, log, to_fall)
@@ -248,8 +249,8 @@ class Smoothness:
     def _log_evidence(self, fun: float, variance: float, half: FloatArray, pins: list[float]) -> float:
         """Return the logarithm of the evidence by Laplace's method, but for a constant of the data.
 
-        Where constants are exchanged H is held by numbers that contain weights, and are to be taken out. Constants are
-        measured by their size, so that grids can be compared.
+        The values in `pins` contain weights, and are divided out. A constant is measured by its value, not by its
+        number of coefficients, so that grids can be compared.
         """
         determinants = sum(rough.log_determinant(w) for rough, w in zip(self._rough, self._weights, strict=True))
         curvature = -2.0 * float(np.log(np.diagonal(half)).sum()) - float(np.log(pins).sum())

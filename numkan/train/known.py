@@ -22,7 +22,7 @@ __all__ = ["Known", "check_known", "rule_of"]
 #: Policies under which a curve that rises in its grid rises outside, and one that is convex there is convex outside.
 _RISING, _CONVEX = ("linear", "clamp"), ("linear",)
 
-#: Of a hidden layer, one node in three takes no part, where some inputs are free: what it computes is free too.
+#: If the shape in some inputs is not known, one node in this number of a hidden layer is left without a shape too.
 _ONE_FREE_IN = 3
 
 
@@ -35,7 +35,7 @@ class Known:
     outputs: tuple[int, ...]  # the sense of each output: of two classes the first one falls
 
     def applied(self, splines: Splines) -> Splines:
-        """Return splines that have the shapes, near some; of a network with hidden layers, with edges that are off."""
+        """Return splines near the given ones that have the shapes; edges that could break a shape are switched off."""
         layers, coefs, part = [], [], np.array(self.rise)
         for depth, (layer, coef) in enumerate(zip(splines.layers, splines.coefs, strict=True)):
             is_last = depth == len(splines.layers) - 1
@@ -51,10 +51,10 @@ class Known:
         return Splines(tuple(layers), tuple(coefs))
 
     def _nodes(self, number: int, later: int) -> NDArray[np.int64]:
-        """Return 1 for the nodes of a hidden layer that take part, and 0 for the others; `later` ones follow it.
+        """Return 1 for the nodes of a hidden layer that have a shape, and 0 for the others.
 
-        Of the last hidden layer all take part where one input is free: a node can have any curve of that input, and go
-        on as a straight line.
+        `later` is the number of hidden layers above it. In the last one all nodes have a shape if only one input is
+        free: a node can then have any curve of that input, and a straight line leads from it to the output.
         """
         number_of_free = self.rise.count(0)
         free = number // _ONE_FREE_IN if number_of_free > 1 or (number_of_free and later) else 0

@@ -68,7 +68,7 @@ _LEAST_STAGE_GAIN = 0.1
 
 @dataclass(slots=True)
 class Place:
-    """Where a stage is."""
+    """The progress of a stage."""
 
     update: int = 0  #: updates of the weights that have been made
     taken: int = 0  #: steps of the runs that have ended
@@ -88,16 +88,16 @@ class LeastSquaresStages:
     is_last : bool
         Whether the stage is the last one, which goes on with the weights of the ladder.
     last_updates : int
-        How often it updates them at most.
+        The largest number of updates of the weights in the last stage.
     damping, least_gain : float
-        What a run of steps begins with, and the share of the objective by which a step lowers it that is the last.
+        A run of steps begins with this damping, and ends when a step lowers the objective by less than this share.
     """
 
     damping, least_gain, last_updates = _DAMPING, _LEAST_GAIN, _UPDATES
 
     def __init__(self, session: Session, everything: Samples, options: LeastSquaresOptions) -> None:
         base = session.model.act_fun[0]._base
-        given_base(base, everything.x)  # a function that fails does so before anything changes
+        given_base(base, everything.x)  # a user's function that fails raises here, before anything changes
         self._session, self._options = session, options
         session.box = hidden_box(session.model, everything.x).astype(np.float64)
         self.units = Units.of(everything)
@@ -108,7 +108,7 @@ class LeastSquaresStages:
         self._place = Place()
         self.reached = Reached(self._splines)
         self.is_last = self._has_begun = False
-        self._keeps = True  # the last point as the best one, where no samples judge
+        self._keeps = True  # whether the last point counts as the best one if there are no validation samples
         self.use(session.samples)
         held = session.validation
         self._held = None if held is None else Data.of(held, self.units, options.weight_unit)

@@ -152,10 +152,10 @@ class LikelihoodStages(LeastSquaresStages):
 
     def _consider(self, theta: FloatArray) -> tuple[float, float]:
         """Judge the point; where it is the best by held-out samples, its weights are the best too."""
-        before, told = self.reached.splines, super()._consider(theta)
+        before, losses = self.reached.splines, super()._consider(theta)
         if self._judge is not None and self.reached.splines is not before:
             self._held_weights = self._penalty.weights
-        return told
+        return losses
 
     def fit_everything(self, samples: Samples) -> None:
         """Take all samples from now on, with the weights of the best point by held-out ones, which stay."""
@@ -186,7 +186,7 @@ class LikelihoodStages(LeastSquaresStages):
         super().restore(state)
 
     def _check_scores(self) -> None:
-        """Let scores be negative: those of counts are."""
+        """Accept negative scores, which counts can have."""
 
     def got_no_better(self) -> bool:
         """Whether the stage has raised the evidence, or lowered the held-out loss, by too little."""
@@ -205,14 +205,14 @@ class _Search(SearchForStart):
         origin, data, session = self._origin, self._stages.data, self._session
         if len(origin.layers) == 1:
             return Start(origin.at(np.zeros(origin.vector.size)), 1.0, ())
-        some, labels = data.some(slice(0, _START_SAMPLES)), session.samples.goal.loss.takes_labels
+        first, labels = data.first(_START_SAMPLES), session.samples.goal.loss.takes_labels
         best, most = origin, -math.inf
         for _ in range(self._restarts):
             try:
-                drawn = draw(origin, some.x, self._rng, _START_GRID)
-                start, evidence = settled(drawn, some, labels, session.check_time)
+                drawn = draw(origin, first.x, self._rng, _START_GRID)
+                start, evidence = settled(drawn, first, labels, session.check_time)
             except (FloatingPointError, ValueError):
-                continue  # a draw whose activations leave the range of numbers
+                continue  # the activations of this draw overflow
             if evidence.log > most:
                 best, most = start, evidence.log
         return Start(best, 1.0, ())

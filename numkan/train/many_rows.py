@@ -40,13 +40,13 @@ _SAMPLE, _MANY = 50_000, 200_000
 #: Updates of the weights in the last stage: the sample has nearly settled them, and each costs a pass.
 _LAST_UPDATES = 1
 
-#: What a fit says that ended before its last stage.
+#: In the message of a fit that ended before its last stage.
 _ALONE = " It ended before all rows were fitted: loss and noise are those of {}."
 
 #: The last stage takes a quarter of the blocks first, if they have this many times the rows of the sample.
 _LEAST_QUARTER = 2
 
-#: Of the draw of the sample: the same rows for every fit.
+#: Seeds the draw of the sample, so that every fit draws the same rows.
 _SEED = 2718281828
 
 
@@ -130,7 +130,7 @@ def sampled(model: Network, rows: Passes) -> Sampled:
 
 
 class _Looked(NamedTuple):
-    """Some rows of a block: those of the sample, and those in which an input is least or largest in the block."""
+    """The rows of a block that belong to the sample, and those in which an input is least or largest in the block."""
 
     numbers: NDArray[np.int64]  # among all rows
     x: FloatArray
@@ -140,13 +140,13 @@ class _Looked(NamedTuple):
 
     @property
     def ends(self) -> NDArray[np.int64]:
-        """The numbers of the latter."""
+        """Numbers of the rows in which an input is least or largest in the block."""
         return self.numbers[self.is_end]
 
 
 @dataclass(frozen=True, eq=False)
 class _Look:
-    """Checks a block, and takes some of its rows."""
+    """Checks a block, and takes the rows of it that a sample needs."""
 
     model: Network
     drawn: NDArray[np.int64]  # numbers of the sample's rows

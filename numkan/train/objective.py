@@ -102,8 +102,8 @@ def sample_loss(model: Network, samples: Samples) -> float:
 def local_loss(model: Network, samples: Samples) -> float:
     """Return what :func:`sample_loss` returns, to rounding, by local evaluation.
 
-    A fit by least squares has compiled that; kernels of predictions take two seconds more, which whoever does not
-    predict need not wait for.
+    A fit by least squares has compiled local evaluation already. The kernels of predictions would take two seconds to
+    compile, in vain if the caller never predicts.
     """
     with np.errstate(over="ignore", invalid="ignore"):
         return samples.goal.loss_of(network_activations(model.act_fun, samples.x)[-1])

@@ -72,7 +72,7 @@ def is_of_dask(values: Any) -> bool:
 
 
 class DaskPasses:
-    """Passes of dask's workers, or of its scheduler in this process: blocks stay where they are, and sums travel."""
+    """Passes of dask's workers, or of its scheduler in this process: blocks stay on their workers, which send sums."""
 
     def __init__(self, x: Any, y: Any) -> None:
         if not is_of_dask(y):

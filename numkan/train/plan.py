@@ -33,7 +33,7 @@ _LM_COEFFICIENTS = 1500
 _LM_FIRST_GRID, _LM_RATIO, _LM_FINEST_GRID = 5, 5.5, 256
 _LM_SHARE, _LM_COARSE_SHARE, _LM_WORTH = 0.8, 2.0, 1.4
 
-#: A class or a count tells less than a number: the finest grid has this share of coefficients for each sample.
+#: A class or a count determines less than a number: the finest grid has this share of coefficients for each sample.
 _LM_LIKELIHOOD_SHARE = 0.2
 
 #: Where the order of the splines has brought errors down by this factor, rounding is near.
@@ -96,8 +96,8 @@ def make_plan(
     """Check what was asked for, and decide the rest for `n` training samples.
 
     `curved` says whether the objective is one that Levenberg-Marquardt takes, `redraw` whether training may begin anew,
-    `distinct` how many of the samples are no copies: only these tell coefficients apart. The targets of a `likelihood`
-    tell fewer of them apart than numbers do.
+    `distinct` how many samples are left without copies, which limits the number of coefficients. The targets of a
+    `likelihood` determine fewer coefficients than numbers do.
     """
     check_option("method", method, METHODS)
     chosen: dict[str, str] = {}

@@ -25,7 +25,7 @@ MOST = 1500
 
 
 class Left(NamedTuple):
-    """What a fit has left."""
+    """The result of :func:`leave_posterior`."""
 
     message: str  # a sentence if the posterior is not that of all layers
     noise: float = math.nan  # deviation of a target at the end of the fit; NaN where there is no posterior or no noise
@@ -66,9 +66,10 @@ def leave_posterior(session: Session, stages: LeastSquaresStages) -> Left:
 
 
 def _flat_ones(session: Session, splines: Splines, root: FloatArray) -> None:
-    """Make edges constants, in place, whose input was constant in the data: a fit has made them so.
+    """Change the root, in place, so that edges of inputs that were constant in the data are constants.
 
-    A constant has the deviation of the curve at that input. Networks with hidden layers hold such edges.
+    The fit has made them constants. Such a constant has the deviation of the curve at the value of the input. In
+    networks with hidden layers these edges are fixed, and have no deviation.
     """
     flat = constant_edges(session.model, session.samples) & ~session.held_edges
     if not (session.settings.anew and flat.any()):
@@ -83,11 +84,11 @@ def _flat_ones(session: Session, splines: Splines, root: FloatArray) -> None:
 
 
 def ridge(splines: Splines, problem: LeastSquares) -> FloatArray:
-    """Return a weight for every coefficient that keeps its deviation to about the range of the node that it leads to.
+    """Return a weight for each coefficient that limits its deviation to about the range of the node after its edge.
 
-    Where a later curve is flat, an edge before it can be anything as far as data and penalties say. But linearised the
-    network is for small changes only, and beyond the range of the next grid no change has a meaning. One layer is
-    linear: it needs none.
+    Where a later curve is flat, neither data nor penalties determine the edges before it. But the linearised network
+    describes small changes only, and a change beyond the range of the next grid has no meaning. A network of one layer
+    is linear, and needs no such weights.
     """
     if len(splines.layers) == 1:
         return np.zeros(splines.vector.size)
@@ -103,8 +104,8 @@ def ridge(splines: Splines, problem: LeastSquares) -> FloatArray:
 def _noise(stages: LeastSquaresStages, problem: LeastSquares, c: FloatArray, root: FloatArray) -> float:
     """Return the noise at the end of the fit, in the units of training; 1 where the loss is a likelihood.
 
-    The evidence has been updated some steps before, when residuals were larger. If only a part of the coefficients has
-    a posterior, it is all that there is.
+    It is computed anew, because the last update of the evidence was a few steps before the end, when residuals were
+    larger. If only the last layer has a posterior, that last update is used.
     """
     reached, n, scatter = stages.reached, problem.n_targets, problem.scatter(c)
     if math.isnan(scatter):

@@ -21,8 +21,8 @@ __all__ = ["deviation", "heavy_tails", "tuned"]
 #: A normal distribution's deviation over its median absolute value, and Huber's delta over its deviation.
 _NORMAL, _EFFICIENT = 1.4826, 1.345
 
-#: Tails are heavy where more than this share of the residuals, and more than one, are beyond this many deviations; and
-#: where the residuals are noise: their root mean square is more than this share of the targets' deviation.
+#: Tails are heavy if more than one residual, and more than the share `_SHARE`, lie beyond `_FAR` deviations; and if the
+#: residuals are noise: their root mean square is more than the share `_POOR` of the targets' deviation.
 _FAR, _SHARE, _POOR = 5.0, 0.004, 0.03
 
 
@@ -34,7 +34,7 @@ def deviation(residuals: FloatArray) -> float:
 def tuned(samples: Samples, residuals: FloatArray) -> Samples:
     """Return samples with Huber's loss of a delta that suits residuals (n, n_out), in the units of the targets.
 
-    If most residuals are 0, the others tell.
+    If most residuals are 0, so that their median is 0, their mean takes its place.
     """
     scale = deviation(residuals) or float(np.abs(residuals).mean())
     delta = _EFFICIENT * scale

@@ -40,7 +40,7 @@ class Roughness:
         rows = knots[:1] if np.allclose(unit, unit[0], rtol=0, atol=1e-9) else knots
         by_input = [difference_matrices(row, k, orders) for row in rows]
         self.matrices = [np.array(matrices) for matrices in zip(*by_input, strict=True)]
-        #: eigenvalues of the highest order's square beside the lowest's, (n_rows, n_eigen); None if there is one order
+        #: eigenvalues of one order's square relative to the other's, (n_rows, n_eigen); None if there is one order
         self.relative = None
         if len(orders) == 2:
             self.relative = np.array([_eigenvalues(row, k, *orders) for row in rows])
@@ -58,8 +58,8 @@ class Roughness:
     def slopes_of_determinant(self, weight: FloatArray) -> FloatArray:
         """Return the derivatives of log |R_e|_+ by the weights, (n_measures, n_in, n_out).
 
-        The mean slope has a direction of its own, the straight line. Of the two orders the lower one is positive
-        definite on all others, and the higher one has known eigenvalues beside it.
+        The mean slope has a direction of its own, the straight line. On all others the lower of the two orders is
+        positive definite, and the higher one has known eigenvalues relative to it.
         """
         out: FloatArray = 1.0 / weight
         if self.relative is None:
@@ -83,14 +83,14 @@ class Roughness:
 
     @cached_property
     def _unit_determinants(self) -> FloatArray:
-        """What is left of the logarithms for weights of 1 for the mean slope and for the lower order alone."""
+        """The logarithms for weights of 1 for the mean slope and the lower order, and of 0 for the higher order."""
         lower = self.matrices[1 if self._k > 0 else 0]
         slopes = self.matrices[0][:, 0] if self._k > 0 else [None] * len(lower)
         return np.array([_log_determinant(D, slope) for D, slope in zip(lower, slopes, strict=True)])
 
 
 def _log_determinant(D: FloatArray, slope: FloatArray | None) -> float:
-    """Return log |D^T D|_+ and that of what the mean slope sees of the directions that D does not."""
+    """Return log |D^T D|_+ plus the logarithm of the squared length of the slope's part in the null space of D."""
     q, r = np.linalg.qr(D.T)
     total = 2.0 * float(np.log(np.abs(np.diagonal(r))).sum())
     if slope is not None:
@@ -107,7 +107,7 @@ def _mean_slope(knots: FloatArray, k: int) -> FloatArray:
 
 
 def _eigenvalues(knots: FloatArray, k: int, lower: int, higher: int) -> FloatArray:
-    """Return the eigenvalues of D_higher^T D_higher beside D_lower^T D_lower; as many are 0 as orders lie between."""
+    """Return the eigenvalues of D_higher^T D_higher relative to D_lower^T D_lower; higher - lower of them are 0."""
     (between,) = difference_matrices(knots, k, [higher], of=lower)
     mu: FloatArray = linalg.eigvalsh(between.T @ between, check_finite=False)
     mu[: higher - lower] = 0.0

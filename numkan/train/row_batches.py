@@ -34,7 +34,7 @@ _POOL = 4
 
 
 class RowBatches(Iterator[Samples]):
-    """Mini-batches without end; `take` returns the training samples among some rows, and may be given none."""
+    """Mini-batches without end; ``take(x, y)`` returns the training samples among rows, of which there may be none."""
 
     def __init__(
         self, rows: Rows, take: Callable[[Any, Any], Samples | None], size: int, rng: np.random.Generator
@@ -77,7 +77,7 @@ class RowBatches(Iterator[Samples]):
         self._left = self._rng.permutation(len(self._pool))
 
     def place(self) -> tuple[str, int]:
-        """Return what the random numbers were when this epoch began, and how many batches it has had."""
+        """Return the state of the random numbers at the beginning of this epoch, and the batches taken since then."""
         return self._epoch, self._number
 
     def go_to(self, epoch: str, number: int) -> None:
@@ -101,7 +101,7 @@ class Streamed:
     sampled: Sampled
     rows: Rows
     held: HeldOut | None
-    n: int  # training rows, about
+    n: int  # approximate number of training rows
 
     @classmethod
     def of(cls, sampled: Sampled, train: Samples, held: HeldOut | None) -> Streamed:
@@ -125,7 +125,7 @@ class Streamed:
 
 @dataclass(frozen=True, eq=False)
 class _Training:
-    """Takes the training rows among some."""
+    """Selects the training rows among the rows of a block."""
 
     model: Network
     held: HeldOut | None

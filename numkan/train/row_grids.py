@@ -25,10 +25,11 @@ __all__ = ["Farthest", "cover_rows", "farthest_rows", "is_refusing"]
 #: How often grids are laid over rows that leave them; the curves change a little each time.
 _TIMES = 3
 
-#: A row counts as outside as near to the end of a grid as this share of its length: kernels round in other ways.
+#: A row counts as outside if it is nearer to the end of a grid than this share of its length, because other kernels
+#: round in other ways.
 _SLACK = 1e-5
 
-#: What a fit says whose curves move with their grids.
+#: In the message of a fit whose curves move with their grids.
 _REFUSED = " The policy of its layers refuses some of the rows, whose activations leave hidden grids."
 
 
@@ -93,7 +94,7 @@ def cover_rows(session: Session, rows: Passes) -> str:
 
 
 def _limits(model: Network) -> FloatArray:
-    """Return up to where each of the ends may go."""
+    """Return the largest values that `Farthest.ends` may have for rows inside the grids."""
     low, high = np.concatenate([np.array(layer.basis.astype(np.float64).domain) for layer in model.act_fun[1:]], axis=1)
     limits: FloatArray = np.concatenate([high, -low]) - np.tile(_SLACK * (high - low), 2)
     return limits

@@ -1,4 +1,4 @@
-"""The last stage of a fit of many rows, in which each pass over them costs more than all that the sample can tell."""
+"""The last stage of a fit of many rows, where one pass over the rows costs more than all work on the sample."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ __all__ = ["RowData", "RowStages", "Source", "is_in_quarter"]
 #: About one block in this number is in the quarter. A hash of its first row decides.
 _ONE_IN = 4
 
-#: Stretched grids go on as the old ones do if they change no output by more than this, of the targets' deviation.
+#: Stretched grids are taken if they change no output in the box by more than this share of the targets' deviation.
 _SAME = 0.05
 
 
@@ -114,7 +114,7 @@ class RowStages(LeastSquaresStages):
     """The stages of a fit whose last one takes all rows."""
 
     def misfit(self, splines: Splines) -> float:
-        """Return f of splines on the samples; in the last stage what the sample tells of it."""
+        """Return f of splines on the samples; in the last stage an estimate of it from the sample."""
         if not isinstance(self.data, RowData):
             return super().misfit(splines)
         some = Data.problem(self.data, splines.layers)
@@ -130,7 +130,7 @@ class RowStages(LeastSquaresStages):
         return wide if moved < _SAME else laid
 
     def go_on(self) -> None:
-        """Let later steps go on while they gain more than chance, which many rows show to be little."""
+        """Let later steps continue while they gain more than chance would: with many rows that is little."""
         self.least_gain = min(self.least_gain, self.reached.evidence.freedom / self.data.n_targets)
 
     def _update_weights(self) -> bool:

@@ -43,7 +43,7 @@ class Files:
     def begin(self, rng: np.random.Generator, *, is_anew: bool) -> None:
         """Take note of the random numbers; with fresh ones, take those that the resumed fit began with."""
         if self._path is None and self._read is None:
-            return  # not every generator can tell its state
+            return  # not every generator can report its state
         if self._read is not None and is_anew:
             try:
                 set_generator_state(rng, self._read.generator)

@@ -69,7 +69,7 @@ class Samples:
         return Samples(self.x, self.goal._replace(loss=loss))
 
     def take(self, rows: NDArray[np.int64], *, share: bool = False) -> Samples:
-        """Return some rows; with `share`, weighted so that the mean over equal batches is the loss of all rows."""
+        """Return these rows; with `share`, weighted so that the mean over equal batches is the loss of all rows."""
         goal = self.goal
         weight = goal.weight[rows] if goal.weight.size else goal.weight
         if share or not goal.weight.size:
@@ -152,7 +152,7 @@ def _telling(x: FloatArray, is_held: NDArray[np.bool_], counts: NDArray[np.bool_
 
 
 def merged(samples: Samples) -> Samples:
-    """Return the samples with copies, of equal inputs and equal targets, made one that has their weight together.
+    """Return the samples with copies (equal inputs and targets) merged into one sample that has their total weight.
 
     The loss stays the same. But an estimate of the noise from the number of samples must not take copies for
     independent ones. Where targets differ at one input the samples were measured independently, and all of them stay.
@@ -197,7 +197,7 @@ class Batches(Iterator[Samples]):
         self._order, self._begin = self._rng.permutation(len(self._samples)), 0
 
     def place(self) -> tuple[str, int]:
-        """Return what the random numbers were when this epoch began, and where it is."""
+        """Return the state of the random numbers at the beginning of this epoch, and where the next batch begins."""
         return _as_text(self._epoch), self._begin
 
     def go_to(self, epoch: str, begin: int) -> None:

@@ -2,8 +2,8 @@
 
 A network's outputs are linear in the last layer's coefficients and base scales, so that a network in other units
 differs in these numbers only, by a power of two: no bit is lost on the way in or out, unless a number leaves the range
-of its dtype. Losses are in units of the square of the first; where the regularization weighs much more than the squares
-of the targets, in larger ones, or its gradient would overflow.
+of its dtype. The unit of losses is the square of that of outputs. It is larger if the regularization is much larger
+than the squares of the targets, because its gradient would overflow otherwise.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Scale(NamedTuple):
 
     outputs: int = 0
     losses: int = 0
-    drawn: bool = False  #: whether training begins from the model's numbers, as they are, and not from its function
+    drawn: bool = False  #: whether training begins from the model's parameters as they are, in new units of its outputs
 
     @classmethod
     def of(cls, samples: Samples, penalties: Penalties, *, drawn: bool) -> Scale:
@@ -72,7 +72,7 @@ class Scale(NamedTuple):
         return _times_power(value, self.losses)
 
     def inside(self, model: Network) -> Network:
-        """Return a caller's model in these units; scales that are not trainable mean what they mean to the caller."""
+        """Return a caller's model in these units; base scales that are not trainable are converted too."""
         if not self.outputs:
             return model
         new = model.copy()

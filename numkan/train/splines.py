@@ -55,7 +55,7 @@ class Splines:
         )
 
     def of_shape(self) -> Splines:
-        """Return the same splines, to rounding, with the shapes that are known of them to the last bit."""
+        """Return the splines with their known shapes exact to the last bit; only rounding changes."""
         if all(layer.known is None for layer in self.layers):
             return self
         return Splines(self.layers, tuple(map(of_shape, self.layers, self.coefs)))
@@ -88,12 +88,12 @@ class Splines:
     ) -> Splines:
         """Return the same functions on G intervals in each layer, laid over the activations of samples x.
 
-        An input that is constant there, inside its grid, keeps it and so its curves. Hidden grids have margins, for
-        activations move in training, and reach over those of points of a `box` too, as
-        :func:`numkan.train.box.box_ends` says. Without `over_samples` the knots are the old ones interpolated. The new
-        curve meets the old one at the Greville abscissae of the new knots inside the domain: the same function where
-        the new knots hold the old ones, and of the error of the best approximation elsewhere (de Boor, "A Practical
-        Guide to Splines", ch. XIII).
+        An input that is constant there, inside its grid, keeps its grid and so its curves. Hidden grids have margins,
+        because activations move in training, and also cover the activations at points of a `box`, see
+        :func:`numkan.train.box.box_ends`. Without `over_samples` the knots are the old ones interpolated. The new curve
+        interpolates the old one at the Greville abscissae of the new knots inside the domain. It is the same function
+        where the new knots contain the old ones; elsewhere its error is of the order of that of the best approximation
+        (de Boor, "A Practical Guide to Splines", ch. XIII).
         """
         acts: list[FloatArray] | list[None] = [None] * len(self.layers)
         if over_samples:
@@ -121,8 +121,8 @@ class Splines:
         """Return the same functions on hidden grids that points of a box do not leave.
 
         Where activations at samples x or at those points leave a grid, its end knots move outwards, and no other: on
-        the old grid curves stay what they are, and beyond it their end polynomials go on, which the old grid would
-        leave for straight lines.
+        the old grid the curves stay the same. Beyond it their end polynomials continue, where they would become
+        straight lines on the old grid.
         """
         layers, coefs = list(self.layers), list(self.coefs)
         for depth, (layer, coef) in enumerate(zip(self.layers, self.coefs, strict=True)):
@@ -157,7 +157,7 @@ def laid_over(layer: SplineLayer, a: FloatArray, G: int, margin: float = 0.0) ->
 
 
 def of_shape(layer: SplineLayer, coef: FloatArray) -> FloatArray:
-    """Return coefficients of curves that have the shapes which are known of the layer, near some."""
+    """Return coefficients near the given ones whose curves have the known shapes of the layer."""
     return coef if layer.known is None else layer.known.of_shape(coef, layer.grid, layer.k)
 
 

@@ -29,10 +29,10 @@ _ROOM = 256
 #: Units stay inside the range of the dtype by this many powers of two.
 _ROOM_BITS = 8
 
-#: A direction of the coefficients that the samples see less than this of keeps the old function. With a strict
-#: criterion a curve runs exactly through a few samples in the tail of a grid and swings between them; measured on
-#: heavy-tailed inputs (Student's t, 2 degrees of freedom; 12 seeds), the median test error of a whole fit was 40 times
-#: larger, the worst 100 000 times. Where the samples are dense, the numbers are the same.
+#: Coefficients keep the old function along singular vectors whose singular value is below this share of the largest.
+#: With a much smaller share a curve would run exactly through a few samples in the tail of a grid and oscillate between
+#: them: on heavy-tailed inputs (Student's t, 2 degrees of freedom; 12 seeds), the median test error of a whole fit was
+#: 40 times larger, the worst 100 000 times. Where the samples are dense, the share makes no difference.
 _COND = 1e-3
 
 #: Hidden grids are laid over about this many samples at most, evenly spaced; sizes are measured on as many.

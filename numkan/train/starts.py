@@ -116,14 +116,14 @@ def find_start(
 
     Targets must have deviation 1.
     """
-    data = data.some(slice(0, _MAX_SAMPLES))
+    data = data.first(_MAX_SAMPLES)
     found, tried = list[_Found](), list[float]()
     hidden = len(splines.layers) - 1
     for _ in range(restarts):
         try:
             start, residual = train_start(draw(splines, data.x, rng), data, check)
         except (FloatingPointError, ValueError):
-            continue  # a draw whose activations leave the range of numbers
+            continue  # the activations of this draw overflow
         found.append(_Found(residual, len(tried), start))
         tried.append(residual)
         if (

@@ -1,13 +1,13 @@
 r"""A network that learns from rows which come in batches: sums over the rows are kept, and not the rows.
 
-What earlier batches say of the coefficients c is kept as their loss to second order,
+The loss of earlier batches is kept as a function of the coefficients c, to second order,
 
 .. math:: f(c) \approx f(c_0) + 2 g^T (c - c_0) + (c - c_0)^T H (c - c_0),
 
-with half the gradient g and :math:`H = \sum J^T W J`, each batch taken at the point that it has led to. For squares and
-one layer that is their loss itself: the network is the one that all rows together give, in any order of the batches.
-For other losses and hidden layers it is Laplace's approximation, batch after batch. The weights of the penalties follow
-their evidence (:mod:`numkan.train.evidence`), which asks for nothing but these sums.
+with half the gradient g and :math:`H = \sum J^T W J`, each batch expanded about the point that the network reached
+with it. For squares and one layer this is the loss itself: the network is the one that all rows together give, in any
+order of the batches. For other losses and hidden layers it is Laplace's approximation, batch after batch. The weights
+of the penalties follow their evidence (:mod:`numkan.train.evidence`), which needs only these sums.
 
 References
 ----------
@@ -66,14 +66,14 @@ class Memory(NamedTuple):
 
     @classmethod
     def empty(cls, size: int) -> Memory:
-        """Return what no rows say."""
+        """Return the memory of no rows."""
         return cls(np.zeros(size), 0.0, np.zeros(size), np.zeros((size, size)), 0.0)
 
     def at(self, c: FloatArray) -> Memory:
-        """Return the same about another point."""
+        """Return the same loss, expanded about another point."""
         move = c - self.c
         pull = self.normal @ move
-        value = max(self.value + float(move @ (2.0 * self.gradient + pull)), 0.0)  # no sum of squares is less
+        value = max(self.value + float(move @ (2.0 * self.gradient + pull)), 0.0)  # rounding may make it negative
         return self._replace(c=c, value=value, gradient=self.gradient + pull)
 
 
@@ -101,7 +101,7 @@ class Remembered(LeastSquares):
         return value + before.value, gradient + before.gradient, normal + before.normal
 
     def remember(self, c: FloatArray) -> Memory:
-        """Return what all rows say near a point."""
+        """Return the loss of all rows near a point."""
         return Memory(np.array(c), *self.data_equations(c), self.n_targets)
 
 
@@ -154,7 +154,7 @@ class Stream:
         self._weights, self.steps = penalty.weights, self.steps + course.steps
 
     def _begin_weights(self, data: Data) -> None:
-        """Set the weights that the first batch begins with: none that would flatten what the network is."""
+        """Set the weights that the first batch begins with, none of which flattens the curves of the network."""
         splines, is_likelihood = self._splines, data.is_likelihood
         if is_likelihood or len(splines.layers) == 1:
             labels = LOSSES[self._loss].takes_labels

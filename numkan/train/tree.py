@@ -1,7 +1,7 @@
 """The progress of a fit as a tree of dicts, lists, numbers, texts and arrays, which can be written to a file.
 
-A tree that comes out of a file is not trusted: whoever reads it asks for each number and each array by
-:func:`integer`, :func:`real` and :func:`array`, which raise where it is something else.
+A tree that comes out of a file is not trusted. Its numbers and arrays are read by :func:`integer`, :func:`real` and
+:func:`array`, which raise an error if an entry is of another kind.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ def real(tree: Tree, key: str) -> float:
 
 
 def reals(values: Any, number: int | None = None) -> list[float]:
-    """Return a list of numbers, which may be NaN or infinite; as many as are said."""
+    """Return a list of numbers, `number` of them if that is given; they may be NaN or infinite."""
     if not isinstance(values, list) or not all(type(value) in (int, float) for value in values):
         raise TypeError(f"{shown(values)} is no list of numbers.")
     if number is not None and len(values) != number:
@@ -89,7 +89,7 @@ def reals(values: Any, number: int | None = None) -> list[float]:
 
 
 def items(tree: Tree, key: str, number: int | None = None) -> list[Any]:
-    """Return a list; of as many entries as are said."""
+    """Return a list, of `number` entries if that is given."""
     found = tree[key]
     if not isinstance(found, list) or number not in (None, len(found)):
         raise TypeError(f"{shown(key)} is no list{'' if number is None else f' of {number}'}.")

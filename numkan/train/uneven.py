@@ -17,13 +17,13 @@ from numkan._check import FloatArray
 
 __all__ = ["uneven_noise"]
 
-#: Noise varies where chance would show as much in this share of fits, and its deviation by this factor at least.
+#: Noise varies if chance alone would show as much in less than this share of fits, and its deviation by this factor.
 _CHANCE, _FACTOR = 1e-3, 1.5
 
 #: Residuals are noise where their root mean square is more than this share of the targets' deviation.
 _POOR = 0.03
 
-#: The deviations that the factor compares have these shares of the samples below them; variances have a least value.
+#: The factor compares these quantiles of the deviations; no variance is taken to be less than the last number.
 _SHARES, _LEAST = (0.1, 0.9), 0.05
 
 #: At most this many samples are looked at.

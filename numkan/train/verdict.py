@@ -36,7 +36,7 @@ def fault(model: Network, samples: Samples) -> tuple[FitStatus, str] | None:
     with np.errstate(all="ignore"):
         extreme = _extreme(thinned(samples))
         samples = samples if extreme else thinned(samples)
-        # of ordinary numbers local evaluation tells as much, and has been compiled by the fit
+        # for ordinary numbers local evaluation is enough, and the fit has compiled it
         outputs = work._predict(samples.x) if extreme else network_activations(work.act_fun, samples.x)[-1]
         if not (np.isfinite(outputs).all() and np.isfinite(model._theta).all()):
             where = where_not_finite(work, samples)
