@@ -36,6 +36,10 @@ def test_packages_below_come_with_the_public_names():
     run("import numkan; numkan.train.FitState, numkan.spline.B_batch, numkan.model.Network")
 
 
+def test_training_can_be_imported_first_as_workers_do():
+    run("import numkan.train.workers, numkan; assert numkan.KAN.fit is numkan.train.fit")
+
+
 def test_an_unknown_name_is_an_attribute_error():
     with pytest.raises(AttributeError, match="module 'numkan' has no attribute 'kam'"):
         numkan.kam  # noqa: B018

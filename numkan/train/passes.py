@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from numkan import data
+import numkan.data as data
 from numkan._blas import one_blas_thread
 from numkan._shown import shown
 from numkan._threads import one_thread

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from numkan import data
+import numkan.data as data
 from numkan._check import FloatArray
 from numkan.data import Rows
 from numkan.model.network import Network
