@@ -68,7 +68,7 @@ def test_a_fit_has_the_bits_of_rows_of_arrays(form, here):
 
 
 def test_very_many_rows_have_the_bits_of_rows_of_arrays():
-    """Of which a quarter of the blocks come first."""
+    """Whose first steps have the curvature of the sample."""
     x, y = samples(4000)
     assert fitted(*in_chunks(x, y)) == fitted(Rows(x, y))
 

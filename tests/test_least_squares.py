@@ -58,6 +58,9 @@ def test_they_are_those_of_the_jacobian(width, options, weighted):
     np.testing.assert_allclose(gradient, jac.T @ residuals, atol=1e-11 * (np.abs(jac).T @ np.abs(residuals)).max())
     np.testing.assert_allclose(normal, jac.T @ jac, atol=1e-12 * (np.abs(jac).T @ np.abs(jac)).max())
     assert (normal == normal.T).all()
+    f, slope = problem.slope(c)
+    assert f == pytest.approx(residuals @ residuals, rel=1e-12)
+    np.testing.assert_allclose(slope, gradient, atol=1e-11 * (np.abs(jac).T @ np.abs(residuals)).max())
 
 
 @pytest.mark.parametrize("grid", [3, 12, 60])

@@ -16,7 +16,6 @@ from numkan.model.least_squares import LeastSquares
 from numkan.model.row_squares import RowSquares, _Sums, tree_sum
 from numkan.train import many_rows
 from numkan.train.passes import RowPasses
-from numkan.train.row_stages import is_in_quarter
 from numkan.train.splines import Splines
 
 SETTINGS = {"grids": [3, 6], "restarts": 2}
@@ -144,6 +143,19 @@ def test_sums_over_blocks_are_those_of_all_rows_to_rounding_and_have_the_same_bi
     assert len({tuple(np.asarray(part).tobytes() for part in result) for result in results}) == 1
 
 
+def test_with_the_curvature_of_the_sample_loss_and_slope_are_those_of_all_rows():
+    x, y = samples(70)
+    y = y[:, None]
+    splines = Splines.of(KAN([2, 2, 1], grid=3, seed=0))
+    c = splines.vector
+    whole, some = LeastSquares(splines.layers, x, y), LeastSquares(splines.layers, x[:9], y[:9])
+    blocks = RowSquares(splines.layers, x[:9], y[:9], Source(x, y, 16), curvature=some)
+    value, gradient, _ = whole.normal_equations(c)
+    found = blocks.loss(c), *blocks.normal_equations(c)
+    for a, b in zip(found, (value, value, gradient, some.normal_equations(c)[2] * 70 / 9), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-12 * np.abs(b).max())
+
+
 def test_an_error_of_a_block_is_raised():
     def blocks():
         yield from Source(x, y, 16).blocks()
@@ -218,35 +230,46 @@ def test_equations_of_all_rows_are_made_for_steps_and_the_posterior_alone(small,
 
 
 @pytest.mark.jit
-def test_very_many_rows_are_fitted_by_a_quarter_of_their_blocks_first(small, tmp_path):
-    x, y = samples(4000)
-    bits = set()
-    for threads, form in ((1, "arrays"), (2, "many files")):
-        numkan.set_threads(threads)
-        model, result = fitted(FORMS[form](tmp_path, x, y))
-        bits.add(model.params.tobytes())
+def test_steps_of_many_rows_take_the_curvature_of_the_sample(small, monkeypatch):
+    """The equations of all rows then show that no step is left, and give the posterior."""
+    passes, total = [], RowPasses.sum
+
+    def count(rows, part, add):
+        passes.append(type(part.part).__name__)
+        return total(rows, part, add)
+
+    monkeypatch.setattr(RowPasses, "sum", count)
+    _, result = fitted(Rows(*samples(4000)))
     some, last = result.stages[-2:]
+    assert some.steps > 0
+    assert last.steps == 0
     assert some.grid == last.grid
-    assert result.loss == pytest.approx(np.mean((model(x)[:, 0] - y) ** 2), rel=1e-9)
-    assert len(bits) == 1
-    sample = many_rows.sampled(model, RowPasses(Rows(x, y)))
-    assert 600 <= sample.n_quarter <= 2000
-    assert sample.n_quarter == sum(len(block.x) for block in Rows(x, y).blocks() if is_in_quarter(block.x))
-    assert many_rows.sampled(model, RowPasses(Rows(x[:1000], y[:1000]))).n_quarter == 0
+    assert passes.count("BlockSlope") > some.steps
+    assert passes.count("BlockEquations") == 1
 
 
 @pytest.mark.jit
-def test_a_fit_that_ends_among_a_quarter_of_the_blocks_says_so(small):
+def test_steps_with_the_curvature_of_the_sample_end_as_low_as_others_but_for_chance(small, monkeypatch):
+    """Rows in the order of an input too, of which no part stands for the others."""
+    x, y = samples(4000)
+    order = np.argsort(x[:, 0])
+    found = [fitted(rows)[1] for rows in (Rows(x, y), Rows(x[order], y[order]))]
+    monkeypatch.setattr(many_rows, "_TIMES_SAMPLE", np.inf)
+    other = fitted(Rows(x, y))[1]
+    chance = other.noise**2 * other.freedom / 4000
+    assert all(result.loss - other.loss < chance for result in found)
+
+
+@pytest.mark.jit
+def test_a_fit_that_ends_among_steps_of_all_rows_has_their_loss(small):
     def stop(state):
         if state.stage == 2:
             raise StopIteration
 
     x, y = samples(4000)
     model, result = fitted(Rows(x, y), callback=stop)
-    assert "loss and noise are those of a quarter of their blocks" in result.message
-    assert result.chosen["rows"].endswith("the fit ended before the last stage, which would have taken all of them")
-    some = [block for block in Rows(x, y).blocks() if is_in_quarter(block.x)]
-    x, y = (np.concatenate(columns) for columns in zip(*some, strict=True))
+    assert "sample" not in result.message
+    assert result.chosen["rows"].endswith("all of them in the last stage")
     assert result.loss == pytest.approx(np.mean((model(x)[:, 0] - y) ** 2), rel=1e-9)
 
 
@@ -309,14 +332,14 @@ def test_long_arrays_are_read_in_blocks(small):
 
 
 @pytest.mark.jit
-def test_a_fit_stopped_in_its_last_stage_goes_on_to_the_same_bits(small, tmp_path):
+def test_a_fit_stopped_among_steps_of_all_rows_goes_on_to_the_same_bits(small, tmp_path):
     def stop(state):
         if state.stage == last:
             raise KeyboardInterrupt
 
     rows = Rows(*samples())
     whole, result = fitted(rows)
-    last, path = len(result.stages) - 1, tmp_path / "fit.ckpt"
+    last, path = max(number for number, stage in enumerate(result.stages) if stage.steps), tmp_path / "fit.ckpt"
     with pytest.raises(KeyboardInterrupt):
         fitted(rows, checkpoint=path, every=1, callback=stop)
     again, _ = fitted(rows, resume=path)

@@ -30,26 +30,20 @@ from numkan.model.normal_kernels import (
     STRIDE,
     Segment,
     add_segments,
+    add_slopes,
     back,
     fill_dense,
     fill_segments,
     mirror,
-)
+)  # fmt: skip
 from numkan.model.shapes import Shapes
 from numkan.spline.local import LocalFunctions, add_curves, local_functions
 from numkan.spline.spline_basis import SplineBasis
 
 __all__ = [
-    "LayerBasis",
-    "LeastSquares",
-    "Pass",
-    "Quadratic",
-    "SplineLayer",
-    "activations",
-    "forward_pass",
-    "output_deltas",
+    "LayerBasis", "LeastSquares", "Pass", "Quadratic", "SplineLayer", "activations", "forward_pass", "output_deltas",
     "spline_layer",
-]
+]  # fmt: skip
 
 #: Samples that go through the network at a time, and rows of the Jacobian that are added at a time.
 _SAMPLES, _ROWS = 8192, 512
@@ -280,6 +274,20 @@ class LeastSquares:
                 self._add_rows(done.bases, deltas, residuals, weight[some], some, gradient, normal)
         mirror(normal)
         return squares, gradient[:P], normal[:P, :P]
+
+    def slope(self, c: FloatArray) -> tuple[float, FloatArray]:
+        """Return f and J^T r without the penalty, for a small part of what J^T J costs."""
+        squares, gradient = 0.0, np.zeros(self.n_params)
+        for rows, done in self._passes(c, sloped=True):
+            weight = self._weight(rows)
+            value, residuals, factors = self.curved.expand(done.activations[-1], self.y[rows], weight)
+            squares += value
+            weighed = residuals * weight[:, None] if weight.size else residuals
+            pulls = output_deltas(done, factors @ weighed[:, :, None])
+            parts = zip(self.layers, done.bases, pulls, self.coefficients(gradient), strict=True)
+            for layer, basis, pull, slopes in parts:
+                add_slopes(basis.functions[:2], pull[:, :, 0], layer.live, slopes)
+        return squares, gradient
 
     def _add_rows(
         self,

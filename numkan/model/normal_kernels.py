@@ -13,7 +13,7 @@ from typing import NamedTuple
 from numkan.compile import kernel
 from numkan.simd.vectors import vector_ops
 
-__all__ = ["Segment", "add_segments", "back", "fill_dense", "fill_segments", "mirror"]
+__all__ = ["Segment", "add_segments", "add_slopes", "back", "fill_dense", "fill_segments", "mirror"]
 
 #: Segments are padded with zeros to a multiple of this length, so that loops have no remainder.
 STRIDE = 4
@@ -40,6 +40,23 @@ def back(edge_slopes, above, below):  # type: ignore[no-untyped-def]
                 for o in range(n_out):
                     total += edge_slopes[s, i, o] * above[s, o, q]
                 below[s, i, q] = total
+
+
+@partial(kernel, noalias=True)
+def add_slopes(functions, pull, live, slopes):  # type: ignore[no-untyped-def]
+    """Add a layer's part of J^T r to slopes (n_in, G + k, n_out).
+
+    functions: first (n, n_in) and values (n, n_in, k + 1); pull (n, n_out): J^T r of each sample, by the outputs.
+    """
+    first, values = functions
+    n, n_in, order = values.shape
+    n_out = pull.shape[1]
+    for s in range(n):
+        for i in range(n_in):
+            for r in range(order):
+                value, own = values[s, i, r], slopes[i, first[s, i] + r]
+                for o in range(n_out):
+                    own[o] += value * pull[s, o] * live[i, o]
 
 
 @partial(kernel, noalias=True)

@@ -61,7 +61,11 @@ def _are_equal(a: SplineLayer, b: SplineLayer) -> bool:
 
 
 class RowSquares(LeastSquares):
-    """Least squares over all rows of a source; `x` and `y` are a sample of them, by which other things are judged."""
+    """Least squares over all rows of a source; `x` and `y` are a sample of them, by which other things are judged.
+
+    With `curvature`, the problem of a sample, J^T J is that of the sample, times as many rows as there are for each of
+    its own. Steps then go to the same minimum, where the slope of all rows vanishes, and a pass costs much less.
+    """
 
     def __init__(
         self,
@@ -70,9 +74,11 @@ class RowSquares(LeastSquares):
         y: FloatArray,
         source: RowSource,
         penalty: Quadratic | None = None,
+        curvature: LeastSquares | None = None,
     ) -> None:
         super().__init__(layers, x, y, penalty=penalty)
-        self._source = source
+        self._source, self._curvature = source, curvature
+        self._last: tuple[FloatArray, float, FloatArray] | None = None  # coefficients and what was found there
 
     @property
     def n_targets(self) -> int:
@@ -81,10 +87,21 @@ class RowSquares(LeastSquares):
 
     def loss(self, c: FloatArray) -> float:
         """Return f(c)."""
-        value = self._source.sum(BlockLoss(self.layers, self.dense, c), add_numbers)
+        if self._curvature:  # the slope, which most points need, costs little more
+            value = self._slope(c)[0]
+        else:
+            value = self._source.sum(BlockLoss(self.layers, self.dense, c), add_numbers)
         return value + (self.penalty.value(c) if self.penalty else 0.0)
 
+    def _slope(self, c: FloatArray) -> tuple[float, FloatArray]:
+        if self._last is None or not np.array_equal(c, self._last[0]):
+            self._last = np.array(c), *self._source.sum(BlockSlope(self.layers, self.dense, c), _add_slopes)
+        return self._last[1:]
+
     def _equations(self, c: FloatArray) -> tuple[float, FloatArray, FloatArray]:
+        if self._curvature:
+            normal = self._curvature.data_equations(c)[2]
+            return *self._slope(c), normal * (self.n_targets / self._curvature.n_targets)
         last = self._source.last
         if last is None or not last.are_of(self.layers, c):
             equations = self._source.sum(BlockEquations(self.layers, self.dense, c), _add_equations)
@@ -105,6 +122,18 @@ class BlockLoss:
 
 
 @dataclass(frozen=True, eq=False)
+class BlockSlope:
+    """The sum of squares of a block and J^T r, anywhere: it pickles."""
+
+    layers: tuple[SplineLayer, ...]
+    dense: bool
+    c: FloatArray
+
+    def __call__(self, x: FloatArray, y: FloatArray) -> tuple[float, FloatArray]:
+        return LeastSquares(self.layers, x, y, dense=self.dense).slope(self.c)
+
+
+@dataclass(frozen=True, eq=False)
 class BlockEquations:
     """The normal equations of a block, anywhere: it pickles."""
 
@@ -119,6 +148,10 @@ class BlockEquations:
 def add_numbers(a: float, b: float) -> float:
     """Return a + b."""
     return a + b
+
+
+def _add_slopes(a: tuple[float, FloatArray], b: tuple[float, FloatArray]) -> tuple[float, FloatArray]:
+    return a[0] + b[0], a[1] + b[1]
 
 
 def _add_equations(

@@ -28,7 +28,7 @@ from numkan.train.objective import sample_loss
 from numkan.train.passes import DaskPasses, Passes, RowPasses
 from numkan.train.plan import is_cheap_enough
 from numkan.train.row_grids import cover_rows, farthest_rows, is_refusing
-from numkan.train.row_stages import RowData, RowStages, Source, is_in_quarter
+from numkan.train.row_stages import RowData, RowStages, Source
 from numkan.train.samples import Samples, check_samples, merged
 from numkan.train.session import Session
 
@@ -41,10 +41,10 @@ _SAMPLE, _MANY = 50_000, 200_000
 _LAST_UPDATES = 1
 
 #: In the message of a fit that ended before its last stage.
-_ALONE = " It ended before all rows were fitted: loss and noise are those of {}."
+_ALONE = " It ended before all rows were fitted: loss and noise are those of the sample."
 
-#: The last stage takes a quarter of the blocks first, if they have this many times the rows of the sample.
-_LEAST_QUARTER = 2
+#: Steps take the curvature of the sample first, where there are this many rows for each of its own.
+_TIMES_SAMPLE = 2
 
 #: Seeds the draw of the sample, so that every fit draws the same rows.
 _SEED = 2718281828
@@ -57,7 +57,6 @@ class Sampled:
     rows: Passes
     x: FloatArray
     y: FloatArray
-    n_quarter: int = 0  # rows of about a quarter of the blocks, where these are more than the sample
 
     def described(self) -> str:
         """Say which rows decide what."""
@@ -125,8 +124,7 @@ def sampled(model: Network, rows: Passes) -> Sampled:
     wanted = {int(ends[np.argmin(sign * column)]) for column in values.T for sign in (1, -1)}.union(drawn.tolist())
     numbers, x, y = (np.concatenate([look[part] for look in found]) for part in range(3))
     kept = [row in wanted for row in numbers.tolist()]
-    quarter = sum(look.n_quarter for look in found)
-    return Sampled(rows, x[kept], y[kept], quarter if _LEAST_QUARTER * _SAMPLE <= quarter <= n // 2 else 0)
+    return Sampled(rows, x[kept], y[kept])
 
 
 class _Looked(NamedTuple):
@@ -136,7 +134,6 @@ class _Looked(NamedTuple):
     x: FloatArray
     y: FloatArray
     is_end: NDArray[np.bool_]
-    n_quarter: int  # rows of the block, if it is in the quarter, or 0
 
     @property
     def ends(self) -> NDArray[np.int64]:
@@ -157,12 +154,11 @@ class _Look:
         except (ValueError, TypeError) as error:
             error.add_note(f"This was the block of rows that begins with row {at}.")
             raise
-        n_quarter = len(x) if is_in_quarter(x) else 0
         x, y = samples.x, samples.goal.y
         ends = np.union1d(np.argmin(x, axis=0), np.argmax(x, axis=0))
         some = self.drawn[np.searchsorted(self.drawn, at) : np.searchsorted(self.drawn, at + len(x))] - at
         rows = np.union1d(some, ends)
-        return _Looked(rows + at, x[rows], y[rows], np.isin(rows, ends), n_quarter)
+        return _Looked(rows + at, x[rows], y[rows], np.isin(rows, ends))
 
 
 @dataclass(frozen=True, eq=False)
@@ -204,22 +200,22 @@ class RowClimbs(Climbs):
         self._stages.last_updates = _LAST_UPDATES
         self._read()
 
-    def _read(self, n_quarter: int = 0) -> None:
-        """Let the stages take all rows, or the quarter of the blocks, which has `n_quarter` rows."""
+    def _read(self, *, by_sample: bool = False) -> None:
+        """Let the stages take all rows, perhaps with the curvature of the sample."""
         data, units = self._stages.data, self._stages.units
-        source = Source(self._rows, self._session.model, units, n_quarter)
+        source = Source(self._rows, self._session.model, units)
         factor = units.width**2 / source.n_targets
-        self._stages.data = RowData(data.x, data.y, data.root_weight, factor=factor, source=source)
+        self._stages.data = RowData(data.x, data.y, data.root_weight, factor=factor, source=source, by_sample=by_sample)
 
     def _stage_more(self, grid: int) -> None:
-        """Run the last stage; with very many rows first on a quarter of the blocks, where a step costs less."""
-        if self._sampled.n_quarter:
+        """Run the last stage; first with the curvature of the sample, where a step costs much less."""
+        if len(self._rows) >= _TIMES_SAMPLE * len(self._sampled.x):
             first = self._stages.least_gain
-            self._read(self._sampled.n_quarter)
+            self._read(by_sample=True)
             self._stages.go_on()
             super()._stage_more(grid)
             self._read()
-            self._stages.least_gain = first
+            self._stages.least_gain, self._stages.keeps_grids = first, True
         super()._stage_more(grid)
 
     def _with_farthest_rows(self) -> Samples:
@@ -231,11 +227,13 @@ class RowClimbs(Climbs):
 
     def result(self, status: FitStatus, message: str) -> FitResult:
         """Return what happened, with the loss of all rows if they had their stage."""
-        session, model, data = self._session, self._session.model, self._stages.data
-        if not (isinstance(data, RowData) and data.n_targets == len(self._rows) * model.n_out):
+        session, model = self._session, self._session.model
+        if not isinstance(self._stages.data, RowData):
             session.plan.chosen["rows"] = self._sampled.described_alone()
-            whose = "a quarter of their blocks" if isinstance(data, RowData) else "the sample"
-            return super().result(status, message + _ALONE.format(whose))
+            return super().result(status, message + _ALONE)
+        if self._stages.data.by_sample:
+            self._read()
+        data = self._stages.data
         if is_refusing(session) and session.best is not None and status is not FitStatus.NONFINITE:
             message += cover_rows(session, self._rows)
         result = super().result(status, message)

@@ -12,17 +12,14 @@ from numkan._check import FloatArray
 from numkan.model.least_squares import Quadratic, SplineLayer
 from numkan.model.network import Network
 from numkan.model.row_squares import Known, RowSquares
-from numkan.train.copies import row_hashes
+from numkan.optimize.linear_model import NormalModel
 from numkan.train.data import Data, Units
 from numkan.train.least_squares import LeastSquaresStages
 from numkan.train.passes import Passes
 from numkan.train.splines import Splines
 from numkan.train.tree import Tree, real
 
-__all__ = ["RowData", "RowStages", "Source", "is_in_quarter"]
-
-#: About one block in this number is in the quarter. A hash of its first row decides.
-_ONE_IN = 4
+__all__ = ["RowData", "RowStages", "Source"]
 
 #: Stretched grids are taken if they change no output in the box by more than this share of the targets' deviation.
 _SAME = 0.05
@@ -43,54 +40,24 @@ class _InUnits:
 
 
 class Source:
-    """Rows in the units of training, see :class:`numkan.model.row_squares.RowSource`: all, or those of the quarter."""
+    """Rows in the units of training, see :class:`numkan.model.row_squares.RowSource`."""
 
-    def __init__(self, rows: Passes, model: Network, units: Units, n_quarter: int = 0) -> None:
-        self._rows, self._model, self._units, self._is_quarter = rows, model, units, n_quarter > 0
-        self.n_targets = (n_quarter or len(rows)) * model.n_out
+    def __init__(self, rows: Passes, model: Network, units: Units) -> None:
+        self._rows, self._model, self._units = rows, model, units
+        self.n_targets = len(rows) * model.n_out
         self.last: Known | None = None
 
     def sum(self, part: Any, add: Any) -> Any:
         """Return a sum over the blocks."""
-        part = _InUnits(part, self._model.dtype, self._units)
-        return self._rows.sum(_OfQuarter(part), _AddPresent(add)) if self._is_quarter else self._rows.sum(part, add)
-
-
-def is_in_quarter(x: Any) -> bool:
-    """Return whether a block is in the quarter, by its inputs as they are stored."""
-    first = np.asarray(x[:1], np.float64).reshape(1, -1)
-    return bool(row_hashes(first)[0] % _ONE_IN == 0)
-
-
-class _Absent:
-    """The sum of a block that is not in the quarter."""
-
-
-@dataclass(frozen=True, eq=False)
-class _OfQuarter:
-    """A part of a sum over the blocks of the quarter."""
-
-    part: Callable[[Any, Any], Any]
-
-    def __call__(self, x: Any, y: Any) -> Any:
-        return self.part(x, y) if is_in_quarter(x) else _Absent()
-
-
-@dataclass(frozen=True, eq=False)
-class _AddPresent:
-    """Adds the sums of blocks that are present."""
-
-    add: Callable[[Any, Any], Any]
-
-    def __call__(self, a: Any, b: Any) -> Any:
-        return b if isinstance(a, _Absent) else a if isinstance(b, _Absent) else self.add(a, b)
+        return self._rows.sum(_InUnits(part, self._model.dtype, self._units), add)
 
 
 @dataclass(frozen=True, eq=False)
 class RowData(Data):
-    """Data of all rows. `x` and `y` are those of the sample."""
+    """Data of all rows. `x` and `y` are those of the sample, which has the curvature of steps with `by_sample`."""
 
     source: Source | None = None
+    by_sample: bool = False
 
     @property
     def n_targets(self) -> int:
@@ -101,7 +68,8 @@ class RowData(Data):
     def problem(self, layers: tuple[SplineLayer, ...], penalty: Quadratic | None = None) -> RowSquares:
         """Return the problem of splines on all rows."""
         assert self.source is not None
-        return RowSquares(layers, self.x, self.y, self.source, penalty)
+        curvature = super().problem(layers) if self.by_sample else None
+        return RowSquares(layers, self.x, self.y, self.source, penalty, curvature)
 
     def known_loss(self) -> float | None:
         """Return the loss at the last point whose normal equations were computed."""
@@ -111,7 +79,15 @@ class RowData(Data):
 
 
 class RowStages(LeastSquaresStages):
-    """The stages of a fit whose last one takes all rows."""
+    """The stages of a fit whose last one takes all rows.
+
+    Attributes
+    ----------
+    keeps_grids : bool
+        Whether a stage goes on with the grids of the one before, because new ones would cost steps.
+    """
+
+    keeps_grids = False
 
     def misfit(self, splines: Splines) -> float:
         """Return f of splines on the samples; in the last stage an estimate of it from the sample."""
@@ -122,7 +98,7 @@ class RowStages(LeastSquaresStages):
 
     def _laid(self, origin: Splines, G: Sequence[int]) -> Splines:
         """Return splines on grids; in the last stage also over the box of the data: later it would cost a pass."""
-        laid, box = super()._laid(origin, G), self._session.box
+        laid, box = origin if self.keeps_grids else super()._laid(origin, G), self._session.box
         if not (isinstance(self.data, RowData) and self._session.settings.update_grid and len(box)):
             return laid
         wide = laid.stretched(self.data.x, box)
@@ -132,6 +108,21 @@ class RowStages(LeastSquaresStages):
     def go_on(self) -> None:
         """Let later steps continue while they gain more than chance would: with many rows that is little."""
         self.least_gain = min(self.least_gain, self.reached.evidence.freedom / self.data.n_targets)
+
+    def _take_steps(self, grid: int, number: int) -> None:
+        """Take a run of steps; with equations of all rows none where they promise no more than chance would gain."""
+        is_exact = isinstance(self.data, RowData) and not self.data.by_sample
+        if is_exact and self._place.step == 0 and not self._promise() > self.least_gain:
+            return
+        super()._take_steps(grid, number)
+
+    def _promise(self) -> float:
+        """Return the share of the objective by which the equations at the last point say that a step lowers it."""
+        value, gradient, normal = self._objective.problem.normal_equations(self._stepper.state.x)
+        size = np.sqrt(np.diagonal(normal))
+        size = np.where(size > 0.0, size, 1.0)
+        step = NormalModel(gradient, normal, size).solve(self.damping)[0]
+        return float(step @ (self.damping * step - gradient / size)) / value
 
     def _update_weights(self) -> bool:
         """Update the weights."""
