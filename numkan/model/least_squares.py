@@ -22,6 +22,7 @@ import numpy as np
 from scipy.linalg import blas
 
 from numkan._check import FloatArray
+from numkan._kept import empty, zeros
 from numkan.base import BaseFunction, base_and_slope
 from numkan.compile import jit_is_off
 from numkan.layer.layer import KANLayer
@@ -132,7 +133,7 @@ def forward_pass(
         n, n_in = inputs.shape
         n_out = layer.live.shape[1]
         wanted = sloped and depth > 0
-        y, edge_slopes = np.zeros((n, n_out)), np.zeros((n if wanted else 0, n_in, n_out))
+        y, edge_slopes = zeros((n, n_out)), zeros((n if wanted else 0, n_in, n_out))
         at, values, slopes = basis.functions
         add_curves(at, values, coef, y[:, None])
         if wanted:
@@ -302,7 +303,7 @@ class LeastSquares:
         """Add the rows of some samples, residual by residual."""
         offsets = self._offsets
         count = some.stop - some.start
-        rows, begins = np.empty((count, offsets[-1])), np.empty((count, len(offsets) - 1), np.int64)
+        rows, begins = empty((count, int(offsets[-1]))), empty((count, len(offsets) - 1), np.int64)
         for q in range(residuals.shape[1]):
             for layer, basis, delta, (slot, at), part in zip(
                 self.layers, bases, deltas, self._slots, self._parts, strict=True
@@ -325,7 +326,7 @@ def output_deltas(done: Pass, factors: FloatArray) -> list[FloatArray]:
     """Return the derivatives of the residuals q by every layer's outputs, (n, n_out, n_q) each."""
     deltas = [factors]
     for slopes in done.edge_slopes[:0:-1]:
-        below = np.empty((len(slopes), slopes.shape[1], factors.shape[2]))
+        below = empty((len(slopes), slopes.shape[1], factors.shape[2]))
         back(slopes, deltas[0], below)
         deltas.insert(0, below)
     return deltas

@@ -18,6 +18,7 @@ import numpy as np
 
 from numkan._blas import one_blas_thread
 from numkan._check import FloatArray
+from numkan._kept import keeps_memory
 from numkan._threads import get_threads, run_tasks
 from numkan.model.least_squares import LeastSquares, Quadratic, SplineLayer
 
@@ -118,7 +119,8 @@ class BlockLoss:
     c: FloatArray
 
     def __call__(self, x: FloatArray, y: FloatArray) -> float:
-        return LeastSquares(self.layers, x, y, dense=self.dense).loss(self.c)
+        with keeps_memory():
+            return LeastSquares(self.layers, x, y, dense=self.dense).loss(self.c)
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,7 +132,8 @@ class BlockSlope:
     c: FloatArray
 
     def __call__(self, x: FloatArray, y: FloatArray) -> tuple[float, FloatArray]:
-        return LeastSquares(self.layers, x, y, dense=self.dense).slope(self.c)
+        with keeps_memory():
+            return LeastSquares(self.layers, x, y, dense=self.dense).slope(self.c)
 
 
 @dataclass(frozen=True, eq=False)
@@ -142,7 +145,8 @@ class BlockEquations:
     c: FloatArray
 
     def __call__(self, x: FloatArray, y: FloatArray) -> tuple[float, FloatArray, FloatArray]:
-        return LeastSquares(self.layers, x, y, dense=self.dense)._equations(self.c)
+        with keeps_memory():
+            return LeastSquares(self.layers, x, y, dense=self.dense)._equations(self.c)
 
 
 def add_numbers(a: float, b: float) -> float:

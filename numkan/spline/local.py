@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from numkan._check import FloatArray
+from numkan._kept import empty
 from numkan.compile import kernel
 from numkan.simd.vectors import vector_ops
 from numkan.spline.lookup import find_piece
@@ -116,9 +117,9 @@ def _block_kernel(k: int, dtype: np.dtype[Any]) -> Any:
 def local_functions(x: FloatArray, pieces: Pieces, *, slopes: bool = False) -> LocalFunctions:
     """Return the k + 1 functions at x (n, n_in), of the pieces' dtype, and their slopes if asked for."""
     _, _, powers, lanes = pieces.poly.shape
-    first, size = np.empty(x.shape, np.int64), x.size * powers
-    values = np.empty(size + lanes, x.dtype)
-    sloped = np.empty(size + lanes if slopes else 0, x.dtype)
+    first, size = empty(x.shape, np.int64), x.size * powers
+    values = empty(size + lanes, x.dtype)
+    sloped = empty(size + lanes if slopes else 0, x.dtype)
     with np.errstate(all="ignore"):  # where the JIT is off, NumPy would warn of NaN and underflow
         _block_kernel(powers - 1, x.dtype)(np.ascontiguousarray(x), pieces, first, values, sloped)
     shape = (*x.shape, powers)

@@ -1,0 +1,87 @@
+"""Memory of temporary arrays that a thread keeps: no two arrays share it, and it is taken again."""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+import pytest
+
+from numkan import _kept
+from numkan._kept import empty, keeps_memory, zeros
+
+
+@pytest.fixture(autouse=True)
+def nothing_kept(monkeypatch):
+    monkeypatch.setattr(_kept, "_kept", _kept._Kept())
+
+
+SHAPE = (100, 1000)
+
+
+def address(array):
+    return array.__array_interface__["data"][0]
+
+
+def test_arrays_that_live_do_not_share_memory():
+    with keeps_memory():
+        arrays = [empty(SHAPE), zeros(SHAPE), empty(SHAPE, np.int64), empty(SHAPE)[3:]]
+        arrays += [array.reshape(-1)[::2] for array in arrays]
+        arrays += [empty(SHAPE), zeros(SHAPE)]
+    bases = arrays[:4] + arrays[-2:]
+    assert not any(np.shares_memory(a, b) for i, a in enumerate(bases) for b in bases[:i])
+
+
+def test_a_view_keeps_its_memory():
+    with keeps_memory():
+        view = zeros(SHAPE)[5:7, ::3]
+        other = empty(SHAPE)
+        other.fill(1.0)
+    assert not view.any()
+
+
+def test_memory_is_taken_again_and_zeros_are_zeros():
+    with keeps_memory():
+        first = empty(SHAPE)
+        first.fill(1.0)
+        where = address(first)
+        del first
+        again = zeros(SHAPE)
+    assert address(again) == where
+    assert again.shape == SHAPE
+    assert not again.any()
+
+
+def test_memory_is_not_kept_outside_nor_that_of_small_arrays():
+    arrays = [empty(SHAPE)]
+    with keeps_memory():
+        arrays.append(empty(10))
+    arrays.append(zeros(SHAPE))
+    assert not _kept._kept.memory
+
+
+def test_a_thread_keeps_no_more_than_its_share(monkeypatch):
+    monkeypatch.setattr(_kept, "_MOST", 3 * 800_000)
+    with keeps_memory():
+        arrays = [empty(SHAPE) for _ in range(3)]
+    assert len(_kept._kept.memory) == 3
+    with keeps_memory():
+        arrays.append(empty(SHAPE))
+    assert not _kept._kept.memory
+
+
+def test_each_thread_has_its_own():
+    found = []
+
+    def work():
+        with keeps_memory():
+            empty(SHAPE)
+            found.append(len(_kept._kept.memory))
+
+    with keeps_memory():
+        empty(SHAPE)
+        thread = threading.Thread(target=work)
+        thread.start()
+        thread.join()
+    assert found == [1]
+    assert len(_kept._kept.memory) == 1
