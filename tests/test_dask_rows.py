@@ -81,6 +81,10 @@ def test_a_task_that_sums_many_blocks_gives_the_same_bits(most, here, monkeypatc
     assert fitted(*in_chunks(*samples())) == here
 
 
+def test_a_task_sums_more_blocks_where_tasks_enough_are_left():
+    assert [passes._blocks_of_a_task(128 * blocks) for blocks in (15, 16, 32, 4096, 4097)] == [1, 2, 4, 4, 8]
+
+
 def load(n, begin, end, column):
     """Part of the samples; only workers may have it."""
     from distributed import get_worker

@@ -22,8 +22,9 @@ from numkan.model.row_squares import tree_sum
 
 __all__ = ["DaskPasses", "Passes", "RowPasses", "is_of_dask"]
 
-#: The first sums of a pass are of at most 1024 tasks, each of which costs dask's scheduler about a millisecond.
-_MOST_TASKS = 1024
+#: The first sums of a pass are of at most this many tasks, each of which costs dask's scheduler about a millisecond; so
+#: a task sums up to the second number of blocks where the third number of tasks is left, enough for many workers.
+_MOST_TASKS, _BLOCKS, _ENOUGH = 1024, 4, 8
 
 _SCATTERED = (
     "Argument `{}` has rows that were sent by `client.scatter`, which dask cannot load again if a worker is lost. "
@@ -112,8 +113,8 @@ class DaskPasses:
 
 def _blocks_of_a_task(length: int) -> int:
     """Return how many blocks of `length` rows a task sums, a power of two: they are a branch of the tree of blocks."""
-    number = 1
-    while -(-length // (number * data.BLOCK)) > _MOST_TASKS:
+    number, blocks = 1, -(-length // data.BLOCK)
+    while blocks > number * _MOST_TASKS or (2 * number <= _BLOCKS and blocks >= 2 * number * _ENOUGH):
         number *= 2
     return number
 
