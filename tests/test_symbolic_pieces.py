@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -11,6 +13,7 @@ from numkan.symbolic.coordinates import products_of_coordinates
 from numkan.symbolic.expression import Call, Const, Pow, Tape, Var, add, bits, constants, mul, number
 from numkan.symbolic.judge import is_rounding
 from numkan.symbolic.leaves import leaves
+from numkan.symbolic.oracle import additive_part
 from numkan.symbolic.snap import folded, simple_number
 from numkan.symbolic.solve import Solver
 from numkan.symbolic.structure import interactions, irrelevant, partition, test_additive, test_multiplicative
@@ -176,6 +179,46 @@ def test_an_oracle_that_does_not_answer_is_told_nothing_of():
     tests = interactions(nowhere, TRANSFORMS, np.random.default_rng(0))
     assert not any(test.accepted for pairs in tests.values() for test in pairs.values())
     assert list(Solver(LIBRARY).propose(nowhere)) == []
+
+
+def counting(f, n_in, error=1e-3):
+    """Return an oracle of a function, and the numbers of points that it is asked at."""
+    asked = []
+
+    def ask(x):
+        asked.append(len(x))
+        return f(*x.T), np.full(len(x), error)
+
+    return Oracle(ask, np.ones(n_in), np.full(n_in, 2.0)), asked
+
+
+def test_a_search_asks_at_no_more_points_than_it_may():
+    f, asked = counting(lambda a, b, c, d: a / (1 + (b - c) ** 2 + np.sin(c * d)), 4)
+    solver = Solver(LIBRARY, points=20_000)
+    list(solver.propose(f))
+    assert solver.points <= 0
+    assert sum(asked) < 20_000 + 5_000  # what one test asks at once is all that may come on top
+    assert "all points are used up" in solver.trace
+
+
+def test_a_part_of_a_part_of_a_part_is_evaluated_in_blocks():
+    f, asked = counting(lambda a, b, c, d: a * b * c * d, 4)
+    part = additive_part(additive_part(additive_part(f, [0, 1, 2]), [0, 1]), [0])
+    x = np.linspace(1, 2, 2000)[:, None]
+    value, error = part.ask(x)
+    assert part.cost * len(x) <= sum(asked)
+    assert max(asked) <= 2**17 < part.cost * len(x)
+    np.testing.assert_allclose(value / x[:, 0], value[0], rtol=1e-12)
+    assert error.shape == value.shape == (2000,)
+
+
+def test_a_part_that_takes_too_many_points_is_not_looked_at():
+    f, asked = counting(lambda a, b: a * b, 2)
+    dear = replace(f, cost=3000)
+    assert next(Solver(LIBRARY)._proposals(f, 0), None) is not None
+    asked.clear()
+    assert list(Solver(LIBRARY)._proposals(dear, 0)) == []
+    assert not asked
 
 
 def test_an_input_without_influence_is_seen():

@@ -33,6 +33,7 @@ _ROWS = 4000  # of the samples train networks
 _LOOKS = ((0.96, 1.0), (0.6, 1.0), (0.96, 8.0), (0.96, 0.25))
 _NOISY_LOOKS = ((0.96, 1.0), (0.96, 0.35), (0.96, 3.0))
 _WORK, _LOOK, _REDUCED = 90, 24, 12  # of all solvers, of a look, of a look at reduced data
+_POINTS, _LOOK_POINTS = 24_000_000, 6_000_000  # at which networks are asked, in all and in a look
 _DEEP = 3  # curves that may be searched in depth in vain
 _PROPOSALS = 24  # of one look that are judged
 _BY_CHANCE = 3.5  # standard errors
@@ -116,11 +117,14 @@ class Engine:
     noisy: bool = False
     work: int = field(init=False)  # that is left for solvers
     deep: int = field(init=False)  # curves that may be searched in depth in vain
+    points: int = field(init=False)  # at which networks may still be asked
 
     def __post_init__(self) -> None:
         """Make the judge."""
         self.judge = Judge(self.x, self.y, self.weight, self.settings.expired)
-        self.work, self.deep = round(_WORK * self.settings.effort) + 8, round(_DEEP * self.settings.effort)
+        effort = self.settings.effort
+        self.work, self.deep = round(_WORK * effort) + 8, round(_DEEP * effort)
+        self.points = round(_POINTS * effort) + 100_000
 
     def run(self) -> None:
         """Yield all stages until one ends the search."""
@@ -145,6 +149,11 @@ class Engine:
             self._swap()
         if not self.judge.done and not self._noise_is_left():
             self._reduce(solver)
+
+    @property
+    def spent(self) -> bool:
+        """Whether the effort is used up."""
+        return self.work <= 0 or self.points <= 0
 
     def _say(self, text: str) -> None:
         self.trace.append(text)
@@ -193,10 +202,11 @@ class Engine:
         for share, times in looks:
             if self.judge.done and first is not None:
                 break
-            if self.work <= 0 and first is not None:
+            if self.spent and first is not None:
                 break
             given = min(self.work, _LOOK if origin == "network" else _REDUCED)
-            solver = Solver(self.settings.functions, given, self.settings.seed, self.deep)
+            points = min(self.points, _LOOK_POINTS)
+            solver = Solver(self.settings.functions, given, self.settings.seed, self.deep, points)
             first = first or solver
             self.trace.append(f"{origin}: {share:g} of the box, {times:g} times the error")
             before = len(self.judge.tried)
@@ -207,6 +217,7 @@ class Engine:
                     break
             self.work -= given - max(solver.work, 0)
             self.deep = max(solver.deep, 0)
+            self.points -= points - max(solver.points, 0)
             self.trace += ["  " + line for line in solver.trace]
             self.settings.say(f"{origin}: {len(self.judge.tried) - before} expressions kept")
         assert first is not None
@@ -255,7 +266,7 @@ class Engine:
                 return
         made = [*by_symmetries(solver.symmetries, self.x)[:2], *by_transforms(self.y, functions)[:3]]
         for reduction in made[:4]:
-            if self.work <= 0:
+            if self.spent:
                 return
             self._attack(reduction, _SEARCH * _LATER)
             if self.judge.done:

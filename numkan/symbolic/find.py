@@ -214,7 +214,7 @@ class _Given:
         stopped = ""
         if engine.judge.exact is None and settings.expired():
             stopped = "`time_limit` was over before all hypotheses had been looked at."
-        elif engine.judge.exact is None and engine.work <= 0:
+        elif engine.judge.exact is None and engine.spent:
             stopped = "the work that `effort` allows was used up before all hypotheses had been looked at."
         return finished(engine, self.names, stopped, notes)
 

@@ -14,17 +14,21 @@ import numpy as np
 from numkan._check import FloatArray
 from numkan.symbolic.transforms import Transform
 
-__all__ = ["Answer", "Oracle", "additive_part", "divided", "factor", "fixed", "transformed"]
+__all__ = ["Answer", "Oracle", "additive_part", "divided", "factor", "fixed", "part", "transformed"]
 
 Answer = tuple[FloatArray, FloatArray]  # values (n,), their errors (n,)
 
 _REPRESENTERS = 6  # settings of the other variables over which a part is averaged
+_AT_ONCE = 1 << 17  # points at which the whole is evaluated at once: memory stays small however deep oracles are nested
 _MARGIN = 0.02  # of the box is left out at each end: fits are worst there
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Oracle:
     """A function of d variables on a box, with its errors.
+
+    `cost` is the number of points at which the whole is evaluated for one point of this part. That of a part of a part
+    is the product of both.
 
     Examples
     --------
@@ -40,6 +44,7 @@ class Oracle:
     ask: Callable[[FloatArray], Answer]
     low: FloatArray
     high: FloatArray
+    cost: int = 1
 
     @property
     def n_in(self) -> int:
@@ -55,8 +60,21 @@ class Oracle:
         """Return it on the middle of the box, with errors `error` times as large."""
         cut = (self.high - self.low) * (1.0 - share) / 2
         if error == 1.0:
-            return Oracle(self.ask, self.low + cut, self.high - cut)
-        return Oracle(lambda x: _scaled(self.ask(x), error), self.low + cut, self.high - cut)
+            return Oracle(self.ask, self.low + cut, self.high - cut, self.cost)
+        return Oracle(lambda x: _scaled(self.ask(x), error), self.low + cut, self.high - cut, self.cost)
+
+
+def part(ask: Callable[[FloatArray], Answer], low: FloatArray, high: FloatArray, cost: int) -> Oracle:
+    """Return an oracle that evaluates others at `cost` points for each of its own, in blocks of bounded size."""
+    block = max(1, _AT_ONCE // cost)
+
+    def ask_in_blocks(x: FloatArray) -> Answer:
+        if len(x) <= block:
+            return ask(x)
+        answers = [ask(x[start : start + block]) for start in range(0, len(x), block)]
+        return np.concatenate([value for value, _ in answers]), np.concatenate([error for _, error in answers])
+
+    return Oracle(ask_in_blocks, low, high, cost)
 
 
 def _scaled(answer: Answer, error: float) -> Answer:
@@ -67,7 +85,7 @@ def transformed(oracle: Oracle, t: Transform) -> Oracle:
     """Return T of an oracle; errors grow by |T'|."""
     if t.name == "y":
         return oracle
-    return Oracle(lambda x: through(t, oracle.ask(x)), oracle.low, oracle.high)
+    return Oracle(lambda x: through(t, oracle.ask(x)), oracle.low, oracle.high, oracle.cost)
 
 
 def through(t: Transform, answer: Answer) -> Answer:
@@ -101,7 +119,7 @@ def additive_part(oracle: Oracle, own: Sequence[int]) -> Oracle:
         value, error = _ask_around(oracle, own, settings, x)
         return value @ weight, error @ weight  # errors of one network are correlated, so they do not average out
 
-    return Oracle(ask, oracle.low[list(own)], oracle.high[list(own)])
+    return part(ask, oracle.low[list(own)], oracle.high[list(own)], _REPRESENTERS * oracle.cost)
 
 
 def factor(oracle: Oracle, own: Sequence[int]) -> Oracle:
@@ -116,7 +134,7 @@ def factor(oracle: Oracle, own: Sequence[int]) -> Oracle:
         value, error = _ask_around(oracle, own, settings, x)
         return value @ weight, error @ np.abs(weight)
 
-    return Oracle(ask, oracle.low[list(own)], oracle.high[list(own)])
+    return part(ask, oracle.low[list(own)], oracle.high[list(own)], _REPRESENTERS * oracle.cost)
 
 
 def divided(one: Oracle, two: Oracle) -> Oracle:
@@ -128,7 +146,7 @@ def divided(one: Oracle, two: Oracle) -> Oracle:
             ratio = a / b
             return ratio, (ea + np.abs(ratio) * eb) / np.abs(b)
 
-    return Oracle(ask, one.low, one.high)
+    return Oracle(ask, one.low, one.high, one.cost + two.cost)
 
 
 def fixed(oracle: Oracle, own: Sequence[int], at: FloatArray) -> Oracle:
@@ -139,4 +157,4 @@ def fixed(oracle: Oracle, own: Sequence[int], at: FloatArray) -> Oracle:
         points[:, list(own)] = x
         return oracle.ask(points)
 
-    return Oracle(ask, oracle.low[list(own)], oracle.high[list(own)])
+    return Oracle(ask, oracle.low[list(own)], oracle.high[list(own)], oracle.cost)

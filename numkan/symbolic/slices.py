@@ -15,7 +15,7 @@ from numkan._check import FloatArray
 from numkan.symbolic.expression import Call, Node, Pow, Var, add, mul, number
 from numkan.symbolic.functions import Function
 from numkan.symbolic.identify import affine, solve_pairs, starts_of
-from numkan.symbolic.oracle import Answer, Oracle
+from numkan.symbolic.oracle import Answer, Oracle, part
 
 __all__ = ["Slice", "slices"]
 
@@ -187,7 +187,8 @@ def parameters(oracle: Oracle, found: Slice) -> dict[str, Oracle]:
         return ask
 
     low, high = oracle.low[rest], oracle.high[rest]
-    return {name: Oracle(one("abcd".index(name)), low, high) for name in found.names}
+    cost = _NODES * oracle.cost
+    return {name: part(one("abcd".index(name)), low, high, cost) for name in found.names}
 
 
 @np.errstate(all="ignore")

@@ -14,7 +14,7 @@ from numkan._check import FloatArray
 from numkan.symbolic.expression import Add, Const, Mul, Node, Tape, Var, add, bits, mul, number, place
 from numkan.symbolic.functions import Function
 from numkan.symbolic.leaves import leaves
-from numkan.symbolic.oracle import Oracle, additive_part, divided, factor, transformed
+from numkan.symbolic.oracle import Answer, Oracle, additive_part, divided, factor, transformed
 from numkan.symbolic.slices import parameters, slices
 from numkan.symbolic.span import Table, curve_beside_constant, in_span, independent, make_table, weights
 from numkan.symbolic.structure import decide, interactions, irrelevant, partition
@@ -26,25 +26,48 @@ __all__ = ["Solver"]
 _NODES = 56  # points at which a function of one variable is evaluated
 _MOST, _DEEPEST = 3, 9  # expressions of a part; splits within splits
 _SLICED = 2  # depth down to which variables are looked at one at a time
+_DEAREST = 2000  # points of the whole for one of a part that is still looked at: two tables, one in the other
 _SHARP = 1e-4  # error of an oracle, as a share of its deviation, below which agreement means something
+
+
+class _NoPointsError(Exception):
+    """The oracle has been asked at as many points as are allowed."""
 
 
 class Solver:
     """Proposes expressions for an oracle; records every test with its figures.
 
     `work`: the largest number of functions of one variable and tables that it may examine; `deep`: the largest number
-    of functions of one variable that it may search in depth and not find.
+    of functions of one variable that it may search in depth and not find; `points`: at which the oracle may be asked.
     """
 
-    def __init__(self, functions: Mapping[str, Function], work: int = 24, seed: int = 0, deep: int = 3) -> None:
+    def __init__(
+        self, functions: Mapping[str, Function], work: int = 24, seed: int = 0, deep: int = 3, points: int = 6_000_000
+    ) -> None:
         self._functions = functions
         self._rng = np.random.default_rng(seed)
-        self.work, self.deep = work, deep
+        self.work, self.deep, self.points = work, deep, points
         self.trace: list[str] = []
         self.symmetries: list[Symmetry] = []  # of the whole, whether they passed or not
 
-    def propose(self, oracle: Oracle, depth: int = 0) -> Iterator[Node]:
-        """Yield expressions of the oracle's variables, likely ones first."""
+    def propose(self, oracle: Oracle) -> Iterator[Node]:
+        """Yield expressions of the oracle's variables, likely ones first, until the points are used up."""
+
+        def ask(x: FloatArray) -> Answer:
+            if self.points <= 0:
+                raise _NoPointsError
+            self.points -= len(x)
+            return oracle.ask(x)
+
+        try:
+            yield from self._proposals(Oracle(ask, oracle.low, oracle.high), 0)
+        except _NoPointsError:
+            self._say(0, "all points are used up")
+
+    def _proposals(self, oracle: Oracle, depth: int) -> Iterator[Node]:
+        if oracle.cost > _DEAREST:
+            self._say(depth, f"not looked at: a point of it takes {oracle.cost}")
+            return
         kept = [k for k in range(oracle.n_in) if not irrelevant(oracle, k, self._rng).accepted]
         if not kept:
             value = oracle.ask(oracle.draw(64, self._rng))[0]
@@ -54,7 +77,7 @@ class Solver:
         if len(kept) < oracle.n_in:
             self._say(depth, f"no dependence on inputs {[k for k in range(oracle.n_in) if k not in kept]}")
             yield from (
-                place(node, [Var(k) for k in kept]) for node in self.propose(additive_part(oracle, kept), depth)
+                place(node, [Var(k) for k in kept]) for node in self._proposals(additive_part(oracle, kept), depth)
             )
             return
         if self.work <= 0 or depth > _DEEPEST:
@@ -71,7 +94,7 @@ class Solver:
         """Return the first expressions; where errors are small, no more after one that agrees."""
         found: list[Node] = []
         sharp: bool | None = None
-        for node in self.propose(oracle, depth + 1):
+        for node in self._proposals(oracle, depth + 1):
             found.append(node)
             if len(found) == _MOST:
                 break

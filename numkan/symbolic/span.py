@@ -16,7 +16,7 @@ from numkan._check import FloatArray
 from numkan.symbolic.expression import Node, Tape, Var, number, power
 from numkan.symbolic.functions import Function
 from numkan.symbolic.identify import affine, solve_pairs, starts_of
-from numkan.symbolic.oracle import Answer, Oracle
+from numkan.symbolic.oracle import Answer, Oracle, part
 
 __all__ = ["Table", "in_span", "make_table", "weights"]
 
@@ -191,7 +191,7 @@ def weights(oracle: Oracle, table: Table, basis: Sequence[Node]) -> list[Oracle]
             value, error = ask_all(x)
             return value[k], error[k]
 
-        return Oracle(ask, oracle.low[rest], oracle.high[rest])
+        return part(ask, oracle.low[rest], oracle.high[rest], len(at) * oracle.cost)
 
     return [one(k) for k in range(len(basis))]
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from numkan._check import FloatArray
 from numkan.symbolic.expression import Const, Node, Pow, Var, add, mul, number
-from numkan.symbolic.oracle import Answer, Oracle
+from numkan.symbolic.oracle import Answer, Oracle, part
 from numkan.symbolic.structure import LEVEL, Test, decide
 
 __all__ = ["KINDS", "Kind", "Symmetry", "estimate", "reduced", "symmetries", "test_symmetry"]
@@ -225,12 +225,13 @@ def reduced(oracle: Oracle, s: Symmetry) -> Oracle:
     rest = [k for k in range(oracle.n_in) if k not in (s.i, s.j)]
     low = np.concatenate([[u.min() + cut], oracle.low[rest]])
     high = np.concatenate([[u.max() - cut], oracle.high[rest]])
+    spreads = (0.3, 0.5, 0.7) if oracle.n_in <= 3 else (0.3,)
 
     def ask(x: FloatArray) -> Answer:
         points = np.empty((len(x), oracle.n_in))
         points[:, rest] = x[:, 1:]
         values = []
-        for spread in (0.3, 0.5, 0.7):
+        for spread in spreads:
             a, b = _partner(oracle, s.kind, (s.i, s.j), s.c, x[:, 0], np.full(len(x), spread))
             points[:, s.i], points[:, s.j] = a, b
             ok = np.isfinite(a)
@@ -238,9 +239,7 @@ def reduced(oracle: Oracle, s: Symmetry) -> Oracle:
             if ok.any():
                 value[ok], error[ok] = oracle.ask(points[ok])
             values.append((value, error))
-            if oracle.n_in > 3:
-                break
         value = np.mean([v for v, _ in values], axis=0)
         return value, np.mean([e for _, e in values], axis=0)
 
-    return Oracle(ask, low, high)
+    return part(ask, low, high, len(spreads) * oracle.cost)
