@@ -12,6 +12,7 @@ from numkan.symbolic.engine import Held
 from numkan.symbolic.expression import Call, Const, Pow, Tape, Var, add, constants, mul, number, walk
 from numkan.symbolic.finish import _constants, _shortest
 from numkan.symbolic.judge import Judge
+from numkan.symbolic.limits import limits
 from numkan.symbolic.separable import separable
 from numkan.symbolic.snap import standard_errors
 from numkan.symbolic.span import in_span, make_table
@@ -218,3 +219,48 @@ def test_standard_errors_cover_the_true_constants():
         values = np.array([c.value for c in constants(fitted.expression)])
         inside += int((np.abs(values - true) <= 2.5 * errors).sum())
     assert inside >= 0.95 * 180
+
+
+@pytest.mark.parametrize(
+    ("name", "scale", "limit"),
+    [
+        ("arcsinh", 1e3, lambda u: np.log(2 * u)),
+        ("arcsinh", -1e3, lambda u: -np.log(-2 * u)),
+        ("arcsinh", 1e-3, lambda u: u),
+        ("sinh", 20.0, lambda u: np.exp(u) / 2),
+        ("cosh", -20.0, lambda u: np.exp(-u) / 2),
+        ("tanh", 1e-3, lambda u: u),
+        ("logistic", -20.0, np.exp),
+        ("arctan", 1e3, lambda u: np.pi / 2 - 1 / u),
+    ],
+)
+def test_a_function_near_0_or_far_from_it_is_exchanged_for_its_limit(name, scale, limit):
+    x = np.random.default_rng(0).uniform(0.5, 2.5, (100, 1))
+    (node,) = limits(Call(LIBRARY[name], mul(number(scale), Var(0))), x, LIBRARY)
+    np.testing.assert_allclose(Tape(node).value(x), limit(scale * x[:, 0]), rtol=1e-12)
+
+
+def test_a_function_that_is_not_in_its_limit_stays():
+    x = np.random.default_rng(0).uniform(0.5, 2.5, (100, 1))
+    assert not list(limits(Call(LIBRARY["arcsinh"], Var(0)), x, LIBRARY))
+
+
+def test_no_limit_holds_a_function_that_is_forbidden():
+    x = np.random.default_rng(0).uniform(0.5, 2.5, (100, 1))
+    part = Call(LIBRARY["arcsinh"], mul(Const(1e3), Var(0)))
+    assert not list(limits(part, x, {name: f for name, f in LIBRARY.items() if name != "log"}))
+
+
+def test_under_noise_a_function_that_drifted_into_its_limit_becomes_the_limit():
+    """The data do not tell asinh(c b) from log(2 c b): c has no value, and its error is larger than itself."""
+    rng = np.random.default_rng(0)
+    x = rng.uniform((-1, 0.5), (1, 2), (800, 2))
+    y = np.exp(-(x[:, 0] ** 2)) / x[:, 1]
+    judge = judge_of(x, y + 1e-3 * y.std() * rng.normal(size=800))
+    far = Call(LIBRARY["arcsinh"], mul(Const(2400.0), Var(1)))
+    bell = mul(Const(-1.0), Pow(Var(0), number(2)))
+    judge.consider(mul(Const(4800.0), Call(LIBRARY["exp"], add(bell, mul(number(-1), far)))), "drifted")
+    node, _ = _shortest(engine_of(judge, noisy=True), judge.best())
+    assert "asinh" not in text(node)
+    np.testing.assert_allclose(Tape(node).value(x), y, rtol=1e-3)
+    assert len(constants(node)) <= 1

@@ -13,6 +13,7 @@ from numkan.symbolic.engine import Engine, Held, looks_like_noise
 from numkan.symbolic.expression import Call, Const, Node, Tape, bits, constants, walk
 from numkan.symbolic.formula import Alternative, Constant, Errors, Formula, Part
 from numkan.symbolic.judge import Judge, Tried, is_rounding, rounding_of
+from numkan.symbolic.limits import limits
 from numkan.symbolic.refine import refine
 from numkan.symbolic.snap import snap, standard_errors
 from numkan.symbolic.swap import inner_functions, name_of, plainer, swaps
@@ -106,7 +107,18 @@ def _shortest(engine: Engine, best: Tried) -> tuple[Node, dict[float, float]]:
             seen.add(key)
             node, known = _snapped(engine, tried)
             found.append((_length(engine, node), len(found), node, known))
-    return min(found, key=lambda f: f[:2])[2:]
+    return _in_limits(engine, *min(found, key=lambda f: f[:2])[2:])
+
+
+def _in_limits(engine: Engine, node: Node, known: dict[float, float]) -> tuple[Node, dict[float, float]]:
+    """Exchange functions for their limits as long as the description gets shorter."""
+    judge = engine.judge
+    for new in limits(node, judge.x, engine.settings.functions):
+        refined = refine(new, judge.x, judge.y, weight=judge.weight)
+        short, its = _snapped(engine, Tried(refined.expression, refined.rms, "limit"))
+        if _length(engine, short) < _length(engine, node):
+            return _in_limits(engine, short, its)
+    return node, known
 
 
 def _length(engine: Engine, node: Node) -> float:
