@@ -80,7 +80,7 @@ class DaskPasses:
             raise TypeError(f"Argument `y` must be a collection of dask as `x` is, not {shown(y)}.")
         for name, values in (("x", x), ("y", y)):
             if _were_scattered(values):
-                warnings.warn(_SCATTERED.format(name), UserWarning, stacklevel=5)  # where `fit` is called
+                warnings.warn(_SCATTERED.format(name), UserWarning, stacklevel=7)  # where `fit` is called
         x, y = _as_array("x", x), _as_array("y", y)
         self._length = int(x.shape[0])
         if y.shape[0] != self._length:
