@@ -137,11 +137,11 @@ def test_scale_is_extrapolated_from_what_was_measured_in_two_pages():
     about = {"date": "today", "machine": "m", "system": "s", "packages": "p 1"}
     fit = {"seconds": 20.0, "wall": 20.0, "memory": 90.0, "error": 0.001, "bound": 0.0015, "bits": "a"}
     two = fit | {"wall": 10.0, "bits": "b"}
-    local = {"seconds": 25.0, "last steps": 4}
+    local = {"seconds": 25.0, "passes": {"BlockSlope": 9, "BlockEquations": 2, "_ModelLoss": 1}}
     parts = {
         "rows": {"n": 1_000_000, "rows": {"numkan, 1": fit, "numkan, 2": two, "numkan, files": fit, "boosting": fit}},
         "workers": {"n": 1_000_000, "local": local, "over local": 0.1, "same bits": True},
-        "step": {"n": 10_000_000, "coefficients": 500, "equations": 30.0, "loss": 3.0, "seconds": 33.0},
+        "step": {"n": 10_000_000, "coefficients": 500, "equations": 30.0, "slope": 25.0, "loss": 3.0},
         "simulation": {
             "rows": 1_000_000_000, "workers": 100, "tasks": 3815, "task seconds": 3.0, "sum bytes": 2_000_000,
             "sent bytes": 7000, "computed": 30.0, "wall": 31.0, "scheduler seconds a task": 0.001,
@@ -152,12 +152,12 @@ def test_scale_is_extrapolated_from_what_was_measured_in_two_pages():
     assert missed == [
         "1e6 rows: bits that differ, threads and files",
         "1e6 rows: CPU",
-        "1e7 rows in files: CPU of a step",
+        "1e7 rows in files: CPU of a step, loss and slope of all rows",
     ]
     text = scale.text(found)
     assert len(text.splitlines()) <= 100
     costs = scale._Costs(found)
-    assert costs.fit(1e9, 1) == pytest.approx(25.0 - 19.2 + 1e3 * (6 * 3.0 + 5 * 0.3), rel=0.01)
+    assert costs.fit(1e9, 1) == pytest.approx(1e3 * (2 * 3.0 + 9 * 2.5), rel=0.01)
     assert f"| {costs.fit(1e9, 100):,.0f} |" in text.replace("  ", " ").replace("  ", " ").replace("  ", " ")
     assert costs.fit(1e9, 1) / 100 < costs.fit(1e9, 100) < costs.fit(1e9, 1) / 50
     assert len(scale.text({"rows": found["rows"]})) < len(text)

@@ -10,6 +10,9 @@ from typing import Any
 from _goals import Claim, Goal, goal_table
 from _report import paragraph, table
 
+from numkan.data import BLOCK
+from numkan.train.passes import _MOST_TASKS, _blocks_of_a_task
+
 FILE = Path(__file__).with_name("scale.json")
 
 Data = dict[str, Any]
@@ -62,7 +65,7 @@ def _of_files(part: Data) -> list[Goal]:
 
 
 def _of_step(part: Data) -> list[Goal]:
-    return [_most("1e7 rows in files: CPU of a step", part["seconds"], 23, "s")]
+    return [_most("1e7 rows in files: CPU of a step, loss and slope of all rows", part["slope"], 23, "s")]
 
 
 def _of_kills(part: Data) -> list[Goal]:
@@ -89,9 +92,6 @@ _GOALS = {
 }
 
 # --- SCALE.md -----------------------------------------------------------------------------------------------------
-
-#: Rows of a block and first sums of a pass at most, as in numkan.
-_BLOCK, _TASKS = 16_384, 1024
 
 #: Bytes a second of the network.
 _BANDWIDTH = 1e9
@@ -134,20 +134,18 @@ class _Costs:
 
     def __init__(self, data: Data) -> None:
         step, simulation, local = data["step"], data["simulation"], data["workers"]["local"]
-        self.row, self.loss = step["equations"] / step["n"], step["loss"] / step["n"]
+        self.row, self.slope = step["equations"] / step["n"], step["slope"] / step["n"]
         self.task, self.sum, self.sent = (
             simulation[k] for k in ("scheduler seconds a task", "sum bytes", "sent bytes")
         )
-        self.steps = local["last steps"]
-        passes = (self.steps + 2) * self.row + self.steps * self.loss
+        self.equations, self.slopes = (local["passes"].get(k, 0) for k in ("BlockEquations", "BlockSlope"))
+        passes = self.equations * self.row + self.slopes * self.slope
         self.sample = max(local["seconds"] - passes * data["workers"]["n"], 0.0)
 
     def pieces(self, rows: float) -> tuple[int, int]:
         """Return the number of first sums of a pass, and their rows."""
-        group = 1
-        while -(-rows // (group * _BLOCK)) > _TASKS:
-            group *= 2
-        return int(-(-rows // (group * _BLOCK))), group * _BLOCK
+        size = _blocks_of_a_task(int(rows)) * BLOCK
+        return int(-(-rows // size)), size
 
     def passes(self, rows: float, workers: int, row: float) -> float:
         """Return the seconds of a pass: the longer of the workers' and the scheduler's, and what travels."""
@@ -162,24 +160,23 @@ class _Costs:
 
     def fit(self, rows: float, workers: int) -> float:
         """Return the seconds of a fit."""
-        equations, losses = (self.passes(rows, workers, row) for row in (self.row, self.loss))
-        return self.sample + (self.steps + 2) * equations + (self.steps + 1) * losses
+        equations, slopes = (self.passes(rows, workers, row) for row in (self.row, self.slope))
+        return self.sample + self.equations * equations + self.slopes * slopes
 
 
 def _costs(data: Data) -> str:
     costs = _Costs(data)
     return _filled(
         f"[4,5,1] with {data['step']['coefficients']} coefficients: {1e6 * costs.row:.2f} CPU us a row for normal "
-        f"equations, {1e6 * costs.loss:.2f} for the loss, and 40 bytes to read, {40e-6 / costs.row:.0f} MB a "
+        f"equations, {1e6 * costs.slope:.2f} for loss and slope, and 40 bytes to read, {40e-6 / costs.row:.0f} MB a "
         f"second for "
         f"each core. The sums of a task are {1e-6 * costs.sum:.1f} MB, of which one reaches the client; a task is sent "
         f"{1e-3 * costs.sent:.0f} kB of layers and coefficients, once a worker. Dask's scheduler, client and "
         f"workers take "
-        f"{1e3 * costs.task:.2f} ms of CPU a task, and there are four for each of at most {_TASKS} first sums. Starts "
-        f"and ladder on the sample take {costs.sample:.0f} s in the client, whatever the rows are. The last stage has "
-        f"{costs.steps} steps, {costs.steps + 2} passes of equations and {costs.steps + 1} of the loss. With "
-        f"these, a fit "
-        "takes, in seconds on idle cores with a network of 1 GB a second:"
+        f"{1e3 * costs.task:.2f} ms of CPU a task, and there are four for each of at most {_MOST_TASKS} first sums. "
+        f"Starts and ladder on the sample take {costs.sample:.0f} s in the client, whatever the rows are. In the last "
+        f"stage {costs.slopes} passes give loss and slope, and {costs.equations} the normal equations. With these, a "
+        "fit takes, in seconds on idle cores with a network of 1 GB a second:"
     )
 
 

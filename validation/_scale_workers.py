@@ -14,6 +14,7 @@ import signal
 import tempfile
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from typing import Any
@@ -60,8 +61,8 @@ def cluster_fit(n: int, workers: int, **options: Any) -> dict[str, Any]:
 
 
 def step(n: int) -> dict[str, Any]:
-    """Measure one pass of normal equations and one of the loss over rows of files, in this process."""
-    from numkan.model.row_squares import BlockEquations, BlockLoss, _add_equations, add_numbers
+    """Measure passes of normal equations, of loss and slope, and of the loss over rows of files, in this process."""
+    from numkan.model.row_squares import BlockEquations, BlockLoss, BlockSlope, _add_equations, _add_slopes, add_numbers
     from numkan.train.passes import RowPasses
     from numkan.train.splines import Splines
 
@@ -73,13 +74,14 @@ def step(n: int) -> dict[str, Any]:
         passes, seconds = RowPasses(rows), {}
         for name, part, add in (
             ("equations", BlockEquations(splines.layers, False, splines.vector), _add_equations),
+            ("slope", BlockSlope(splines.layers, False, splines.vector), _add_slopes),
             ("loss", BlockLoss(splines.layers, False, splines.vector), add_numbers),
         ):
             part(sample[:100], sample[:100, :1])  # loads the kernels
             began = time.process_time()
             passes.sum(_Columns(part), add)
             seconds[name] = time.process_time() - began
-    return {"n": n, "coefficients": int(splines.vector.size), **seconds, "seconds": sum(seconds.values())}
+    return {"n": n, "coefficients": int(splines.vector.size), **seconds}
 
 
 class _Columns:
@@ -184,14 +186,32 @@ def _cluster(workers: int) -> Iterator[Any]:
 
 
 def _measured(*data: Any, **options: Any) -> dict[str, Any]:
-    """Fit on one thread, and measure what this process takes."""
+    """Fit on one thread, and measure what this process takes; count the passes over all rows by what they sum."""
     numkan.set_threads(1)
     model = KAN([4, 5, 1], seed=0)
-    began, wall = time.process_time(), time.perf_counter()
-    result = model.fit(*data, **options)
-    seconds, wall = time.process_time() - began, time.perf_counter() - wall
+    with _counted_passes() as passes:
+        began, wall = time.process_time(), time.perf_counter()
+        model.fit(*data, **options)
+        seconds, wall = time.process_time() - began, time.perf_counter() - wall
     bits = hashlib.sha256(model.params.tobytes()).hexdigest()[:16]
-    return {"seconds": seconds, "wall": wall, "last steps": result.stages[-1].steps, "bits": bits}
+    return {"seconds": seconds, "wall": wall, "passes": dict(passes), "bits": bits}
+
+
+@contextlib.contextmanager
+def _counted_passes() -> Iterator[Counter[str]]:
+    from numkan.train.passes import RowPasses
+
+    found, whole = Counter[str](), RowPasses.sum
+
+    def counted(self: RowPasses, part: Any, add: Any) -> Any:
+        found[type(getattr(part, "part", part)).__name__] += 1
+        return whole(self, part, add)
+
+    RowPasses.sum = counted  # type: ignore[method-assign]
+    try:
+        yield found
+    finally:
+        RowPasses.sum = whole  # type: ignore[method-assign]
 
 
 def _bits(model: KAN, *data: Any, **options: Any) -> str:
