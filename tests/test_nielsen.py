@@ -313,7 +313,7 @@ def test_a_start_that_is_not_finite_is_an_error(residual, slope, what):
     ("x0", "options", "text"),
     [
         ([np.nan, 1.0], {}, "`x0` must be finite"),
-        ([[1.0, 1.0]], {}, r"`x0` must have one dimension and an entry, not shape \(1, 2\)"),
+        ([[1.0, 1.0]], {}, r"`x0` must have one dimension, not shape \(1, 2\)"),
         ([1.0, 1.0], {"damping": 0.0}, "`damping` must be"),
         ([1.0, 1.0], {"damping": -1.0}, "`damping` must be"),
         ([1.0, 1.0], {"ftol": -0.1}, "`ftol` must be"),

@@ -92,6 +92,7 @@ def test_a_fit_is_drawn_as_prediction_over_truth_or_as_residuals(ax):
         plot_fit(model, X, y[:, 0])
 
 
+@pytest.mark.jit  # kernels in Python warn of the overflow themselves
 def test_a_fit_of_numbers_near_the_largest_ones_is_drawn_without_a_warning():
     x = np.array([[1e308, -1e308], [-1e308, 1e308]])
     assert len(plot_fit(KAN([2, 1], seed=0), x, [1e308, -1e308], Figure().add_subplot()).lines) == 2

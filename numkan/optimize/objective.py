@@ -42,8 +42,8 @@ def start_vector(name: str, value: Any) -> FloatArray:
     double = as_float_array(name, value, np.float64)
     single = np.asarray(value).dtype.newbyteorder("=") == np.dtype(np.float32)
     vector: FloatArray = np.array(double, dtype=np.float32 if single else np.float64)
-    if vector.ndim != 1 or vector.size == 0:
-        raise ValueError(f"Argument `{name}` must have one dimension and an entry, not shape {vector.shape}.")
+    if vector.ndim != 1:
+        raise ValueError(f"Argument `{name}` must have one dimension, not shape {vector.shape}.")
     check_finite(name, vector)
     return vector
 
