@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from numkan.symbolic import LIBRARY, Oracle, refine, snap
+from numkan.symbolic import LIBRARY, Oracle, refine, snap, symbols
 from numkan.symbolic.engine import Held
 from numkan.symbolic.expression import Call, Const, Pow, Tape, Var, add, constants, mul, number, walk
 from numkan.symbolic.finish import _constants, _shortest
@@ -264,3 +264,18 @@ def test_under_noise_a_function_that_drifted_into_its_limit_becomes_the_limit():
     assert "asinh" not in text(node)
     np.testing.assert_allclose(Tape(node).value(x), y, rtol=1e-3)
     assert len(constants(node)) <= 1
+
+
+@pytest.mark.parametrize("most", range(20, 24))
+def test_a_change_that_takes_too_long_is_given_up_where_generators_are_closed_too(monkeypatch, most):
+    monkeypatch.setattr(symbols, "_MOST_CALLS", most)
+
+    def change(expression):
+        for _ in range(10 * most):
+            unfinished = (expression for _ in range(3))
+            next(unfinished)
+            del unfinished  # closes it
+        return "through"
+
+    with pytest.raises(symbols._TooLongError):
+        symbols._within_calls(change, 1)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from inspect import CO_GENERATOR
+from types import FrameType
 from typing import Any
 
 import numpy as np
@@ -127,10 +129,11 @@ def _within_calls(change: Callable[[Any], Any], expression: Any) -> Any:
     """
     count = 0
 
-    def watch(frame: object, event: str, arg: object) -> None:
+    def watch(frame: FrameType, event: str, arg: object) -> None:
         nonlocal count
         count += event == "call"
-        if count > _MOST_CALLS:
+        # Python only prints what is raised in a generator that it closes, and watches no longer
+        if count > _MOST_CALLS and not frame.f_code.co_flags & CO_GENERATOR:
             raise _TooLongError
 
     before = sys.getprofile()
