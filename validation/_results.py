@@ -18,7 +18,7 @@ from _report import RESULTS, replace, table
 from _speed_data import load
 
 Data = dict[str, Any]
-SHOWN = 10  # missed goals at most, so that the document stays short
+SHOWN = 7  # missed goals at most, so that the document stays short
 
 TITLE = """# Results
 

@@ -79,7 +79,7 @@ def main(folder: Path = Path(__file__).parent) -> int:
     about = facts(["numkan", "numpy", "numba", "scipy", "threadpoolctl"])
     print(f"{paragraph(about)}\n\n{table(['claim', 'measured', ''], rows)}\n\n{len(failed)} of {len(rows)} failed")
     if options.write:
-        claim = f"{', '.join(chosen)}. The script prints what each claims and measures."
+        claim = f"{len(chosen)} checks of what goes wrong. The script prints what each claims and measures."
         row = {"what": "; ".join(["checks that hold", *failed]), "value": len(rows) - len(failed), "bound": len(rows)}
         row |= {"least": True, "unit": f"of {len(rows)}"}
         keep("faults", {"about": {**about, "claim": claim}, "rows": [row, *counts]})
