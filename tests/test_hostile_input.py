@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from numkan import KAN, KANLayer, SplineBasis, conformance
+from numkan.interop import from_pykan
 from numkan.optimize import LBFGS, adam
 from numkan.pde import Boundary
 from numkan.spline import B_batch, coef2curve, design_matrix, extend_grid
@@ -41,6 +42,12 @@ def test_no_path_has_zero_bytes(method):
         complaint(method, "must be a path without zero bytes", model.fit, X, X[:, 0], **{method: "a\0b"})
     else:
         complaint("path", "must be a path without zero bytes", getattr(model, method), Path("a\0b"))
+
+
+def test_a_checkpoint_of_pykan_is_named_by_any_text():
+    with pytest.raises(FileNotFoundError, match="Argument `model` must name a checkpoint"):
+        from_pykan("")
+    complaint("model", "must be a path without zero bytes", from_pykan, "a\0b")
 
 
 def test_more_memory_than_arrays_can_have_is_refused():

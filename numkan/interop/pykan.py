@@ -85,7 +85,9 @@ def from_pykan(
         theirs.saveckpt("mark")
         model = from_pykan("mark")
     """
-    path = isinstance(model, str | os.PathLike) and bool(check_path(model, "model"))
+    path = isinstance(model, str | os.PathLike)
+    if path:
+        check_path(model, "model")
     if (base_fun is None) != (grid_eps is None):
         name, other = ("base_fun", "grid_eps") if base_fun is None else ("grid_eps", "base_fun")
         raise ValueError(f"Argument `{name}` must be given together with `{other}`, not left out.")
