@@ -57,9 +57,11 @@ def keeps_memory() -> Iterator[None]:
 
 def empty(shape: int | tuple[int, ...], dtype: Any = np.float64) -> NDArray[Any]:
     """Return an array like NumPy's."""
+    if not _kept.is_on:
+        return np.empty(shape, dtype)
     dtype = np.dtype(dtype)
     size = math.prod(shape) * dtype.itemsize if isinstance(shape, tuple) else shape * dtype.itemsize
-    if not _kept.is_on or size < _LEAST:
+    if size < _LEAST:
         return np.empty(shape, dtype)
     array: NDArray[Any] = _taken(size).view(dtype).reshape(shape)
     return array
@@ -67,6 +69,8 @@ def empty(shape: int | tuple[int, ...], dtype: Any = np.float64) -> NDArray[Any]
 
 def zeros(shape: int | tuple[int, ...]) -> NDArray[Any]:
     """Return an array of zeros like NumPy's."""
+    if not _kept.is_on:
+        return np.zeros(shape)
     array = empty(shape)
     array.fill(0.0)
     return array
