@@ -215,30 +215,29 @@ def test_the_last_stage_goes_on_while_steps_gain_more_than_chance(monkeypatch):
     assert excess(20_000, monkeypatch) < 0.9
 
 
-@pytest.mark.jit
-def test_equations_of_all_rows_are_made_for_steps_and_the_posterior_alone(small, monkeypatch):
-    passes, total = [], RowPasses.sum
+@pytest.fixture
+def passes(monkeypatch):
+    """What the passes over all rows sum, by name."""
+    found, total = [], RowPasses.sum
 
     def count(rows, part, add):
-        passes.append(type(part.part).__name__)
+        found.append(type(part.part).__name__)
         return total(rows, part, add)
 
     monkeypatch.setattr(RowPasses, "sum", count)
+    return found
+
+
+@pytest.mark.jit
+def test_equations_of_all_rows_are_made_for_steps_and_the_posterior_alone(small, passes):
     _, result = fitted(Rows(*samples()))
     last = result.stages[-1].steps
     assert passes.count("BlockEquations") <= last + 2  # that of the begin, and that of the end where grids move
 
 
 @pytest.mark.jit
-def test_steps_of_many_rows_take_the_curvature_of_the_sample(small, monkeypatch):
+def test_steps_of_many_rows_take_the_curvature_of_the_sample(small, passes):
     """The equations of all rows then show that no step is left, and give the posterior."""
-    passes, total = [], RowPasses.sum
-
-    def count(rows, part, add):
-        passes.append(type(part.part).__name__)
-        return total(rows, part, add)
-
-    monkeypatch.setattr(RowPasses, "sum", count)
     _, result = fitted(Rows(*samples(4000)))
     some, last = result.stages[-2:]
     assert some.steps > 0

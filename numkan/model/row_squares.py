@@ -111,42 +111,39 @@ class RowSquares(LeastSquares):
 
 
 @dataclass(frozen=True, eq=False)
-class BlockLoss:
-    """The sum of squares of a block, anywhere: it pickles."""
+class _OfBlock:
+    """What a block adds to a sum, anywhere: it pickles."""
 
     layers: tuple[SplineLayer, ...]
     dense: bool
     c: FloatArray
+
+    def _problem(self, x: FloatArray, y: FloatArray) -> LeastSquares:
+        return LeastSquares(self.layers, x, y, dense=self.dense)
+
+
+class BlockLoss(_OfBlock):
+    """The sum of squares."""
 
     def __call__(self, x: FloatArray, y: FloatArray) -> float:
         with keeps_memory():
-            return LeastSquares(self.layers, x, y, dense=self.dense).loss(self.c)
+            return self._problem(x, y).loss(self.c)
 
 
-@dataclass(frozen=True, eq=False)
-class BlockSlope:
-    """The sum of squares of a block and J^T r, anywhere: it pickles."""
-
-    layers: tuple[SplineLayer, ...]
-    dense: bool
-    c: FloatArray
+class BlockSlope(_OfBlock):
+    """The sum of squares and J^T r."""
 
     def __call__(self, x: FloatArray, y: FloatArray) -> tuple[float, FloatArray]:
         with keeps_memory():
-            return LeastSquares(self.layers, x, y, dense=self.dense).slope(self.c)
+            return self._problem(x, y).slope(self.c)
 
 
-@dataclass(frozen=True, eq=False)
-class BlockEquations:
-    """The normal equations of a block, anywhere: it pickles."""
-
-    layers: tuple[SplineLayer, ...]
-    dense: bool
-    c: FloatArray
+class BlockEquations(_OfBlock):
+    """The sum of squares, J^T r and J^T J."""
 
     def __call__(self, x: FloatArray, y: FloatArray) -> tuple[float, FloatArray, FloatArray]:
         with keeps_memory():
-            return LeastSquares(self.layers, x, y, dense=self.dense)._equations(self.c)
+            return self._problem(x, y)._equations(self.c)
 
 
 def add_numbers(a: float, b: float) -> float:
