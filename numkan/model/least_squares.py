@@ -36,7 +36,7 @@ from numkan.model.normal_kernels import (
     fill_dense,
     fill_segments,
     mirror,
-)  # fmt: skip
+)
 from numkan.model.shapes import Shapes
 from numkan.spline.local import LocalFunctions, add_curves, local_functions
 from numkan.spline.spline_basis import SplineBasis
