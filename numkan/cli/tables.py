@@ -60,8 +60,8 @@ class Table:
 
 
 def _listed(names: Sequence[str]) -> str:
-    some = ", ".join(repr(name) for name in names[:10])
-    return some if len(names) <= 10 else f"{some} and {len(names) - 10} more"
+    first = ", ".join(repr(name) for name in names[:10])
+    return first if len(names) <= 10 else f"{first} and {len(names) - 10} more"
 
 
 @contextmanager

@@ -271,8 +271,8 @@ class LeastSquares:
             squares += value
             deltas = output_deltas(done, factors)
             for begin in range(0, len(residuals), _ROWS):
-                some = slice(begin, min(begin + _ROWS, len(residuals)))
-                self._add_rows(done.bases, deltas, residuals, weight[some], some, gradient, normal)
+                block = slice(begin, min(begin + _ROWS, len(residuals)))
+                self._add_rows(done.bases, deltas, residuals, weight[block], block, gradient, normal)
         mirror(normal)
         return squares, gradient[:P], normal[:P, :P]
 
@@ -296,22 +296,22 @@ class LeastSquares:
         deltas: list[FloatArray],
         residuals: FloatArray,
         weight: FloatArray,
-        some: slice,
+        block: slice,
         gradient: FloatArray,
         normal: FloatArray,
     ) -> None:
-        """Add the rows of some samples, residual by residual."""
+        """Add the rows of a block of samples, residual by residual."""
         offsets = self._offsets
-        count = some.stop - some.start
+        count = block.stop - block.start
         rows, begins = empty((count, int(offsets[-1]))), empty((count, len(offsets) - 1), np.int64)
         for q in range(residuals.shape[1]):
             for layer, basis, delta, (slot, at), part in zip(
                 self.layers, bases, deltas, self._slots, self._parts, strict=True
             ):
-                functions = basis.functions.first[some], basis.functions.values[some]
+                functions = basis.functions.first[block], basis.functions.values[block]
                 segment = Segment(layer.shape[1], part.start, slot, at)
-                fill_segments(functions, delta[some], q, weight, layer.live, segment, begins, rows)
-            residual = np.ascontiguousarray(residuals[some, q])
+                fill_segments(functions, delta[block], q, weight, layer.live, segment, begins, rows)
+            residual = np.ascontiguousarray(residuals[block, q])
             if self.dense:
                 dense = np.zeros((count, len(normal)))
                 fill_dense(rows, begins, offsets, dense)

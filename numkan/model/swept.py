@@ -271,16 +271,16 @@ class ResidualSquares:
     ) -> None:
         """Add the rows of one residual."""
         offsets, n_unknowns = self._offsets, self.n_unknowns
-        for some in slices(len(linear.residuals), _ROWS):
-            count = some.stop - some.start
+        for block in slices(len(linear.residuals), _ROWS):
+            count = block.stop - block.start
             rows, begins = np.zeros((count, offsets[-1])), np.empty((count, len(offsets) - 1), np.int64)
             for layer, own, c, segment in zip(self.layers, passed, swept, self._segments, strict=True):
-                _fill(own.functions, c, layer.live, segment, some.start, begins, rows)
+                _fill(own.functions, c, layer.live, segment, block.start, begins, rows)
             if n_unknowns:
                 begins[:, -1] = self.n_coefs
-                rows[:, offsets[-2] : offsets[-2] + n_unknowns] = linear.by_unknowns[some, q]
+                rows[:, offsets[-2] : offsets[-2] + n_unknowns] = linear.by_unknowns[block, q]
             begins = self._column[begins]
-            residual = np.ascontiguousarray(linear.residuals[some, q])
+            residual = np.ascontiguousarray(linear.residuals[block, q])
             if self._dense:
                 dense = np.zeros((count, len(normal)))
                 fill_dense(rows, begins, offsets, dense)

@@ -89,15 +89,15 @@ def _draw_row(ax: Axes, row: int, layer: KANLayer, i: int, values: FloatArray) -
     spans = np.stack([np.stack(pair, axis=1) for pair in ((left, low), (right, low), (right, high), (left, high))], 1)
     density = counts / (right - left)
     shade = 0.15 + 0.65 * density / max(float(density.max()), 1e-300)
-    for some, style in (
+    for chosen, style in (
         (
             counts > 0,
             {"facecolors": [(0.0, 0.447, 0.698, alpha) for alpha in shade[counts > 0]], "edgecolors": "white"},
         ),
         (counts == 0, {"facecolors": "white", "edgecolors": ORANGE, "hatch": "/////"}),
     ):
-        if some.any():
-            ax.add_collection(PolyCollection(list(spans[some]), linewidths=0.4, **style))
+        if chosen.any():
+            ax.add_collection(PolyCollection(list(spans[chosen]), linewidths=0.4, **style))
     if finite.size:
         ends = (np.array([finite.min(), finite.max()]) - knots[0]) / (knots[-1] - knots[0])
         seen = np.clip(ends, -_BESIDE, 1 + _BESIDE)

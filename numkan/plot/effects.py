@@ -92,9 +92,9 @@ def _draw_effects(axes: Sequence[Axes], effects: Sequence[Any], samples: FloatAr
     for i, (effect, ax) in enumerate(zip(effects, axes, strict=True)):
         _draw_effect(ax, effect, output)
         if samples is not None:
-            some = samples[:: max(1, len(samples) // _MOST_TICKS), i]
+            ticks = samples[:: max(1, len(samples) // _MOST_TICKS), i]
             style: dict[str, Any] = {"color": BLACK, "markersize": 5, "markeredgewidth": 0.4, "gid": "rug"}
-            ax.plot(some, np.full(len(some), 0.02), "|", transform=ax.get_xaxis_transform(), **style)
+            ax.plot(ticks, np.full(len(ticks), 0.02), "|", transform=ax.get_xaxis_transform(), **style)
         ax.set_ylim(-1.05 * reach or -1.0, 1.05 * reach or 1.0)
 
 

@@ -78,20 +78,20 @@ def _lay_over(layer: KANLayer, x: FloatArray, depth: int, *, keep: bool = True, 
 
     Curves of an input that is constant there, inside its grid, are kept with the grid.
     """
-    some = x[:: -(-len(x) // _GRID_SAMPLES)] if depth and thin else x
-    if depth and not np.abs(some).max() < np.finfo(layer.dtype).max / _ROOM:
+    sample = x[:: -(-len(x) // _GRID_SAMPLES)] if depth and thin else x
+    if depth and not np.abs(sample).max() < np.finfo(layer.dtype).max / _ROOM:
         raise NotFiniteError(f"the grid of layer {depth}, whose activations are NaN, infinite or too large for knots")
     margin = MARGIN if depth else 0.0
     if keep:
-        kept = constant_inside(some, layer.basis)
+        kept = constant_inside(sample, layer.basis)
         before = layer.grid[kept], layer.coef[kept]
-        layer.update_grid_from_samples(some, margin, _COND)
+        layer.update_grid_from_samples(sample, margin, _COND)
         if kept.any():
             grid, coef = layer.grid.copy(), layer.coef.copy()
             grid[kept], coef[kept] = before
             layer._replace(grid, coef)
     else:
-        layer.grid = grid_from_samples(some, layer.G, layer.k, layer.grid_eps, margin, layer.dtype)
+        layer.grid = grid_from_samples(sample, layer.G, layer.k, layer.grid_eps, margin, layer.dtype)
 
 
 def first_grids(model: Network, samples: Samples, held: NDArray[np.bool_] | None = None, *, grids: bool) -> Network:
@@ -102,13 +102,13 @@ def first_grids(model: Network, samples: Samples, held: NDArray[np.bool_] | None
     (n_in, n_out) of the first layer, which bear no share of what the targets are on average.
     """
     laid = lay_grids(model, samples.x, inputs=True) if grids else model
-    some = thinned(samples)
-    if not _worse_than_constant(laid, some):
+    few = thinned(samples)
+    if not _worse_than_constant(laid, few):
         return laid
     new = model.copy()
     if grids:
         _lay_over(new.act_fun[0], samples.x, 0, keep=False)
-    _settle(new, some, held, grids=grids)
+    _settle(new, few, held, grids=grids)
     return new
 
 
