@@ -47,6 +47,24 @@ def test_the_least_point_within_bounds_is_that_of_non_negative_least_squares():
         np.testing.assert_allclose(found, nnls(A, b)[0], atol=1e-12)
 
 
+@pytest.mark.parametrize("n", [5, 40])
+def test_the_least_point_of_an_ill_conditioned_matrix_has_no_wrong_multiplier(n):
+    """Its equations hold to rounding where variables are free, and elsewhere the function rises from the bounds."""
+    rng = np.random.default_rng(n)
+    for damping in (1e-2, 1e-6, 1e-9):
+        A = np.vander(np.linspace(0, 1, 60), n) @ rng.standard_normal((n, n))
+        matrix, gradient, low = A.T @ A, A.T @ rng.standard_normal(60), -rng.uniform(0.0, 0.1, n)
+        matrix += damping * np.diag(np.diagonal(matrix))
+        found = bounded_minimum(matrix, gradient, low)
+        size = np.sqrt(np.diagonal(matrix))
+        slope, free = (matrix @ found + gradient) / size, found > low + 1e-12
+        assert (found >= low - 1e-15).all()
+        assert 0 < free.sum() < n
+        slack = 1e-9 * np.abs(gradient / size).max()
+        assert np.abs(slope[free]).max() < slack
+        assert (slope[~free] > -slack).all()
+
+
 def test_without_bounds_the_least_point_solves_the_equations_and_of_a_singular_matrix_there_is_none():
     A, b = np.random.default_rng(0).standard_normal((9, 5)), np.arange(5.0)
     found = bounded_minimum(A.T @ A, b, np.full(5, -np.inf))
@@ -83,6 +101,7 @@ def test_variables_within_their_bounds_are_the_coefficients_of_curves_with_the_s
     A = rng.standard_normal((len(u), len(u)))
     T = np.array([chart.push(unit) for unit in np.eye(len(u))]).T
     np.testing.assert_allclose(chart.pull_normal(A @ A.T), T.T @ A @ A.T @ T, atol=1e-9)
+    np.testing.assert_allclose(chart.pull_diagonal(A[:, 0]), T.T @ np.diag(A[:, 0]) @ T, atol=1e-9)
     np.testing.assert_allclose(chart.pull(A[0]), T.T @ A[0], atol=1e-10)
 
 

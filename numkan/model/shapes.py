@@ -139,6 +139,13 @@ class EdgeChart:
         """Return T^T A T."""
         return self.pull(self.pull(normal).T)
 
+    def pull_diagonal(self, diagonal: FloatArray) -> FloatArray:
+        """Return T^T D T of a diagonal matrix, which mixes no two edges."""
+        out = np.diag(diagonal)
+        for edge in self._edges:
+            out[edge.places, edge.places] = edge.matrix.T * diagonal[edge.places] @ edge.matrix
+        return out
+
     def _changed(self, values: FloatArray, by: list[FloatArray]) -> FloatArray:
         out = values.copy()
         for edge, matrix in zip(self._edges, by, strict=True):

@@ -55,6 +55,9 @@ class Chart(Protocol):
     def pull_normal(self, normal: FloatArray) -> FloatArray:
         """Return T^T A T."""
 
+    def pull_diagonal(self, diagonal: FloatArray) -> FloatArray:
+        """Return T^T D T of a diagonal matrix."""
+
 
 class Bounded(Nielsen):
     """Nielsen's rule in the variables of a chart, within their bounds."""
@@ -68,7 +71,7 @@ class Bounded(Nielsen):
         chart = self._chart
         normal = point.normal()
         self._point, self._normal = point, chart.pull_normal(normal)
-        self._damped = chart.pull_normal(np.diag(np.diagonal(normal) if self._scaled else np.ones(len(normal))))
+        self._damped = chart.pull_diagonal(np.diagonal(normal) if self._scaled else np.ones(len(normal)))
         self._gradient = chart.pull(point.gradient)
         self._low = np.where(chart.bounded, -np.maximum(chart.variables(point.x), 0.0), -np.inf)
         self._growth, self._trials = 2.0, 0
@@ -98,14 +101,20 @@ def bounded_minimum(matrix: FloatArray, gradient: FloatArray, low: FloatArray) -
     scale = 1.0 / np.sqrt(np.where(diagonal > 0.0, diagonal, 1.0))
     matrix, gradient, low = matrix * scale * scale[:, None], gradient * scale, low / scale
     matrix.flat[:: len(matrix) + 1] = 1.0
+    try:
+        p = _pivoted(_Minimum(matrix, gradient), gradient, low)
+    except linalg.LinAlgError:
+        return None
+    return scale * np.maximum(p, low)
+
+
+def _pivoted(minimum: _Minimum, gradient: FloatArray, low: FloatArray) -> FloatArray:
+    """Return the least point at which no value and no multiplier has the wrong sign."""
     at_bound = (low >= 0.0) & (gradient > 0.0)
     least, patience = len(low) + 1, _PATIENCE
     p: FloatArray = np.zeros(len(low))
     for _ in range(_EXCHANGES):
-        found = _free_minimum(matrix, gradient, low, at_bound)
-        if found is None:
-            return None
-        p, multiplier = found
+        p, multiplier = minimum.where(at_bound, low)
         slack = _ROUNDING * np.abs(p).max(initial=0.0), _ROUNDING * np.abs(gradient).max(initial=0.0)
         wrong = np.where(at_bound, multiplier < -slack[1], p < low - slack[0])
         number = int(wrong.sum())
@@ -118,18 +127,49 @@ def bounded_minimum(matrix: FloatArray, gradient: FloatArray, low: FloatArray) -
         else:
             wrong[: np.flatnonzero(wrong)[-1]] = False
         at_bound ^= wrong
-    return scale * np.maximum(p, low)
+    return p
 
 
-def _free_minimum(
-    matrix: FloatArray, gradient: FloatArray, low: FloatArray, at_bound: NDArray[np.bool_]
-) -> tuple[FloatArray, FloatArray] | None:
-    """Return the least point with some variables at their bounds, and the gradient there."""
-    p, free = np.where(at_bound, low, 0.0), np.flatnonzero(~at_bound)
-    if len(free):
-        right = -(gradient + matrix @ p)[free]
-        _, solution, failed = linalg.lapack.dposv(matrix[np.ix_(free, free)].T, right, lower=1, overwrite_a=1)
-        if failed:
-            return None
-        p[free] = solution
-    return p, gradient + matrix @ p
+class _Minimum:
+    r"""The least point of p^T M p / 2 + g^T p with some variables at given values, from one factorization M = L L^T.
+
+    With the multipliers m of the variables at their values v, :math:`M p + g = E m` and :math:`E^T p = v`: the least
+    point of all is moved by :math:`M^{-1} E m`, where :math:`E^T M^{-1} E\, m = v - E^T p_0`. Columns of
+    :math:`L^{-1} E` and their products are kept for the next variables at bounds, most of which are the same.
+    """
+
+    def __init__(self, matrix: FloatArray, gradient: FloatArray) -> None:
+        self._factor = linalg.cholesky(matrix, lower=True, check_finite=False)
+        self._least = -self._solved(self._solved(gradient), transposed=True)
+        self._place = np.full(len(gradient), -1)  # of a variable among the kept columns
+        self._columns, self._products = np.empty((len(gradient), 0)), np.empty((0, 0))
+
+    def where(self, at_bound: NDArray[np.bool_], values: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Return the least point with the variables `at_bound` at their values, and their multipliers, else 0."""
+        p, multiplier, held = self._least.copy(), np.zeros(len(values)), np.flatnonzero(at_bound)
+        if len(held):
+            self._keep(held[self._place[held] < 0])
+            chosen = self._place[held]
+            products = self._products[np.ix_(chosen, chosen)]
+            _, found, failed = linalg.lapack.dposv(products, values[held] - p[held], lower=1)
+            if failed:
+                raise linalg.LinAlgError("columns of the inverse are dependent to rounding")
+            multiplier[held] = found
+            p += self._solved(self._columns[:, chosen] @ multiplier[held], transposed=True)
+            p[held] = values[held]
+        return p, multiplier
+
+    def _keep(self, new: NDArray[np.int64]) -> None:
+        if not len(new):
+            return
+        self._place[new] = self._columns.shape[1] + np.arange(len(new))
+        units = np.zeros((len(self._place), len(new)), order="F")
+        units[new, np.arange(len(new))] = 1.0
+        columns = self._solved(units)
+        across = self._columns.T @ columns
+        self._products = np.block([[self._products, across], [across.T, columns.T @ columns]])
+        self._columns = np.hstack([self._columns, columns])
+
+    def _solved(self, right: FloatArray, *, transposed: bool = False) -> FloatArray:
+        found: FloatArray = linalg.lapack.dtrtrs(self._factor, right, lower=1, trans=int(transposed))[0]
+        return found
