@@ -179,7 +179,7 @@ def test_every_claim_has_a_line_and_every_missed_goal_stands_above_them():
     missed = text.index("| Nothing lost, torn, hung or unclear: slow |")
     assert missed < text.index("| Nothing lost, torn, hung or unclear |")
     assert "\n1 of 2 met.\n" in text
-    assert "`faults.py`: said." in text
+    assert "[checks.json](checks.json): `faults.py`." in text
     assert "few |" not in text[:missed]
 
 

@@ -46,9 +46,10 @@ def claims(data: dict[str, Any]) -> list[Claim]:
 
 
 def section(data: dict[str, Any]) -> str:
-    """Write what each script claims."""
+    """Say which scripts check, and where each line stands."""
     found = claims(data)
     if not found:
         return ""
-    abouts = [fill(f"- `{c.script}`: {c.about['claim']}", 120, subsequent_indent="  ") for c in found]
-    return "\n\n".join(["## Checks", "Every line of them is in [checks.json](checks.json).", "\n".join(abouts)])
+    scripts = ", ".join(f"`{claim.script}`" for claim in found)
+    text = f"What each claims, and every line, is in [checks.json](checks.json): {scripts}."
+    return f"## Checks\n\n{fill(text, 120)}"
