@@ -25,6 +25,9 @@ _MANY = 5000
 #: Multiply-adds of all fits of a candidate, about 2 s on a core; and steps of a fit, as many as hidden layers take.
 _WORK, _STEPS = 2e10, 40
 
+#: Where that is not enough for all samples a candidate is fitted to a sample of them, of this size at least.
+_LEAST = 5000
+
 #: Starts that a network with hidden layers is drawn from: those of several folds are averaged.
 _STARTS = 1
 
@@ -46,6 +49,7 @@ class Candidate:
     is_blind: bool = False  # whether it sees no inputs, and says the same of all samples
     loss: str = ""  # of its fits, where it is not the task's
     must_lead: bool = False  # whether it is dropped where it is not the best on the first fold
+    most: int | None = None  # of the samples that a fit takes, drawn from all
 
     @property
     def is_simple(self) -> bool:
@@ -54,6 +58,8 @@ class Candidate:
 
     def fit(self, task: Task, seed: int, **options: Any) -> Fitted:
         """Fit a network. Outside the range of the samples it goes on as a constant."""
+        if self.most is not None and len(task) > self.most:
+            task = task.take(np.sort(np.random.default_rng(seed).choice(len(task), self.most, replace=False)))
         width = [task.z.shape[1], *self.hidden, task.n_out]
         model = KAN(width, grid=5, k=self.k, extrapolate="clamp", seed=seed)
         result = model.fit(
@@ -67,11 +73,11 @@ class Candidate:
         )
         return Fitted(model, result)
 
-    def work(self, task: Task) -> float:
-        """Return about how many multiply-adds a fit takes: normal equations of all coefficients, step by step."""
+    def within(self, work: float, task: Task) -> int:
+        """Return the samples of a fit of about `work` multiply-adds: normal equations of coefficients, each step."""
         width = [task.z.shape[1], *self.hidden, task.n_out]
         row = sum(a * b for a, b in pairwise(width)) * (self.k + 1)
-        return float(_STEPS * len(task) * task.n_out * row**2 / 2)
+        return int(work / (_STEPS * task.n_out * row**2 / 2))
 
 
 def candidates(task: Task, hidden: Any, k: int, folds: int) -> list[Candidate]:
@@ -89,7 +95,12 @@ def candidates(task: Task, hidden: Any, k: int, folds: int) -> list[Candidate]:
     of_numbers = isinstance(task, Numbers)
     more = [Candidate((), k, loss="huber")] if of_numbers and len(task) <= _MANY else []
     more += [_hidden(sizes, grid, k) for sizes, grid in _HIDDEN.items() if of_numbers or sizes != (1,)]
-    return found + [candidate for candidate in more if folds * candidate.work(task) <= _WORK]
+    work = _WORK / max(folds, 1)
+    return found + [
+        replace(candidate, most=candidate.within(work, task))
+        for candidate in more
+        if candidate.within(work, task) >= min(len(task), _LEAST)
+    ]
 
 
 def _hidden(sizes: tuple[int, ...], grid: int, k: int) -> Candidate:
