@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import threading
+import tracemalloc
 
 import numpy as np
 import pytest
 
-from numkan import _kept
+from numkan import KAN, _kept
 from numkan._kept import empty, keeps_memory, zeros
+from numkan.model.row_squares import BlockEquations
+from numkan.train.splines import Splines
 
 
 @pytest.fixture(autouse=True)
@@ -85,3 +88,19 @@ def test_each_thread_has_its_own():
         thread.join()
     assert found == [1]
     assert len(_kept._kept.memory) == 1
+
+
+@pytest.mark.parametrize("dense", [False, True])
+def test_the_normal_equations_of_a_second_block_take_no_new_memory(dense):
+    rng = np.random.default_rng(0)
+    splines = Splines.of(KAN([2, 5, 1], grid=12, seed=0))
+    block = BlockEquations(splines.layers, dense, splines.vector)
+    x, y = rng.uniform(-1, 1, (1024, 2)), rng.standard_normal((1024, 1))
+    block(x, y)
+    tracemalloc.start()
+    try:
+        block(x, y)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 300_000  # dense rows of the Jacobian are 940,000 bytes, J^T J is 410,000

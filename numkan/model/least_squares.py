@@ -264,7 +264,7 @@ class LeastSquares:
 
     def _equations(self, c: FloatArray) -> tuple[float, FloatArray, FloatArray]:
         P, squares = self.n_params, 0.0
-        gradient, normal = np.zeros(P + STRIDE), np.zeros((P + STRIDE, P + STRIDE))
+        gradient, normal = np.zeros(P + STRIDE), zeros((P + STRIDE, P + STRIDE))
         for rows, done in self._passes(c, sloped=True):
             weight = self._weight(rows)
             value, residuals, factors = self.curved.expand(done.activations[-1], self.y[rows], weight)
@@ -313,7 +313,7 @@ class LeastSquares:
                 fill_segments(functions, delta[block], q, weight, layer.live, segment, begins, rows)
             residual = np.ascontiguousarray(residuals[block, q])
             if self.dense:
-                dense = np.zeros((count, len(normal)))
+                dense = zeros((count, len(normal)))
                 fill_dense(rows, begins, offsets, dense)
                 gradient += dense.T @ residual
                 # in Fortran's order: the upper triangle of normal.T is the lower one of normal

@@ -34,7 +34,7 @@ class _InUnits:
     units: Units
 
     def __call__(self, x: Any, y: Any) -> Any:
-        x, y = (np.asarray(values, self.dtype).astype(np.float64) for values in (x, y))
+        x, y = (np.require(np.asarray(values, self.dtype), np.float64, ["C", "W"]) for values in (x, y))
         x, y = x.reshape(len(x), -1), y.reshape(len(y), -1)
         return self.part(x, (y - self.units.centre) / self.units.width)
 
