@@ -7,8 +7,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+import numkan
 from numkan import KAN
+from numkan.model import shared_squares
+from numkan.model.curved import SQUARES, Entries
 from numkan.model.least_squares import LeastSquares, SplineLayer, spline_layer
+from numkan.model.losses import LOSSES
+from numkan.model.shared_squares import SharedSquares, least_squares
 from tests.small_networks import patchy
 
 
@@ -99,3 +104,50 @@ def test_the_equations_of_many_samples_are_the_sums_over_their_parts():
     for ours, theirs in zip(whole, map(sum, zip(*parts, strict=True)), strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=1e-11, atol=1e-11 * np.abs(theirs).max())
     assert LeastSquares(layers, x, y, root).loss(c) == pytest.approx(whole[0], rel=1e-13)
+
+
+# --- threads ------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def small_parts(monkeypatch):
+    monkeypatch.setattr(shared_squares, "_ALONE", 40)
+    monkeypatch.setattr(shared_squares, "_PART", 20)
+
+
+@pytest.mark.parametrize("curved", [SQUARES, Entries(LOSSES["poisson"], np.zeros(1))])
+def test_many_samples_have_the_same_sums_to_rounding_and_the_same_bits_for_any_threads(small_parts, curved):
+    layers, c = spline_layers(patchy([2, 2, 1], grid=4))
+    rng = np.random.default_rng(0)
+    x, y, root = rng.uniform(-1, 1, (90, 2)), rng.integers(0, 4, (90, 1)).astype(float), rng.uniform(0.1, 2, 90)
+    results = []
+    for threads in (1, 2, 5):
+        numkan.set_threads(threads)
+        shared = least_squares(layers, x, y, root, curved=curved)
+        assert isinstance(shared, SharedSquares)
+        results.append((shared.loss(c), shared.scatter(c), *shared.slope(c), *shared.normal_equations(c)))
+    whole = LeastSquares(layers, x, y, root, curved=curved)
+    expected = (whole.loss(c), whole.scatter(c), *whole.slope(c), *whole.normal_equations(c))
+    for a, b in zip(results[0], expected, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-12 * np.abs(b).max())
+    assert len({tuple(np.asarray(part).tobytes() for part in result) for result in results}) == 1
+
+
+def test_threads_take_parts_of_many_samples(small_parts, monkeypatch):
+    """All of them, at least four, whose sizes differ by a sample at most."""
+    seen = []
+    whole = LeastSquares.loss
+    monkeypatch.setattr(LeastSquares, "loss", lambda self, c: (seen.append(len(self.x)), whole(self, c))[1])
+    layers, c = spline_layers(patchy([2, 2, 1], grid=4))
+    for n in (40, 41, 90):
+        seen.clear()
+        least_squares(layers, np.zeros((n, 2)), np.zeros((n, 1))).loss(c)
+        assert sum(seen) == n
+        assert len(seen) == {40: 1, 41: 4, 90: 8}[n]
+        assert max(seen) - min(seen) <= 1
+
+
+def test_samples_are_one_part_where_matrices_are_large(small_parts, monkeypatch):
+    monkeypatch.setattr(shared_squares, "_MOST_COEFFICIENTS", 41)
+    layers = spline_layers(patchy([2, 2, 1], grid=4))[0]  # 6 x 7 coefficients
+    assert not isinstance(least_squares(layers, np.zeros((90, 2)), np.zeros((90, 1))), SharedSquares)

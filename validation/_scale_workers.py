@@ -62,7 +62,7 @@ def cluster_fit(n: int, workers: int, **options: Any) -> dict[str, Any]:
 
 def step(n: int) -> dict[str, Any]:
     """Measure passes of normal equations, of loss and slope, and of the loss over rows of files, in this process."""
-    from numkan.model.row_squares import BlockEquations, BlockLoss, BlockSlope, _add_equations, _add_slopes, add_numbers
+    from numkan.model.row_squares import BlockEquations, BlockLoss, BlockSlope, add_equations, add_numbers, add_slopes
     from numkan.train.passes import RowPasses
     from numkan.train.splines import Splines
 
@@ -73,8 +73,8 @@ def step(n: int) -> dict[str, Any]:
         splines = Splines.of(KAN([4, 5, 1], seed=0)).on_grids(sample, (17, 17))
         passes, seconds = RowPasses(rows), {}
         for name, part, add in (
-            ("equations", BlockEquations(splines.layers, False, splines.vector), _add_equations),
-            ("slope", BlockSlope(splines.layers, False, splines.vector), _add_slopes),
+            ("equations", BlockEquations(splines.layers, False, splines.vector), add_equations),
+            ("slope", BlockSlope(splines.layers, False, splines.vector), add_slopes),
             ("loss", BlockLoss(splines.layers, False, splines.vector), add_numbers),
         ):
             part(sample[:100], sample[:100, :1])  # loads the kernels

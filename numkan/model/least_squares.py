@@ -49,9 +49,6 @@ __all__ = [
 #: Samples that go through the network at a time, and rows of the Jacobian that are added at a time.
 _SAMPLES, _ROWS = 8192, 512
 
-#: The first layer's functions at the samples are kept between calls if they are at most this many values.
-_MAX_KEPT_VALUES = 20_000_000
-
 #: Multiply-adds that a dense product does in the time that segments take for one, if these are compiled.
 _DENSE_GAIN = np.inf if jit_is_off() else 6.0
 
@@ -170,6 +167,9 @@ class LeastSquares:
         The loss; least squares by default.
     """
 
+    #: The first layer's functions at the samples are kept between calls if they are at most this many values.
+    most_kept = 20_000_000
+
     def __init__(
         self,
         layers: Sequence[SplineLayer],
@@ -205,7 +205,7 @@ class LeastSquares:
     @cached_property
     def _first(self) -> list[LayerBasis] | None:
         """The functions of the first layer at the samples, by span; None where they would take too much memory."""
-        if 2 * self.x.size * (self.layers[0].k + 1) > _MAX_KEPT_VALUES:
+        if 2 * self.x.size * (self.layers[0].k + 1) > self.most_kept:
             return None
         return [LayerBasis.of(self.layers[0], self.x[rows]) for rows in self._spans]
 

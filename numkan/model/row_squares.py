@@ -22,7 +22,7 @@ from numkan._kept import keeps_memory
 from numkan._threads import get_threads, run_tasks
 from numkan.model.least_squares import LeastSquares, Quadratic, SplineLayer
 
-__all__ = ["Known", "RowSource", "RowSquares", "add_numbers", "tree_sum"]
+__all__ = ["Known", "RowSource", "RowSquares", "add_equations", "add_numbers", "add_slopes", "tree_sum"]
 
 #: Coefficients that went through the caller's model and back differ by less than this share of the largest.
 _ROUNDING = 1e-13
@@ -96,7 +96,7 @@ class RowSquares(LeastSquares):
 
     def _slope(self, c: FloatArray) -> tuple[float, FloatArray]:
         if self._last is None or not np.array_equal(c, self._last[0]):
-            self._last = np.array(c), *self._source.sum(BlockSlope(self.layers, self.dense, c), _add_slopes)
+            self._last = np.array(c), *self._source.sum(BlockSlope(self.layers, self.dense, c), add_slopes)
         return self._last[1:]
 
     def _equations(self, c: FloatArray) -> tuple[float, FloatArray, FloatArray]:
@@ -105,7 +105,7 @@ class RowSquares(LeastSquares):
             return *self._slope(c), normal * (self.n_targets / self._curvature.n_targets)
         last = self._source.last
         if last is None or not last.are_of(self.layers, c):
-            equations = self._source.sum(BlockEquations(self.layers, self.dense, c), _add_equations)
+            equations = self._source.sum(BlockEquations(self.layers, self.dense, c), add_equations)
             last = self._source.last = Known(self.layers, c, equations)
         return last.equations
 
@@ -151,13 +151,15 @@ def add_numbers(a: float, b: float) -> float:
     return a + b
 
 
-def _add_slopes(a: tuple[float, FloatArray], b: tuple[float, FloatArray]) -> tuple[float, FloatArray]:
+def add_slopes(a: tuple[float, FloatArray], b: tuple[float, FloatArray]) -> tuple[float, FloatArray]:
+    """Return the sum of two sums of squares and J^T r."""
     return a[0] + b[0], a[1] + b[1]
 
 
-def _add_equations(
+def add_equations(
     a: tuple[float, FloatArray, FloatArray], b: tuple[float, FloatArray, FloatArray]
 ) -> tuple[float, FloatArray, FloatArray]:
+    """Return the sum of two sums of squares, J^T r and J^T J."""
     return a[0] + b[0], a[1] + b[1], a[2] + b[2]
 
 

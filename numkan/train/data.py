@@ -12,6 +12,7 @@ from numkan._check import FloatArray
 from numkan.model.curved import SQUARES, CurvedLoss, Entries, Softmax
 from numkan.model.least_squares import LeastSquares, Quadratic, SplineLayer
 from numkan.model.losses import LOSSES
+from numkan.model.shared_squares import least_squares
 from numkan.model.targets import Targets
 from numkan.train.samples import Samples
 
@@ -108,7 +109,7 @@ class Data:
 
     def problem(self, layers: tuple[SplineLayer, ...], penalty: Quadratic | None = None) -> LeastSquares:
         """Return the problem of splines on these samples."""
-        return LeastSquares(layers, self.x, self.y, self.root_weight, penalty, curved=self.curved)
+        return least_squares(layers, self.x, self.y, self.root_weight, penalty, self.curved)
 
     def loss(self, value: float) -> float:
         """Return the caller's loss, from f."""
