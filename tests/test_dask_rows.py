@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import os
 import signal
+from collections import Counter
 
 import numpy as np
 import pytest
 
 from numkan import KAN, data
 from numkan.data import Rows
-from numkan.train import many_rows, passes
+from numkan.train import many_rows, passes, pieces
 
 dask = pytest.importorskip("dask")
+Callback = pytest.importorskip("dask.callbacks").Callback
 da = pytest.importorskip("dask.array")
 
 pytestmark = [pytest.mark.jit, pytest.mark.filterwarnings("default")]  # dask warns on its own and tornado's behalf
@@ -79,6 +81,43 @@ def test_a_task_that_sums_many_blocks_gives_the_same_bits(most, here, monkeypatc
     monkeypatch.setattr(passes, "_MOST_TASKS", most)
     assert passes._blocks_of_a_task(1000) == {1: 8, 3: 4, 7: 2}[most]
     assert fitted(*in_chunks(*samples())) == here
+
+
+@pytest.mark.parametrize("chunks", [(100,), (7, 93), (10, 30, 60), (0, 50, 0, 50, 0), (1,) * 100, (95, 5)])
+@pytest.mark.parametrize("most", [1, 2, 8])
+def test_pieces_are_the_rows_whatever_the_chunks_are(chunks, most, monkeypatch):
+    """Chunks that are large are cut by tasks of their own."""
+    monkeypatch.setattr(pieces, "_MOST_USES", most)
+    whole = np.arange(200.0).reshape(100, 2)
+    found = list(pieces.pieces_of(da.from_array(whole, chunks=(chunks, 1)), 32))
+    assert [piece.length for piece in found] == [32, 32, 32, 4]
+    rows = [pieces.rows_of_piece(dask.compute(*piece.chunks), piece.skip, piece.length) for piece in found]
+    np.testing.assert_array_equal(np.concatenate(rows), whole)
+
+
+def count_rows(x, y):
+    return len(x)
+
+
+def add(a, b):
+    return a + b
+
+
+def test_a_pass_has_a_task_for_each_piece_and_few_that_add():
+    """And none that cuts or joins chunks: of 8 blocks, in chunks of 2.6 blocks."""
+    x, y = dask.persist(*samples_in_chunks(333))
+    keys = []
+    with Callback(pretask=lambda key, *_: keys.append(key)):
+        assert passes.DaskPasses(x, y).sum(count_rows, add) == 1000
+    names = Counter(str(key).partition("-")[0] for key in keys)
+    assert names["_alone"] == 8
+    assert names["_added"] == 3
+    assert len(keys) <= 8 + 3 + 8 + 2  # with the chunks, and what the tasks share
+
+
+def samples_in_chunks(size):
+    x, y = samples()
+    return da.from_array(x, chunks=(size, 2)), da.from_array(y, chunks=size)
 
 
 def test_a_task_sums_more_blocks_where_tasks_enough_are_left():

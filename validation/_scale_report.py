@@ -9,6 +9,7 @@ from typing import Any
 
 from _goals import Claim, Goal, goal_table
 from _report import paragraph, table
+from _scale_simulation import tasks_of, waits_of
 
 from numkan.data import BLOCK
 from numkan.train.passes import _MOST_TASKS, _blocks_of_a_task
@@ -151,12 +152,12 @@ class _Costs:
         """Return the seconds of a pass: the longer of the workers' and the scheduler's, and what travels."""
         pieces, size = self.pieces(rows)
         work = math.ceil(pieces / workers) * min(size, rows) * row
-        travels = (math.ceil(math.log2(pieces)) * self.sum if pieces > 1 else 0.0) + workers * self.sent
+        travels = waits_of(pieces) * self.sum + workers * self.sent
         return max(work, self.scheduler(rows)) + travels / _BANDWIDTH
 
     def scheduler(self, rows: float) -> float:
         """Return the seconds of the scheduler for a pass."""
-        return (4 * self.pieces(rows)[0] - 1) * self.task
+        return tasks_of(self.pieces(rows)[0]) * self.task
 
     def fit(self, rows: float, workers: int) -> float:
         """Return the seconds of a fit."""
@@ -173,7 +174,8 @@ def _costs(data: Data) -> str:
         f"each core. The sums of a task are {1e-6 * costs.sum:.1f} MB, of which one reaches the client; a task is sent "
         f"{1e-3 * costs.sent:.0f} kB of layers and coefficients, once a worker. Dask's scheduler, client and "
         f"workers take "
-        f"{1e3 * costs.task:.2f} ms of CPU a task, and there are four for each of at most {_MOST_TASKS} first sums. "
+        f"{1e3 * costs.task:.2f} ms of CPU a task, and there are {tasks_of(_MOST_TASKS) / _MOST_TASKS:.1f} for "
+        f"each of at most {_MOST_TASKS} first sums. "
         f"Starts and ladder on the sample take {costs.sample:.0f} s in the client, whatever the rows are. In the last "
         f"stage {costs.slopes} passes give loss and slope, and {costs.equations} the normal equations. With these, a "
         "fit takes, in seconds on idle cores with a network of 1 GB a second:"

@@ -32,18 +32,36 @@ def simulated(row_seconds: float, rows: int = ROWS, workers: int = WORKERS) -> d
     each = group * block * row_seconds
     sums, sent = sizes()
     found = stub_pass(pieces, workers, each)
-    depth = math.ceil(math.log2(pieces))
     return {
         "rows": rows,
         "workers": workers,
-        "tasks": 4 * pieces - 1,  # of x, of y, of both, and sums of them
+        "tasks": tasks_of(pieces),
         "task seconds": each,
         "sum bytes": sums,
         "sent bytes": sent,
-        "computed": math.ceil(pieces / workers) * each + depth * sums / BANDWIDTH + workers * sent / BANDWIDTH,
+        "computed": math.ceil(pieces / workers) * each + (waits_of(pieces) * sums + workers * sent) / BANDWIDTH,
         "wall": found["wall"],
-        "scheduler seconds a task": found["seconds"] / (4 * pieces - 1),
+        "scheduler seconds a task": found["seconds"] / tasks_of(pieces),
     }
+
+
+def levels_of(pieces: int) -> list[int]:
+    """Return how many sums each level of additions has."""
+    levels = []
+    while pieces > 1:
+        pieces = -(-pieces // passes._ADDED)
+        levels.append(pieces)
+    return levels
+
+
+def tasks_of(pieces: int) -> int:
+    """Return the number of tasks of a pass: of x, of y, of both, and additions."""
+    return 3 * pieces + sum(levels_of(pieces))
+
+
+def waits_of(pieces: int) -> int:
+    """Return how many sums travel one after the other: all but one of those that a task adds."""
+    return (passes._ADDED - 1) * len(levels_of(pieces))
 
 
 def sizes() -> tuple[int, int]:
@@ -78,7 +96,8 @@ def stub_pass(pieces: int, workers: int, seconds: float) -> dict[str, float]:
 
     options = {"n_workers": workers, "threads_per_worker": 1, "processes": False, "memory_limit": 0}
     with LocalCluster(dashboard_address=None, **options) as cluster, Client(cluster):
-        block, data.BLOCK = data.BLOCK, 1  # stubs need no rows
+        before = data.BLOCK, passes._BLOCKS
+        data.BLOCK, passes._BLOCKS = 1, 1  # stubs need no rows
         try:
             ones = da.ones(pieces, chunks=1)
             stub = passes.DaskPasses(ones, ones)
@@ -87,4 +106,4 @@ def stub_pass(pieces: int, workers: int, seconds: float) -> dict[str, float]:
             stub.sum(Stub(seconds), add)
             return {"wall": time.perf_counter() - wall, "seconds": time.process_time() - cpu}
         finally:
-            data.BLOCK = block
+            data.BLOCK, passes._BLOCKS = before

@@ -19,12 +19,16 @@ from numkan._shown import shown
 from numkan._threads import one_thread
 from numkan.data import Rows
 from numkan.model.row_squares import tree_sum
+from numkan.train.pieces import Piece, pieces_of, rows_of_piece
 
 __all__ = ["DaskPasses", "Passes", "RowPasses", "is_of_dask"]
 
 #: The first sums of a pass are of at most this many tasks, each of which costs dask's scheduler about a millisecond; so
 #: a task sums up to the second number of blocks where the third number of tasks is left, enough for many workers.
 _MOST_TASKS, _BLOCKS, _ENOUGH = 1024, 4, 8
+
+#: A task adds this many sums, a power of two: they are a branch of the tree too.
+_ADDED = 4
 
 _SCATTERED = (
     "Argument `{}` has rows that were sent by `client.scatter`, which dask cannot load again if a worker is lost. "
@@ -86,8 +90,7 @@ class DaskPasses:
         if y.shape[0] != self._length:
             raise ValueError(f"Argument `y` must have as many rows as `x`, {self._length}, not {y.shape[0]}.")
         self._of_a_task = data.BLOCK * _blocks_of_a_task(self._length)
-        parts = (v.rechunk((self._of_a_task, *v.shape[1:])).to_delayed().ravel().tolist() for v in (x, y))
-        self._pieces: list[Any] = list(zip(*parts, strict=True))
+        self._pieces = list(zip(*(pieces_of(values, self._of_a_task) for values in (x, y)), strict=True))
 
     def __len__(self) -> int:
         return self._length
@@ -97,17 +100,18 @@ class DaskPasses:
         import dask
 
         call, places = _delayed(_Each(look, data.BLOCK)), range(0, self._length, self._of_a_task)
-        found = dask.compute(*[_call(call, x, y, at) for (x, y), at in zip(self._pieces, places, strict=True)])
+        found = dask.compute(*[_call(call, *pair, at) for pair, at in zip(self._pieces, places, strict=True)])
         return [one for some in found for one in some]
 
     def sum(self, part: Callable[[Any, Any], Any], add: Callable[[Any, Any], Any]) -> Any:
-        """Let workers sum the blocks; pairs of neighbours are added, then pairs of pairs, and so on."""
+        """Let workers sum the blocks, and add sums of neighbours until one is left."""
         from dask import delayed
 
-        call = _delayed(_Sum(part, add, data.BLOCK))
-        nodes, plus = [_call(call, x, y) for x, y in self._pieces], delayed(add, pure=False)
+        call, plus = _delayed(_Sum(part, add, data.BLOCK)), delayed(_added, pure=False)
+        nodes = [_call(call, *pair) for pair in self._pieces]
         while len(nodes) > 1:
-            nodes = [plus(*pair) if len(pair) > 1 else pair[0] for pair in _pairs(nodes)]
+            groups = [nodes[place : place + _ADDED] for place in range(0, len(nodes), _ADDED)]
+            nodes = [plus(add, *group) if len(group) > 1 else group[0] for group in groups]
         return nodes[0].compute()
 
 
@@ -160,9 +164,12 @@ def _were_scattered(values: Any) -> bool:
     return bool(futures and futures[0].client.run_on_scheduler(without_task, keys=[one.key for one in futures]))
 
 
-def _pairs(nodes: list[Any]) -> Iterator[list[Any]]:
-    for place in range(0, len(nodes), 2):
-        yield nodes[place : place + 2]
+def _added(add: Callable[[Any, Any], Any], *values: Any) -> Any:
+    """Add pairs of neighbours, then pairs of pairs, and so on."""
+    while len(values) > 1:
+        pairs = (values[place : place + 2] for place in range(0, len(values), 2))
+        values = tuple(add(*pair) if len(pair) > 1 else pair[0] for pair in pairs)
+    return values[0]
 
 
 def _as_array(name: str, values: Any) -> Any:
@@ -184,13 +191,15 @@ def _delayed(function: Any) -> Any:
     return delayed(function, pure=False, traverse=False)
 
 
-def _call(function: Any, *arguments: Any) -> Any:
+def _call(function: Any, x: Piece, y: Piece, *arguments: Any) -> Any:
     from dask import delayed
 
-    return delayed(_alone, pure=False)(function, *arguments)
+    return delayed(_alone, pure=False)(function, x.chunks, x.skip, y.chunks, y.skip, x.length, *arguments)
 
 
-def _alone(function: Callable[..., Any], *arguments: Any) -> Any:
-    """Call a function in a worker, on one thread."""
+def _alone(
+    function: Callable[..., Any], x: list[Any], x_skip: int, y: list[Any], y_skip: int, length: int, *arguments: Any
+) -> Any:
+    """Call a function of rows in a worker, on one thread."""
     with one_thread(), one_blas_thread(), np.errstate(all="ignore"):  # values that are not finite are checked for
-        return function(*arguments)
+        return function(rows_of_piece(x, x_skip, length), rows_of_piece(y, y_skip, length), *arguments)
