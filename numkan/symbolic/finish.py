@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
 from numkan._check import FloatArray
+from numkan.symbolic.description import description
 from numkan.symbolic.edges import Edges, identify_edges
 from numkan.symbolic.engine import Engine, Held, looks_like_noise
 from numkan.symbolic.expression import Call, Const, Node, Tape, bits, constants, walk
 from numkan.symbolic.formula import Alternative, Constant, Errors, Formula, Part
 from numkan.symbolic.judge import Judge, Tried, is_rounding, rounding_of
 from numkan.symbolic.limits import limits
+from numkan.symbolic.parts import renamed
 from numkan.symbolic.refine import refine
 from numkan.symbolic.snap import snap, standard_errors
 from numkan.symbolic.swap import inner_functions, name_of, plainer, swaps
@@ -26,6 +28,7 @@ _LENGTHY = 1.02  # held-out error, relative to the network's, up to which a form
 _PARTS = 6
 _RIVALS, _NEAR = 6, 30.0  # expressions that are snapped and compared; bits that they may be longer before
 _SNAPPED, _SAME = 4.0, 1e-9  # a number that was snapped changed by at most this multiple of its error, or this share
+_ROUNDS = 4  # of exchanges of functions and parts
 _POLISHED = 10.0  # refinement ends within this multiple of rounding
 
 
@@ -107,25 +110,42 @@ def _shortest(engine: Engine, best: Tried) -> tuple[Node, dict[float, float]]:
             seen.add(key)
             node, known = _snapped(engine, tried)
             found.append((_length(engine, node), len(found), node, known))
-    return _in_limits(engine, *min(found, key=lambda f: f[:2])[2:])
-
-
-def _in_limits(engine: Engine, node: Node, known: dict[float, float]) -> tuple[Node, dict[float, float]]:
-    """Exchange functions for their limits as long as the description gets shorter."""
-    judge = engine.judge
-    for new in limits(node, judge.x, engine.settings.functions):
-        refined = refine(new, judge.x, judge.y, weight=judge.weight)
-        short, its = _snapped(engine, Tried(refined.expression, refined.rms, "limit"))
-        if _length(engine, short) < _length(engine, node):
-            return _in_limits(engine, short, its)
+    _, _, node, known = min(found, key=lambda f: f[:2])
+    for _ in range(_ROUNDS):
+        shorter = [its for new in _neighbours(engine, node) if (its := _shorter(engine, new, node)) is not None]
+        if not shorter:
+            break
+        node, known = min(shorter, key=lambda its: _length(engine, its[0]))
     return node, known
+
+
+def _neighbours(engine: Engine, node: Node) -> Iterator[Node]:
+    """Yield the expression with functions exchanged for their limits, and with parts in other forms."""
+    judge, functions = engine.judge, engine.settings.functions
+    yield from limits(node, judge.x, functions)
+    yield from renamed(node, judge.x, _rms(node, judge), functions, judge.weight)
+
+
+def _shorter(engine: Engine, new: Node, node: Node) -> tuple[Node, dict[float, float]] | None:
+    """Return an expression, refined and snapped, and its errors before, if its description is shorter than another."""
+    judge = engine.judge
+    refined = refine(new, judge.x, judge.y, weight=judge.weight)
+    if not _misses(engine, refined.rms) < _misses(engine, _rms(node, judge)) + _NEAR:
+        return None
+    short, known = _snapped(engine, Tried(refined.expression, refined.rms, "neighbour"))
+    return (short, known) if _length(engine, short) < _length(engine, node) else None
+
+
+def _misses(engine: Engine, rms: float) -> float:
+    """Return the bits of residuals of this root mean square."""
+    judge = engine.judge
+    return len(judge.y) * float(np.log2(max(rms, judge.floor)))
 
 
 def _length(engine: Engine, node: Node) -> float:
     """Return the description of an expression and of its residuals in bits."""
     judge = engine.judge
-    rms = refine(node, judge.x, judge.y, weight=judge.weight, steps=0).rms
-    return Tried(node, rms, "snapped").criterion(len(judge.y), judge.floor)
+    return description(node, judge.x, judge.y, judge.weight, judge.floor)
 
 
 def _plainest(engine: Engine, best: Tried) -> tuple[Node, dict[float, float]]:

@@ -17,7 +17,7 @@ from numkan.symbolic.refine import refine
 from numkan.symbolic.terms import sums_of_terms
 from numkan.symbolic.transforms import transforms_for
 
-__all__ = ["Leaf", "leaves"]
+__all__ = ["Leaf", "forms", "leaves"]
 
 #: A leaf is accepted if its misfit is below this many times the tolerance.
 _BELIEVED = 3.0
@@ -71,6 +71,16 @@ def leaves(
         near = [m for m in match_all(u, v, sigma, functions) if m.misfit < _LOOSE][:2]
         found = [_leaf(match.expression(), u, v, sigma, f"{match.name}?") for match in near]
     return sorted(found, key=lambda leaf: leaf.bits)[:most]
+
+
+@np.errstate(all="ignore")
+def forms(u: FloatArray, v: FloatArray, sigma: FloatArray, functions: Mapping[str, Function], most: int) -> list[Node]:
+    """Return expressions of one variable, of all kinds but the deep ones, that agree with v(u) within sigma.
+
+    Those with the shortest descriptions come first.
+    """
+    found = [leaf for stage in _STAGES for leaf in stage(u, v, sigma, functions) if leaf.misfit < _BELIEVED]
+    return [leaf.expression for leaf in sorted(found, key=lambda leaf: leaf.bits)[:most]]
 
 
 def _simple(functions: Mapping[str, Function]) -> dict[str, Function]:
