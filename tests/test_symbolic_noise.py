@@ -1,4 +1,4 @@
-"""Under noise: parts of an expression take their simplest form."""
+"""Under noise: parts of an expression take their simplest form, and noise is seen where a network is too far off."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from numkan.symbolic import LIBRARY
+from numkan.symbolic.engine import Engine, Fitted, Held, Settings
 from numkan.symbolic.expression import Call, Const, Pow, Tape, Var, add, constants, mul, number
 from numkan.symbolic.finish import _shortest
 from numkan.symbolic.judge import Judge
@@ -105,3 +106,40 @@ def test_a_part_of_known_numbers_stays():
     (part,) = parts(whole, x)
     assert text(part.variable) == "b"
     assert text(part.exchanged(Var(1))) == "b + log(a)"
+
+
+def seen(truth, network, noise):
+    """Return whether an engine sees noise in what a product of both inputs leaves of 800 samples."""
+    rng = np.random.default_rng(0)
+    x = rng.uniform(0, 2, (1000, 2))
+    y = truth(x) + noise * rng.normal(size=1000)
+    held = Held(x[800:], y[800:])
+    fitted = Fitted(lambda x: network(x)[:, None], 0.0, held.rms(network(held.x)))
+    settings = Settings(LIBRARY, 1.0, None, 0, lambda text: None)
+    engine = Engine(x[:800], y[:800], None, held, settings, fitted)
+    engine.judge.consider(mul(Const(0.9), Var(0), Var(1)), "start")
+    return engine._noise_is_seen() and engine.noisy
+
+
+def truth(x):
+    return x[:, 0] * x[:, 1]
+
+
+@pytest.mark.parametrize(("noise", "expected"), [(0.01, True), (0.0, False)])
+def test_noise_is_seen_in_what_an_expression_leaves_where_the_network_is_farther_off(noise, expected):
+    def network(x):
+        return truth(x) + 0.02 * np.sin(7 * x[:, 0]) * np.cos(5 * x[:, 1])
+
+    assert seen(truth, network, noise) is expected
+
+
+def test_what_the_network_knows_in_part_is_no_noise():
+    """Neighbours do not know a fast wave; the network has half of it, and is farther off for another reason."""
+
+    def waves(x):
+        return truth(x) + 0.02 * np.sin(3e3 * x[:, 0])
+
+    def network(x):
+        return truth(x) + 0.01 * np.sin(3e3 * x[:, 0]) + 0.02 * np.sin(8e3 * x[:, 1])
+
+    assert not seen(waves, network, 0.0)

@@ -23,7 +23,7 @@ from numkan.symbolic.reductions import Reduction, additive_coordinates, by_symme
 from numkan.symbolic.separable import separable
 from numkan.symbolic.solve import Solver
 from numkan.symbolic.swap import swaps
-from numkan.symbolic.whiteness import alike, explained
+from numkan.symbolic.whiteness import alike, correlated, explained
 
 __all__ = ["Engine", "Fitted", "Held", "Settings", "looks_like_noise"]
 
@@ -202,7 +202,7 @@ class Engine:
         for share, times in looks:
             if self.judge.done and first is not None:
                 break
-            if self.spent and first is not None:
+            if first is not None and (self.spent or self._noise_is_seen()):
                 break
             given = min(self.work, _LOOK if origin == "network" else _REDUCED)
             points = min(self.points, _LOOK_POINTS)
@@ -243,6 +243,26 @@ class Engine:
                     return
             if self.judge.best() is best:
                 return
+
+    def _noise_is_seen(self) -> bool:
+        """Tell, where the network is too far off to say so, whether the best expression leaves noise only.
+
+        It is closer than the network, and where they differ the network is no better: it knows nothing of the rest.
+        """
+        best, network = self.judge.best(), self.network
+        if self.noisy or best is None or network is None:
+            return False
+        held, judge = self.held, self.judge
+        rest = held.residual(Tape(best.node).value(held.x))
+        if not 1e-5 * float(np.std(self.y)) < float(np.sqrt(np.mean(np.square(rest)))) < network.held_out:
+            return False
+        beside = held.residual(network(held.x)) - rest
+        trained = (Tape(best.node).value(judge.x) - judge.y) * judge.root
+        quiet = looks_like_noise(held.x, rest) and looks_like_noise(judge.x, trained)
+        self.noisy = quiet and correlated(rest, beside) < _BY_CHANCE
+        if self.noisy:
+            self._say(f"{best.origin}: what it leaves looks like noise, of which the network knows nothing")
+        return self.noisy
 
     def _noise_is_left(self) -> bool:
         """Return whether the best expression leaves noise only, so that there is nothing more to be found."""

@@ -11,7 +11,7 @@ from scipy.spatial import cKDTree
 
 from numkan._check import FloatArray
 
-__all__ = ["alike", "explained"]
+__all__ = ["alike", "correlated", "explained"]
 
 _MOST = 3000
 
@@ -49,3 +49,10 @@ def explained(x: FloatArray, residual: FloatArray) -> float:
     model, rest = model - model.mean(), rest - rest.mean()
     size = float(np.linalg.norm(model) * np.linalg.norm(rest))
     return float(model @ rest) / size * float(np.sqrt(n - half)) if size > 0.0 else 0.0
+
+
+def correlated(one: FloatArray, two: FloatArray) -> float:
+    """Return the size of the correlation of two series in standard errors."""
+    one, two = one - one.mean(), two - two.mean()
+    size = float(np.linalg.norm(one) * np.linalg.norm(two))
+    return abs(float(one @ two)) / size * float(np.sqrt(len(one))) if size > 0.0 else 0.0
