@@ -108,6 +108,29 @@ def test_a_part_of_known_numbers_stays():
     assert text(part.exchanged(Var(1))) == "b + log(a)"
 
 
+def gauss(node):
+    return Call(LIBRARY["gauss"], mul(Const(0.7), node))
+
+
+def difference():
+    return add(mul(Const(0.3), Var(0)), mul(Const(-0.3), Var(1)), Const(0.1))
+
+
+@pytest.mark.parametrize(
+    ("whole", "variables"),
+    [
+        (gauss(difference()), ["a - b"]),
+        (gauss(mul(Var(0), Pow(Var(1), number(-1)))), ["a/b"]),
+        (mul(Call(LIBRARY["exp"], add(mul(Const(0.5), Pow(Var(0), number(3))), Var(1))), Const(2.0)), ["a"]),
+        (mul(gauss(Var(0)), gauss(Var(1))), ["a", "b"]),
+        (gauss(add(mul(Var(0), Var(1)), Var(0))), []),
+    ],
+)
+def test_parts_are_functions_of_an_input_or_of_a_sum_or_a_product_of_inputs(whole, variables):
+    x = np.random.default_rng(0).uniform(0.5, 2, (200, 2))
+    assert [text(part.variable) for part in parts(whole, x)] == variables
+
+
 def seen(truth, network, noise):
     """Return whether an engine sees noise in what a product of both inputs leaves of 800 samples."""
     rng = np.random.default_rng(0)

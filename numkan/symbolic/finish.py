@@ -111,7 +111,7 @@ def _shortest(engine: Engine, best: Tried) -> tuple[Node, dict[float, float]]:
             node, known = _snapped(engine, tried)
             found.append((_length(engine, node), len(found), node, known))
     _, _, node, known = min(found, key=lambda f: f[:2])
-    for _ in range(_ROUNDS):
+    for _ in range(0 if judge.expired() else _ROUNDS):
         shorter = [its for new in _neighbours(engine, node) if (its := _shorter(engine, new, node)) is not None]
         if not shorter:
             break

@@ -159,10 +159,13 @@ def _variable(node: Node, x: FloatArray) -> Node | None:
 
 
 def _whole(ratios: FloatArray) -> bool:
-    return bool((np.abs(ratios - np.round(ratios)) < _SIMPLE).all() and (np.abs(ratios) < 4.5).all())
+    """Return whether exponents are small whole numbers."""
+    size = np.abs(ratios)
+    return bool((np.abs(size - np.round(size)) < _SIMPLE).all() and (size > 0.5).all() and (size < 4.5).all())
 
 
 def _joined(used: list[int], ratios: FloatArray, sums: bool) -> Node:
+    """Return the sum or the product of inputs with these factors or exponents."""
     if not sums:
         return mul(*(power(Var(k), float(round(r))) for k, r in zip(used, ratios, strict=True)))
     near = [round(float(r)) if abs(r - round(r)) <= _SIMPLE * abs(r) else float(r) for r in ratios]
