@@ -17,6 +17,10 @@ __all__ = ["Piece", "pieces_of", "rows_of_piece"]
 #: A chunk is cut by tasks of its own if it has the rows of more tasks than this.
 _MOST_USES = 8
 
+#: Dask joins chunks if there are more for each piece. As arguments of tasks they cost the client a time that grows with
+#: the square of their number, in each pass.
+_MOST_CHUNKS = 2
+
 
 class Piece(NamedTuple):
     """Rows that follow each other."""
@@ -30,7 +34,9 @@ def pieces_of(values: Any, size: int) -> Iterator[Piece]:
     """Yield the rows of an array of dask in pieces of `size`, the last one shorter."""
     from dask import delayed
 
-    whole = values.rechunk({1: -1}) if values.ndim == 2 else values
+    many = len(values.chunks[0]) > _MOST_CHUNKS * -(-values.shape[0] // size)
+    wanted = ({0: size} if many else {}) | ({1: -1} if values.ndim == 2 else {})
+    whole = values.rechunk(wanted) if wanted else values
     chunks, lengths = whole.to_delayed().ravel().tolist(), whole.chunks[0]
     starts = [0, *accumulate(lengths)]
     first = 0
