@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from numkan.symbolic import LIBRARY
+from numkan.symbolic import LIBRARY, finish
 from numkan.symbolic.engine import Engine, Fitted, Held, Settings
 from numkan.symbolic.expression import Call, Const, Pow, Tape, Var, add, constants, mul, number
 from numkan.symbolic.finish import _shortest
@@ -98,6 +98,20 @@ def test_a_part_that_noise_hides_takes_the_form_with_the_simplest_numbers(start,
     y = sympy.lambdify(sympy.symbols("a b c"), expected)(*x.T)
     node = shortest(start, x, y, noise=noise)
     np.testing.assert_allclose(Tape(node).value(x), y, rtol=1e-9, atol=1e-12)
+
+
+def test_no_part_is_renamed_when_time_is_up(monkeypatch):
+    """Nor within a round, which may take seconds."""
+    tried = []
+    monkeypatch.setattr(finish, "_shorter", lambda engine, new, node: tried.append(new))
+    x = np.random.default_rng(0).uniform((-1, -1, 0.5), (1, -0.5, 1), (300, 3))
+    y = x[:, 0] / ((x[:, 1] - 1) ** 2 + x[:, 2]) + 1e-4 * np.random.default_rng(1).normal(size=300)
+    for most in (0, 2):
+        tried.clear()
+        judge = Judge(x, y, None, lambda most=most: len(tried) >= most)
+        judge.consider(mul(Var(0), Pow(add(tanh_of_b(), Var(2)), number(-1))), "start")
+        _shortest(engine_of(judge, noisy=True), judge.best())
+        assert len(tried) == most
 
 
 def test_a_part_of_known_numbers_stays():

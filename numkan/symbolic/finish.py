@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -111,7 +112,9 @@ def _shortest(engine: Engine, best: Tried) -> tuple[Node, dict[float, float]]:
             node, known = _snapped(engine, tried)
             found.append((_length(engine, node), len(found), node, known))
     _, _, node, known = min(found, key=lambda f: f[:2])
-    for _ in range(0 if judge.expired() else _ROUNDS):
+    for _ in range(_ROUNDS):
+        if judge.expired():
+            break
         shorter = [its for new in _neighbours(engine, node) if (its := _shorter(engine, new, node)) is not None]
         if not shorter:
             break
@@ -120,10 +123,13 @@ def _shortest(engine: Engine, best: Tried) -> tuple[Node, dict[float, float]]:
 
 
 def _neighbours(engine: Engine, node: Node) -> Iterator[Node]:
-    """Yield the expression with functions exchanged for their limits, and with parts in other forms."""
+    """Yield the expression with functions exchanged for their limits, and with parts in other forms, in time."""
     judge, functions = engine.judge, engine.settings.functions
-    yield from limits(node, judge.x, functions)
-    yield from renamed(node, judge.x, _rms(node, judge), functions, judge.weight)
+    in_limits = limits(node, judge.x, functions)
+    for new in chain(in_limits, renamed(node, judge.x, _rms(node, judge), functions, judge.weight)):
+        if judge.expired():
+            return
+        yield new
 
 
 def _shorter(engine: Engine, new: Node, node: Node) -> tuple[Node, dict[float, float]] | None:
