@@ -183,6 +183,24 @@ def test_of_many_rows_hidden_layers_are_fitted_to_a_sample(monkeypatch):
     assert max(network.depth for network in model.models_) == 2
 
 
+def test_a_candidate_takes_no_more_samples_than_it_may_each_with_its_target_and_weight(monkeypatch):
+    seen = []
+
+    def fit(model, x, y, *, sample_weight, **options):
+        seen.append((x, y, sample_weight))
+
+    monkeypatch.setattr(candidates.KAN, "fit", fit)
+    x = np.arange(200.0)[:, None]
+    for seed in (0, 0, 1):
+        Candidate((1,), most=50).fit(Numbers(x, 2 * x, x[:, 0] + 1, 1), seed)
+    for z, goal, weight in seen:
+        assert len(np.unique(z)) == len(z) == 50
+        np.testing.assert_array_equal(goal, 2 * z)
+        np.testing.assert_array_equal(weight, z[:, 0] + 1)
+    np.testing.assert_array_equal(seen[0][0], seen[1][0])
+    assert (seen[0][0] != seen[2][0]).any()
+
+
 def test_noise_is_predicted_mostly_by_a_constant():
     rng = np.random.default_rng(0)
     x = rng.normal(size=(80, 3))
