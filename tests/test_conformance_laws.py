@@ -128,6 +128,19 @@ def test_a_declaration_that_means_nothing_is_an_error(declared: dict[str, Any], 
     assert str(caught.value) == said
 
 
+def test_a_derivative_that_becomes_0_where_a_scaled_one_is_normal_is_no_fault() -> None:
+    class Flushing(DeBoor):
+        def dbasis(self, x: Array, knots: Array, k: int, nu: int) -> Array:
+            values = super().dbasis(x, knots, k, nu)
+            return np.where(np.abs(values) < np.finfo(values.dtype).tiny, 0, values).astype(values.dtype)
+
+    knots, x = np.arange(-4, 6, dtype=np.float32), np.array([1e-19], np.float32)
+    plain, scaled = (DeBoor().dbasis(x * f, knots * f, 3, 1)[0] for f in np.float32([1, 0.125]))
+    tiny = np.finfo(np.float32).tiny
+    assert ((plain != 0) & (np.abs(plain) < tiny) & (np.abs(scaled) > tiny)).any()
+    LAWS["P-POW2"].check(Flushing(), Case(knots, 3, x, x, np.ones(6, np.float32)))
+
+
 def test_clamping_keeps_the_number_of_intervals() -> None:
     knots = np.array([-2.0, -1, 0, 1, 1, 1, 4, 5, 6])
     case = clamped(Case(knots, 2, knots[2:3], knots[2:3], np.arange(6.0)))
