@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import chain
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -99,27 +99,35 @@ def _shortest(engine: Engine, best: Tried) -> tuple[Node, dict[float, float]]:
     judge = engine.judge
     if judge.exact is best:
         return _plainest(engine, best)
-    node, known = _snapped(engine, best)
     if not engine.noisy:
-        return node, known
-    n = len(judge.y)
-    limit, seen = best.criterion(n, judge.floor) + _NEAR, {(best.free, f"{best.rms:.4e}")}
-    found = [(_length(engine, node), 0, node, known)]
+        return _snapped(engine, best)
+    form, n = _form(engine, best), len(judge.y)
+    limit, seen, found = best.criterion(n, judge.floor) + _NEAR, {(best.free, f"{best.rms:.4e}")}, [form]
     for tried in sorted(judge.tried, key=lambda t: t.criterion(n, judge.floor)):
         key = (tried.free, f"{tried.rms:.4e}")
         if key not in seen and tried.criterion(n, judge.floor) < limit and len(found) < _RIVALS:
             seen.add(key)
-            node, known = _snapped(engine, tried)
-            found.append((_length(engine, node), len(found), node, known))
-    _, _, node, known = min(found, key=lambda f: f[:2])
+            found.append(_form(engine, tried))
+    form = min(found, key=lambda each: each.length)
     for _ in range(_ROUNDS):
-        if judge.expired():
+        found = [new for node in _neighbours(engine, form.node) if (new := _shorter(engine, node, form)) is not None]
+        if not found:
             break
-        shorter = [its for new in _neighbours(engine, node) if (its := _shorter(engine, new, node)) is not None]
-        if not shorter:
-            break
-        node, known = min(shorter, key=lambda its: _length(engine, its[0]))
-    return node, known
+        form = min(found, key=lambda each: each.length)
+    return form.node, form.known
+
+
+class _Form(NamedTuple):
+    """An expression with snapped numbers, their errors before, and the bits of its description."""
+
+    node: Node
+    known: dict[float, float]
+    length: float
+
+
+def _form(engine: Engine, tried: Tried) -> _Form:
+    judge, (node, known) = engine.judge, _snapped(engine, tried)
+    return _Form(node, known, description(node, judge.x, judge.y, judge.weight, judge.floor))
 
 
 def _neighbours(engine: Engine, node: Node) -> Iterator[Node]:
@@ -132,26 +140,20 @@ def _neighbours(engine: Engine, node: Node) -> Iterator[Node]:
         yield new
 
 
-def _shorter(engine: Engine, new: Node, node: Node) -> tuple[Node, dict[float, float]] | None:
-    """Return an expression, refined and snapped, and its errors before, if its description is shorter than another."""
+def _shorter(engine: Engine, node: Node, form: _Form) -> _Form | None:
+    """Return an expression, refined and snapped, if its description is shorter than that of a form."""
     judge = engine.judge
-    refined = refine(new, judge.x, judge.y, weight=judge.weight)
-    if not _misses(engine, refined.rms) < _misses(engine, _rms(node, judge)) + _NEAR:
+    refined = refine(node, judge.x, judge.y, weight=judge.weight)
+    if not _misses(engine, refined.rms) < _misses(engine, _rms(form.node, judge)) + _NEAR:
         return None
-    short, known = _snapped(engine, Tried(refined.expression, refined.rms, "neighbour"))
-    return (short, known) if _length(engine, short) < _length(engine, node) else None
+    new = _form(engine, Tried(refined.expression, refined.rms, "neighbour"))
+    return new if new.length < form.length else None
 
 
 def _misses(engine: Engine, rms: float) -> float:
     """Return the bits of residuals of this root mean square."""
     judge = engine.judge
     return len(judge.y) * float(np.log2(max(rms, judge.floor)))
-
-
-def _length(engine: Engine, node: Node) -> float:
-    """Return the description of an expression and of its residuals in bits."""
-    judge = engine.judge
-    return description(node, judge.x, judge.y, judge.weight, judge.floor)
 
 
 def _plainest(engine: Engine, best: Tried) -> tuple[Node, dict[float, float]]:
