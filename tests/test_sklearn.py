@@ -192,7 +192,7 @@ def test_a_candidate_takes_no_more_samples_than_it_may_each_with_its_target_and_
     monkeypatch.setattr(candidates.KAN, "fit", fit)
     x = np.arange(200.0)[:, None]
     for seed in (0, 0, 1):
-        Candidate((1,), most=50).fit(Numbers(x, 2 * x, x[:, 0] + 1, 1), seed)
+        Candidate((1,), max_samples=50).fit(Numbers(x, 2 * x, x[:, 0] + 1, 1), seed)
     for z, goal, weight in seen:
         assert len(np.unique(z)) == len(z) == 50
         np.testing.assert_array_equal(goal, 2 * z)

@@ -49,7 +49,7 @@ class Candidate:
     is_blind: bool = False  # whether it sees no inputs, and says the same of all samples
     loss: str = ""  # of its fits, where it is not the task's
     must_lead: bool = False  # whether it is dropped where it is not the best on the first fold
-    most: int | None = None  # of the samples that a fit takes, drawn from all
+    max_samples: int | None = None  # of a fit, drawn from those of the task where these are more
 
     @property
     def is_simple(self) -> bool:
@@ -58,8 +58,8 @@ class Candidate:
 
     def fit(self, task: Task, seed: int, **options: Any) -> Fitted:
         """Fit a network. Outside the range of the samples it goes on as a constant."""
-        if self.most is not None and len(task) > self.most:
-            task = task.take(np.sort(np.random.default_rng(seed).choice(len(task), self.most, replace=False)))
+        if self.max_samples is not None and len(task) > self.max_samples:
+            task = task.take(np.sort(np.random.default_rng(seed).choice(len(task), self.max_samples, replace=False)))
         width = [task.z.shape[1], *self.hidden, task.n_out]
         model = KAN(width, grid=5, k=self.k, extrapolate="clamp", seed=seed)
         result = model.fit(
@@ -73,8 +73,8 @@ class Candidate:
         )
         return Fitted(model, result)
 
-    def within(self, work: float, task: Task) -> int:
-        """Return the samples of a fit of about `work` multiply-adds: normal equations of coefficients, each step."""
+    def samples_for(self, work: float, task: Task) -> int:
+        """Return how many samples a fit of about `work` multiply-adds can take: each step has its normal equations."""
         width = [task.z.shape[1], *self.hidden, task.n_out]
         row = sum(a * b for a, b in pairwise(width)) * (self.k + 1)
         return int(work / (_STEPS * task.n_out * row**2 / 2))
@@ -97,9 +97,9 @@ def candidates(task: Task, hidden: Any, k: int, folds: int) -> list[Candidate]:
     more += [_hidden(sizes, grid, k) for sizes, grid in _HIDDEN.items() if of_numbers or sizes != (1,)]
     work = _WORK / max(folds, 1)
     return found + [
-        replace(candidate, most=candidate.within(work, task))
+        replace(candidate, max_samples=candidate.samples_for(work, task))
         for candidate in more
-        if candidate.within(work, task) >= min(len(task), _LEAST)
+        if candidate.samples_for(work, task) >= min(len(task), _LEAST)
     ]
 
 
