@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 
@@ -11,27 +9,15 @@ from numkan.symbolic import LIBRARY, Oracle, refine, snap, symbols
 from numkan.symbolic.engine import Held
 from numkan.symbolic.expression import Call, Const, Pow, Tape, Var, add, constants, mul, number, walk
 from numkan.symbolic.finish import _constants, _shortest
-from numkan.symbolic.judge import Judge
 from numkan.symbolic.limits import limits
 from numkan.symbolic.separable import separable
 from numkan.symbolic.snap import standard_errors
 from numkan.symbolic.span import in_span, make_table
 from numkan.symbolic.swap import plainer
-from numkan.symbolic.symbols import python_text, simplified, symbols_for, to_sympy
+from numkan.symbolic.symbols import simplified, symbols_for
+from tests.symbolic_engine import engine_of, judge_of, text
 
 sympy = pytest.importorskip("sympy")
-
-
-def judge_of(x, y):
-    return Judge(x, y, None, lambda: False)
-
-
-def engine_of(judge, noisy):
-    return SimpleNamespace(judge=judge, noisy=noisy, settings=SimpleNamespace(functions=LIBRARY))
-
-
-def text(node):
-    return python_text(to_sympy(node, symbols_for(["a", "b", "c"], [0.5, 0.5, 0.5])))
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 
@@ -13,21 +11,9 @@ from numkan.symbolic.expression import Call, Const, Pow, Tape, Var, add, constan
 from numkan.symbolic.finish import _shortest
 from numkan.symbolic.judge import Judge
 from numkan.symbolic.parts import parts
-from numkan.symbolic.symbols import python_text, symbols_for, to_sympy
+from tests.symbolic_engine import engine_of, judge_of, text
 
 sympy = pytest.importorskip("sympy")
-
-
-def judge_of(x, y):
-    return Judge(x, y, None, lambda: False)
-
-
-def engine_of(judge, noisy):
-    return SimpleNamespace(judge=judge, noisy=noisy, settings=SimpleNamespace(functions=LIBRARY))
-
-
-def text(node):
-    return python_text(to_sympy(node, symbols_for(["a", "b", "c"], [0.5, 0.5, 0.5])))
 
 
 def shortest(start, x, y, *others, noise=1e-3):
