@@ -9,7 +9,7 @@ variables leave and reach them in one step, many at a time. The damping :math:`D
 coefficients: a step that meets no bound is that of :class:`numkan.optimize.nielsen.Nielsen`. The minimum is found by
 *block principal pivoting*: variables are at their bounds or free; those whose value or multiplier has the wrong sign
 change over, all of them as long as their number falls, else the last one alone, which ends after finitely many
-exchanges.
+exchanges. One factorization of the matrix serves them all.
 
 References
 ----------

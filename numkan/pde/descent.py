@@ -87,10 +87,10 @@ class Descent:
             return state
         taken, last, state = 0, math.inf, replace(state, poor=poor)
         while True:
-            stretch = min(every, steps - taken) if grids else steps - taken
-            state, number = self._run(state, stretch)
+            limit = min(every, steps - taken) if grids else steps - taken
+            state, number = self._run(state, limit)
             taken += number
-            settled = number < stretch or state.poor >= _POOR_STEPS or state.loss > _LAID_GAIN * last
+            settled = number < limit or state.poor >= _POOR_STEPS or state.loss > _LAID_GAIN * last
             if settled or taken >= steps or not grids:
                 return state
             last, state = state.loss, self.on_grids(state, grids)

@@ -1,7 +1,7 @@
 """Rows of collections of dask as tasks get them: in chunks as they are, which each task cuts for itself.
 
 Tasks that cut chunks and put rows together cost dask more than the work itself where chunks are no larger than what a
-few tasks need. Of larger chunks, which would be sent to each worker as a whole, only the rows that a task needs are.
+few tasks need. Larger chunks would be sent to each worker as a whole, so tasks of their own cut what a piece needs.
 """
 
 from __future__ import annotations

@@ -53,7 +53,7 @@ def every_way_of_asking(impl: Any, case: Case) -> None:
 def powers_of_two(impl: Any, case: Case) -> None:
     """Scaling knots and points by 2^p changes no bit of B; derivatives of order nu scale by 2^(-p nu).
 
-    Holds until a scaled point or a result becomes subnormal, or 0 by that, so those are left out.
+    Holds until a scaled point or a result becomes subnormal or underflows to 0, so those are left out.
     """
     x = everywhere(case)
     normal = np.abs(x) > 16 * np.finfo(x.dtype).tiny
