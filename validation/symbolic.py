@@ -130,6 +130,7 @@ def main() -> None:
     parser.add_argument("--only", nargs="*", default=None, help="names of formulas")
     parser.add_argument("--count", type=int, default=None, help="only so many of a set, the first ones")
     parser.add_argument("--every", type=int, default=1, help="only each of so many of a set, from the first one on")
+    parser.add_argument("--missing", action="store_true", help="run only what symbolic_<set>.json does not hold")
     parser.add_argument("--time-limit", type=float, default=None, help="seconds for a formula")
     parser.add_argument("--write", action="store_true", help="add the runs to symbolic_<set>.json")
     parser.add_argument("--peers", nargs="*", default=[], choices=list(PEERS), help="run these on the 27, seed 0")
@@ -158,10 +159,10 @@ def main() -> None:
     if given.peers:
         return
     for name in given.set:
-        runs = []
+        runs, held = [], load_set(file_name(name, given.noise))["runs"] if given.missing else {}
         for seed in given.seeds:
             for case in SETS[name]()[: given.count : given.every]:
-                if given.only is None or case.name in given.only:
+                if (given.only is None or case.name in given.only) and f"{case.name}, {seed}" not in held:
                     runs.append(run(case, seed, given.noise, given.time_limit))
                     r = runs[-1]
                     print(f"{r['name']:12} {r['status']:12} {r['found']!s:5} {r['error']:.1e} {r['seconds']:6.1f} s  "
