@@ -38,7 +38,10 @@ print((layer(x).abs().max() / before.abs().max()).item())
     ),
     Finding(
         "Coincident knots end in an error of LAPACK's",
-        ("G-MONO", "G-COV", "G-BLEND", "G-PAD", "G-QNT", "G-PERM", "G-IDEM", "G-AFF", "G-TIES", "G-CONST", "G-PRES"),
+        (
+            *("G-MONO", "G-COV", "G-BLEND", "G-PAD", "G-QNT", "G-PERM", "G-IDEM", "G-AFF", "G-TIES", "G-CONST"),
+            *("G-PRES", "G-KEEP", "G-UDTYPE"),
+        ),
         "With grid_eps = 0, tied samples (or fewer samples than knots) give coincident knots, all functions become "
         "NaN, and the fit stops with an internal error of torch's that speaks of an illegal argument, after the grid "
         "has been replaced. With the default grid_eps = 0.02 knots stay apart.",
@@ -51,6 +54,20 @@ print("distinct knots of the domain:", layer.grid[0, 3:-3].unique().numel(), "of
 """,
         lambda n: n[-2] < n[-1],
         marks=lambda entry: "lstsq" in entry["message"] or coincident(entry),
+    ),
+    Finding(
+        "Spans of the adaptive grid hold unequal numbers of samples",
+        ("G-QNT",),
+        "The adaptive part takes its knots from the sorted column at indices that are cut to integers. Spans can "
+        "differ by two samples where one would do: of 20 samples three spans hold 6, 6 and 8.",
+        """
+import torch; from _efficient_kan_formulas import KANLinear
+layer = KANLinear(1, 1, grid_size=3, grid_eps=0.0); x = torch.arange(20.0)[:, None]
+layer.update_grid(x)
+print(torch.histogram(x[:, 0], layer.grid[0, 3:-3].contiguous()).hist.tolist())
+""",
+        lambda n: max(n) - min(n) > 1,
+        marks=lambda entry: "spans of input" in entry["message"],
     ),
     Finding(
         "Fits of short rank are not of least norm",

@@ -56,7 +56,7 @@ print("domain / range of the data:", ((layer.grid.item[0, -4] - layer.grid.item[
     ),
     Finding(
         "Subnormal numbers count as zero",
-        ("P-EXT", "P-DHI", "P-RELD", "P-SMO"),
+        ("P-EXT", "P-DHI", "P-RELD", "P-SMO", "P-DCS"),
         "XLA flushes them: a point 5e-324 left of a knot is on the knot. No user of JAX expects anything else.",
         """
 import jax; jax.config.update("jax_enable_x64", True)
