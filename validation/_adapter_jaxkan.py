@@ -61,6 +61,10 @@ def array(value: Any) -> Array:
 
 Shape = tuple[int, int, int, int, str]  # n_in, n_out, k, G and the base function of a layer
 
+# Each program of XLA maps tens of pieces of memory, of which a process of Linux may have 65,530: after thousands of
+# shapes XLA fails or aborts. Programs that have not been used for long are dropped, and with them what they map.
+kept = functools.lru_cache(maxsize=200)
+
 
 def layer_of(shape: Shape, numbers: dict[str, Any], grid_eps: float = 0.05) -> Any:
     """Return jaxkan's layer with some numbers, named as the layer names them."""
@@ -72,7 +76,7 @@ def layer_of(shape: Shape, numbers: dict[str, Any], grid_eps: float = 0.05) -> A
     return made
 
 
-@functools.cache
+@kept
 def basis_program(k: int, G: int, nu: int, dtype: str) -> Any:
     """Return the derivatives of order nu of the functions of one input."""
 
@@ -89,7 +93,7 @@ def basis_program(k: int, G: int, nu: int, dtype: str) -> Any:
     return jax.jit(values)
 
 
-@functools.cache
+@kept
 def fit_program(k: int, G: int, dtype: str) -> Any:
     """Return the fit of one curve."""
 
@@ -100,7 +104,7 @@ def fit_program(k: int, G: int, dtype: str) -> Any:
     return jax.jit(fit)
 
 
-@functools.cache
+@kept
 def network_programs(shapes: tuple[Shape, ...], dtype: str) -> tuple[Any, Any]:
     """Return the outputs of a network, and the gradients of sum(y_bar * outputs)."""
 
@@ -115,7 +119,7 @@ def network_programs(shapes: tuple[Shape, ...], dtype: str) -> tuple[Any, Any]:
     return jax.jit(forward), jax.jit(jax.grad(product, argnums=(0, 1)))
 
 
-@functools.cache
+@kept
 def update_program(shape: Shape, grid_eps: float, dtype: str) -> Any:
     """Return knots and coefficients after a grid update."""
 
