@@ -15,6 +15,7 @@ from numkan.conformance.cases import Case
 from numkan.conformance.making import cases_of
 from numkan.conformance.meeting import count_lines, meet
 from numkan.conformance.network_cases import random_case
+from numkan.conformance.own import adapter as own
 from numkan.conformance.points import clamped
 from numkan.conformance.scope import Scope
 from tests.conformance_adapters import DeBoor, Scipy
@@ -126,6 +127,19 @@ def test_a_declaration_that_means_nothing_is_an_error(declared: dict[str, Any], 
     with pytest.raises(AdapterError) as caught:
         check(type("Made", (DeBoor,), declared)())
     assert str(caught.value) == said
+
+
+def test_the_rounding_of_large_outputs_is_no_fault_of_small_slopes() -> None:
+    """What input 0 adds is rounded, and differences by input 1 divide that by a short step."""
+    case = random_case(0, [2, 2], [4], [3], n=20)
+    factors = np.array([1e6, 1.0])[:, None, None]
+    LAWS["N-GFD"].check(own, replace(case, layers=(case.layer.replace(coef=case.layer.coef * factors),)))
+
+
+def test_the_rounding_of_samples_far_from_zero_is_no_fault_of_slopes() -> None:
+    case = random_case(0, [1, 2], [4], [3], n=20)
+    far = replace(case, layers=(case.layer.replace(grid=case.layer.grid + 1e8),), x=case.x + 1e8)
+    LAWS["N-GFD"].check(own, far)
 
 
 def test_a_derivative_that_becomes_0_where_a_scaled_one_is_normal_is_no_fault() -> None:

@@ -160,7 +160,7 @@ def _losses(impl: Any, case: NetworkCase, by_params: Any, sizes: Any, room: Room
 
 @law(
     "N-GFD",
-    "1e-6 of the size",
+    "1e-6 of the size, plus 64 eps of that of the outputs over the step",
     "central difference; points > 2 steps from knots",
     "networks",
     needs=("layer_forward", "layer_vjp", "float64"),
@@ -174,13 +174,14 @@ def finite_difference(impl: Any, case: NetworkCase) -> None:
     y_bar = case.noise(len(x), layer.n_out).astype(float)
     got = impl.layer_vjp(layer, x, y_bar)
     sizes = network_twin.jacobian_sizes([layer], x)[1]
+    rounding = 64 * np.finfo(float).eps * network_twin.sizes([layer], x)[-1]
     for i, step in enumerate(h):
-        moved = x.copy()
-        moved[:, i] += step
-        up = impl.layer_forward(layer, moved)
-        moved[:, i] -= 2 * step
-        slope = (up - impl.layer_forward(layer, moved)) / (2 * step)
-        bound = 1e-6 * np.einsum("nq,nq->n", np.abs(y_bar), sizes[:, :, i] + 1e-3)
+        lower, upper = x.copy(), x.copy()
+        lower[:, i] -= step
+        upper[:, i] += step
+        width = (upper - lower)[:, i, None]  # as it is rounded, far from zero
+        slope = (impl.layer_forward(layer, upper) - impl.layer_forward(layer, lower)) / width
+        bound = np.einsum("nq,nq->n", np.abs(y_bar), 1e-6 * (sizes[:, :, i] + 1e-3) + rounding / step)
         far = distance[:, i] > 2 * step
         assert_within(got["x"][far, i], np.einsum("no,no->n", y_bar, slope)[far], bound[far], f"input {i}")
     for name in (name for name in KINDS if name in got):
