@@ -61,9 +61,9 @@ def array(value: Any) -> Array:
 
 Shape = tuple[int, int, int, int, str]  # n_in, n_out, k, G and the base function of a layer
 
-# Each program of XLA maps tens of pieces of memory, of which a process of Linux may have 65,530: after thousands of
-# shapes XLA fails or aborts. Programs that have not been used for long are dropped, and with them what they map.
-kept = functools.lru_cache(maxsize=200)
+# Each program of XLA maps up to hundreds of pieces of memory, of which a process of Linux may have 65,530: after
+# some hundreds of shapes XLA fails or aborts. The oldest programs are dropped, and with them what they map.
+kept = functools.lru_cache(maxsize=80)
 
 
 def layer_of(shape: Shape, numbers: dict[str, Any], grid_eps: float = 0.05) -> Any:
