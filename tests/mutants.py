@@ -1,8 +1,6 @@
-"""Faulty implementations of the basis, each with a fault that was seen in the wild, and the law that must find it."""
+"""Faulty implementations of the basis, each with a fault that was seen in the wild."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import numpy as np
 
@@ -158,25 +156,3 @@ class TermsDropped(NumkanSplines):
 
     def curve(self, x: Array, knots: Array, coef: Array, k: int) -> Array:
         return super().curve(x, knots, np.append(coef[:-1], coef.dtype.type(0)), k)
-
-
-#: Each mutant, and a law that kills it.
-MUTANTS: tuple[tuple[type[Any], str], ...] = (
-    (NanToNum, "P-PoU"),
-    (NanBecomesZero, "P-NAN"),
-    (HalfOpenEnd, "P-END"),
-    (RightContinuousEnd, "P-RELD"),
-    (WrongKnot, "P-ORC"),
-    (UniformAssumption, "P-GRV"),
-    (SlopeWithoutItsDegree, "P-DREC"),
-    (FiniteDifferences, "P-DCS"),
-    (LastSpanDropped, "P-PoU"),
-    (HiddenDouble, "P-DTYPE"),
-    (LeakingSupport, "P-SUP"),
-    (ClampedOutside, "P-EXT"),
-    (DependsOnItsNeighbours, "P-ORD"),
-    (Float16Knots, "P-REL"),
-    (InsertionOffByOne, "P-INS"),
-    (ReversedRefinement, "P-OSLO"),
-    (TermsDropped, "P-CRV"),
-)

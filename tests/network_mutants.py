@@ -1,4 +1,4 @@
-"""Faulty networks, each with a fault that was seen in the wild, and the law that must find it."""
+"""Faulty networks, each with a fault that was seen in the wild."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import numpy as np
 
 import numkan
 from numkan.conformance.adapter import Array
-from tests.gradient_mutants import OverflowingSilu
 from tests.naive_network import Layer
 from tests.network_cases import NumkanNetworks
 
@@ -215,32 +214,3 @@ class DoubleModel(NumkanNetworks):
 
     def network_forward(self, layers: Any, x: Any) -> Array:
         return super().network_forward(layers, x).astype(x.dtype)
-
-
-#: Each mutant, and a law that kills it.
-MUTANTS: tuple[tuple[type[Any], str], ...] = (
-    (BaseForgotten, "N-ORC"),
-    (SharedPolicy, "N-NET"),
-    (GradientOff, "N-GCS"),
-    (StaleBase, "N-GFD"),
-    (TransposedCoef, "N-GFD"),
-    (OneSidedProduct, "N-ADJ"),
-    (TransposedCoef, "N-JAC"),
-    (ScaledTwice, "N-ADD"),
-    (BelongsToItsPlace, "N-PERM-H"),
-    (LastOutputRounded, "N-PERM-O"),
-    (SoftMask, "N-PRUNE"),
-    (FitRefinement, "N-REF"),
-    (Leaky, "N-ZERO"),
-    (DependsOnItsNeighbours, "N-SUB"),
-    (MeanOfMeans, "N-CHG"),
-    (ReducedByThreads, "N-DET"),
-    (AliasedOutput, "N-PURE"),
-    (ReusedBuffer, "N-PURE"),
-    (FlatRead, "N-IN"),
-    (ReusedBuffer, "N-THR"),
-    (NanLost, "N-IO"),
-    (MissingBecomesZero, "N-NAN"),
-    (DoubleGradients, "N-DTYPE"),
-    (OverflowingSilu, "N-BIG"),
-)

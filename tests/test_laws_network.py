@@ -1,4 +1,4 @@
-"""numkan obeys every law of networks, and the laws find planted faults."""
+"""numkan obeys every law of networks; that each law finds a fault is tested in test_conformance_adapters."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from numkan.conformance import LAWS, Law
 from numkan.conformance.cases import NetworkCase
 from tests import naive_network as naive
 from tests.network_cases import NumkanNetworks, network_cases, random_case
-from tests.network_mutants import MUTANTS
 
 OURS = [law for law in LAWS.values() if law.about == "networks"]
 
@@ -50,27 +49,10 @@ def plain_cases() -> list[NetworkCase]:
     ]
 
 
-def kills(law: Law, implementation: Any) -> bool:
-    for case in plain_cases():
-        try:
-            law.check(implementation, case)
-        except AssertionError:
-            return True
-    return False
-
-
-@pytest.mark.parametrize(("mutant", "id"), MUTANTS, ids=lambda value: getattr(value, "__name__", value))
-def test_a_planted_fault_is_found(mutant: type[Any], id: str) -> None:
-    assert kills(LAWS[id], mutant())
-
-
 @pytest.mark.parametrize("law", OURS, ids=lambda law: f"test_{law.id}")
-def test_numkan_passes_the_cases_that_kill_mutants(law: Law) -> None:
-    assert not kills(law, NumkanNetworks())
-
-
-def test_every_law_finds_a_mutant() -> None:
-    assert {id for _, id in MUTANTS} == {law.id for law in OURS}
+def test_numkan_passes_plain_cases(law: Law) -> None:
+    for case in plain_cases():
+        law.check(NumkanNetworks(), case)
 
 
 def test_a_law_is_here_or_elsewhere() -> None:
