@@ -20,7 +20,7 @@ from numkan.conformance.laws.gradients import contracted
 from numkan.conformance.network_twin import loss_sizes
 from numkan.simd.llvm_vectors import llvm_ops
 from numkan.simd.python_vectors import checked_ops, numpy_ops
-from numkan.simd.vectors import lanes_of, rounded_ops, vector_ops, vector_width
+from numkan.simd.vectors import as_python, lanes_of, rounded_ops, vector_ops, vector_width
 from tests import naive_network as naive
 from tests.network_cases import NumkanNetworks, random_case
 
@@ -92,6 +92,28 @@ def test_what_is_reached_is_counted(way: Any, lanes: int, dtype: type) -> None:
     x[1], x[2] = np.nan, 0.5
     run(x, ends, out)
     np.testing.assert_array_equal(out, 2 + (x[:, None] >= ends).sum(axis=1))
+
+
+@pytest.mark.skipif(not as_python(), reason="compiled vectors check no bounds")
+@pytest.mark.parametrize("lanes", [4, 8])
+@pytest.mark.parametrize("way", ways(), ids=lambda way: way.__name__)
+def test_a_vector_that_is_not_whole_in_its_array_is_an_index_error(way: Any, lanes: int) -> None:
+    _, load, store, *_ = way(lanes)
+
+    @kernel
+    def read(array, at, out):  # type: ignore[no-untyped-def]
+        store(out, 0, load(array, at))
+
+    @kernel
+    def write(array, at, out):  # type: ignore[no-untyped-def]
+        store(out, at, load(array, 0))
+
+    array, out = np.arange(lanes + 2.0), np.zeros(lanes + 2)
+    for run in (read, write):
+        run(array, 2, out)
+        for at in (3, lanes + 1, lanes + 2):
+            with pytest.raises(IndexError):
+                run(array, at, out)
 
 
 @pytest.mark.jit

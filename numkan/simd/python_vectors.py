@@ -74,13 +74,18 @@ _silent = np.errstate(over="ignore", invalid="ignore")  # as compiled code is
 
 
 def numpy_ops(lanes: int) -> VectorOps:
-    """Return the operations on NumPy slices of `lanes` numbers, for kernels with the JIT off."""
+    """Return the operations on NumPy slices of `lanes` numbers, for kernels with the JIT off. Bounds are checked."""
+
+    def inside(array, i):  # type: ignore[no-untyped-def]
+        if not 0 <= i <= array.size - lanes:
+            raise IndexError(f"{lanes} numbers from {i} on are not in an array of {array.size}")
+        return slice(i, i + lanes)
 
     def load(array, i):  # type: ignore[no-untyped-def]
-        return array[i : i + lanes].copy()
+        return array[inside(array, i)].copy()
 
     def store(array, i, v):  # type: ignore[no-untyped-def]
-        array[i : i + lanes] = v
+        array[inside(array, i)] = v
 
     def splat(x):  # type: ignore[no-untyped-def]
         return np.full(lanes, x)
