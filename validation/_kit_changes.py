@@ -9,6 +9,7 @@ import ast
 import copy
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 
 __all__ = ["Change", "changes"]
 
@@ -42,17 +43,19 @@ class Change:
     source: str
 
 
-def changes(source: str) -> list[Change]:
+@cache
+def changes(source: str) -> tuple[Change, ...]:
     """Return every change of the methods in some source, each with another result, in the order of the source."""
     tree = ast.parse(source)
+    plain = ast.unparse(tree)
     found: dict[str, Change] = {}
     for place, node in enumerate(ast.walk(tree)):
         if isinstance(node, ast.expr) and _in_a_method(tree, node):
             for kind, other in _others(node):
                 changed = ast.unparse(_replaced(tree, place, other))
-                if changed != ast.unparse(tree) and changed not in found:
+                if changed != plain and changed not in found:
                     found[changed] = Change(kind, node.lineno, ast.unparse(node), ast.unparse(other), changed)
-    return sorted(found.values(), key=lambda change: (change.line, change.before, change.after))
+    return tuple(sorted(found.values(), key=lambda change: (change.line, change.before, change.after)))
 
 
 def _in_a_method(tree: ast.Module, node: ast.expr) -> bool:
