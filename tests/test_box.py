@@ -108,6 +108,7 @@ def test_stretched_grids_keep_the_function_and_go_on_by_its_end_polynomials(k, r
     np.testing.assert_allclose(np.diff(curves[:, 0], k + 1), 0, atol=1e-9)
 
 
+@pytest.mark.jit
 def test_the_excess_is_that_of_the_layer_whose_grid_is_left_most():
     model = patchy([2, 3, 2, 1])
     x = uniform(400, 2)
@@ -177,6 +178,7 @@ def test_where_inputs_depend_on_each_other_the_grids_stay_over_the_data_and_the_
     assert np.sqrt(result.loss) < 1e-6
 
 
+@pytest.mark.jit
 @pytest.mark.parametrize("method", ["lbfgs", "adam"])
 def test_other_methods_say_whether_points_in_the_box_leave_a_grid(method):
     x, y = bowl(60)

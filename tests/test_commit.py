@@ -101,11 +101,12 @@ def layer_regridded(model: KAN) -> None:
 CHANGES = [
     pytest.param(committed(3), id="same shape"),
     pytest.param(committed(5), id="finer"),
-    pytest.param(regridded, id="all layers", marks=pytest.mark.jit),  # or every instruction of kernels is traced
-    pytest.param(layer_regridded, id="one layer", marks=pytest.mark.jit),
+    pytest.param(regridded, id="all layers"),
+    pytest.param(layer_regridded, id="one layer"),
 ]
 
 
+@pytest.mark.jit  # or every instruction of kernels is traced
 @pytest.mark.parametrize("change", CHANGES)
 def test_whatever_is_raised_at_any_instruction_a_change_of_grids_is_whole(change):
     model = small()

@@ -150,6 +150,7 @@ def test_the_loss_is_told_without_the_penalty_and_the_objective_with_it():
     assert "penalty" not in result.chosen
 
 
+@pytest.mark.jit
 def test_a_larger_weight_gives_smaller_logits():
     x, label = two_classes()
     sizes = []
@@ -171,6 +172,7 @@ def test_sums_of_squares_have_no_such_penalty():
     np.testing.assert_array_equal(result.history.train, result.history.objective)
 
 
+@pytest.mark.jit
 def test_the_least_validation_loss_counts_with_the_penalty_that_large_logits_have():
     x, label = two_classes(200)
     model = KAN([2, 2], grid=3, seed=0)

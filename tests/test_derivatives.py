@@ -133,6 +133,7 @@ def test_the_chain_rule_holds_for_inputs_in_other_units() -> None:
         np.testing.assert_allclose(two * 2**nu, one, rtol=0, atol=1e-11 * np.abs(one).max())
 
 
+@pytest.mark.jit
 def test_a_row_has_the_same_bits_in_any_batch() -> None:
     model, x = KAN([3, 40, 2], k=4), np.random.default_rng(0).uniform(-1, 1, (400, 3))
     whole = model.derivatives(x)

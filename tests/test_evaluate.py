@@ -56,6 +56,7 @@ def test_threads_and_batches_change_no_row(width: list[int], n: int, n_threads: 
         assert_identical(want[rows], model(x[rows]))
 
 
+@pytest.mark.jit
 @pytest.mark.parametrize("beyond", [-1, 0, 1])
 def test_at_the_ends_of_real_chunks_rows_are_those_of_small_batches(beyond: int) -> None:
     model = small()

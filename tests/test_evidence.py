@@ -421,6 +421,7 @@ def test_a_noise_level_that_is_known_is_found_within_its_standard_error(noise):
     assert abs(np.mean(scores)) < 3 / np.sqrt(12)
 
 
+@pytest.mark.jit
 @pytest.mark.parametrize("k", DEGREES)
 def test_a_straight_line_stays_straight_and_a_constant_constant(k):
     grid = np.linspace(-1, 1, 50)[:, None]

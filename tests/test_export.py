@@ -180,7 +180,7 @@ def test_the_file_of_numpy_predicts_what_the_model_predicts(name, tmp_path):
 @CASES
 def test_scipys_polynomials_are_the_splines(name):
     model = with_noise(NETWORKS[name])
-    x = points(model, 300)[:, :1].astype(np.float64)
+    x = points(model, 100)[:, :1].astype(np.float64)
     for layer, curves in zip(model.act_fun, model.to_scipy(), strict=True):
         base = layer.scale_base.copy()
         try:

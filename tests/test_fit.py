@@ -62,6 +62,7 @@ def test_inputs_and_targets_in_any_units_are_learned(factor, offset, y_factor, y
     assert share_unexplained(model, x * factor + offset, y * y_factor + y_offset) < 0.01
 
 
+@pytest.mark.jit
 def test_a_float32_model_stays_float32_in_any_units():
     x, y = data(60)
     x, y = (x * 100 + 1e4).astype(np.float32), (y * 1e-6).astype(np.float32)
@@ -192,6 +193,7 @@ def test_grids_lie_over_the_data():
     assert model.coverage(x)[0].outside.max() == 0
 
 
+@pytest.mark.jit
 @pytest.mark.parametrize("seed", [0, 1, 3])
 def test_a_refit_does_not_swing_between_sparse_samples(seed):
     """On heavy-tailed samples a strict least-squares refit left the old curves by 40 to a million times their size."""
@@ -286,6 +288,7 @@ def test_penalties_are_in_the_objective_and_not_in_the_loss():
     assert np.ptp(strong(x)) < 0.3 * np.ptp(y)
 
 
+@pytest.mark.jit
 @pytest.mark.parametrize("validation", [None, 0.2])
 def test_with_penalties_on_coefficients_a_finer_grid_is_judged_afresh(validation):
     x, y = data(60)
@@ -329,6 +332,7 @@ def test_few_samples_are_not_held_out_and_not_refined_for():
     assert np.isnan(result.history.validation).all()
 
 
+@pytest.mark.jit
 def test_the_ladder_ends_at_the_finest_grid():
     x, y = data(5000, 1)
     for method, ladder in (("lbfgs", "[20, 40, 80]: "), ("lm", "[5, 19, 69, 256]: ")):
@@ -459,6 +463,7 @@ def test_patience_ends_a_stage_and_the_fit():
     assert result.steps < 60
 
 
+@pytest.mark.jit
 def test_a_finer_grid_that_does_not_help_ends_the_ladder_and_is_not_kept():
     rng = np.random.default_rng(0)
     x, y = data(24)

@@ -90,6 +90,7 @@ def test_each_thread_has_its_own():
     assert len(_kept._kept.memory) == 1
 
 
+@pytest.mark.jit
 @pytest.mark.parametrize("dense", [False, True])
 def test_the_normal_equations_of_a_second_block_take_no_new_memory(dense):
     rng = np.random.default_rng(0)
