@@ -11,6 +11,7 @@ from numkan import KAN
 from numkan.model.derivatives import new_gradient
 from numkan.model.evaluate import forward, loss_and_gradients
 from numkan.model.targets import targets
+from tests.network_cases import AGAIN, DOUBLE, SINGLE
 
 FLOATS = [np.float32, np.float64]
 
@@ -23,8 +24,8 @@ DEGREES: list[Any] = [
     (3, np.float64),
     (5, np.float64),
 ]
-if config.DISABLE_JIT:
-    DEGREES = [(k, dtype) for k in range(6) for dtype in FLOATS]
+if AGAIN or config.DISABLE_JIT:
+    DEGREES = [*((k, np.float32) for k in SINGLE), *((k, np.float64) for k in DOUBLE)]
 
 
 def model_of(width: list[int], grid: Any, k: Any = 3, seed: int = 0, **options: Any) -> KAN:

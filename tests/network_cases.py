@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -30,12 +31,17 @@ TANH = (np.tanh, tanh_slope)
 BASES = ("silu", "identity", "zero", TANH)
 POLICIES = ("continue", "fade", "linear", "clamp")
 
-#: Degrees of float32 cases: each compiles for ten seconds. With the JIT off all are tried.
-SINGLE = range(6) if config.DISABLE_JIT else (1, 3)
+#: Whether this is a form that the suite runs in again: all of it runs with vectors of this machine's width and, with as
+#: many lanes as with bounds checked, with the JIT off.
+AGAIN = bool(os.environ.get("NUMKAN_VECTOR_WIDTH") or config.BOUNDSCHECK) and not config.DISABLE_JIT
 
-#: Those of float64. A degree is a number of powers, and chooses tables of 4 lanes (up to 3) or 8: at a further width of
-#: vectors, one of each parity and size will do.
-DOUBLE = (0, 2, 3, 5) if os.environ.get("NUMKAN_VECTOR_WIDTH") else range(6)
+#: Degrees of cases in float32 and in float64. A degree of a dtype compiles for ten seconds and more. It is a number of
+#: powers, and chooses tables of 4 lanes (up to 3) or 8: at a further width of vectors, some of each parity and size do.
+#: With bounds checked one does, for with the JIT off all are tried.
+SINGLE: Sequence[int] = (3,) if AGAIN else (1, 3)
+DOUBLE: Sequence[int] = ((3,) if config.BOUNDSCHECK else (2, 5)) if AGAIN else range(6)
+if config.DISABLE_JIT:
+    SINGLE = range(6)
 
 
 def model_of(layers: Any) -> KAN:

@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +21,7 @@ from numkan.simd.llvm_vectors import llvm_ops
 from numkan.simd.python_vectors import checked_ops, numpy_ops
 from numkan.simd.vectors import as_python, lanes_of, rounded_ops, vector_ops, vector_width
 from tests import naive_network as naive
-from tests.network_cases import NumkanNetworks, random_case
+from tests.network_cases import AGAIN, NumkanNetworks, random_case
 
 PROJECT = Path(__file__).parents[1]
 FLOATS = (np.float64, np.float32)
@@ -207,19 +206,18 @@ def in_a_new_process(expression: str = "computed()", **environment: str) -> Any:
     return json.loads(run.stdout)
 
 
+@pytest.mark.jit
+@pytest.mark.skipif(AGAIN, reason="the whole run has been told")
 @pytest.mark.parametrize("told", [{"NUMBA_CPU_NAME": "generic"}, {"NUMBA_CPU_FEATURES": ""}, {"NUMBA_ENABLE_AVX": "0"}])
 def test_instructions_are_those_that_numba_compiles_for_whatever_the_host_has(told: dict[str, str]) -> None:
     assert in_a_new_process("vector_width()", NUMKAN_VECTOR_WIDTH="", **told) == 128
 
 
 @pytest.mark.jit
-@pytest.mark.skipif(bool(config.BOUNDSCHECK), reason="bounds are checked without vectors")
-@pytest.mark.skipif("NUMKAN_VECTOR_WIDTH" in os.environ, reason="the whole run has a width of its own")
-def test_networks_are_right_at_the_vector_widths_that_the_host_does_not_choose() -> None:
-    widths = [width for width in (128, 256, 512) if width != vector_width()]
-    with ThreadPoolExecutor() as pool:  # each compiles for itself, on a core of its own
-        for found in pool.map(lambda width: in_a_new_process(NUMKAN_VECTOR_WIDTH=str(width)), widths):
-            check(found)
+@pytest.mark.skipif(AGAIN, reason="bounds are checked without vectors, or the whole run has a width of its own")
+def test_networks_are_right_at_a_vector_width_that_the_host_does_not_choose() -> None:
+    """The gate runs all tests of kernels at every width."""
+    check(in_a_new_process(NUMKAN_VECTOR_WIDTH="256" if vector_width() == 128 else "128"))
 
 
 def test_networks_are_right_in_the_way_that_runs_here() -> None:

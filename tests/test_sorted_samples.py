@@ -16,6 +16,7 @@ from numkan.layer.sorted_samples import fill_kernel, sort_kernel
 from numkan.spline import extend_grid
 from numkan.spline.pieces import Pieces, local_pieces
 from numkan.spline.policies import EXTRAPOLATIONS
+from tests.network_cases import AGAIN, SINGLE
 
 FLOATS = [np.dtype(np.float32), np.dtype(np.float64)]
 
@@ -109,7 +110,7 @@ def test_a_full_block_leaves_the_slot_after_it_alone(G: int, dtype: np.dtype[Any
 
 @pytest.mark.parametrize("dtype", FLOATS, ids=str)
 @pytest.mark.parametrize("backward", [False, True], ids=["forward", "backward"])
-@pytest.mark.parametrize("k", [0, 1, 3])
+@pytest.mark.parametrize("k", SINGLE if AGAIN else [0, 1, 3])
 def test_w_its_powers_and_base_values_are_filled(k: int, backward: bool, dtype: np.dtype[Any]) -> None:
     rng = np.random.default_rng(k)
     knots = extend_grid(np.sort(rng.uniform(-1, 1, (4, 5)), axis=1), k).astype(dtype)
