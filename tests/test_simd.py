@@ -207,7 +207,7 @@ def in_a_new_process(expression: str = "computed()", **environment: str) -> Any:
 
 
 @pytest.mark.jit
-@pytest.mark.skipif(AGAIN, reason="the whole run has been told")
+@pytest.mark.skipif(AGAIN, reason="the whole run has settings of its own")
 @pytest.mark.parametrize("told", [{"NUMBA_CPU_NAME": "generic"}, {"NUMBA_CPU_FEATURES": ""}, {"NUMBA_ENABLE_AVX": "0"}])
 def test_instructions_are_those_that_numba_compiles_for_whatever_the_host_has(told: dict[str, str]) -> None:
     assert in_a_new_process("vector_width()", NUMKAN_VECTOR_WIDTH="", **told) == 128
