@@ -76,7 +76,7 @@ _silent = np.errstate(over="ignore", invalid="ignore")  # as compiled code is
 def numpy_ops(lanes: int) -> VectorOps:
     """Return the operations on NumPy slices of `lanes` numbers, for kernels with the JIT off. Bounds are checked."""
 
-    def inside(array, i):  # type: ignore[no-untyped-def]
+    def inside(array: Any, i: Any) -> slice:
         if not 0 <= i <= array.size - lanes:
             raise IndexError(f"{lanes} numbers from {i} on are not in an array of {array.size}")
         return slice(i, i + lanes)
