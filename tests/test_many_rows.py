@@ -14,7 +14,7 @@ from numkan import KAN, data
 from numkan.data import Rows, recut
 from numkan.model.least_squares import LeastSquares
 from numkan.model.row_squares import RowSquares, _Sums, tree_sum
-from numkan.train import many_rows
+from numkan.train import many_rows, plan
 from numkan.train.passes import RowPasses
 from numkan.train.splines import Splines
 
@@ -25,8 +25,8 @@ def f(x):
     return np.exp(np.sin(np.pi * x[:, 0]) + x[:, 1] ** 2)
 
 
-def samples(n=1000, noise=0.1):
-    rng = np.random.default_rng(0)
+def samples(n=1000, noise=0.1, seed=0):
+    rng = np.random.default_rng(seed)
     x = rng.uniform(-1, 1, (n, 2))
     return x, f(x) + noise * rng.standard_normal(n)
 
@@ -197,6 +197,18 @@ def test_the_last_stage_takes_all_rows(dtype, small):
     new = np.random.default_rng(1).uniform(-1, 1, (1000, 2))
     error, before = (np.mean((m(new)[:, 0] - f(new)) ** 2) for m in (model, alone))
     assert error < 0.8 * before
+
+
+@pytest.mark.jit
+def test_the_last_stage_goes_on_with_the_weights_of_its_own_grid(small, monkeypatch):
+    monkeypatch.setattr(many_rows, "_LAST_UPDATES", 0)
+    rows, found = Rows(*samples(noise=1.0, seed=3)), []
+    for finest in (5, 256):
+        monkeypatch.setattr(plan, "_LM_FINEST_GRID", finest)
+        found.append(KAN([2, 1], grid=5, seed=0).fit(rows))
+    assert [stage.grid for stage in found[1].stages[:3]] == [5, 22, 5]
+    for weights in zip(*(result.weights for result in found), strict=True):
+        np.testing.assert_array_equal(*weights)
 
 
 def excess(n, monkeypatch):

@@ -589,6 +589,17 @@ def test_a_ladder_on_noise_ends_where_finer_grids_do_not_pay():
     assert max(model.grid) <= 30
 
 
+def test_splines_keep_the_weights_of_their_own_grid_where_a_finer_one_is_no_better():
+    x, y = data(300, noise=0.5, seed=6)
+    fits = []
+    for grids in ([4], [4, 12]):
+        model = KAN([2, 1], grid=4, seed=0)
+        result = model.fit(x[:200], y[:200], method="lm", grids=grids, start="keep", validation=(x[200:], y[200:]))
+        fits.append((model.params.tobytes(), model.predict_std(x).tobytes(), result.weights[0].tobytes()))
+    assert len(result.stages) == 2
+    assert fits[0] == fits[1]
+
+
 # --- how it ends --------------------------------------------------------------------------------------------------
 
 

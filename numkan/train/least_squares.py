@@ -179,13 +179,14 @@ class LeastSquaresStages:
     def _smoothness(self, origin: Splines) -> Smoothness:
         """Return the penalty with the first weights of a stage."""
         reached, options = self.reached, self._options
+        self._is_smooth = reached.is_smooth
         if not self.is_last and options.penalty is None:  # the last stage goes on with the weights that there are
-            reached.is_smooth |= reached.is_falling
+            self._is_smooth |= reached.is_falling
         weights = self._first_weights(self._splines, origin)
         prior = UNTIED
         if len(self.data.x) <= _FEW and len(self._splines.layers) > 1:
             prior = prior_of(self._splines, self.data, labels=False, sized=True, least_noise=_FEW_NOISE)
-        penalty = Smoothness(self._splines.layers, weights, smooth=reached.is_smooth, prior=prior)
+        penalty = Smoothness(self._splines.layers, weights, smooth=self._is_smooth, prior=prior)
         if reached.weights is None and not options.redraw and options.penalty is None:
             penalty.relax(self._splines.vector, max(reached.noises[0], _LEAST_NOISE))
         return penalty
@@ -250,7 +251,8 @@ class LeastSquaresStages:
         """Update the weights of the penalties; return whether that has changed little."""
         reached, last, z = self.reached, self.reached.evidence, self._stepper.state.x
         reached.evidence = self._penalty.update_weights(self._objective.problem, z, reached.least_noise)
-        reached.weights = self._penalty.weights
+        if self._session.has_best_in_stage:
+            self._keep_weights()
         self._begin_steps(z)
         return _settled(reached.evidence, last)
 
@@ -288,7 +290,13 @@ class LeastSquaresStages:
         considered = judged or self._keeps
         if considered and session.consider(self._work, theta, parts.loss, parts.value, always=not judged):
             self.reached.splines = self._splines.at(state.x)
+            self._keep_weights()
         return parts.loss, parts.value
+
+    def _keep_weights(self) -> None:
+        """Let the best splines, which are of this stage, have its weights."""
+        if self._options.penalty is None:
+            self.reached.weights, self.reached.is_smooth = self._penalty.weights, self._is_smooth
 
     def _measure_validation(self) -> float:
         if self._judge is None:

@@ -150,12 +150,10 @@ class LikelihoodStages(LeastSquaresStages):
         self._begin_steps(z)
         self._consider(self._objective.params(z))
 
-    def _consider(self, theta: FloatArray) -> tuple[float, float]:
-        """Judge the point; where it is the best by held-out samples, its weights are the best too."""
-        before, losses = self.reached.splines, super()._consider(theta)
-        if self._judge is not None and self.reached.splines is not before:
+    def _keep_weights(self) -> None:
+        """Let the best point by held-out samples have its weights; evidence has its own."""
+        if self._judge is not None:
             self._held_weights = self._penalty.weights
-        return losses
 
     def fit_everything(self, samples: Samples) -> None:
         """Take all samples from now on, with the weights of the best point by held-out ones, which stay."""

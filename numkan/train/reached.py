@@ -26,7 +26,7 @@ class Reached:
     """The state after a stage, beside the best point of the session."""
 
     splines: Splines  #: at the best point
-    weights: list[FloatArray] | None = None
+    weights: list[FloatArray] | None = None  #: of the penalties, in the stage that the best point is of
     evidence: Evidence = _UNKNOWN
     noises: list[float] = field(default_factory=lambda: [math.inf])  #: before the first stage, and after each
     least_noise: float = 0.0  #: that held-out samples show

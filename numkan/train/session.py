@@ -167,6 +167,11 @@ class Session:
         return True
 
     @property
+    def has_best_in_stage(self) -> bool:
+        """Whether the best point is one of this stage."""
+        return self.best is not None and not self.best.score < self.stage_best[0]
+
+    @property
     def has_waited(self) -> bool:
         """Whether the validation loss has not fallen for as many steps as the plan has patience for."""
         return self.validation is not None and self.steps - self.stage_best[1] >= self.plan.patience
