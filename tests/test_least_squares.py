@@ -68,24 +68,6 @@ def test_they_are_those_of_the_jacobian(width, options, weighted):
     np.testing.assert_allclose(slope, gradient, atol=1e-11 * (np.abs(jac).T @ np.abs(residuals)).max())
 
 
-@pytest.mark.parametrize(
-    ("width", "curved", "sums"), [([3, 2], SQUARES, 1), ([3, 1, 2], SQUARES, 2), ([3, 2], None, 2)]
-)
-def test_the_matrix_is_summed_once_where_residuals_are_linear(width, curved, sums, monkeypatch):
-    rng = np.random.default_rng(5)
-    x, y, root = rng.uniform(-1.2, 1.2, (90, 3)), rng.standard_normal((90, 2)), rng.uniform(0.1, 2, 90)
-    layers, c = spline_layers(patchy(width, grid=6))
-    options = {"curved": curved or Entries(LOSSES["huber"], np.zeros(2))}
-    problem, calls, whole = LeastSquares(layers, x, y, root, **options), [], LeastSquares._equations
-    monkeypatch.setattr(LeastSquares, "_equations", lambda self, at: (calls.append(at), whole(self, at))[1])
-    found = [problem.normal_equations(at) for at in (c, c + rng.standard_normal(c.size))]
-    assert len(calls) == sums
-    c = problem._kept[0]
-    expected = LeastSquares(layers, x, y, root, **options).normal_equations(c)
-    for a, b in zip(found[1], expected, strict=True):
-        np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-12 * np.abs(b).max())
-
-
 @pytest.mark.parametrize("grid", [3, 12, 60])
 def test_segments_and_dense_products_agree(grid):
     model = patchy([2, 3, 1], grid=grid)

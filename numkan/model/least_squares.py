@@ -214,11 +214,6 @@ class LeastSquares:
         """The number of residuals of all samples."""
         return self.y.size
 
-    @property
-    def is_linear(self) -> bool:
-        """Whether residuals are linear in c, so that J^T J is the same everywhere, and summed once."""
-        return len(self.layers) == 1 and self.curved is SQUARES
-
     def coefficients(self, c: FloatArray) -> list[FloatArray]:
         """Return views of c as the coefficients of every layer, (n_in, G + k, n_out)."""
         return [c[part].reshape(layer.shape) for part, layer in zip(self._parts, self.layers, strict=True)]
@@ -264,14 +259,8 @@ class LeastSquares:
     def data_equations(self, c: FloatArray) -> tuple[float, FloatArray, FloatArray]:
         """Return f, J^T r and J^T J without the penalty; they are kept, and not to be written."""
         if self._kept is None or not np.array_equal(c, self._kept[0]):
-            c = np.array(c)
-            self._kept = c, (*self.slope(c), self._matrix) if self.is_linear else self._equations(c)
+            self._kept = np.array(c), self._equations(np.array(c))
         return self._kept[1]
-
-    @cached_property
-    def _matrix(self) -> FloatArray:
-        """J^T J where it is the same everywhere; the slope beside it has the same bits whichever point was first."""
-        return self._equations(np.zeros(self.n_params))[2]
 
     def _equations(self, c: FloatArray) -> tuple[float, FloatArray, FloatArray]:
         P, squares = self.n_params, 0.0

@@ -86,11 +86,6 @@ class RowSquares(LeastSquares):
         """The number of residuals of all rows."""
         return self._source.n_targets
 
-    @property
-    def is_linear(self) -> bool:
-        """No: equations at the last point stay with the source, for the problems after this one."""
-        return False
-
     def loss(self, c: FloatArray) -> float:
         """Return f(c)."""
         if self._curvature:  # the slope, which most points need, costs little more
