@@ -98,7 +98,7 @@ def test_a_linear_problem_is_solved_to_rounding(seed, n, scaled):
     want = np.linalg.lstsq(matrix, target, rcond=None)[0]
     # the loss is flat at its minimum: half the digits
     np.testing.assert_allclose(x, want, atol=1e-6 * (1 + np.linalg.cond(matrix)) * abs(want).max())
-    assert run.status is Status.ROUNDING
+    assert run.status in (Status.ROUNDING, Status.GRADIENT)  # a gradient of few terms can round to 0
 
 
 # --- steps --------------------------------------------------------------------------------------------------------
