@@ -38,10 +38,8 @@ AGAIN = bool(os.environ.get("NUMKAN_VECTOR_WIDTH") or config.BOUNDSCHECK) and no
 #: Degrees of cases in float32 and in float64. A degree of a dtype compiles for ten seconds and more. It is a number of
 #: powers, and chooses tables of 4 lanes (up to 3) or 8: at a further width of vectors, some of each parity and size do.
 #: With bounds checked one does, for with the JIT off all are tried.
-SINGLE: Sequence[int] = (3,) if AGAIN else (1, 3)
+SINGLE: Sequence[int] = range(6) if config.DISABLE_JIT else (3,) if AGAIN else (1, 3)
 DOUBLE: Sequence[int] = ((3,) if config.BOUNDSCHECK else (2, 5)) if AGAIN else range(6)
-if config.DISABLE_JIT:
-    SINGLE = range(6)
 
 
 def model_of(layers: Any) -> KAN:
