@@ -15,6 +15,7 @@ import functools
 import os
 from collections.abc import Callable, Iterator, Sequence
 from importlib import metadata
+from pathlib import Path
 from typing import Any
 
 # before JAX is imported: what is run once is not worth optimizing
@@ -61,9 +62,33 @@ def array(value: Any) -> Array:
 
 Shape = tuple[int, int, int, int, str]  # n_in, n_out, k, G and the base function of a layer
 
-# Each program of XLA maps up to hundreds of pieces of memory, of which a process of Linux may have 65,530: after
-# some hundreds of shapes XLA fails or aborts. The oldest programs are dropped, and with them what they map.
-kept = functools.lru_cache(maxsize=80)
+# Each program of XLA maps some hundreds of pieces of memory. A process of Linux may have 65,530, beyond which XLA fails
+# or aborts.
+MOST_MAPS = 40_000
+
+_caches: list[Any] = []
+
+
+def kept(make: Callable[..., Any]) -> Callable[..., Any]:
+    """Keep the programs that a function makes, until all kept programs map too much memory: then drop them all."""
+
+    @functools.cache
+    def program(*arguments: Any) -> Any:
+        if maps() > MOST_MAPS:
+            for one in _caches:
+                one.cache_clear()
+        return make(*arguments)
+
+    _caches.append(program)
+    return program
+
+
+def maps() -> int:
+    """Return how many pieces of memory this process maps; 0 where the system does not say."""
+    try:
+        return Path("/proc/self/maps").read_bytes().count(b"\n")
+    except OSError:
+        return 0
 
 
 def layer_of(shape: Shape, numbers: dict[str, Any], grid_eps: float = 0.05) -> Any:
