@@ -6,8 +6,10 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import time
 import tomllib
+import warnings
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
@@ -514,15 +516,26 @@ def test_a_declaration_that_means_nothing_is_an_error(declared: dict[str, Any], 
 
 
 def test_an_adapter_that_hangs_is_left_after_its_time() -> None:
+    released, calls = threading.Event(), []
+
     def basis(x: Array, knots: Array, k: int) -> Array:
+        calls.append(k)
         if k >= 3:  # few examples are drawn, which may leave one degree out
-            time.sleep(60)
+            released.wait(60)
         return DeBoor().basis(x, knots, k)
 
-    start = time.monotonic()
+    start, filters, threads = time.monotonic(), list(warnings.filters), set(threading.enumerate())
     with pytest.raises(AdapterError, match=r"^The adapter hangs: `basis` did not return within 0.5 s while P-PoU was"):
         check(adapter_of(basis), only=["P-PoU"], timeout=0.5)
     assert time.monotonic() - start < 30
+    assert list(warnings.filters) == filters
+    (left,) = set(threading.enumerate()) - threads
+    n_calls = len(calls)
+    released.set()
+    left.join(30)
+    assert not left.is_alive()
+    assert len(calls) == n_calls
+    assert list(warnings.filters) == filters
 
 
 def with_model(seconds: float) -> Any:

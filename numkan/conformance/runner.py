@@ -235,8 +235,7 @@ class _Trial:
 
     def __call__(self, case: Any) -> None:
         self.cases += 1
-        with measured() as ratios, warnings.catch_warnings(), np.errstate(all="ignore"):
-            warnings.simplefilter("ignore")
+        with measured() as ratios, np.errstate(all="ignore"):
             try:
                 self.law.check(self.guard, case)
             except Broken as broken:
@@ -259,7 +258,8 @@ def _in_time(action: Callable[[], None], guard: Guard, timeout: float, when: str
     """Run an action in a thread of its own, and raise an error if a call of the adapter does not return.
 
     A delay between calls is not the adapter's fault, unless a model that it has made hangs. Such a call cannot be
-    stopped; its thread runs until the process ends.
+    stopped; its thread ends at the next call of the adapter. Warnings are silenced here and not in the thread, because
+    their filters belong to the whole process: a thread that is left would set them back at any time.
     """
     raised: list[BaseException] = []
 
@@ -272,17 +272,25 @@ def _in_time(action: Callable[[], None], guard: Guard, timeout: float, when: str
     guard.since = time.monotonic()
     thread = threading.Thread(target=work, daemon=True)
     guard.alive()  # before it starts: it may let no other thread run
-    thread.start()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        thread.start()
+        _wait(thread, guard, timeout, when)
+    if raised:
+        raise raised[0]
+
+
+def _wait(thread: threading.Thread, guard: Guard, timeout: float, when: str) -> None:
+    """Wait until a thread ends, or leave it and raise an error."""
     while thread.is_alive():
         guard.alive()
         thread.join(min(0.05, timeout))
         calling, waited = guard.calling, time.monotonic() - guard.since
-        if thread.is_alive() and calling and waited > timeout:
-            raise AdapterError(f"The adapter hangs: `{calling}` did not return within {timeout:g} s {when}.")
-        if thread.is_alive() and not calling and waited > BETWEEN * timeout:
+        if thread.is_alive() and waited > (timeout if calling else BETWEEN * timeout):
+            guard.left = True
+            if calling:
+                raise AdapterError(f"The adapter hangs: `{calling}` did not return within {timeout:g} s {when}.")
             raise AdapterError(f"Between two calls of the adapter {BETWEEN * timeout:g} s went by {when}.")
-    if raised:
-        raise raised[0]
 
 
 # --- known failures, rounds, replay -------------------------------------------------------------------------------
