@@ -56,6 +56,20 @@ print("distinct knots of the domain:", layer.grid[0, 3:-3].unique().numel(), "of
         marks=lambda entry: "lstsq" in entry["message"] or coincident(entry),
     ),
     Finding(
+        "Spans of the adaptive grid hold unequal numbers of samples",
+        ("G-QNT",),
+        "The adaptive part takes its knots from the sorted column at indices that are cut to integers. Spans can "
+        "differ by two samples where one would do: of 20 samples three spans hold 6, 6 and 8.",
+        """
+import torch; from _efficient_kan_formulas import KANLinear
+layer = KANLinear(1, 1, grid_size=3, grid_eps=0.0); x = torch.arange(20.0)[:, None]
+layer.update_grid(x)
+print(torch.histogram(x[:, 0], layer.grid[0, 3:-3].contiguous()).hist.tolist())
+""",
+        lambda n: max(n) - min(n) > 1,
+        marks=lambda entry: "spans of input" in entry["message"],
+    ),
+    Finding(
         "Fits of short rank are not of least norm",
         ("G-DUP", "G-RANK", "G-DRV"),
         STALE_PIVOTS + "`curve2coeff` is built on it: a layer fitted on samples that leave its first functions empty "
