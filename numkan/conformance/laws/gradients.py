@@ -43,8 +43,12 @@ def shared(dots: Any, other: Any) -> list[dict[str, Array]]:
 
 
 def _room(factor: float, case: NetworkCase) -> Room:
-    """Return the bound for a size: `factor` eps of it, and what underflows, whatever it is multiplied by later."""
-    lost = 2.0**20 * float(np.finfo(case.dtype).tiny)
+    """Return the bound for a size: `factor` eps of it, and what underflows, whatever it is multiplied by later.
+
+    In float64, more is lost by the complex step itself, which multiplies derivatives by 1e-30.
+    """
+    stepped = float(np.finfo(np.float64).smallest_subnormal) / network_twin.STEP
+    lost = 2.0**20 * max(float(np.finfo(case.dtype).tiny), stepped)
     return lambda size: factor * case.eps * np.asarray(size) + lost * (1 + np.max(size, initial=0.0)) ** 2
 
 
