@@ -6,10 +6,9 @@ Each change is one node of the syntax tree put in place of another, inside the m
 from __future__ import annotations
 
 import ast
-import copy
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 
 __all__ = ["Change", "changes"]
 
@@ -48,34 +47,35 @@ def changes(source: str) -> tuple[Change, ...]:
     """Return every change of the methods in some source, each with another result, in the order of the source."""
     tree = ast.parse(source)
     plain = ast.unparse(tree)
+    bodies = list(_bodies(tree))
     found: dict[str, Change] = {}
-    for place, node in enumerate(ast.walk(tree)):
-        if isinstance(node, ast.expr) and _in_a_method(tree, node):
+    for node, put in list(_places(tree)):
+        if any(body.lineno <= node.lineno <= (body.end_lineno or 0) for body in bodies):
             for kind, other in _others(node):
-                changed = ast.unparse(_replaced(tree, place, other))
+                put(other)
+                changed = ast.unparse(tree)
+                put(node)
                 if changed != plain and changed not in found:
                     found[changed] = Change(kind, node.lineno, ast.unparse(node), ast.unparse(other), changed)
     return tuple(sorted(found.values(), key=lambda change: (change.line, change.before, change.after)))
 
 
-def _in_a_method(tree: ast.Module, node: ast.expr) -> bool:
-    """Whether a node is part of a statement of a method: not of its arguments, nor a docstring."""
-    functions = (one for one in ast.walk(tree) if isinstance(one, ast.FunctionDef))
-    bodies = (statement for function in functions for statement in function.body)
-    return any(statement.lineno <= node.lineno <= (statement.end_lineno or 0) for statement in bodies)
+def _bodies(tree: ast.Module) -> Iterator[ast.stmt]:
+    """Yield the statements of methods: not their arguments."""
+    for function in ast.walk(tree):
+        if isinstance(function, ast.FunctionDef):
+            yield from function.body
 
 
-def _replaced(tree: ast.Module, place: int, other: ast.expr) -> ast.Module:
-    """Return a copy of a tree with another node at a place of its walk."""
-    changed = copy.deepcopy(tree)
-    target = list(ast.walk(changed))[place]
-    for parent in ast.walk(changed):
+def _places(tree: ast.Module) -> Iterator[tuple[ast.expr, Callable[[ast.expr], None]]]:
+    """Yield each expression, and a function that puts another one in its place."""
+    for parent in ast.walk(tree):
         for name, value in ast.iter_fields(parent):
-            if value is target:
-                setattr(parent, name, other)
+            if isinstance(value, ast.expr):
+                yield value, partial(setattr, parent, name)
             elif isinstance(value, list):
-                setattr(parent, name, [other if one is target else one for one in value])
-    return ast.fix_missing_locations(changed)
+                places = ((one, partial(value.__setitem__, n)) for n, one in enumerate(value))
+                yield from ((one, put) for one, put in places if isinstance(one, ast.expr))
 
 
 def _others(node: ast.expr) -> Iterator[tuple[str, ast.expr]]:
