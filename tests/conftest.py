@@ -27,11 +27,16 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "nojit" if _JIT_OFF e
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Skip what is marked `jit` where the JIT is off: it would take minutes as Python, or has nothing to look at.
+    """Leave out what is marked `slow` where neither files nor marks are named.
 
-    And hold numkan to each law once: where the kit's own run of all laws is among the tests, leave out the searches for
+    Skip what is marked `jit` where the JIT is off: it would take minutes as Python, or has nothing to look at. And hold
+    numkan to each law once: where the kit's own run of all laws is among the tests, leave out the searches for
     counterexamples, one a law, which are for runs of single files and of other forms.
     """
+    if config.args_source is pytest.Config.ArgsSource.TESTPATHS and not config.option.markexpr:
+        slow = [item for item in items if item.get_closest_marker("slow")]
+        config.hook.pytest_deselected(items=slow)
+        items[:] = [item for item in items if item not in slow]
     if _JIT_OFF:
         for item in items:
             if item.get_closest_marker("jit"):

@@ -18,6 +18,7 @@ from tests.conformance_adapters import CORRECT, Scipy
 from tests.conformance_mutants import BY_CLASS, MUTANTS
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("adapter", CORRECT, ids=lambda adapter: adapter.__name__)
 def test_a_sound_adapter_obeys_all_that_it_claims(adapter: type[Any]) -> None:
     report = check(adapter, seed=1, examples=5)
@@ -40,6 +41,7 @@ class SplineTransformers:
         return np.asarray(fitted.transform(x[:, None]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("mode", "extrapolation"),
     [("continue", "polynomial"), ("linear", "linear"), ("error", "raise"), ("constant", "clamp")],

@@ -97,6 +97,7 @@ def test_there_are_examples_and_each_is_known_here():
     assert sorted(PRINTED) == [script.stem for script in SCRIPTS]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.stem)
 def test_an_example_runs_prints_and_draws(script, tmp_path):
     if config.DISABLE_JIT and script.stem not in LIGHT:

@@ -9,7 +9,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from numkan.sklearn import KANClassifier, KANRegressor
 
-pytestmark = pytest.mark.jit
+pytestmark = [pytest.mark.jit, pytest.mark.slow]
 
 
 @parametrize_with_checks([KANRegressor(), KANClassifier()])

@@ -17,6 +17,8 @@ from numkan.symbolic.swap import plainer
 from numkan.symbolic.symbols import simplified, symbols_for
 from tests.symbolic_engine import engine_of, judge_of, text
 
+pytestmark = pytest.mark.slow
+
 sympy = pytest.importorskip("sympy")
 
 

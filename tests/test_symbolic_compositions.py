@@ -16,6 +16,8 @@ from numkan.symbolic.span import make_table, weights
 from numkan.symbolic.swap import swaps
 from numkan.symbolic.terms import sums_of_terms
 
+pytestmark = pytest.mark.slow
+
 pytest.importorskip("sympy")
 
 U = np.linspace(0.55, 2.45, 56)

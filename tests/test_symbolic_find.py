@@ -18,6 +18,8 @@ from numkan.plot import plot_network
 from numkan.symbolic.engine import Fitted
 from numkan.symbolic.formula import Errors, Formula
 
+pytestmark = pytest.mark.slow
+
 sympy = pytest.importorskip("sympy")
 
 

@@ -22,6 +22,8 @@ from numkan.symbolic.symmetry import KINDS, test_symmetry
 from numkan.symbolic.transforms import TRANSFORMS
 from numkan.symbolic.whiteness import alike, explained
 
+pytestmark = pytest.mark.slow
+
 pytest.importorskip("sympy")
 
 #: a, b of each function, where (1.3, 0.2) would leave its domain.
