@@ -66,7 +66,7 @@ def test_the_kit_has_found_a_fault_in_scikit_learn() -> None:
 
 @pytest.mark.jit
 def test_numkan_obeys_all_laws_and_claims_every_one() -> None:
-    report = check(Numkan(), examples=5)
+    report = check(Numkan(), examples=1)
     assert report.counts == {"PASS": len(LAWS), "FAIL": 0, "KNOWN": 0, "NOT CLAIMED": 0}, report.text()
 
 

@@ -142,7 +142,7 @@ def test_what_is_no_formula_is_not_called_one():
     rng = np.random.default_rng(3)
     w, p = rng.normal(size=(2, 12)) * 2.5, rng.uniform(0, 6, 12)
     x = box([-1, -1], [1, 1], 300)
-    formula = symbolic.find(x, np.cos(x @ w + p) @ rng.normal(size=12), effort=0.1)
+    formula = symbolic.find(x, np.cos(x @ w + p) @ rng.normal(size=12), effort=0.03)
     assert formula.status in ("approximate", "none")
     assert formula.stopped.startswith("the work that `effort` allows was used up")
     if formula.status == "none":
