@@ -27,7 +27,7 @@ class Guard:
         self.calling = ""  # the method that is running, if one is, and since when: for those who wait
         self.since = time.monotonic()
         self.alive: Callable[[], object] = lambda: None  # called again and again while a law is tried
-        self.left = False  # whether nobody waits any more for the thread that tries a law
+        self.abandoned = False  # nobody waits any more for the thread that tries a law
 
     def __getattr__(self, name: str) -> Any:
         if name in ("float64", "float32"):
@@ -43,7 +43,7 @@ class Guard:
 
     def _watched(self, name: str, method: Callable[..., Any]) -> Callable[..., Any]:
         def call(*args: Any, **options: Any) -> Any:
-            if self.left:
+            if self.abandoned:
                 raise SystemExit  # ends the thread
             if not getattr(self._adapter, "containers", False):
                 args = tuple(_in_order(one) for one in args)

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import fnmatch
-import threading
 import time
-import warnings
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import replace
@@ -21,6 +19,7 @@ from numkan.conformance.adapter import POLICIES, claims
 from numkan.conformance.bench import Bench, Child
 from numkan.conformance.cases import from_plain, plain
 from numkan.conformance.guard import Guard
+from numkan.conformance.in_time import in_time
 from numkan.conformance.law import Broken, Law, measured
 from numkan.conformance.laws import LAWS
 from numkan.conformance.making import cases_of, summary
@@ -142,7 +141,7 @@ class Here:
         """Try a law on one case, as plain numbers."""
         trial = _Trial(LAWS[id], self._guard)
         again = partial(_quietly, trial, from_plain(LAWS[id].about, example))
-        _in_time(again, self._guard, self._timeout, f"while {id} was replayed")
+        in_time(again, self._guard, self._timeout, f"while {id} was replayed")
         return trial.result()
 
 
@@ -169,7 +168,7 @@ def opened(adapter: Any, timeout: float = 60.0, alive: Callable[[], object] = la
         except Broken as broken:
             raise AdapterError(f"The adapter cannot be used: {broken} (three points, even knots, k = {k}).") from None
 
-    _in_time(probe, guard, timeout, "at the first call")
+    in_time(probe, guard, timeout, "at the first call")
     return _name(adapter), guard, scope
 
 
@@ -202,7 +201,7 @@ def judge(law: Law, guard: Guard, scope: Scope, seed: int, examples: int, timeou
     if undeclared:
         return Result(law, FAIL, message=f"policy `{undeclared[0]}` is not declared")
     trial = _Trial(law, guard)
-    _in_time(partial(search, trial, scope, seed, examples), guard, timeout, f"while {law.id} was checked")
+    in_time(partial(search, trial, scope, seed, examples), guard, timeout, f"while {law.id} was checked")
     return trial.result()
 
 
@@ -218,10 +217,6 @@ def _unclaimed(law: Law, guard: Guard, scope: Scope) -> str:
     if law.knots == "of any ends" and scope.clamped:
         return "needs knots that are not clamped"
     return ""
-
-
-#: Factor on the time limit of a call for the time between calls: the kit's own arithmetic, on a busy machine.
-BETWEEN = 10
 
 
 class _Trial:
@@ -252,45 +247,6 @@ class _Trial:
             return Result(self.law, PASS, self.worst, cases=self.cases)
         case, message, worst = self.broken
         return Result(self.law, FAIL, worst, message, plain(case), self.cases)
-
-
-def _in_time(action: Callable[[], None], guard: Guard, timeout: float, when: str) -> None:
-    """Run an action in a thread of its own, and raise an error if a call of the adapter does not return.
-
-    A delay between calls is not the adapter's fault, unless a model that it has made hangs. Such a call cannot be
-    stopped; its thread ends at the next call of the adapter. Warnings are silenced here and not in the thread, because
-    their filters belong to the whole process: a thread that is left would set them back at any time.
-    """
-    raised: list[BaseException] = []
-
-    def work() -> None:
-        try:
-            action()
-        except BaseException as error:
-            raised.append(error)
-
-    guard.since = time.monotonic()
-    thread = threading.Thread(target=work, daemon=True)
-    guard.alive()  # before it starts: it may let no other thread run
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        thread.start()
-        _wait(thread, guard, timeout, when)
-    if raised:
-        raise raised[0]
-
-
-def _wait(thread: threading.Thread, guard: Guard, timeout: float, when: str) -> None:
-    """Wait until a thread ends, or leave it and raise an error."""
-    while thread.is_alive():
-        guard.alive()
-        thread.join(min(0.05, timeout))
-        calling, waited = guard.calling, time.monotonic() - guard.since
-        if thread.is_alive() and waited > (timeout if calling else BETWEEN * timeout):
-            guard.left = True
-            if calling:
-                raise AdapterError(f"The adapter hangs: `{calling}` did not return within {timeout:g} s {when}.")
-            raise AdapterError(f"Between two calls of the adapter {BETWEEN * timeout:g} s went by {when}.")
 
 
 # --- known failures, rounds, replay -------------------------------------------------------------------------------
