@@ -163,10 +163,15 @@ def test_scale_is_extrapolated_from_what_was_measured_in_two_pages():
     assert len(scale.text({"rows": found["rows"]})) < len(text)
 
 
-def test_writing_makes_the_same_document_again(tmp_path, monkeypatch):
+def test_writing_makes_the_same_documents_again(tmp_path, monkeypatch):
+    readme = results.README.read_text(encoding="utf-8")
+    table = readme[readme.index("<!-- begin accuracy") : readme.index("<!-- end accuracy")]
+    (tmp_path / "README.md").write_text(readme.replace(table, table[: table.index("\n") + 1]), encoding="utf-8")
     monkeypatch.setattr(results, "RESULTS", tmp_path / "RESULTS.md")
+    monkeypatch.setattr(results, "README", tmp_path / "README.md")
     results.write()
     assert (tmp_path / "RESULTS.md").read_text(encoding="utf-8") == report.RESULTS.read_text(encoding="utf-8")
+    assert (tmp_path / "README.md").read_text(encoding="utf-8") == readme
 
 
 def test_every_claim_has_a_line_and_every_missed_goal_stands_above_them():

@@ -28,7 +28,7 @@ from _accuracy_slopes import medians, slope
 from _accuracy_special import PUBLISHED as SPECIAL_PUBLISHED
 from _accuracy_tables import TABLES, TITLES, Part
 from _goals import Claim, count, goal_table
-from _report import paragraph, table, write_section
+from _report import paragraph, table
 
 FILE = Path(__file__).with_name("accuracy.json")
 README = Path(__file__).parents[1] / "README.md"
@@ -202,9 +202,8 @@ def _row_g(part: Part) -> list[list[str]]:
 _ROWS = {"a": _row_a, "b": _row_b, "c": _row_c, "d": _row_d, "e": _row_e, "f": _row_f, "g": _row_g}
 
 
-def write(data: dict[str, Part]) -> None:
-    """Rewrite all that is made from the data but RESULTS.md."""
-    write_section("accuracy", readme_text(data, other_rows()), README)
+def draw(data: dict[str, Part]) -> None:
+    """Redraw the figures of what has been measured."""
     if "a" in data:
         draw_time(data["a"], TIME)
     if "h" in data:

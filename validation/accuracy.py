@@ -29,12 +29,12 @@ import _accuracy_runs as runs
 from _accuracy_determinant import f
 from _accuracy_goals import GOALS
 from _accuracy_noise import g
-from _accuracy_report import FILE, report_text, write
+from _accuracy_report import FILE, draw, report_text
 from _accuracy_slopes import h
 from _accuracy_tables import TABLES, TITLES
 from _goals import count, goal_table
 from _report import facts, paragraph
-from _results import write as write_results
+from _results import write
 from _speed_data import load, save
 from _timing import elsewhere
 
@@ -82,8 +82,8 @@ def main() -> int:
     options = arguments()
     if options.report:
         if options.write:
-            write(load(FILE))
-            write_results()
+            draw(load(FILE))
+            write()
         print(report_text(load(FILE)))
         return 0
     met = True
@@ -101,8 +101,8 @@ def main() -> int:
         met = met and all(goal.met for goal in goals)
         if options.write:
             save(dict(sorted({**load(FILE), task: part}.items())), FILE)
-            write(load(FILE))  # as anyone reads it
-            write_results()
+            draw(load(FILE))  # as anyone reads it
+            write()
     return 0 if met else 1
 
 

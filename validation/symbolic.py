@@ -137,7 +137,7 @@ def main() -> None:
     parser.add_argument(
         "--report",
         action="store_true",
-        help="print what has been written, and run nothing; with --write, rewrite RESULTS.md",
+        help="print what has been written, and run nothing; with --write, rewrite RESULTS.md and the README's table",
     )
     given = parser.parse_args()
     if given.report:
