@@ -11,6 +11,7 @@ Bits are promised on one machine; between machines and vector widths the laws' t
 difference.
 
     python validation/determinism.py [--write]
+    python validation/determinism.py --quick      # degree 3, and wide networks in one dtype: less to compile
 """
 
 from __future__ import annotations
@@ -89,6 +90,7 @@ SHAPES = (
     ((530, 20), 4, 3, 259),
 )
 NETWORKS = tuple(Network(*shape, dtype) for shape in SHAPES for dtype in ("float32", "float64"))
+QUICK = tuple(net for net in NETWORKS if net.k == 3 and (net.width[0] < 50 or net.dtype == "float32"))
 
 
 def digest(array: np.ndarray) -> str:
@@ -172,16 +174,16 @@ def in_this_process(net: Network) -> Iterator[tuple[str, Digests]]:
         yield name, on_pieces(net, model, x, pieces)
 
 
-def fingerprint(threads: int) -> dict[str, Digests]:
+def fingerprint(networks: tuple[Network, ...], threads: int) -> dict[str, Digests]:
     """Digest every network once: what a new process computes."""
     numkan.set_threads(threads)
-    return {str(net): on_batch(net, net.model(), *net.data()) for net in NETWORKS}
+    return {str(net): on_batch(net, net.model(), *net.data()) for net in networks}
 
 
-def in_new_process(threads: int, cache: str | None) -> dict[str, Digests]:
+def in_new_process(threads: int, cache: str | None, *options: str) -> dict[str, Digests]:
     """Run `fingerprint` in a new process, where ``cache`` is a folder, with compiled kernels kept there."""
     environment = dict(os.environ) if cache is None else {**os.environ, "NUMBA_CACHE_DIR": cache}
-    command = [sys.executable, __file__, "--fingerprint", str(threads)]
+    command = [sys.executable, __file__, "--fingerprint", str(threads), *options]
     done = subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE, text=True)
     return json.loads(done.stdout)
 
@@ -218,19 +220,26 @@ class Comparison:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--write", action="store_true", help="write what was measured into checks.json and RESULTS.md")
+    parser.add_argument("--quick", action="store_true", help="fewer networks")
     parser.add_argument("--fingerprint", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args()
+    if options.write and options.quick:
+        parser.error("--write is for all networks, not with --quick")
+    networks, quick = (QUICK, ["--quick"]) if options.quick else (NETWORKS, [])
     if options.fingerprint:
-        print(json.dumps(fingerprint(options.fingerprint)))
+        print(json.dumps(fingerprint(networks, options.fingerprint)))
         return 0
     comparison, reference = Comparison(), {}
     with tempfile.TemporaryDirectory() as cold, ThreadPoolExecutor(1) as beside:
-        compiling = beside.submit(in_new_process, 1, cold)  # takes long, so it runs beside the rest
-        for net in NETWORKS:
+        compiling = beside.submit(in_new_process, 1, cold, *quick)  # takes long, so it runs beside the rest
+        for net in networks:
             for condition, digests in in_this_process(net):
                 expected = reference.setdefault(str(net), digests)
                 comparison.see(condition, str(net), digests, expected)
-        processes = {"new process": in_new_process(1, None), "new process, 2 threads": in_new_process(2, None)}
+        processes = {
+            "new process": in_new_process(1, None, *quick),
+            "new process, 2 threads": in_new_process(2, None, *quick),
+        }
         for condition, result in {**processes, "cold cache": compiling.result()}.items():
             for name, digests in result.items():
                 comparison.see(condition, name, digests, reference[name])
@@ -238,7 +247,7 @@ def main() -> int:
     text = table(["condition", *QUANTITIES], comparison.rows())
     about = facts(["numkan", "numpy", "numba", "scipy"])
     claim = (
-        f"{', '.join(QUANTITIES)} of {len(NETWORKS)} networks under {len(comparison.same)} conditions, such as "
+        f"{', '.join(QUANTITIES)} of {len(networks)} networks under {len(comparison.same)} conditions, such as "
         f"{', '.join(SUCH_AS)}."
     )
     print(f"{paragraph(about)}\n\n{claim}\n\n{text}\n\n{len(comparison.differences)} differences")
