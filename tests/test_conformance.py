@@ -323,13 +323,16 @@ GRADIENTS = ("layer_vjp", "layer_jacobian", "network_loss", "network_vjp", "netw
 
 
 @pytest.mark.jit
-@pytest.mark.parametrize("left_out", [("scale_sp",), ("scale_base", "scale_sp")], ids=len)
-@pytest.mark.parametrize("methods", [GRADIENTS, *((one,) for one in GRADIENTS)], ids=lambda names: names[-1])
+@pytest.mark.parametrize(
+    ("left_out", "methods"),
+    [(("scale_sp",), GRADIENTS), *((("scale_base", "scale_sp"), methods) for methods in (GRADIENTS, *zip(GRADIENTS)))],
+    ids=lambda names: f"{len(names)} {names[-1]}",
+)
 def test_gradients_by_scales_may_be_left_out(left_out: tuple[str, ...], methods: tuple[str, ...]) -> None:
     one = type("Told", (WithoutScales,), {"left_out": left_out, "from_methods": methods, "dtype": "float64"})()
     only = ["N-SUB", "N-CHG", "N-DET", "N-PURE", "N-GCS", "N-GFD", "N-ADJ", "N-JAC"]
     guard, made = Guard(one), cases_of("networks", scope_of(one), 0, 6)
-    for case in [item.case for item in made if item.facts["shape"] in ("small", "deep")]:
+    for case in [item.case for item in made if item.facts["shape"] in ("small", "deep")][::2]:
         for id in only:
             LAWS[id].check(guard, case)
 
