@@ -397,7 +397,7 @@ def test_power_laws_and_ratios_are_found_by_linear_algebra():
 
 
 def test_products_after_a_change_of_one_variable_are_found():
-    x = np.random.default_rng(0).uniform([0.0, 1.3], [4.0, 5.0], (800, 2))
+    x = np.random.default_rng(0).uniform([0.0, 1.3], [4.0, 5.0], (300, 2))
     y = (np.sin(x[:, 0] * x[:, 1] / 2) / np.sin(x[:, 1] / 2)) ** 2
     assert min(refine(node, x, y).rms for node in products_of_coordinates(x, y, LIBRARY)) < 1e-13
     assert not list(products_of_coordinates(x, np.sin(x[:, 0]) + np.exp(x[:, 1] * x[:, 0] / 9), LIBRARY))

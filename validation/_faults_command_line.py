@@ -42,7 +42,7 @@ def _prepare(folder: Path, rows: int = 3000) -> None:
     KAN([2, 1], grid=2, k=1, seed=0).save(folder / "m.npz")
 
 
-def check_ctrl_c_at_any_moment(quick: bool = False) -> Found:
+def check_ctrl_c_at_any_moment() -> Found:
     """Ctrl-C at any moment of `numkan fit` is exit code 130, or it was through; no half file, and no traceback."""
     failures, codes = list[str](), list[int]()
     with tempfile.TemporaryDirectory() as name:
@@ -53,7 +53,7 @@ def check_ctrl_c_at_any_moment(quick: bool = False) -> Found:
         began = time.perf_counter()
         subprocess.run(fit, check=True, capture_output=True)
         whole = time.perf_counter() - began
-        number = 3 if quick else 40
+        number = 40
         for turn in range(number):
             (folder / "out.npz").unlink(missing_ok=True)
             process = subprocess.Popen(fit, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)

@@ -28,9 +28,9 @@ print(hashlib.sha256(KAN([3, 4, 2], seed=0)(x).tobytes()).hexdigest())
 """
 
 
-def check_processes_with_a_cold_cache(quick: bool = False) -> Found:
+def check_processes_with_a_cold_cache() -> Found:
     """Eight processes that fill one empty cache at once predict the same bits; no unfinished file is left."""
-    number, failures = 3 if quick else 8, list[str]()
+    number, failures = 8, list[str]()
     with tempfile.TemporaryDirectory() as cache:
         env = {**os.environ, "NUMBA_CACHE_DIR": cache, "OPENBLAS_NUM_THREADS": "1"}
         processes = [
