@@ -458,7 +458,7 @@ def test_every_task_has_its_parts():
 
 
 def test_the_table_of_the_readme_is_made_from_the_data():
-    assert section(documents.README) == documents.readme_text(MEASURED, documents.other_rows())
+    assert section(PROJECT / "README.md") == documents.readme_text(MEASURED, documents.other_rows())
 
 
 def test_the_data_come_back_as_they_were_saved(tmp_path):

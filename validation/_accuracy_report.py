@@ -31,7 +31,6 @@ from _goals import Claim, count, goal_table
 from _report import paragraph, table
 
 FILE = Path(__file__).with_name("accuracy.json")
-README = Path(__file__).parents[1] / "README.md"
 TIME, SCALING = Path(__file__).with_name("accuracy.png"), Path(__file__).with_name("scaling.png")
 
 

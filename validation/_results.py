@@ -13,9 +13,8 @@ import _speed_data
 import _speed_report
 import _symbolic_report
 import _tables_report
-from _accuracy_report import README
 from _goals import Claim, count
-from _report import RESULTS, replace, table, write_section
+from _report import README, RESULTS, replace, table, write_section
 from _speed_data import load
 
 Data = dict[str, Any]
@@ -37,12 +36,10 @@ with `--write`. The long tables, from the same files and without measuring anyth
 
 def write() -> None:
     """Rewrite RESULTS.md and the README's table of fits from the files."""
-    files = _speed_data.FILE, _accuracy_report.FILE, _checks.FILE, _tables_report.FILE
+    speed, accuracy, checks = load(_speed_data.FILE), load(_accuracy_report.FILE), load(_checks.FILE)
     others = _symbolic_report.sets(), load(_physics_report.FILE), load(_scale_report.FILE)
-    text = results_text(*(load(path) for path in files), *others)
-    replace(RESULTS, text)
-    fits = _accuracy_report.readme_text(load(_accuracy_report.FILE), _accuracy_report.other_rows())
-    write_section("accuracy", fits, README)
+    replace(RESULTS, results_text(speed, accuracy, checks, load(_tables_report.FILE), *others))
+    write_section("accuracy", _accuracy_report.readme_text(accuracy, _accuracy_report.other_rows()), README)
 
 
 def results_text(

@@ -9,14 +9,13 @@ from typing import Any
 
 from _contest import WORKLOADS
 from _goals import FLOORS, PYKAN, Claim, ahead, count, floors, goal_table, over_pykan, speedups
-from _report import paragraph, table, write_section
+from _report import README, paragraph, table, write_section
 from _roofline import roofline, table_of_shares
 from _scaling import scaling, sweep_tables
 from _scaling import summary as scaling_summary
 from _speed_data import COLUMNS, WIDEST, Record, Times, cases, fastest_peer, own
 from _speed_figure import draw
 
-README = Path(__file__).parents[1] / "README.md"
 FIGURE = Path(__file__).with_name("speed.png")
 SCRIPT, SCALING_SCRIPT = "benchmark.py", "benchmark.py --scaling"
 
