@@ -5,7 +5,7 @@ its measurement and whether the claim holds; those that try something many times
 Exit code 1 where a claim does not hold.
 
     python validation/faults.py                      # all of them
-    python validation/faults.py --quick              # fewer tries, in a minute; what takes longer is left out
+    python validation/faults.py --quick              # fewer tries, in 90 s; what takes longer is left out
     python validation/faults.py --only busy          # those with this in the names of their module or function
     python validation/faults.py --write              # all of them, into checks.json and RESULTS.md
 """

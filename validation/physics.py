@@ -3,7 +3,7 @@
     OPENBLAS_NUM_THREADS=1 python validation/physics.py --only poisson --seeds 0 1 2     # prints, and keeps nothing
     OPENBLAS_NUM_THREADS=1 python validation/physics.py --write                          # all tasks, all seeds
     python validation/physics.py --cost --write   # what a step costs, beside one of a fit
-    python validation/physics.py --report         # prints what physics.json holds; --write: into the documents
+    python validation/physics.py --report         # prints what physics.json holds; with --write, redraws documents
 
 Errors are relative, in L2 at fresh random points, unless a task says otherwise; seconds are of the CPU, with one BLAS
 thread, kernels compiled. ``_physics_report.py`` has the goals.
