@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from typing import Any
 
 import numpy as np
@@ -172,6 +173,13 @@ def test_an_ordinary_equation_is_solved() -> None:
     assert solution.fresh_residuals[0] < 1e-6
     assert np.isnan(solution.fresh_residuals[1])
     assert solution.coverage == 1.0
+
+
+def test_a_solved_network_has_the_ends_of_its_policy() -> None:
+    model = KAN([1, 1], k=7)
+    pde.solve(model, [oscillator(60), start()])  # with end polynomials that have no end
+    far = np.linspace(-20.0, 20.0, 41)[:, None]
+    np.testing.assert_array_equal(model(far), pickle.loads(pickle.dumps(model))(far))
 
 
 @pytest.mark.jit

@@ -302,6 +302,18 @@ def test_copies_are_whole_and_apart(way: str, options: dict[str, Any], tmp_path:
     assert state(model) == before
 
 
+def test_a_copy_shares_splines_until_it_has_another_grid_or_policy() -> None:
+    model = small()
+    bases = [layer.basis for layer in model.act_fun]
+    other = model.copy()
+    assert [layer.basis for layer in other.act_fun] == bases
+    first, second = other.act_fun
+    first.grid, second.extrapolate = first.grid + 1, "clamp"
+    assert [layer.basis for layer in model.act_fun] == bases
+    x = points(20)
+    np.testing.assert_array_equal(other(x), pickle.loads(pickle.dumps(other))(x))
+
+
 @pytest.mark.parametrize("way", [copy.deepcopy, lambda pair: pickle.loads(pickle.dumps(pair))])
 def test_a_model_and_its_layer_copied_together_stay_together(way: Any) -> None:
     model = small()

@@ -124,7 +124,7 @@ class KANLayer(LayerParameters):
         n_in, n_out = check_size("n_in", n_in, 1), check_size("n_out", n_out, 1)
         n_intervals, k = check_size("grid", grid, 1), check_size("k", k, 0)
         check_option("init", init, INITIALIZATIONS)
-        self._extrapolate = check_option("extrapolate", extrapolate, EXTRAPOLATIONS)
+        check_option("extrapolate", extrapolate, EXTRAPOLATIONS)
         self._grid_eps = check_number("grid_eps", grid_eps, 0, 1)
         self._base = base_function(base_fun)
         self._sp_trainable = check_flag("sp_trainable", sp_trainable)
@@ -136,15 +136,14 @@ class KANLayer(LayerParameters):
         knots = first_grid(grid_range, n_in, n_intervals, k, self._dtype)
         rng = check_seed("seed", seed)
         drawn = draw(init, rng, knots, k, n_out, noise_scale, base_mu, base_sigma)
-        self._k = k
-        self._allocate(knots, n_out)
+        self._allocate(SplineBasis.unchecked(knots, k, extrapolate), n_out)
         self._coef[...] = drawn.coef
         self._scale_base[...] = drawn.scale_base
         self._scale_sp[...] = drawn.scale_sp
 
     def __repr__(self) -> str:
         return (
-            f"KANLayer({self.n_in}, {self.n_out}, grid={self.G}, k={self.k}, extrapolate={self._extrapolate!r}, "
+            f"KANLayer({self.n_in}, {self.n_out}, grid={self.G}, k={self.k}, extrapolate={self.extrapolate!r}, "
             f"dtype={self._dtype})"
         )
 
@@ -153,16 +152,14 @@ class KANLayer(LayerParameters):
 
         The shape is wrong if another thread has given the layer another grid meanwhile.
         """
-        basis = self.basis
         own = self.__dict__.copy()  # one snapshot: another thread may change the layer meanwhile
-        if own["_basis"] is not basis:
-            return self.pack(coefs)
+        basis: SplineBasis = own["_basis"]
         shape: tuple[int, int, int] = own["_shape"]
         if coefs is None or coefs.shape != packed_shape(*shape, self._dtype):
             coefs = new_packed(*shape, self._dtype)
         over_inputs(pack, own["_coef"], own["_scale_base"], own["_scale_sp"], own["_mask"], coefs)
         inside = basis.knots if basis.outside.raises else None
-        return PackedLayer(self._k, shape[2], self._base, basis.pieces, coefs, inside)
+        return PackedLayer(basis.degree, shape[2], self._base, basis.pieces, coefs, inside)
 
     def __call__(self, x: Any) -> FloatArray:
         """Return the outputs (n, n_out) at x (n, n_in)."""
@@ -176,8 +173,9 @@ class KANLayer(LayerParameters):
         x = self._grid_samples(x)
         cond = check_number("cond", cond, 0.0)
         check_finite("coef", self.coef)
-        knots = grid_from_samples(x, self.G, self._k, self._grid_eps, margin, self._dtype)
-        self._replace(knots, refit(x, self.basis, self.coef, self._basis_on(knots), cond))
+        knots = grid_from_samples(x, self.G, self.k, self._grid_eps, margin, self._dtype)
+        basis = self.basis.on(knots)
+        self._replace(basis, refit(x, self.basis, self.coef, basis, cond))
 
     def initialize_grid_from_parent(self, parent: KANLayer, x: Any) -> None:
         """Take over a parent's knots, interpolated to this layer's G, and its splines on samples (n, n_in), in place.
@@ -192,9 +190,8 @@ class KANLayer(LayerParameters):
                 f"Argument `parent` must have {self.n_in} inputs and {self.n_out} outputs, "
                 f"not {parent.n_in} and {parent.n_out}."
             )
-        basis = SplineBasis.unchecked(parent.grid, parent.k, self._extrapolate)
-        knots, coef = grid_from_parent(x, basis, parent.coef, self.G, self._k)
-        self._replace(knots.astype(self._dtype), coef)
+        knots, coef = grid_from_parent(x, parent.basis.under(self.extrapolate), parent.coef, self.G, self.k)
+        self._replace(self.basis.on(knots.astype(self._dtype)), coef)
 
     def _grid_samples(self, x: Any) -> FloatArray:
         samples = as_samples("x", x, self.n_in, self._dtype)
@@ -203,38 +200,32 @@ class KANLayer(LayerParameters):
         check_finite("x", samples, x)
         return samples
 
-    def _replace(self, knots: FloatArray, coef: FloatArray) -> None:
-        """Take new knots and coefficients, both or none."""
-        at_once(self._changes(knots, coef))
+    def _replace(self, basis: SplineBasis, coef: FloatArray) -> None:
+        """Take new B-splines and coefficients, both or none."""
+        at_once(self._changes(basis, coef))
 
-    def _changes(self, knots: FloatArray, coef: FloatArray) -> list[Callable[[], object]]:
+    def _changes(self, basis: SplineBasis, coef: FloatArray) -> list[Callable[[], object]]:
         """Return the changes, for :func:`at_once`, that give the layer new knots and coefficients of the same shapes.
 
-        Views of the coefficients stay live.
+        The policy outside the grid stays. Views of the coefficients stay live.
         """
-        knots = np.array(knots)
-        knots.flags.writeable = False
         return [
-            partial(self.__dict__.update, _grid=knots, _basis=None),
+            partial(self.__dict__.update, _basis=basis.under(self.extrapolate)),
             partial(self.coef.__setitem__, ..., np.asarray(coef, self._dtype)),
         ]
 
     def refine(self, grid: int) -> KANLayer:
         """Return a new layer with `grid` intervals and the same function; see :mod:`numkan.layer.refine`."""
         n_intervals = check_size("grid", grid, 1)
-        knots = refined_grid(self.basis, n_intervals)
-        return self._with(knots, refine_coef(self.basis, self.coef, self._basis_on(knots)))
+        basis = self.basis.on(refined_grid(self.basis, n_intervals))
+        return self._with(basis, refine_coef(self.basis, self.coef, basis))
 
-    def _basis_on(self, knots: FloatArray) -> SplineBasis:
-        """Return the layer's splines on other knots."""
-        return SplineBasis.unchecked(knots, self._k, self._extrapolate)
-
-    def _with(self, knots: FloatArray, coef: FloatArray) -> KANLayer:
-        """Return a new layer that has other knots, and coefficients (n_in, n_out, G + k) for them."""
+    def _with(self, basis: SplineBasis, coef: FloatArray) -> KANLayer:
+        """Return a new layer that has other B-splines, and coefficients (n_in, n_out, G + k) for them."""
         new = KANLayer.__new__(KANLayer)
         for name in SETTINGS:
             setattr(new, name, getattr(self, name))
-        new._allocate(np.array(knots), self.n_out)
+        new._allocate(basis, self.n_out)
         new.coef[...] = coef
         for name in ("_scale_base", "_scale_sp", "_mask"):
             getattr(new, name)[...] = getattr(self, name)

@@ -1,8 +1,8 @@
-"""The storage of a layer: its knots, its parameters as views of one vector, and its settings."""
+"""The storage of a layer: its B-splines, its parameters as views of one vector, and its settings."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -17,25 +17,23 @@ from numkan.spline.spline_basis import SplineBasis
 __all__ = ["SETTINGS", "LayerParameters"]
 
 #: Attributes that another layer of the same kind takes over as they are.
-SETTINGS = ("_extrapolate", "_grid_eps", "_base", "_sp_trainable", "_sb_trainable", "_dtype", "_k")
+SETTINGS = ("_grid_eps", "_base", "_sp_trainable", "_sb_trainable", "_dtype")
 
 
 class LayerParameters(KnownAttributes):
     """The storage of a :class:`numkan.KANLayer`, and the public attributes that show it."""
 
-    _extrapolate: str
+    _basis: SplineBasis  # never changed, but replaced: copies of the layer share it, and its tables
     _grid_eps: float
     _base: BaseFunction
     _sp_trainable: bool
     _sb_trainable: bool
     _dtype: np.dtype[Any]
-    _k: int
 
-    def _allocate(self, knots: FloatArray, n_out: int) -> None:
-        """Take knots as they are, and make room for coef, scale_base, scale_sp and mask."""
-        self._set_grid(knots)
-        n_in, n_basis = knots.shape[0], knots.shape[1] - self._k - 1
-        self._shape: tuple[int, int, int] = (n_in, n_basis, n_out)
+    def _allocate(self, basis: SplineBasis, n_out: int) -> None:
+        """Take B-splines as they are, and make room for coef, scale_base, scale_sp and mask."""
+        self._basis = basis
+        self._shape: tuple[int, int, int] = (basis.n_in, basis.n_basis, n_out)
         self._bind(np.zeros(self.n_params, self._dtype), np.zeros(self._n_fixed, self._dtype))
         self._mask[...] = 1
 
@@ -88,14 +86,9 @@ class LayerParameters(KnownAttributes):
         storage[:], fixed[:] = self._storage, self._fixed
         self._bind(storage, fixed)
 
-    def _set_grid(self, knots: FloatArray) -> None:
-        knots.flags.writeable = False
-        self._grid = knots
-        self._basis: SplineBasis | None = None
-
     def __getstate__(self) -> dict[str, Any]:
         state = self.__dict__.copy()
-        for derived in ("_coef", "_scale_base", "_scale_sp", "_mask", "_shown", "_basis"):
+        for derived in ("_coef", "_scale_base", "_scale_sp", "_mask", "_shown"):
             state.pop(derived, None)
         return state
 
@@ -103,8 +96,14 @@ class LayerParameters(KnownAttributes):
         self.__dict__.update(state)
         self._base = base_function(self._base)  # raises if a newer numkan has written a name that this one lacks
         # A copy each: joblib may hand over memory-mapped, read-only arrays.
-        self._set_grid(np.array(self._grid))
+        self._basis = self._basis.on(np.array(self._basis.knots))
         self._bind(np.array(self._storage), np.array(self._fixed))
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        twin = type(self).__new__(type(self))
+        twin.__dict__.update(self.__getstate__())  # one snapshot: another thread may change the layer meanwhile
+        twin._bind(twin._storage.copy(), twin._fixed.copy())
+        return twin
 
     # --- shape and settings ---------------------------------------------------------------------------------------
 
@@ -121,12 +120,12 @@ class LayerParameters(KnownAttributes):
     @property
     def k(self) -> int:
         """Degree of the splines."""
-        return self._k
+        return self._basis.degree
 
     @property
     def G(self) -> int:
         """Number of grid intervals."""
-        return int(self._shape[1]) - self._k
+        return self._basis.n_intervals
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -200,14 +199,14 @@ class LayerParameters(KnownAttributes):
     @property
     def grid(self) -> FloatArray:
         """Knots (n_in, G + 2k + 1), read-only. Assign a whole new array; the coefficients stay as they are."""
-        return self._grid
+        return self._basis.knots
 
     @grid.setter
     def grid(self, value: Any) -> None:
-        knots = check_grid("grid", value, self._k, self._dtype)
-        if knots.shape != self._grid.shape:
-            raise ValueError(f"Argument `grid` must have shape {self._grid.shape}, not {knots.shape}.")
-        self._set_grid(np.array(knots))
+        knots = check_grid("grid", value, self.k, self._dtype)
+        if knots.shape != self.grid.shape:
+            raise ValueError(f"Argument `grid` must have shape {self.grid.shape}, not {knots.shape}.")
+        self._basis = self._basis.on(np.array(knots))
 
     @property
     def grid_eps(self) -> float:
@@ -221,20 +220,16 @@ class LayerParameters(KnownAttributes):
     @property
     def extrapolate(self) -> str:
         """Policy outside the grid."""
-        return self._extrapolate
+        return self._basis.policy
 
     @extrapolate.setter
     def extrapolate(self, value: str) -> None:
-        self._extrapolate = check_option("extrapolate", value, EXTRAPOLATIONS)
-        self._basis = None
+        self._basis = self._basis.under(check_option("extrapolate", value, EXTRAPOLATIONS))
 
     @property
     def basis(self) -> SplineBasis:
         """The B-splines on the grid, under the layer's policy."""
-        basis = self._basis
-        if basis is None or basis.knots is not self._grid or basis.policy != self._extrapolate:
-            basis = self._basis = SplineBasis.unchecked(self._grid, self._k, self._extrapolate)
-        return basis
+        return self._basis
 
     @property
     def pieces(self) -> Pieces:

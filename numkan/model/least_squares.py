@@ -87,7 +87,7 @@ class SplineLayer:
 
     def on(self, knots: FloatArray) -> SplineLayer:
         """Return the layer with other knots."""
-        return replace(self, basis=SplineBasis.unchecked(knots.astype(np.float64), self.k, self.basis.policy))
+        return replace(self, basis=self.basis.on(knots.astype(np.float64)))
 
     @property
     def shape(self) -> tuple[int, int, int]:

@@ -276,6 +276,5 @@ def _going_on(layer: KANLayer) -> tuple[SplineLayer, FloatArray]:
     """Return a layer and its effective coefficients, with curves that go on outside the grid."""
     described, coef = spline_layer(layer)
     if layer.extrapolate in CONVENTIONS:
-        basis = described.basis
-        described = replace(described, basis=SplineBasis.unchecked(basis.knots, basis.degree, "continue"))
+        described = replace(described, basis=described.basis.under("continue"))
     return described, coef

@@ -307,7 +307,7 @@ def _part(layer: KANLayer, rows: Flags, columns: Flags, live: Flags) -> KANLayer
     part = KANLayer.__new__(KANLayer)
     for name in SETTINGS:
         setattr(part, name, getattr(layer, name))
-    part._allocate(layer.grid[rows], int(np.count_nonzero(columns)))
+    part._allocate(layer.basis.on(layer.grid[rows]), int(np.count_nonzero(columns)))
     edges = np.ix_(rows, columns)
     for name in ("coef", "scale_base", "scale_sp"):
         setattr(part, name, getattr(layer, name)[edges])

@@ -133,7 +133,7 @@ class Stack(KnownAttributes):
         changes = [
             change
             for layer, new in zip(self._layers, layers, strict=True)
-            for change in layer._changes(new.grid, new.coef)
+            for change in layer._changes(new.basis, new.coef)
         ]
         if params is not None:
             changes.append(partial(self._theta.__setitem__, ..., params))

@@ -103,9 +103,7 @@ class _Slice:
         self._curve: Any = None
         if solution.model.n_in == 2:  # a spline of the place, so that windows do not hold each other
             layer, place = solution.model.act_fun[0], 1 - time
-            fine = SplineBasis.unchecked(
-                refined_grid(layer.basis, _FINER * layer.G)[place : place + 1], layer.k, "continue"
-            )
+            fine = layer.basis.under("continue").on(refined_grid(layer.basis, _FINER * layer.G)[place : place + 1])
             nodes = greville(_clamped(fine)[None], layer.k)[0]
             x = np.empty((len(nodes), 2))
             x[:, place], x[:, time] = nodes, at
@@ -279,10 +277,8 @@ def _moved(work: Network, column: int, ends: FloatArray) -> Network:
 def _longer(work: Network, end: float) -> Network:
     """Return a network of one input that goes on as a straight line until `end`."""
     layer, *rest = [copy.deepcopy(layer) for layer in work.act_fun]
-    old = SplineBasis.unchecked(layer.grid, layer.k, "linear")
+    old = layer.basis.under("linear")
     low = float(old.domain[0][0])
-    knots = extend_grid(np.linspace(low, end, 2 * layer.G + 1)[None], layer.k)
-    coef = through(
-        old, np.ascontiguousarray(layer.coef.transpose(0, 2, 1)), SplineBasis.unchecked(knots, layer.k, "linear")
-    )
-    return type(work)._of([layer._with(knots, coef.transpose(0, 2, 1)), *rest])
+    new = old.on(extend_grid(np.linspace(low, end, 2 * layer.G + 1)[None], layer.k))
+    coef = through(old, np.ascontiguousarray(layer.coef.transpose(0, 2, 1)), new)
+    return type(work)._of([layer._with(new.under(layer.extrapolate), coef.transpose(0, 2, 1)), *rest])

@@ -265,7 +265,8 @@ class Solver:
             if balanced <= 1.5 * self._loss(state) + 1e-28:
                 splines = wide
         units = Units(np.zeros(self.model.n_out), 1.0)
-        return Point(self.model, splines, units, base=not redraw).model
+        ending = Splines(tuple(layer.on(layer.grid) for layer in splines.layers), splines.coefs)
+        return Point(self.model, ending, units, base=not redraw).model
 
     def _loss(self, state: State) -> float:
         problem = self.descent.problem(state)

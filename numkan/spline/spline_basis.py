@@ -73,8 +73,9 @@ class SplineBasis:
 
     @classmethod
     def unchecked(cls, knots: FloatArray, degree: int, policy: str) -> SplineBasis:
-        """Return the basis for arguments that have been checked, without a copy of the knots."""
+        """Return the basis for arguments that have been checked; knots are not copied, and become read-only."""
         basis = cls.__new__(cls)
+        knots.flags.writeable = False
         for name, value in (("knots", knots), ("degree", degree), ("policy", policy)):
             object.__setattr__(basis, name, value)
         return basis
@@ -164,13 +165,20 @@ class SplineBasis:
 
     def with_values(self) -> SplineBasis:
         """Return the basis that fits use: under the policy "continue" if this one has no values outside."""
-        return self if self.outside.has_values else self.unchecked(self.knots, self.degree, "continue")
+        return self if self.outside.has_values else self.under("continue")
 
     def astype(self, dtype: Any) -> SplineBasis:
         """Return the same basis with knots of another dtype, float32 or float64."""
-        knots = np.array(self.knots, check_dtype(dtype))
-        knots.flags.writeable = False
+        dtype = check_dtype(dtype)
+        return self if dtype == self.dtype else self.on(self.knots.astype(dtype))
+
+    def on(self, knots: FloatArray) -> SplineBasis:
+        """Return the same functions on other knots, see :meth:`unchecked`."""
         return self.unchecked(knots, self.degree, self.policy)
+
+    def under(self, policy: str) -> SplineBasis:
+        """Return the same basis under another policy, which has been checked."""
+        return self if policy == self.policy else self.unchecked(self.knots, self.degree, policy)
 
     def input(self, i: int) -> SplineBasis:
         """Return the basis of input `i` alone."""

@@ -41,7 +41,7 @@ class Point:
         self._splines, self._units = splines, units
         layers = []
         for layer, described, coef in zip(template.act_fun, splines.layers, splines.coefs, strict=True):
-            new = layer._with(described.grid.astype(layer.dtype), coef.transpose(0, 2, 1))
+            new = layer._with(described.basis.under(layer.extrapolate).astype(layer.dtype), coef.transpose(0, 2, 1))
             if new.sp_trainable:
                 new.scale_sp[new.scale_sp == 0] = 1
             if new.sb_trainable and not base:

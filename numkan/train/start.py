@@ -89,7 +89,7 @@ def _lay_over(layer: KANLayer, x: FloatArray, depth: int, *, keep: bool = True, 
         if kept.any():
             grid, coef = layer.grid.copy(), layer.coef.copy()
             grid[kept], coef[kept] = before
-            layer._replace(grid, coef)
+            layer._replace(layer.basis.on(grid), coef)
     else:
         layer.grid = grid_from_samples(sample, layer.G, layer.k, layer.grid_eps, margin, layer.dtype)
 

@@ -132,5 +132,5 @@ def network_of(tree: Tree, template: Network) -> tuple[Network, FloatArray]:
 
 
 def _on(layer: KANLayer, grid: Any) -> KANLayer:
-    grid = knots(grid, layer.n_in, layer.k, layer.dtype)
-    return layer._with(grid, np.zeros((layer.n_in, layer.n_out, grid.shape[1] - layer.k - 1), layer.dtype))
+    basis = layer.basis.on(knots(grid, layer.n_in, layer.k, layer.dtype))
+    return layer._with(basis, np.zeros((layer.n_in, layer.n_out, basis.n_basis), layer.dtype))
