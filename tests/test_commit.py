@@ -66,7 +66,8 @@ def raising_before(instruction: int, counted: list[int]) -> Any:
 def traced(change: Callable[[], object], instruction: int) -> tuple[bool, int]:
     """Make a change, and raise before one of its instructions; return whether it was raised, and how many ran.
 
-    Garbage is collected before: what others have hung on collections would be counted too.
+    Garbage is collected before: what others have hung on collections would be counted too. Where arguments are checked,
+    another error may say that it was raised.
     """
     counted, before = [0], sys.gettrace()
     gc.collect()
@@ -74,7 +75,9 @@ def traced(change: Callable[[], object], instruction: int) -> tuple[bool, int]:
     sys.settrace(raising_before(instruction, counted))
     try:
         change()
-    except Raised:
+    except Exception as error:
+        if not isinstance(error, Raised) and not isinstance(error.__context__, Raised):
+            raise
         return True, counted[0]
     finally:
         sys.settrace(before)
