@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import signal
 import time
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -30,12 +33,33 @@ def run(contender: Contender, table: Table, kind: str) -> dict[str, Any] | None:
     found: list[dict[str, Any]] = []
     for train, test in folds.split(x, goal):
         try:
-            found.append(_fold(contender.new(kind), x, goal, train, test, len(labels)))
+            with _at_most(0.0 if found else MOST_SECONDS):
+                found.append(_fold(contender.new(kind), x, goal, train, test, len(labels)))
+        except _TooSlow:
+            return {"error": f"more than {MOST_SECONDS:g} CPU seconds a fold"}
         except Exception as error:  # a contender that fails has no score on this table
             return {"error": f"{type(error).__name__}: {error}"[:200]}
-        if found[0]["seconds"] > MOST_SECONDS:
-            return {"error": f"more than {MOST_SECONDS:g} CPU seconds a fold"}
     return {"rows": len(x), "folds": found}
+
+
+class _TooSlow(BaseException):
+    """Not an `Exception`, which a contender might catch."""
+
+
+@contextmanager
+def _at_most(seconds: float) -> Iterator[None]:
+    """Raise `_TooSlow` when the process has used so many CPU seconds more; 0 sets no limit."""
+
+    def stop(number: int, frame: object) -> None:
+        raise _TooSlow
+
+    before = signal.signal(signal.SIGPROF, stop)
+    signal.setitimer(signal.ITIMER_PROF, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0.0)
+        signal.signal(signal.SIGPROF, before)
 
 
 def large(contender: Contender) -> float:
