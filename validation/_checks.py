@@ -51,5 +51,5 @@ def section(data: dict[str, Any]) -> str:
     if not found:
         return ""
     scripts = ", ".join(f"`{claim.script}`" for claim in found)
-    text = f"What each claims, and every line, is in [checks.json](checks.json): {scripts}."
+    text = f"Claims and lines are in [checks.json](checks.json): {scripts}."
     return f"## Checks\n\n{fill(text, 120)}"

@@ -164,15 +164,14 @@ def section(data: Data) -> str:
 def _about(data: Data) -> str:
     text = (
         f"{len(REGRESSION)} tables of numbers and {len(CLASSIFICATION)} of classes, five shuffled folds, defaults "
-        "only. Half of the tables guided the choice of defaults, the other half judges; a contender takes part in "
-        f"ranks where it was tried on {_MOST_TABLES:.0%} of the tables, and ranks are among those tried. Gaussian "
-        f"processes are fitted to {ROWS_OF_PROCESS} rows, drawn from all where there are more."
+        "only. Half of the tables guided the choice of defaults, the other half judges. Ranks are among contenders "
+        f"with a score on {_MOST_TABLES:.0%} of the tables; Gaussian processes see {ROWS_OF_PROCESS} rows at most."
     )
     return fill(text + _missing(data), 120)
 
 
 def _missing(data: Data) -> str:
-    """Say what has not been run, by which ranks may yet change."""
+    """Say who has a score on fewer tables: what has not been run, or takes too long."""
     runs = data["runs"]
     short = dict.fromkeys(
         contender
@@ -181,7 +180,7 @@ def _missing(data: Data) -> str:
         if sum("folds" in runs.get(contender, {}).get(name, {}) for name in names_of(kind, "judge"))
         < _MOST_TABLES * len(names_of(kind, "judge"))
     )
-    return f" Not yet run, or on fewer tables: {', '.join(short)}." if short else ""
+    return f" With fewer scores on one kind: {', '.join(short)}." if short else ""
 
 
 def _rank_table(data: Data) -> str:
