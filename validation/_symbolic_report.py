@@ -48,8 +48,7 @@ _BLURRED = 1e-4
 
 IS = (
     "`symbolic.py`: n = 2000 samples of each formula. Without noise a formula is recovered where it agrees with the "
-    "truth to 1e-9 of the targets' deviation at 1000 fresh points; with noise, by SRBench's rule. A set that has not "
-    "been run whole is held to its goal in proportion."
+    "truth to 1e-9 of the targets' deviation at 1000 fresh points; with noise, by SRBench's rule."
 )
 
 
@@ -99,6 +98,7 @@ def goals(data: dict[str, dict[str, Any]]) -> list[Goal]:
 
 
 def _recovered(title: str, size: int, least: int, runs: list[Run]) -> Goal:
+    """Hold a set against its goal; one that has not been run whole in proportion."""
     of = f"{len(runs)} of {size}" if len(runs) < size else str(size)
     bound = math.ceil(least / size * len(runs))
     return Goal(f"{of} {title}, seed {runs[0]['seed']}", sum(run["found"] for run in runs), bound, unit="")
@@ -224,12 +224,12 @@ def _set_table(data: dict[str, dict[str, Any]]) -> str:
 
 def _false_text(data: dict[str, dict[str, Any]]) -> list[str]:
     """Count the functions that no formula equals by what was said of them."""
-    found = []
-    for name, noise in FALSE.items():
-        if runs := _runs(data, name):
-            counts = ", ".join(f'{_count(runs, status)} "{status}"' for status in ("exact", "within noise"))
-            found.append(f"Of {len(runs)} functions that no formula equals, {noise}: {counts}.")
-    return found
+    found = [
+        f"{_count(runs, 'exact')} / {_count(runs, 'within noise')} of {len(runs)} with {noise}"
+        for name, noise in FALSE.items()
+        if (runs := _runs(data, name))
+    ]
+    return [f'Functions that no formula equals, called "exact" / "within noise": {", ".join(found)}.'] if found else []
 
 
 def _peers_text(data: dict[str, dict[str, Any]]) -> list[str]:
