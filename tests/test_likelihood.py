@@ -186,6 +186,20 @@ def test_a_hidden_layer_finds_an_interaction() -> None:
 
 
 @pytest.mark.jit
+@pytest.mark.parametrize("seed", range(3))
+def test_classes_that_a_start_tells_apart_are_not_lost_by_the_first_step(seed: int) -> None:
+    """A start settles with small penalties there. With larger ones its curves would fall at once, past the minimum."""
+    rng = np.random.default_rng(0)
+    x = rng.uniform(-1, 1, (400, 2))
+    model = KAN([2, 2, 1], grid=4, seed=0, extrapolate="clamp")
+    result = model.fit(
+        x, (x[:, 0] * x[:, 1] > 0.0).astype(int), loss="logistic", method="lm", random_state=seed, grids=[4],
+        validation=None, restarts=1, steps=40,
+    )  # fmt: skip
+    assert result.loss < 0.02
+    assert result.history.train.max() < 0.7
+
+
 def test_a_model_goes_on_and_a_grid_that_is_given_is_kept() -> None:
     x, label, _ = classes(200)
     model = KAN([3, 3], seed=0)

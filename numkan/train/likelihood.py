@@ -98,8 +98,8 @@ class LikelihoodStages(LeastSquaresStages):
         labels = self._session.samples.goal.loss.takes_labels
         prior = prior_of(splines, self.data, labels=labels, sized=self.data.is_likelihood)
         penalty = Smoothness(splines.layers, weights, prior=prior)
-        if self.reached.weights is None and not self._options.redraw and fixed is None:
-            penalty.relax(splines.vector, 1.0)
+        if self.reached.weights is None and fixed is None:
+            penalty.relax(splines.vector, 1.0)  # a start has settled with weights of its own; larger ones flatten it
         return penalty
 
     def last_penalty(self, splines: Splines) -> Smoothness:
