@@ -33,11 +33,16 @@ _LEAST = 0.05
 
 
 def beats(loss: Floats, simple: Floats, weight: Floats) -> bool:
-    """Whether a mean loss is lower than the simple candidate's by more than one standard error of the difference."""
+    """Whether a mean loss is lower than the simple candidate's by more than one standard error of the difference.
+
+    The sum of the weights is the number of samples, as weights are frequencies. Those that are none, as shares are, can
+    have a sum below Kish's number, which is no larger than the sum of any frequencies; then that is taken.
+    """
     gain = simple - loss
     mean = np.average(gain, weights=weight)
     spread = np.average((gain - mean) ** 2, weights=weight)
-    return bool(mean > np.sqrt(spread / weight.sum()))
+    number = max(weight.sum(), weight.sum() ** 2 / np.square(weight).sum())
+    return bool(mean > np.sqrt(spread / number))
 
 
 def blend(task: Task, said: Sequence[Floats]) -> Floats:
