@@ -66,7 +66,8 @@ def posterior_needed() -> Iterator[None]:
     except RuntimeError as error:
         raise RuntimeError(
             "A network of the average has no posterior: Levenberg-Marquardt has not fitted it, because it is too "
-            "large, or it has changed since. Smaller layers (`hidden`) or fewer columns will help."
+            "large or `time_limit` was over, or it has changed since. Smaller layers (`hidden`), fewer columns or more "
+            "time will help."
         ) from error
 
 

@@ -16,6 +16,7 @@ from numkan.additive import Effect
 from numkan.sklearn.certainty import posterior_needed
 from numkan.sklearn.effects import Average, column_effects
 from numkan.sklearn.estimator import KANEstimator
+from numkan.sklearn.frames import is_gap
 from numkan.sklearn.rows import Rows, checked_weight
 from numkan.sklearn.tasks import Classes, Task
 
@@ -158,7 +159,9 @@ class KANClassifier(ClassifierMixin, KANEstimator):  # type: ignore[misc]  # sci
             if not hasattr(self, "classes_"):
                 raise ValueError("Argument `classes` must hold all classes in the first call of `partial_fit`.")
             return self.classes_
-        classes: NDArray[Any] = np.unique(column_or_1d(given))
+        given = column_or_1d(given)
+        _check_sortable("classes", given)
+        classes: NDArray[Any] = np.unique(given)
         if len(classes) < 2:
             raise ValueError(f"Argument `classes` must hold two classes at least, not {shown(classes.tolist())}.")
         if self._online is not None and not np.array_equal(classes, self.classes_):
@@ -174,6 +177,7 @@ class KANClassifier(ClassifierMixin, KANEstimator):  # type: ignore[misc]  # sci
         check_classification_targets(labels)
         return labels
 
+        _check_sortable("y", labels)
     def _task_of(self, rows: Rows, goes_on: bool) -> Task:
         labels, n_classes = rows.y[:, 0].astype(np.int64), self._n_classes
         if self.monotonic_cst is not None and n_classes > 2:
@@ -238,3 +242,18 @@ class KANClassifier(ClassifierMixin, KANEstimator):  # type: ignore[misc]  # sci
         with posterior_needed():
             average = Average(self.weights_, self.models_, np.ones(1), np.ones(1))
             return column_effects(average, self._inputs, cells)
+
+
+def _check_sortable(name: str, labels: NDArray[Any]) -> None:
+    """Check that labels can be sorted, as classes are: there is one in each row, and they are of one kind."""
+    if labels.dtype.kind != "O":
+        return
+    gap = next((label for label in labels if is_gap(label)), 0)
+    if is_gap(gap):
+        raise ValueError(f"Argument `{name}` must hold a class everywhere, not {shown(gap)}.")
+    try:
+        np.sort(labels)
+    except TypeError as error:
+        odd = next(label for label in labels if type(label) is not type(labels[0]))
+        both = f"{shown(labels[0])} and {shown(odd)}"
+        raise TypeError(f"Argument `{name}` must hold classes that can be sorted, not {both}.") from error

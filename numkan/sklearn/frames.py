@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from numkan._check import is_list
 from numkan._shown import shown
 
-__all__ = ["category_places", "columns_of", "is_frame", "numbers_of", "texts_of"]
+__all__ = ["category_places", "columns_of", "is_frame", "is_gap", "numbers_of", "texts_of"]
 
 #: Parts of the names of dtypes that hold texts or categories, in pandas and polars.
 _TEXTUAL = ("category", "categorical", "enum", "str", "utf8")
@@ -105,10 +105,11 @@ def _text(cell: Any) -> str:
 def _listed(column: Any) -> Sequence[Any]:
     """Return the cells as objects of Python, gaps as None."""
     cells: list[Any] = column.to_list() if hasattr(column, "to_list") else np.asarray(column).tolist()
-    return [None if _is_gap(cell) else cell for cell in cells]
+    return [None if is_gap(cell) else cell for cell in cells]
 
 
-def _is_gap(cell: Any) -> bool:
+def is_gap(cell: Any) -> bool:
+    """Whether a cell says that nothing is there."""
     if cell is None or type(cell).__name__ in ("NAType", "NaTType"):
         return True
     return isinstance(cell, float) and math.isnan(cell)

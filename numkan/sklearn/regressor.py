@@ -10,6 +10,7 @@ from sklearn.base import RegressorMixin
 from sklearn.utils.validation import check_array, check_is_fitted
 
 from numkan._check import check_flag, check_number
+from numkan._shown import shown
 from numkan.additive import Effect
 from numkan.sklearn.certainty import Calibration, Mixture, Unseen, posterior_needed
 from numkan.sklearn.effects import Average, column_effects
@@ -31,9 +32,10 @@ class KANRegressor(RegressorMixin, KANEstimator):  # type: ignore[misc]  # sciki
     error. How smooth the curves are the data decide (:mod:`numkan.train.evidence`). Outside the range of the samples
     all curves go on as constants.
 
-    Numbers are standardised. A category becomes an indicator for each of its levels (the 64 most frequent ones); a gap
-    (NaN, None) becomes a constant that is learned, and so does a level that the fit has not seen. Weights are
-    frequencies: a row of weight 2 is two rows.
+    Numbers are standardised. A category becomes an indicator for each of its levels (the 64 most frequent ones). A gap
+    (NaN, None) becomes a constant that is learned where the column has gaps in the fit, and a level that the fit has
+    not seen counts as a gap. Where it has none, nothing tells what a gap means: that of a number counts as the mean,
+    and all indicators of a category are 0. Weights are frequencies: a row of weight 2 is two rows.
 
     Parameters
     ----------
@@ -95,7 +97,6 @@ class KANRegressor(RegressorMixin, KANEstimator):  # type: ignore[misc]  # sciki
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.target_tags.multi_output = True
-        tags.target_tags.single_output = False
         return tags
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
@@ -128,10 +129,11 @@ class KANRegressor(RegressorMixin, KANEstimator):  # type: ignore[misc]  # sciki
 
         The first call finds a network, additive unless `hidden` names layers, and with it the encoding of the columns,
         the ranges of the grids and the units of the targets: give it a batch that is like the others. (Later on, what
-        lies beyond a range counts as its end, and an unseen category as missing.) Without hidden layers the network is,
-        about to rounding, the one that all rows in one call would give, in any order of the later batches, and so are
-        its intervals. With hidden layers earlier batches are remembered by their loss to second order
-        (:mod:`numkan.train.stream`). Memory and time of a call do not grow with the rows that came before.
+        lies beyond a range counts as its end, and an unseen category as missing.) Without hidden layers the sums are,
+        to rounding, those of all rows in one call, in any order of the later batches; the smoothness penalties go on
+        from those of the batch before, so that predictions agree to some hundredths of their standard deviation. With
+        hidden layers earlier batches are remembered by their loss to second order (:mod:`numkan.train.stream`). Memory
+        and time of a call do not grow with the rows that came before.
 
         Parameters
         ----------
@@ -250,9 +252,9 @@ class KANRegressor(RegressorMixin, KANEstimator):  # type: ignore[misc]  # sciki
         >>> bool(0.85 < np.mean((lower < y) & (y < upper)) < 0.95)
         True
         """
-        level = check_number("level", level, 0.0, 1.0, exclusive=True)
-        if level == 1.0:
-            raise ValueError("Argument `level` must be less than 1, not 1: no finite interval is certain.")
+        level = check_number("level", level)
+        if not 0.0 < level < 1.0:
+            raise ValueError(f"Argument `level` must lie in (0, 1), not {shown(level)}.")
         mixture, calibration = self._mixture(X), self._calibration
         if calibration is None:
             ends = (mixture.quantile(0.5 - 0.5 * level), mixture.quantile(0.5 + 0.5 * level))
