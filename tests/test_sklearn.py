@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 import subprocess
 import sys
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -219,7 +220,7 @@ def test_hidden_layers_that_lose_the_first_fold_are_not_fitted_to_the_others(for
     monkeypatch.setattr(Candidate, "fit", count)
     x = np.random.default_rng(0).uniform(-1, 1, (60, 2))
     KANRegressor().fit(x, formula(x, axis=1))
-    assert [seed for hidden, seed in fits if hidden == (2,)] == list(range(folds))
+    assert len({seed for hidden, seed in fits if hidden == (2,)}) == folds
 
 
 def test_probabilities_are_the_mixtures_and_add_up_to_one():
@@ -305,6 +306,97 @@ def test_warm_start_goes_on_and_keeps_the_encoding():
     assert model.score(x, y) > 0.9
 
 
+def test_warm_start_fits_the_constant_to_no_inputs_again():
+    rng = np.random.default_rng(0)
+    x, y, new = rng.uniform(-1, 1, (60, 8)), rng.standard_normal(60), rng.uniform(-1, 1, (500, 8))
+    model = KANRegressor(warm_start=True).fit(x, y)
+    assert model.weights_.tolist() == [1.0]
+    assert np.ptp(model.predict(new)) < 1e-9
+    assert np.ptp(model.fit(x, y).predict(new)) < 1e-9
+
+
+def test_warm_start_gives_intervals_for_the_noise_of_the_new_rows():
+    rng = np.random.default_rng(0)
+
+    def rows(n, noise):
+        x = rng.uniform(-1, 1, (n, 2))
+        return x, np.sin(3 * x[:, 0]) + x[:, 1] + noise * rng.standard_normal(n)
+
+    model = KANRegressor(warm_start=True).fit(*rows(60, 0.5))
+    for noise in (0.05, 2.0):
+        x, y = rows(500, noise)
+        lower, upper = model.fit(x, y).predict_interval(x, level=0.9)
+        assert 0.85 < np.mean((lower < y) & (y < upper)) < 0.95
+
+
+def test_warm_start_asks_for_the_same_outputs():
+    x, y = product(40)
+    model = KANRegressor(**ADDITIVE, warm_start=True).fit(x, np.c_[y, 100 + 50 * x[:, 0]])
+    with pytest.raises(ValueError, match=r"`y` must have shape \(n, 2\) as in the first call, not \(40,\)"):
+        model.fit(x, y)
+
+
+REFUSED = {
+    "jobs": ({"n_jobs": 0}, None, "`n_jobs` must be None or an integer that is not 0"),
+    "senses": ({"monotonic_cst": [2, 0]}, None, "monotonic_cst"),
+    "weights": ({}, -np.ones(60), "`sample_weight` must not be negative"),
+}
+
+
+@pytest.mark.parametrize("kind", [KANRegressor, KANClassifier])
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+@pytest.mark.parametrize(("params", "weight", "says"), REFUSED.values(), ids=REFUSED)
+def test_a_refused_fit_leaves_the_estimator_as_it_was(params, weight, says, method, kind):
+    x, y = product(60)
+    y = y > 0.0 if kind is KANClassifier else y
+    model = kind(**ADDITIVE).fit(x, y)
+    before, state = model.predict(x), set(vars(model))
+    model.set_params(**params)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # that `partial_fit` begins anew
+        with pytest.raises(ValueError, match=says):
+            getattr(model, method)(1000.0 * np.c_[x, x] + 5.0, y, sample_weight=weight)
+    assert set(vars(model)) == state
+    np.testing.assert_array_equal(model.predict(x), before)
+
+
+def test_a_stop_during_a_fit_leaves_the_estimator_as_it_was(monkeypatch):
+    x, y = product(60)
+    model = KANRegressor(**ADDITIVE).fit(x, y)
+    before = model.predict(x)
+
+    def stopped(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("numkan.sklearn.estimator.learn", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(100.0 * x, y)
+    np.testing.assert_array_equal(model.predict(x), before)
+
+
+@pytest.mark.parametrize("hidden", [(3,), "auto"])
+def test_random_state_draws_the_starts(hidden):
+    x, y = product(60)
+    said = [KANRegressor(hidden, random_state=seed).fit(x, y).predict(x) for seed in (0, 0, 1)]
+    np.testing.assert_array_equal(said[0], said[1])
+    assert not np.array_equal(said[0], said[2])
+
+
+@pytest.mark.parametrize("n", [150, 400])
+def test_a_class_by_the_sign_of_a_product_is_learned(n):
+    rng = np.random.default_rng(0)
+    x, new = rng.uniform(-1, 1, (n, 2)), rng.uniform(-1, 1, (1000, 2))
+    model = KANClassifier().fit(x, x[:, 0] * x[:, 1] > 0.0)
+    assert model.score(new, new[:, 0] * new[:, 1] > 0.0) > 0.93
+
+
+def test_shares_as_weights_are_those_of_as_many_samples():
+    rng = np.random.default_rng(0)
+    loss, simple = rng.uniform(0, 1, 100), rng.uniform(0.4, 1.2, 100)
+    assert beats(loss, simple, np.ones(100))
+    assert beats(loss, simple, np.full(100, 0.01))
+
+
 def test_what_a_fit_tells():
     x, y = table()
     model = KANRegressor(**ADDITIVE).fit(x, y)
@@ -337,6 +429,8 @@ def test_more_columns_than_rows_are_answered():
     [
         (KANClassifier(), [[0.0], [1.0]], ["a", "a"], None, "`y` must hold two classes at least, not one class, 'a'"),
         (KANClassifier(), [[0.0], [1.0]], ["a", "b"], [1, 0], "two classes at least, not one class, 'a'"),
+        (KANClassifier(), [[0.0], [1.0]], ["a", None], None, "`y` must hold a class everywhere, not None"),
+        (KANRegressor(n_jobs=0), [[0.0], [1.0]], [0, 1], None, "`n_jobs` must be None or an integer"),
         (KANRegressor(hidden="deep"), [[0.0], [1.0]], [0, 1], None, "`hidden` must be 'auto' or sizes"),
         (KANRegressor(hidden=[0]), [[0.0], [1.0]], [0, 1], None, r"`hidden\[0\]` must be at least 1"),
         (KANRegressor(), [[0.0], [1.0]], [0, 1], [0, 0], "`sample_weight` must have a positive sum"),

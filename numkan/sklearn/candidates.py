@@ -33,10 +33,11 @@ _STARTS = 1
 
 
 class Fitted(NamedTuple):
-    """A network and the result of its fit."""
+    """A network, the result of its fit, and the candidate that it is of."""
 
     model: KAN
     result: FitResult
+    candidate: Candidate
 
 
 @dataclass(frozen=True)
@@ -62,16 +63,22 @@ class Candidate:
             task = task.take(np.sort(np.random.default_rng(seed).choice(len(task), self.max_samples, replace=False)))
         width = [task.z.shape[1], *self.hidden, task.n_out]
         model = KAN(width, grid=5, k=self.k, extrapolate="clamp", seed=seed)
+        return self._trained(model, task, **{"random_state": seed, **dict(self.options), **options})
+
+    def go_on(self, model: KAN, task: Task, **options: Any) -> Fitted:
+        """Fit a network of this candidate further, on its grids, from where it is."""
+        return self._trained(model, task, start="keep", grids=None, **options)
+
+    def _trained(self, model: KAN, task: Task, **options: Any) -> Fitted:
         result = model.fit(
             np.zeros_like(task.z) if self.is_blind else task.z,
             task.goal,
             loss=self.loss or task.loss,
             sample_weight=task.given_weight,
-            random_state=seed,
             monotonic=None if self.is_blind else task.senses,
-            **{**dict(self.options), **options},
+            **options,
         )
-        return Fitted(model, result)
+        return Fitted(model, result, self)
 
     def samples_for(self, work: float, task: Task) -> int:
         """Return how many samples a fit of about `work` multiply-adds can take: each step has its normal equations."""

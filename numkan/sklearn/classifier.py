@@ -19,6 +19,7 @@ from numkan.sklearn.estimator import KANEstimator
 from numkan.sklearn.frames import is_gap
 from numkan.sklearn.rows import Rows, checked_weight
 from numkan.sklearn.tasks import Classes, Task
+from numkan.sklearn.whole import whole
 
 __all__ = ["KANClassifier"]
 
@@ -96,9 +97,10 @@ class KANClassifier(ClassifierMixin, KANEstimator):  # type: ignore[misc]  # sci
         if goes_on and not np.array_equal(classes, self.classes_):
             raise ValueError("Argument `y` must hold the same classes again where the fit goes on (`warm_start`).")
         places = np.searchsorted(classes, np.where(counts, labels, classes[0]))
-        self._n_classes = len(classes)
-        self._fit(X, places[:, None].astype(np.float64), sample_weight)
-        self.classes_ = classes
+        with whole(self):
+            self._n_classes = len(classes)
+            self._fit(X, places[:, None].astype(np.float64), sample_weight)
+            self.classes_ = classes
         return self
 
     def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Self:
@@ -148,9 +150,10 @@ class KANClassifier(ClassifierMixin, KANEstimator):  # type: ignore[misc]  # sci
         odd = labels[~np.isin(labels, known)].tolist()
         if odd:
             raise ValueError(f"Argument `y` must hold none but the classes of the first call, not {shown(odd[0])}.")
-        self._n_classes = len(known)
-        self._partial_fit(X, np.searchsorted(known, labels)[:, None].astype(np.float64), sample_weight)
-        self.classes_ = known
+        with whole(self):
+            self._n_classes = len(known)
+            self._partial_fit(X, np.searchsorted(known, labels)[:, None].astype(np.float64), sample_weight)
+            self.classes_ = known
         return self
 
     def _classes_of_stream(self, given: Any) -> NDArray[Any]:
@@ -174,10 +177,10 @@ class KANClassifier(ClassifierMixin, KANEstimator):  # type: ignore[misc]  # sci
         labels: NDArray[Any] = column_or_1d(y, warn=True)
         if labels.dtype.kind == "f":
             assert_all_finite(labels, input_name="y")
+        _check_sortable("y", labels)
         check_classification_targets(labels)
         return labels
 
-        _check_sortable("y", labels)
     def _task_of(self, rows: Rows, goes_on: bool) -> Task:
         labels, n_classes = rows.y[:, 0].astype(np.int64), self._n_classes
         if self.monotonic_cst is not None and n_classes > 2:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import warnings
 from dataclasses import replace
+from numbers import Integral
 from typing import Any, Self
 
 import numpy as np
@@ -16,11 +17,12 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from numkan._check import check_flag, check_integer, check_number, is_list
 from numkan._shown import shown
 from numkan.kan import KAN
+from numkan.sklearn.candidates import Candidate
 from numkan.sklearn.certainty import Unseen
 from numkan.sklearn.frames import is_frame
 from numkan.sklearn.importance import importances
 from numkan.sklearn.inputs import Inputs, Reader
-from numkan.sklearn.learn import Learned, Plan, learn
+from numkan.sklearn.learn import Learned, Plan, learn, learned
 from numkan.sklearn.online import Online, begin
 from numkan.sklearn.rows import Rows, canonical, checked_weight
 from numkan.sklearn.senses import input_senses
@@ -40,6 +42,7 @@ class KANEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no 
     results_: tuple[FitResult, ...]
 
     _task: type[Task]
+    _candidates: tuple[Candidate, ...]  # that the networks are of
     _online: Online | None = None  # where `partial_fit` has begun
 
     def __init__(
@@ -87,13 +90,12 @@ class KANEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no 
             self._inputs = Inputs.of(self._reader, rows.x, rows.weight)
         senses = input_senses(self.monotonic_cst, self._reader, self._inputs)
         task = replace(self._task_of(rows, goes_on), senses=senses)
-        learned = self._go_on(task, plan) if goes_on else learn(task, plan, self._rng())
-        self.models_, self.weights_, self.results_ = learned[:3]
+        found = self._go_on(task, plan) if goes_on else learn(task, plan, self._rng())
+        self.models_, self.weights_, self.results_, self._candidates = found[:4]
         self.n_iter_ = max(sum(result.steps for result in self.results_), 1)
         self.loss_curve_ = self.results_[int(self.weights_.argmax())].history.train.tolist()
         self._summarise(task)
-        if not goes_on:
-            self._calibrate(task, learned.unseen)
+        self._calibrate(task, found.unseen)
         self._online = None
         return self
 
@@ -110,13 +112,14 @@ class KANEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no 
         senses = input_senses(self.monotonic_cst, self._reader, self._inputs)
         task = replace(self._task_of(rows, goes_on), senses=senses)
         if self._online is None:
-            online, learned = begin(task, plan, self._rng())
+            online, batch = begin(task, plan, self._rng())
         else:
-            online, learned = copy.deepcopy(self._online), task
+            online, batch = copy.deepcopy(self._online), task
         said = answers(self._task, online.model, task.z)
-        online = online.learn(learned, float(np.average(task.losses(said), weights=task.weight)))
+        online = online.learn(batch, float(np.average(task.losses(said), weights=task.weight)))
         self._online, self.models_, self.weights_ = online, (online.model,), np.ones(1)
-        self.results_, self.loss_curve_ = (online.result,), list(online.losses)
+        self.results_, self._candidates = (online.result,), (online.candidate,)
+        self.loss_curve_ = list(online.losses)
         self.n_iter_ = online.result.steps + online.stream.steps
         self._summarise(task)
         self._calibrate(task, None)
@@ -135,13 +138,15 @@ class KANEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no 
             hidden = tuple(check_integer(f"hidden[{place}]", size, 1) for place, size in enumerate(hidden))
         elif not isinstance(hidden, str) or hidden != "auto":
             raise ValueError(f"Argument `hidden` must be 'auto' or sizes of hidden layers, not {shown(hidden)}.")
-        limit = self.time_limit
+        limit, jobs = self.time_limit, self.n_jobs
+        if jobs is not None and (not isinstance(jobs, Integral) or jobs == 0):
+            raise ValueError(f"Argument `n_jobs` must be None or an integer that is not 0, not {shown(jobs)}.")
         return Plan(
             hidden,
             check_integer("k", self.k, 1),
             None if limit is None else check_number("time_limit", limit, 0.0),
             check_flag("progress", self.progress),
-            self.n_jobs,
+            jobs,
         )
 
     def _rng(self) -> np.random.Generator:
@@ -172,15 +177,10 @@ class KANEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no 
 
     def _go_on(self, task: Task, plan: Plan) -> Learned:
         """Fit every network of the average to all samples, from where it is."""
-        models = tuple(copy.deepcopy(model) for model in self.models_)
-        results = tuple(
-            model.fit(
-                task.z, task.goal, loss=task.loss, sample_weight=task.given_weight, start="keep", grids=None,
-                monotonic=task.senses, time_limit=None if plan.time_limit is None else plan.time_limit / len(models),
-            )
-            for model in models
-        )  # fmt: skip
-        return Learned(models, self.weights_, results)
+        limit = None if plan.time_limit is None else plan.time_limit / len(self.models_)
+        pairs = zip(self._candidates, copy.deepcopy(self.models_), strict=True)
+        fitted = [candidate.go_on(model, task, time_limit=limit) for candidate, model in pairs]
+        return learned(fitted, self.weights_)
 
     def _summarise(self, task: Task) -> None:
         self.input_names_ = self._inputs.names

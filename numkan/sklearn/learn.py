@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -20,7 +20,7 @@ from numkan.sklearn.tasks import Numbers, Task, answers
 from numkan.train.history import FitResult
 from numkan.train.progress import Progress
 
-__all__ = ["Learned", "Plan", "learn"]
+__all__ = ["Learned", "Plan", "learn", "learned"]
 
 Floats = NDArray[np.float64]
 
@@ -48,7 +48,14 @@ class Learned(NamedTuple):
     models: tuple[KAN, ...]
     weights: Floats
     results: tuple[FitResult, ...]
+    candidates: tuple[Candidate, ...]
     unseen: Unseen | None = None  # errors of numbers, where cross-validation tells them
+
+
+def learned(fitted: Sequence[Fitted], weights: Floats, unseen: Unseen | None = None) -> Learned:
+    """Return the average of networks."""
+    models, results, of = zip(*fitted, strict=True)
+    return Learned(models, weights, results, of, unseen)
 
 
 class _Tried(NamedTuple):
@@ -72,7 +79,7 @@ def learn(task: Task, plan: Plan, rng: np.random.Generator) -> Learned:
     bar = Progress(plan.progress, (len(folds) * len(tried) if tries else 0) + 1)
     try:
         with Parallel(n_jobs=plan.n_jobs, prefer="threads") as parallel:
-            fits = _Fits(parallel, end, bar)
+            fits = _Fits(parallel, end, bar, int(rng.integers(2**31)))
             (first,) = fits(tried[0], [task])
             others = list(_try(fits, tried, first, task, folds)) if tries else []
     finally:
@@ -91,20 +98,22 @@ def _folds(n: int, rng: np.random.Generator) -> list[NDArray[np.int64]]:
 class _Fits:
     """Fits of a candidate to several tasks, as many at a time as joblib is set to."""
 
-    def __init__(self, parallel: Any, end: float, bar: Progress) -> None:
-        self._parallel, self._end, self._bar = parallel, end, bar
+    def __init__(self, parallel: Any, end: float, bar: Progress, seed: int) -> None:
+        self._parallel, self._end, self._bar, self._seed = parallel, end, bar, seed
 
     @property
     def is_over(self) -> bool:
         """Whether the time is over."""
         return time.perf_counter() > self._end
 
-    def __call__(self, candidate: Candidate, tasks: list[Task], seed: int = 0, **options: Any) -> list[Fitted]:
+    def __call__(self, candidate: Candidate, tasks: list[Task], place: int = 0, **options: Any) -> list[Fitted]:
+        """Fit to tasks, the first of which has this place among those of the candidate: each has a seed of its own."""
         left = self._end - time.perf_counter()
         limits = {"time_limit": max(left, 0.0)} if math.isfinite(left) else {}
-        jobs = (delayed(candidate.fit)(task, place, **options, **limits) for place, task in enumerate(tasks, seed))
+        seeds = enumerate(tasks, self._seed + place)
+        jobs = (delayed(candidate.fit)(task, seed, **options, **limits) for seed, task in seeds)
         found: list[Fitted] = self._parallel(jobs)
-        for model, result in found:
+        for model, result, _ in found:
             self._bar.step(max(model.grid), result.loss, result.validation_loss)
         return found
 
@@ -173,16 +182,12 @@ def _gains(task: Task, said: Floats, best: Floats, part: NDArray[np.int64]) -> b
 def _average(task: Task, first: Fitted, others: list[_Tried], folds: list[NDArray[np.int64]]) -> Learned:
     """Return the average of what was tried; the additive network alone if nothing was."""
     if not others:
-        return Learned((first.model,), np.ones(1), (first.result,))
+        return learned([first], np.ones(1))
     shares = blend(task, [one.said for one in others])
     chosen = [(one, float(share)) for one, share in zip(others, shares, strict=True) if share > 0.0]
     fitted = [each for one, _ in chosen for each in one.fitted]
-    return Learned(
-        tuple(each.model for each in fitted),
-        np.array([share / len(one.fitted) for one, share in chosen for _ in one.fitted]),
-        tuple(each.result for each in fitted),
-        _unseen(task, chosen, folds) if isinstance(task, Numbers) else None,
-    )
+    weights = np.array([share / len(one.fitted) for one, share in chosen for _ in one.fitted])
+    return learned(fitted, weights, _unseen(task, chosen, folds) if isinstance(task, Numbers) else None)
 
 
 def _unseen(task: Task, chosen: list[tuple[_Tried, float]], folds: list[NDArray[np.int64]]) -> Unseen | None:

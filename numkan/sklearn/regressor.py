@@ -17,6 +17,7 @@ from numkan.sklearn.effects import Average, column_effects
 from numkan.sklearn.estimator import KANEstimator
 from numkan.sklearn.rows import Rows
 from numkan.sklearn.tasks import Numbers, Task
+from numkan.sklearn.whole import whole
 
 __all__ = ["KANRegressor"]
 
@@ -120,8 +121,11 @@ class KANRegressor(RegressorMixin, KANEstimator):  # type: ignore[misc]  # sciki
             If an argument or a parameter is not as said.
         """
         goal, is_single = self._checked_targets(y)
-        self._fit(X, goal, sample_weight)
-        self._is_single = is_single
+        if check_flag("warm_start", self.warm_start) and hasattr(self, "models_"):
+            self._check_shape(goal, is_single)
+        with whole(self):
+            self._fit(X, goal, sample_weight)
+            self._is_single = is_single
         return self
 
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
@@ -172,11 +176,11 @@ class KANRegressor(RegressorMixin, KANEstimator):  # type: ignore[misc]  # sciki
         """
         self._warn_of_fit()
         goal, is_single = self._checked_targets(y)
-        if self._online is not None and (is_single, goal.shape[1]) != (self._is_single, len(self.target_mean_)):
-            first = "(n,)" if self._is_single else f"(n, {len(self.target_mean_)})"
-            raise ValueError(f"Argument `y` must have shape {first} as in the first call, not {np.shape(y)}.")
-        self._partial_fit(X, goal, sample_weight)
-        self._is_single = is_single
+        if self._online is not None:
+            self._check_shape(goal, is_single)
+        with whole(self):
+            self._partial_fit(X, goal, sample_weight)
+            self._is_single = is_single
         return self
 
     def _checked_targets(self, y: Any) -> tuple[Floats, bool]:
@@ -185,6 +189,13 @@ class KANRegressor(RegressorMixin, KANEstimator):  # type: ignore[misc]  # sciki
             raise ValueError(f"This {type(self).__name__} requires y to be passed, but the target y is None.")
         goal = check_array(y, ensure_2d=False, dtype=np.float64, input_name="y")
         return (goal[:, None], True) if goal.ndim == 1 else (goal, False)
+
+    def _check_shape(self, goal: Floats, is_single: bool) -> None:
+        """Check that targets have as many outputs as those of the first call."""
+        if (is_single, goal.shape[1]) != (self._is_single, len(self.target_mean_)):
+            first = "(n,)" if self._is_single else f"(n, {len(self.target_mean_)})"
+            given = goal[:, 0].shape if is_single else goal.shape
+            raise ValueError(f"Argument `y` must have shape {first} as in the first call, not {given}.")
 
     def _task_of(self, rows: Rows, goes_on: bool) -> Task:
         if not goes_on:
