@@ -79,8 +79,8 @@ def learn(task: Task, plan: Plan, rng: np.random.Generator) -> Learned:
     bar = Progress(plan.progress, (len(folds) * len(tried) if tries else 0) + 1)
     try:
         with Parallel(n_jobs=plan.n_jobs, prefer="threads") as parallel:
-            fits = _Fits(parallel, end, bar, int(rng.integers(2**31)))
-            (first,) = fits(tried[0], [task])
+            fits = _Fits(parallel, end, bar)
+            (first,) = fits(tried[0], [task], 0 if tries else int(rng.integers(2**31)))
             others = list(_try(fits, tried, first, task, folds)) if tries else []
     finally:
         bar.close()
@@ -98,20 +98,19 @@ def _folds(n: int, rng: np.random.Generator) -> list[NDArray[np.int64]]:
 class _Fits:
     """Fits of a candidate to several tasks, as many at a time as joblib is set to."""
 
-    def __init__(self, parallel: Any, end: float, bar: Progress, seed: int) -> None:
-        self._parallel, self._end, self._bar, self._seed = parallel, end, bar, seed
+    def __init__(self, parallel: Any, end: float, bar: Progress) -> None:
+        self._parallel, self._end, self._bar = parallel, end, bar
 
     @property
     def is_over(self) -> bool:
         """Whether the time is over."""
         return time.perf_counter() > self._end
 
-    def __call__(self, candidate: Candidate, tasks: list[Task], place: int = 0, **options: Any) -> list[Fitted]:
-        """Fit to tasks, the first of which has this place among those of the candidate: each has a seed of its own."""
+    def __call__(self, candidate: Candidate, tasks: list[Task], seed: int = 0, **options: Any) -> list[Fitted]:
+        """Fit to tasks, each with a seed of its own from this one on."""
         left = self._end - time.perf_counter()
         limits = {"time_limit": max(left, 0.0)} if math.isfinite(left) else {}
-        seeds = enumerate(tasks, self._seed + place)
-        jobs = (delayed(candidate.fit)(task, seed, **options, **limits) for seed, task in seeds)
+        jobs = (delayed(candidate.fit)(task, place, **options, **limits) for place, task in enumerate(tasks, seed))
         found: list[Fitted] = self._parallel(jobs)
         for model, result, _ in found:
             self._bar.step(max(model.grid), result.loss, result.validation_loss)

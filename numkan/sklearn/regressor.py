@@ -60,7 +60,7 @@ class KANRegressor(RegressorMixin, KANEstimator):  # type: ignore[misc]  # sciki
     n_jobs : int, optional
         Networks that joblib fits at the same time. It changes no bit of the result.
     random_state : int, RandomState, Generator or None
-        Source of all random numbers.
+        Source of all random numbers: it draws the folds of cross-validation, or else the start of the one network.
 
     Attributes
     ----------
