@@ -200,6 +200,7 @@ def test_classes_that_a_start_tells_apart_are_not_lost_by_the_first_step(seed: i
     assert result.history.train.max() < 0.7
 
 
+@pytest.mark.jit
 def test_a_model_goes_on_and_a_grid_that_is_given_is_kept() -> None:
     x, label, _ = classes(200)
     model = KAN([3, 3], seed=0)

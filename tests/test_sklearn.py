@@ -450,6 +450,12 @@ def test_what_cannot_be_fitted_is_refused_in_a_sentence(model, x, y, weight, say
     assert not hasattr(model, "models_")
 
 
+@pytest.mark.parametrize(("labels", "kinds"), [([1, "a", 1], "int and str"), ([{}, {}, {}], "dict")])
+def test_classes_that_cannot_be_sorted_are_refused_in_a_sentence(labels, kinds):
+    with pytest.raises(TypeError, match=f"`y` must hold classes that can be sorted, not {kinds}"):
+        KANClassifier().fit([[0.0], [1.0], [2.0]], np.array(labels, object))
+
+
 def test_without_scikit_learn_one_sentence_says_how_to_get_it():
     code = "import sys; sys.modules['sklearn'] = None; import numkan.sklearn"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

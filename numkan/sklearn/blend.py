@@ -35,8 +35,8 @@ _LEAST = 0.05
 def beats(loss: Floats, simple: Floats, weight: Floats) -> bool:
     """Whether a mean loss is lower than the simple candidate's by more than one standard error of the difference.
 
-    The sum of the weights is the number of samples, as weights are frequencies. Those that are none, as shares are, can
-    have a sum below Kish's number, which is no larger than the sum of any frequencies; then that is taken.
+    Weights are frequencies, and their sum is the number of samples. Shares, which sum to 1, are no frequencies: then
+    the number is Kish's, (sum w)^2 / sum w^2, which is never larger than the sum of frequencies.
     """
     gain = simple - loss
     mean = np.average(gain, weights=weight)

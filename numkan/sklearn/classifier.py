@@ -251,12 +251,11 @@ def _check_sortable(name: str, labels: NDArray[Any]) -> None:
     """Check that labels can be sorted, as classes are: there is one in each row, and they are of one kind."""
     if labels.dtype.kind != "O":
         return
-    gap = next((label for label in labels if is_gap(label)), 0)
-    if is_gap(gap):
-        raise ValueError(f"Argument `{name}` must hold a class everywhere, not {shown(gap)}.")
+    gaps = [label for label in labels if is_gap(label)]
+    if gaps:
+        raise ValueError(f"Argument `{name}` must hold a class everywhere, not {shown(gaps[0])}.")
     try:
         np.sort(labels)
     except TypeError as error:
-        odd = next(label for label in labels if type(label) is not type(labels[0]))
-        both = f"{shown(labels[0])} and {shown(odd)}"
-        raise TypeError(f"Argument `{name}` must hold classes that can be sorted, not {both}.") from error
+        kinds = " and ".join(sorted({type(label).__name__ for label in labels}))
+        raise TypeError(f"Argument `{name}` must hold classes that can be sorted, not {kinds}.") from error

@@ -22,7 +22,7 @@ from numkan.sklearn.certainty import Unseen
 from numkan.sklearn.frames import is_frame
 from numkan.sklearn.importance import importances
 from numkan.sklearn.inputs import Inputs, Reader
-from numkan.sklearn.learn import Learned, Plan, learn, learned
+from numkan.sklearn.learn import Learned, Plan, learn
 from numkan.sklearn.online import Online, begin
 from numkan.sklearn.rows import Rows, canonical, checked_weight
 from numkan.sklearn.senses import input_senses
@@ -180,7 +180,7 @@ class KANEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no 
         limit = None if plan.time_limit is None else plan.time_limit / len(self.models_)
         pairs = zip(self._candidates, copy.deepcopy(self.models_), strict=True)
         fitted = [candidate.go_on(model, task, time_limit=limit) for candidate, model in pairs]
-        return learned(fitted, self.weights_)
+        return Learned.of(fitted, self.weights_)
 
     def _summarise(self, task: Task) -> None:
         self.input_names_ = self._inputs.names

@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from joblib import Parallel, delayed
@@ -20,7 +20,7 @@ from numkan.sklearn.tasks import Numbers, Task, answers
 from numkan.train.history import FitResult
 from numkan.train.progress import Progress
 
-__all__ = ["Learned", "Plan", "learn", "learned"]
+__all__ = ["Learned", "Plan", "learn"]
 
 Floats = NDArray[np.float64]
 
@@ -51,11 +51,11 @@ class Learned(NamedTuple):
     candidates: tuple[Candidate, ...]
     unseen: Unseen | None = None  # errors of numbers, where cross-validation tells them
 
-
-def learned(fitted: Sequence[Fitted], weights: Floats, unseen: Unseen | None = None) -> Learned:
-    """Return the average of networks."""
-    models, results, of = zip(*fitted, strict=True)
-    return Learned(models, weights, results, of, unseen)
+    @classmethod
+    def of(cls, fitted: Sequence[Fitted], weights: Floats, unseen: Unseen | None = None) -> Self:
+        """Return the average of fitted networks."""
+        models, results, candidates = zip(*fitted, strict=True)
+        return cls(models, weights, results, candidates, unseen)
 
 
 class _Tried(NamedTuple):
@@ -80,7 +80,8 @@ def learn(task: Task, plan: Plan, rng: np.random.Generator) -> Learned:
     try:
         with Parallel(n_jobs=plan.n_jobs, prefer="threads") as parallel:
             fits = _Fits(parallel, end, bar)
-            (first,) = fits(tried[0], [task], 0 if tries else int(rng.integers(2**31)))
+            seed = 0 if tries else int(rng.integers(2**31))  # in cross-validation starts are numbered by fold
+            (first,) = fits(tried[0], [task], seed)
             others = list(_try(fits, tried, first, task, folds)) if tries else []
     finally:
         bar.close()
@@ -181,12 +182,12 @@ def _gains(task: Task, said: Floats, best: Floats, part: NDArray[np.int64]) -> b
 def _average(task: Task, first: Fitted, others: list[_Tried], folds: list[NDArray[np.int64]]) -> Learned:
     """Return the average of what was tried; the additive network alone if nothing was."""
     if not others:
-        return learned([first], np.ones(1))
+        return Learned.of([first], np.ones(1))
     shares = blend(task, [one.said for one in others])
     chosen = [(one, float(share)) for one, share in zip(others, shares, strict=True) if share > 0.0]
     fitted = [each for one, _ in chosen for each in one.fitted]
     weights = np.array([share / len(one.fitted) for one, share in chosen for _ in one.fitted])
-    return learned(fitted, weights, _unseen(task, chosen, folds) if isinstance(task, Numbers) else None)
+    return Learned.of(fitted, weights, _unseen(task, chosen, folds) if isinstance(task, Numbers) else None)
 
 
 def _unseen(task: Task, chosen: list[tuple[_Tried, float]], folds: list[NDArray[np.int64]]) -> Unseen | None:

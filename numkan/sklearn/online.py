@@ -45,7 +45,7 @@ def begin(task: Task, plan: Plan, rng: np.random.Generator) -> tuple[Online, Tas
     hidden = () if plan.hidden == "auto" else plan.hidden
     candidate = Candidate(hidden, plan.k, () if hidden else (("grids", [_grid(task, plan.k)]), ("validation", None)))
     limits: dict[str, Any] = {} if plan.time_limit is None else {"time_limit": plan.time_limit}
-    model, result, candidate = candidate.fit(task, int(rng.integers(2**31)), **limits)
+    model, result, _ = candidate.fit(task, int(rng.integers(2**31)), **limits)
     return Online(Stream(model, task.loss, task.senses), result, candidate), task
 
 
