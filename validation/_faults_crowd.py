@@ -129,6 +129,9 @@ deep(2000)  # the stack grows by a megabyte now: a child that has no memory for 
 
 def child(name, room):
     ctypes.CDLL(None).malloc_trim(0)
+    spare = [bytes(100_000) for _ in range(80)]
+    above = bytes(1000)  # it keeps the heap from shrinking when the spare blocks are freed
+    del spare
     size = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
     model, error = new(), None
     before = state(model)
@@ -179,9 +182,10 @@ def check_memory_limits(quick: bool = False) -> Found:
     """Where memory runs out, MemoryError is raised; nothing hangs, no model is torn; with more of it all goes on."""
     if sys.platform != "linux":
         return Found("left out: /proc is Linux's", True, 0, 0)
+    # Small blocks come from a heap with 8 MB to spare, because NumPy (2.4.6) crashes where a broadcast has no room for
+    # its buffers of 64 KB: it raises MemoryError without the GIL. Larger ones are mapped, and given back at once.
     rooms = [0] if quick else [0, 1 << 18, 1 << 20, 1 << 22, 1 << 24, 1 << 26]
-    # what is freed goes back to the system at once, and nothing is set aside, or arrays are made of that
-    memory = {"MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_ARENA_MAX": "1"}
+    memory = {"MALLOC_MMAP_THRESHOLD_": "131072", "MALLOC_ARENA_MAX": "1"}
     done = run_program(_LIMITED, json.dumps(rooms), seconds=3000, **memory)
     if done.returncode:
         return Found(f"exit code {done.returncode}: {done.stderr[-300:]}", False, 0, 0)
