@@ -1,9 +1,10 @@
 """How columns of a table become inputs of a network: learned from the data of a fit, the same for every table after it.
 
-A number becomes ``(value - mean) / scale``; a gap becomes the mean, which is 0. A category becomes one input for each
-of its texts, 1 where the cell is that text and 0 elsewhere; a gap, and a text that the fit has not seen, is 0
-everywhere. Where the data of the fit had gaps in a column, one more input is 1 at gaps and 0 elsewhere. So an input is
-never missing, and the network tells a gap from a value where it could learn to.
+A number becomes ``(value - mean) / scale``. A category becomes one input for each of its texts, 1 where the cell is
+that text and 0 elsewhere; a text that the fit has not seen is a gap. Where the data of the fit had gaps in a column,
+one more input is 1 at gaps and 0 elsewhere, and the other inputs of the column are 0 there: the network has learned
+what a gap means. Where they had none, a gap has the mean of each input: 0 for a number, the shares of the texts for a
+category. So an input is never missing, and never far from those of the fit.
 
 The cells of a number are floats, NaN at gaps; those of a category are texts, None at gaps.
 """
@@ -17,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Category", "Column", "Moments", "Number"]
+__all__ = ["Category", "Column", "Moments", "Number", "level_codes"]
 
 
 @dataclass(frozen=True)
@@ -50,21 +51,23 @@ class Category:
 
     name: str
     levels: tuple[str, ...]
+    shares: tuple[float, ...]  # of the levels among the cells that are no gaps
     gaps: bool
+
+    @classmethod
+    def counted(cls, name: str, levels: Sequence[str], counts: Sequence[float], gaps: bool) -> Category:
+        """Return a category by how often the data of the fit had each of its levels."""
+        total = math.fsum(counts) or 1.0
+        return cls(name, tuple(levels), tuple(float(count) / total for count in counts), gaps)
 
     @property
     def inputs(self) -> list[str]:
         """Names of the inputs that it becomes."""
         return [f"{self.name} = {level}" for level in self.levels] + [f"{self.name} is missing"] * self.gaps
 
-    def codes(self, cells: Sequence[str | None]) -> NDArray[np.int64]:
-        """Return the places of cells among the levels; -1 at gaps, -2 where the fit has not seen the text."""
-        number = {level: place for place, level in enumerate(self.levels)}
-        return np.array([-1 if text is None else number.get(text, -2) for text in cells], dtype=np.int64)
-
     def encode(self, cells: Sequence[str | None], out: NDArray[np.float64]) -> int:
         """Write the inputs (n, number of inputs) of cells, and return how many of them the fit has not seen."""
-        codes = self.codes(cells)
+        codes = level_codes(self.levels, cells)
         self.encode_codes(codes, out)
         return int(np.count_nonzero(codes == -2))
 
@@ -73,9 +76,17 @@ class Category:
         out[:, : len(self.levels)] = codes[:, None] == np.arange(len(self.levels))
         if self.gaps:
             out[:, -1] = codes < 0
+        else:
+            out[codes < 0] = self.shares
 
 
 Column = Number | Category
+
+
+def level_codes(levels: Sequence[str], cells: Sequence[str | None]) -> NDArray[np.int64]:
+    """Return the places of cells among levels; -1 at gaps, -2 where a text is none of them."""
+    number = {level: place for place, level in enumerate(levels)}
+    return np.array([-1 if text is None else number.get(text, -2) for text in cells], dtype=np.int64)
 
 
 @dataclass

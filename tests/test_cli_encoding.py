@@ -52,21 +52,24 @@ def test_categories_become_indicators_and_unseen_ones_are_gaps(tmp_path):
     x, unknown = encoding.encode(Block(0, 4, {"a": ["y", "z", "", " x"]}))
     assert x.tolist() == [[0, 1, 0], [0, 0, 1], [0, 0, 1], [1, 0, 0]]
     assert unknown == {"a": 1}
-    without = Category("a", ("x", "y"), gaps=False)
-    out = np.empty((1, 2))
-    assert without.encode(["z"], out) == 1
-    assert out.tolist() == [[0, 0]]
+
+
+def test_an_unseen_category_where_the_fit_had_no_gaps_has_the_shares_of_the_others(tmp_path):
+    encoding, _ = survey_of(tmp_path, column("a", ["x", "y", "x", "x"]))
+    x, unknown = encoding.encode(Block(0, 3, {"a": ["z", "", "y"]}))
+    assert x.tolist() == [[0.75, 0.25], [0.75, 0.25], [0, 1]]
+    assert unknown == {"a": 1}
 
 
 def test_numbers_are_categories_where_that_is_asked_for(tmp_path):
     encoding, _ = survey_of(tmp_path, column("a", [1, 2, 1]), category=["a"])
-    assert encoding.columns == (Category("a", ("1", "2"), gaps=False),)
+    assert encoding.columns == (Category("a", ("1", "2"), (2 / 3, 1 / 3), gaps=False),)
 
 
 def test_a_column_whose_first_text_comes_late_is_a_category_with_all_its_texts(tmp_path, monkeypatch):
     monkeypatch.setattr(tables, "_CELLS", 4)
     encoding, n_rows = survey_of(tmp_path, column("a", [1, 2, 1, "", 2, "x", 1]))
-    assert (encoding.columns, n_rows) == ((Category("a", ("1", "2", "x"), gaps=True),), 7)
+    assert (encoding.columns, n_rows) == ((Category("a", ("1", "2", "x"), (3 / 6, 2 / 6, 1 / 6), gaps=True),), 7)
 
 
 @given(st.lists(st.floats(-1e3, 1e3), min_size=1, max_size=50), st.integers(1, 7), st.floats(-1e9, 1e9))
@@ -148,7 +151,7 @@ def test_classes_are_of_one_target(tmp_path):
 
 # --- in the file --------------------------------------------------------------------------------------------------
 
-ENCODING = Encoding((Number("a", 0.1, 2.0, True), Category("b", ("x", "é"), False)), ("y",), ("0", "1"))
+ENCODING = Encoding((Number("a", 0.1, 2.0, True), Category("b", ("x", "é"), (0.25, 0.75), False)), ("y",), ("0", "1"))
 
 
 def test_the_encoding_comes_back_from_its_json():
@@ -170,7 +173,7 @@ def test_the_stages_of_the_fit_come_back_without_their_seconds():
 @pytest.mark.parametrize(
     "change",
     [
-        lambda content: content.update(version=2),
+        lambda content: content.update(version=3),
         lambda content: content.pop("columns"),
         lambda content: content.update(columns=[1]),
         lambda content: content.update(targets=[]),
@@ -180,6 +183,8 @@ def test_the_stages_of_the_fit_come_back_without_their_seconds():
         lambda content: content["columns"][0].update(scale=0),
         lambda content: content["columns"][0].update(gaps="yes"),
         lambda content: content["columns"][1].update(levels="xy"),
+        lambda content: content["columns"][1].update(shares=[1.0]),
+        lambda content: content["columns"][1].update(shares=["x", "y"]),
         lambda content: content["columns"][1].update(name=7),
         lambda content: content.update(stages=3),
         lambda content: content.update(stages=[{"grid": 5}]),

@@ -60,6 +60,15 @@ def test_an_unseen_level_counts_as_missing():
     np.testing.assert_array_equal(model.predict(odd), model.predict(gap))
 
 
+def test_an_unseen_level_of_a_column_without_gaps_is_predicted_between_the_others():
+    levels = np.repeat(["a", "b", "c"], [30, 20, 10])
+    y = np.array([{"a": 20.0, "b": 26.0, "c": 32.0}[level] for level in levels]) + np.linspace(-0.5, 0.5, 60)
+    weight = np.where(levels == "a", 2.0, 1.0)
+    model = KANRegressor(**ADDITIVE).fit(pd.DataFrame({"kind": levels}), y, sample_weight=weight)
+    expected = np.average(y, weights=weight)
+    assert model.predict(pd.DataFrame({"kind": ["d"]}))[0] == pytest.approx(expected, abs=1.0)
+
+
 def test_a_gap_becomes_a_constant_that_is_learned():
     x, y = table(200)
     x.loc[::4, "size"] = np.nan

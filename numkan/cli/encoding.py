@@ -24,7 +24,7 @@ from numkan.train.history import Stage
 __all__ = ["Encoding"]
 
 #: Of the JSON member; a change of its meaning gets the next number.
-VERSION = 1
+VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -95,11 +95,18 @@ def _encode(column: Column, cells: Any, out: NDArray[np.float64]) -> int:
 def _column(content: dict[str, Any]) -> Column:
     (name,), gaps = _texts("name", [content["name"]]), check_flag("gaps", content["gaps"])
     if content["kind"] == "category":
-        return Category(name, _texts("levels", content["levels"]), gaps)
+        levels = _texts("levels", content["levels"])
+        return Category(name, levels, _shares(content["shares"], len(levels)), gaps)
     if content["kind"] != "number":
         raise ValueError(f"a column is of kind {shown(content['kind'])}.")
     mean = check_number("mean", content["mean"])
     return Number(name, mean, check_number("scale", content["scale"], 0.0, exclusive=True), gaps)
+
+
+def _shares(value: Any, number: int) -> tuple[float, ...]:
+    if not isinstance(value, list) or len(value) != number:
+        raise TypeError(f"Argument `shares` must be a list of {number} numbers, not {shown(value)}.")
+    return tuple(check_number("shares", share, 0.0) for share in value)
 
 
 def _plain(stage: Stage) -> dict[str, Any]:

@@ -40,9 +40,9 @@ _FIT = """\
 Fit a model to a table: all columns but the targets are inputs.
 
 Columns of numbers are standardised. A column with text in it is a category: each of its texts becomes an input that is
-0 or 1, and texts that the fit has not seen count as gaps. A gap in a number becomes the column's mean; where the data
-have gaps in a column, one more input tells where. Rows without a target are left out. All of this is kept in the model
-file, so that predict takes a table of the same columns.
+0 or 1, and texts that the fit has not seen count as gaps. Where the data have gaps in a column, one more input tells
+where, and what a gap means is learned; elsewhere a gap becomes the mean of each of the column's inputs. Rows without a
+target are left out. All of this is kept in the model file, so that predict takes a table of the same columns.
 
 A target that is text or true/false is one of several classes; a target of integers is a number unless --classify says
 that it is a class. Classes are fitted by cross-entropy, numbers by least squares.
@@ -79,8 +79,8 @@ Print the layers of a saved model, and the columns that it was fitted to.
 
 --json prints one object: file, width, k, grid, dtype, extrapolate, parameters, layers (objects with n_in, n_out, grid,
 k, base_fun, extrapolate, and edges: how many are not masked), columns (objects with name, kind "number" or "category",
-gaps (whether the data had some), and mean and scale, or levels), targets, classes, inputs, outputs; the last five are
-null for a model saved in Python without names.
+gaps (whether the data had some), and mean and scale, or levels and shares), targets, classes, inputs, outputs; the last
+five are null for a model saved in Python without names.
 """
 
 _EXPLORE = """\

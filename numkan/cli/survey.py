@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
@@ -21,9 +22,9 @@ _MAX_LEVELS = 100
 
 @dataclass
 class _Texts:
-    """The different texts of a column, and the first of them that is no number."""
+    """The different texts of a column, how often each has come, and how many gaps."""
 
-    levels: set[str] = field(default_factory=set)
+    levels: Counter[str] = field(default_factory=Counter)
     gaps: int = 0
 
 
@@ -91,7 +92,8 @@ def _column(table: Table, name: str, found: Moments | _Texts) -> Column:
             raise CommandError(f"Column {shown(name)} of {table.path} has no values: leave it out by --ignore.")
         return found.column(name)
     _check_levels(table, name, found, "leave it out by --ignore")
-    return Category(name, tuple(sorted(found.levels)), found.gaps > 0)
+    levels = sorted(found.levels)
+    return Category.counted(name, levels, [found.levels[level] for level in levels], found.gaps > 0)
 
 
 def _check_levels(table: Table, name: str, found: _Texts, advice: str) -> None:

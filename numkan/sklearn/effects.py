@@ -75,7 +75,7 @@ def _effect(average: Average, column: Column, place: slice, z: Floats, own: Floa
 def _points(column: Column, own: Floats) -> tuple[Any, Floats, Floats]:
     """Return values of a column as they are, as inputs, and rows (n, m) that interpolate between them at its cells.
 
-    At gaps, and at categories that the fit has not seen, all of them are 0: the effect there is 0.
+    At gaps, and at categories that the fit has not seen, the rows are 0: the effect there is 0.
     """
     if isinstance(column, Category):
         codes = np.arange(len(column.levels))

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from numkan._encoding import Category, Column, Moments
+from numkan._encoding import Category, Column, Moments, level_codes
 from numkan.sklearn.frames import category_places, columns_of, numbers_of, texts_of
 
 __all__ = ["Inputs", "Reader"]
@@ -44,7 +44,7 @@ class Reader:
             if levels is None:
                 out[:, place] = numbers_of(column, name)
             else:
-                out[:, place] = np.maximum(Category(name, levels, True).codes(texts_of(column)), -1)
+                out[:, place] = np.maximum(level_codes(levels, texts_of(column)), -1)
         return out
 
 
@@ -69,7 +69,9 @@ class Inputs:
         columns: list[Column] = []
         for name, levels, cells in zip(reader.names, reader.levels, x.T, strict=True):
             if levels is not None:
-                columns.append(Category(name, levels, bool((cells < 0).any())))
+                there = cells >= 0
+                counts = np.bincount(cells[there].astype(np.int64), weight[there], len(levels))
+                columns.append(Category.counted(name, levels, counts.tolist(), not there.all()))
             else:
                 moments = Moments()
                 moments.add(cells, weight)

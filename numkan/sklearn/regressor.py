@@ -35,8 +35,8 @@ class KANRegressor(RegressorMixin, KANEstimator):  # type: ignore[misc]  # sciki
 
     Numbers are standardised. A category becomes an indicator for each of its levels (the 64 most frequent ones). A gap
     (NaN, None) becomes a constant that is learned where the column has gaps in the fit, and a level that the fit has
-    not seen counts as a gap. Where it has none, nothing tells what a gap means: that of a number counts as the mean,
-    and all indicators of a category are 0. Weights are frequencies: a row of weight 2 is two rows.
+    not seen counts as a gap. Where it has none, nothing tells what a gap means: it counts as the mean, of a category as
+    the shares of its levels. Weights are frequencies: a row of weight 2 is two rows.
 
     Parameters
     ----------
