@@ -182,9 +182,9 @@ def check_memory_limits(quick: bool = False) -> Found:
     """Where memory runs out, MemoryError is raised; nothing hangs, no model is torn; with more of it all goes on."""
     if sys.platform != "linux":
         return Found("left out: /proc is Linux's", True, 0, 0)
+    rooms = [0] if quick else [0, 1 << 18, 1 << 20, 1 << 22, 1 << 24, 1 << 26]
     # Small blocks come from a heap with 8 MB to spare, because NumPy (2.4.6) crashes where a broadcast has no room for
     # its buffers of 64 KB: it raises MemoryError without the GIL. Larger ones are mapped, and given back at once.
-    rooms = [0] if quick else [0, 1 << 18, 1 << 20, 1 << 22, 1 << 24, 1 << 26]
     memory = {"MALLOC_MMAP_THRESHOLD_": "131072", "MALLOC_ARENA_MAX": "1"}
     done = run_program(_LIMITED, json.dumps(rooms), seconds=3000, **memory)
     if done.returncode:
